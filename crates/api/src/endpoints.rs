@@ -1,0 +1,87 @@
+//! Endpoints: create, show, keys, traffic, delete.
+
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, State};
+use domain::{Endpoint, KeySlot, Name};
+use endpoint::{Keys, NewEndpoint};
+use http::StatusCode;
+use std::collections::BTreeMap;
+use web::{Contributor, Owner, Problem, Reader};
+
+/// List endpoints.
+#[utoipa::path(get, path = "/api/v1/endpoints", tag = "endpoints", responses((status = 200, body = Vec<Endpoint>)))]
+pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<Endpoint>>, Problem> {
+    Ok(Json(app.endpoints.list().await?))
+}
+
+/// Create an endpoint: closed, with two keys, no deployment yet.
+#[utoipa::path(post, path = "/api/v1/endpoints", tag = "endpoints", request_body = NewEndpoint,
+    responses((status = 201, body = Endpoint), (status = 409, description = "the name is taken")))]
+pub async fn create(
+    who: Contributor,
+    State(app): State<App>,
+    web::JsonBody(ask): web::JsonBody<NewEndpoint>,
+) -> Result<(StatusCode, Json<Endpoint>), Problem> {
+    let made = app.endpoints.create(ask, who.actor()).await?;
+    app.gateway.refresh().await?;
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Show an endpoint.
+#[utoipa::path(get, path = "/api/v1/endpoints/{name}", tag = "endpoints", params(("name" = String, Path)),
+    responses((status = 200, body = Endpoint), (status = 404)))]
+pub async fn show(
+    _: Reader,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<Json<Endpoint>, Problem> {
+    Ok(Json(app.endpoints.show(&name).await?))
+}
+
+/// Delete an endpoint and its deployments; refused while an API is published over it.
+#[utoipa::path(delete, path = "/api/v1/endpoints/{name}", tag = "endpoints", params(("name" = String, Path)),
+    responses((status = 204), (status = 404), (status = 409)))]
+pub async fn delete(
+    who: Contributor,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<StatusCode, Problem> {
+    app.endpoints.delete(&name, who.actor()).await?;
+    app.gateway.refresh().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The primary and secondary key of an endpoint.
+#[utoipa::path(get, path = "/api/v1/endpoints/{name}/keys", tag = "endpoints", params(("name" = String, Path)),
+    responses((status = 200, body = Keys), (status = 404)))]
+pub async fn keys(_: Owner, State(app): State<App>, Path(name): Path<Name>) -> Result<Json<Keys>, Problem> {
+    Ok(Json(app.endpoints.keys(&name).await?))
+}
+
+/// Replace one key; the other goes on working.
+#[utoipa::path(post, path = "/api/v1/endpoints/{name}/keys/{slot}/regenerate", tag = "endpoints",
+    params(("name" = String, Path), ("slot" = KeySlot, Path)), responses((status = 200, body = Keys), (status = 404)))]
+pub async fn regenerate_key(
+    who: Owner,
+    State(app): State<App>,
+    Path((name, slot)): Path<(Name, KeySlot)>,
+) -> Result<Json<Keys>, Problem> {
+    let keys = app.endpoints.regenerate(&name, slot, who.actor()).await?;
+    app.gateway.refresh().await?;
+    Ok(Json(keys))
+}
+
+/// Set the percent of traffic each deployment gets; the sum is 0 or 100.
+#[utoipa::path(put, path = "/api/v1/endpoints/{name}/traffic", tag = "endpoints", params(("name" = String, Path)),
+    request_body = BTreeMap<String, u8>, responses((status = 200, body = Endpoint), (status = 404), (status = 400)))]
+pub async fn set_traffic(
+    who: Contributor,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+    web::JsonBody(traffic): web::JsonBody<BTreeMap<Name, u8>>,
+) -> Result<Json<Endpoint>, Problem> {
+    let changed = app.endpoints.set_traffic(&name, &traffic, who.actor()).await?;
+    app.gateway.refresh().await?;
+    Ok(Json(changed))
+}

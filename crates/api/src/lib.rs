@@ -1,0 +1,21 @@
+//! The control plane over HTTP: `/api/v1/…`, one file a noun, each handler one call of a step.
+//!
+//! A route exists only through `web::guarded!`, which demands that the handler's first argument says what the caller
+//! must be allowed; `openapi.json` at the root of the repository is generated from the same handlers.
+
+pub mod apis;
+pub mod backup;
+pub mod data;
+pub mod deployments;
+pub mod endpoints;
+pub mod jobs;
+pub mod ledger;
+pub mod logs;
+pub mod models;
+pub mod principals;
+pub mod router;
+pub mod server;
+pub mod state;
+
+pub use router::{openapi, router};
+pub use state::{App, Housekeeping};

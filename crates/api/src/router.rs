@@ -1,0 +1,82 @@
+//! Every control-plane route is one line here, in the order of the road.
+
+use crate::state::App;
+use crate::{apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server};
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use web::guarded;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Portcullis control plane",
+        description = "Register data, train, register models, deploy, publish, look. Every call needs a bearer token: the admin \
+                       token of the data directory, or a token of the built-in token service for a principal with a role.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    security(("bearer" = []))
+)]
+struct Description;
+
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(guarded!(server::show))
+        .routes(guarded!(server::metrics))
+        .routes(guarded!(data::list))
+        .routes(guarded!(data::versions))
+        .routes(guarded!(data::register))
+        .routes(guarded!(data::show))
+        .routes(guarded!(data::preview))
+        .routes(guarded!(jobs::list))
+        .routes(guarded!(jobs::submit))
+        .routes(guarded!(jobs::show))
+        .routes(guarded!(jobs::trials))
+        .routes(guarded!(jobs::events))
+        .routes(guarded!(jobs::cancel))
+        .routes(guarded!(jobs::file))
+        .routes(guarded!(models::list))
+        .routes(guarded!(models::versions))
+        .routes(guarded!(models::register))
+        .routes(guarded!(models::show))
+        .routes(guarded!(models::lineage))
+        .routes(guarded!(models::file))
+        .routes(guarded!(models::set_alias))
+        .routes(guarded!(endpoints::list))
+        .routes(guarded!(endpoints::create))
+        .routes(guarded!(endpoints::show))
+        .routes(guarded!(endpoints::delete))
+        .routes(guarded!(endpoints::keys))
+        .routes(guarded!(endpoints::regenerate_key))
+        .routes(guarded!(endpoints::set_traffic))
+        .routes(guarded!(deployments::list))
+        .routes(guarded!(deployments::create))
+        .routes(guarded!(deployments::delete))
+        .routes(guarded!(apis::list))
+        .routes(guarded!(apis::publish))
+        .routes(guarded!(apis::unpublish))
+        .routes(guarded!(principals::list))
+        .routes(guarded!(principals::create))
+        .routes(guarded!(principals::revoke))
+        .routes(guarded!(logs::list))
+        .routes(guarded!(logs::query))
+        .routes(guarded!(ledger::list))
+        .routes(guarded!(backup::create))
+}
+
+/// The control plane's routes, without authentication: the binary wraps it with the gateway's layer.
+pub fn router(app: App) -> Router {
+    described().with_state(app).into()
+}
+
+/// The control plane's OpenAPI document, as checked in at `openapi.json`.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = described().into_openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    document
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document
+}

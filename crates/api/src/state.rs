@@ -1,0 +1,44 @@
+//! What the handlers may reach: one handle a step, built once by the binary.
+
+use ::data::Assets;
+use domain::{Fault, LedgerEntry};
+use endpoint::Endpoints;
+use futures_util::future::BoxFuture;
+use gateway::Gateway;
+use registry::Registry;
+use runs::Jobs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use telemetry::{Metrics, RequestLog};
+
+/// What belongs to no step of the road: the ledger and the backup. Implemented by the binary over the store.
+pub trait Housekeeping: Send + Sync {
+    /// Ledger entries with a sequence above `after`, oldest first, at most `limit`.
+    fn ledger(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerEntry>, Fault>>;
+
+    /// Writes a backup of the whole data directory to a new file and names it; the caller removes the file.
+    fn backup(&self) -> BoxFuture<'_, Result<PathBuf, Fault>>;
+}
+
+/// The state of the control plane; cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// Data assets.
+    pub assets: Assets,
+    /// Jobs and their runs.
+    pub jobs: Jobs,
+    /// Models.
+    pub registry: Registry,
+    /// Endpoints and deployments.
+    pub endpoints: Endpoints,
+    /// Both doors, published APIs, principals, tokens.
+    pub gateway: Arc<Gateway>,
+    /// The request log.
+    pub log: RequestLog,
+    /// Counters and histograms.
+    pub metrics: Arc<Metrics>,
+    /// Ledger and backup.
+    pub housekeeping: Arc<dyn Housekeeping>,
+    /// The largest streamed upload, in bytes (`limits.upload_bytes`).
+    pub upload_bytes: u64,
+}

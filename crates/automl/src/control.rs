@@ -1,0 +1,107 @@
+//! Stopping a search from outside and showing that it is alive.
+
+use crate::outcome::Event;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+/// Time between two signs of life.
+const PULSE: Duration = Duration::from_millis(200);
+
+/// Shared by all threads of one search.
+pub(crate) struct Control {
+    start: Instant,
+    /// The caller wants the search to end without a result.
+    cancelled: AtomicBool,
+    /// No new trial may start, running ones are given up.
+    closed: AtomicBool,
+    finished: AtomicU32,
+    trials: u32,
+    /// Rounds and trees grown in work that counted.
+    rounds: AtomicU64,
+    last: Mutex<Instant>,
+    events: Sender<Option<Event>>,
+}
+
+impl Control {
+    /// A control for a search of `trials` trials that reports to `events`.
+    pub(crate) fn new(trials: u32, events: Sender<Option<Event>>) -> Self {
+        let now = Instant::now();
+        Self {
+            start: now,
+            cancelled: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            finished: AtomicU32::new(0),
+            trials,
+            rounds: AtomicU64::new(0),
+            last: Mutex::new(now),
+            events,
+        }
+    }
+
+    /// Asks every thread to stop.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the caller asked to stop.
+    pub(crate) fn cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Ends the trials: what is running is given up.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the trials have ended early.
+    pub(crate) fn closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Seconds since the start.
+    pub(crate) fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    /// Counts a finished trial.
+    pub(crate) fn finish_trial(&self) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts rounds or trees.
+    pub(crate) fn count(&self, rounds: u64) {
+        self.rounds.fetch_add(rounds, Ordering::Relaxed);
+    }
+
+    /// Rounds and trees counted.
+    pub(crate) fn rounds(&self) -> u64 {
+        self.rounds.load(Ordering::Relaxed)
+    }
+
+    /// Tells the caller something.
+    pub(crate) fn tell(&self, event: Event) {
+        // The receiver lives as long as the search; if it is gone nobody listens any more.
+        let _ = self.events.send(Some(event));
+    }
+
+    /// Tells the caller's thread that nothing more will come.
+    pub(crate) fn finish(&self) {
+        let _ = self.events.send(None);
+    }
+
+    /// A sign of life, at most one a pulse.
+    pub(crate) fn pulse(&self) {
+        let Ok(mut last) = self.last.try_lock() else { return };
+        if last.elapsed() < PULSE {
+            return;
+        }
+        *last = Instant::now();
+        self.tell(Event::Progress {
+            finished: self.finished.load(Ordering::Relaxed),
+            trials: self.trials,
+            seconds: self.seconds(),
+        });
+    }
+}

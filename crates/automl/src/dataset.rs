@@ -1,0 +1,168 @@
+//! The prepared table: features as 32-bit numbers, column by column, and the target.
+//!
+//! Numbers are cast to `f32` once, here; every threshold is found and compared on the cast values, so that the
+//! exported graph takes the same branch as the trained tree. A category is its code as a number.
+
+use crate::{Kind, Task};
+use std::collections::HashMap;
+
+/// How a category's texts become codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Coding {
+    /// Texts with a code of their own, in code order: most frequent first.
+    pub levels: Vec<String>,
+    /// All texts of the training table with their frequencies, most frequent first (for the signature).
+    pub seen: Vec<String>,
+    /// Code of a missing text, if any was missing in training.
+    pub missing: Option<u32>,
+    /// Code shared by rare texts, if there were any.
+    pub rare: Option<u32>,
+}
+
+impl Coding {
+    /// Number of codes.
+    pub(crate) fn size(&self) -> usize {
+        self.levels.len() + usize::from(self.missing.is_some()) + usize::from(self.rare.is_some())
+    }
+
+    /// What an unknown text becomes: the rare code, else NaN (no category applies).
+    pub(crate) fn unknown(&self) -> f32 {
+        self.rare.map_or(f32::NAN, |code| code as f32)
+    }
+
+    /// What a missing text becomes: its code, else as an unknown one.
+    pub(crate) fn absent(&self) -> f32 {
+        self.missing.map_or_else(|| self.unknown(), |code| code as f32)
+    }
+
+    /// Code by text.
+    pub(crate) fn index(&self) -> HashMap<&str, f32> {
+        self.levels.iter().enumerate().map(|(code, text)| (text.as_str(), code as f32)).collect()
+    }
+}
+
+/// What a feature's numbers mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// A number; NaN is missing.
+    Number,
+    /// A category's code.
+    Category(Coding),
+}
+
+/// One feature.
+#[derive(Debug, Clone)]
+pub(crate) struct Feature {
+    /// Name of the table's column.
+    pub name: String,
+    /// Its type there.
+    pub kind: Kind,
+    /// How its numbers are read.
+    pub shape: Shape,
+    /// An example value for documents.
+    pub example: serde_json::Value,
+}
+
+impl Feature {
+    /// Number of codes of a category; `None` for a number.
+    pub(crate) fn codes(&self) -> Option<usize> {
+        match &self.shape {
+            Shape::Number => None,
+            Shape::Category(coding) => Some(coding.size()),
+        }
+    }
+}
+
+/// Feature values, column by column.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Matrix {
+    /// Number of rows.
+    pub rows: usize,
+    /// One column a feature, each of `rows` values.
+    pub columns: Vec<Vec<f32>>,
+}
+
+impl Matrix {
+    /// The rows `rows`, in that order.
+    pub(crate) fn take(&self, rows: &[u32]) -> Self {
+        let pick = |column: &Vec<f32>| rows.iter().map(|&r| column[r as usize]).collect();
+        Self { rows: rows.len(), columns: self.columns.iter().map(pick).collect() }
+    }
+}
+
+/// A class label in its original type.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Classes {
+    /// `false`, `true`.
+    Boolean,
+    /// Whole numbers, ascending.
+    Integer(Vec<i64>),
+    /// Texts, ascending.
+    Text(Vec<String>),
+}
+
+impl Classes {
+    /// Number of classes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Boolean => 2,
+            Self::Integer(v) => v.len(),
+            Self::Text(v) => v.len(),
+        }
+    }
+
+    /// The labels as JSON, in probability order.
+    pub(crate) fn json(&self) -> Vec<serde_json::Value> {
+        match self {
+            Self::Boolean => vec![false.into(), true.into()],
+            Self::Integer(v) => v.iter().map(|&i| i.into()).collect(),
+            Self::Text(v) => v.iter().map(|t| t.clone().into()).collect(),
+        }
+    }
+}
+
+/// The target.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// Name of the column.
+    pub name: String,
+    /// The task.
+    pub task: Task,
+    /// The labels; `None` for regression.
+    pub classes: Option<Classes>,
+    /// Class index, or the number to predict; one a row, never NaN.
+    pub values: Vec<f32>,
+}
+
+impl Target {
+    /// Numbers a model answers per row: 1 for regression and binary (the second class), else one a class.
+    pub(crate) fn width(&self) -> usize {
+        match self.task {
+            Task::Multiclass => self.classes.as_ref().map_or(1, Classes::len),
+            Task::Binary | Task::Regression => 1,
+        }
+    }
+
+    /// Number of classes; 0 for regression.
+    pub(crate) fn class_count(&self) -> usize {
+        self.classes.as_ref().map_or(0, Classes::len)
+    }
+}
+
+/// Everything the learners need.
+#[derive(Debug, Clone)]
+pub(crate) struct Dataset {
+    /// The features in use.
+    pub features: Vec<Feature>,
+    /// Their values.
+    pub matrix: Matrix,
+    /// The target.
+    pub target: Target,
+}
+
+impl Dataset {
+    /// Number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.matrix.rows
+    }
+}

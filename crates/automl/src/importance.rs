@@ -1,0 +1,96 @@
+//! Permutation importance of the ensemble on held-out rows.
+//!
+//! Models of the first folds score rows they have not seen; a column is shuffled, and what the primary metric loses is
+//! the column's importance (Breiman 2001; Fisher, Rudin, Dominici 2019).
+
+use crate::dataset::{Dataset, Matrix};
+use crate::folds::Folds;
+use crate::metrics::{self, Goal};
+use crate::outcome::Importance;
+use crate::parallel;
+use crate::random::Random;
+use crate::search::Done;
+
+/// Shuffles of each column.
+const REPEATS: usize = 5;
+/// Rows scored at most, and at least when there are that many.
+const MAX_ROWS: usize = 2_000;
+const MIN_ROWS: usize = 300;
+/// Tree evaluations (rows × trees × columns × repeats) spent, roughly.
+const WORK: usize = 80_000_000;
+
+/// Everything the importance reads.
+pub(crate) struct Question<'a> {
+    pub data: &'a Dataset,
+    pub folds: &'a Folds,
+    pub goal: &'a Goal,
+    /// Trials with their weights.
+    pub members: Vec<(&'a Done, f64)>,
+    pub seed: u64,
+    pub threads: usize,
+}
+
+impl Question<'_> {
+    /// Importance of every feature column, by falling mean.
+    pub(crate) fn answer(&self) -> Vec<Importance> {
+        let chunks = self.sample();
+        let rows: Vec<u32> = chunks.iter().flatten().copied().collect();
+        let matrix = self.data.matrix.take(&rows);
+        let base = self.score(&matrix, &rows, &chunks);
+        let shuffles = self.data.features.len() * REPEATS;
+        let losses = parallel::map(shuffles, self.threads, |index| {
+            let (column, repeat) = (index / REPEATS, index % REPEATS);
+            let mut random = Random::new(self.seed, 70_000 + index as u64);
+            let mut shuffled = matrix.clone();
+            random.shuffle(&mut shuffled.columns[column]);
+            let score = self.score(&shuffled, &rows, &chunks);
+            let _ = repeat;
+            if self.goal.higher { base - score } else { score - base }
+        });
+        let mut out: Vec<Importance> =
+            self.data.features.iter().zip(losses.chunks_exact(REPEATS)).map(|(f, l)| summary(&f.name, l)).collect();
+        out.sort_by(|a, b| b.mean.total_cmp(&a.mean));
+        out
+    }
+
+    /// Held-out rows of the first splits, as many as the work allows.
+    fn sample(&self) -> Vec<Vec<u32>> {
+        let kept = self.members.iter().map(|(d, _)| d.probes.len()).min().unwrap_or(0);
+        let trees: usize =
+            self.members.iter().filter_map(|(d, _)| d.probes.first()).map(|p| p.rounds().max(1)).sum();
+        let each = trees * self.data.target.width() * self.data.features.len() * REPEATS;
+        let wished = (WORK / each.max(1)).clamp(MIN_ROWS, MAX_ROWS);
+        let splits = &self.folds.splits[..kept.min(self.folds.splits.len())];
+        let share = wished.div_ceil(splits.len().max(1));
+        let part = |(i, valid): (usize, &Vec<u32>)| {
+            let mut rows = valid.clone();
+            Random::new(self.seed, 60_000 + i as u64).shuffle(&mut rows);
+            rows.truncate(share);
+            rows
+        };
+        splits.iter().map(|s| &s.valid).enumerate().map(part).collect()
+    }
+
+    fn score(&self, matrix: &Matrix, rows: &[u32], chunks: &[Vec<u32>]) -> f64 {
+        let width = self.data.target.width();
+        let mut mixed = vec![0.0f32; rows.len() * width];
+        let mut start = 0;
+        for (split, chunk) in chunks.iter().enumerate() {
+            let positions: Vec<u32> = (start..start + chunk.len()).map(|p| p as u32).collect();
+            let part = matrix.take(&positions);
+            for (member, weight) in &self.members {
+                let predicted = member.probes[split].predict(&part);
+                let target = &mut mixed[start * width..(start + chunk.len()) * width];
+                target.iter_mut().zip(predicted).for_each(|(m, p)| *m += *weight as f32 * p);
+            }
+            start += chunk.len();
+        }
+        self.goal.of(&metrics::all(&self.data.target, rows, &mixed))
+    }
+}
+
+fn summary(column: &str, losses: &[f64]) -> Importance {
+    let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+    let variance = losses.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / losses.len() as f64;
+    Importance { column: column.to_owned(), mean, deviation: variance.sqrt() }
+}

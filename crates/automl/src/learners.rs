@@ -1,0 +1,103 @@
+//! Learners behind one trait: fit on a fold, predict, write oneself into a graph.
+
+mod bins;
+mod boost;
+mod constant;
+mod design;
+mod forest;
+mod grow;
+mod linear;
+mod minimize;
+mod trees;
+
+pub(crate) use boost::{Boost, Growth, Handling};
+pub(crate) use constant::Constant;
+pub(crate) use forest::{Forest, Splitting};
+pub(crate) use design::{Number, REACH};
+pub(crate) use linear::{Linear, LinearModel};
+pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has};
+
+use crate::Error;
+use crate::control::Control;
+use crate::dataset::{Dataset, Matrix};
+use crate::export::Sheet;
+use hessboost::prelude::DMatrix;
+use std::sync::OnceLock;
+
+/// What all fits of a search share: the data and its encoded forms, each made once when first asked for.
+pub(crate) struct Shared<'a> {
+    pub data: &'a Dataset,
+    native: OnceLock<Result<DMatrix, String>>,
+    one_hot: OnceLock<Result<DMatrix, String>>,
+    binned: OnceLock<bins::Binned>,
+}
+
+impl<'a> Shared<'a> {
+    /// Shares `data`.
+    pub(crate) fn new(data: &'a Dataset) -> Self {
+        Self { data, native: OnceLock::new(), one_hot: OnceLock::new(), binned: OnceLock::new() }
+    }
+}
+
+/// One fit.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a> {
+    /// Rows to learn from, ascending.
+    pub train: &'a [u32],
+    /// Rows to watch while boosting; empty in the final fit.
+    pub valid: &'a [u32],
+    /// Rounds of a boosting fit without `valid`.
+    pub rounds: usize,
+    /// Seed of this fit.
+    pub seed: u64,
+    /// Stopping and signs of life.
+    pub control: &'a Control,
+}
+
+impl Job<'_> {
+    /// Whether this fit must be given up. The final fit only heeds the caller's wish, not the time limit.
+    pub(crate) fn stopped(&self) -> bool {
+        self.control.pulse();
+        self.control.cancelled() || (self.control.closed() && !self.valid.is_empty())
+    }
+}
+
+/// A fitted model and how it came about.
+pub(crate) struct Fit {
+    pub model: Box<dyn Fitted>,
+    /// Loss on the watched rows after each round; empty for learners without rounds.
+    pub curve: Vec<f64>,
+}
+
+/// A learner with its configuration.
+pub(crate) trait Learner: Send + Sync {
+    /// Name and configuration in one line.
+    fn name(&self) -> String;
+    /// Fits the model; [`Error::Cancelled`] when the job was stopped.
+    fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error>;
+}
+
+/// A fitted model.
+pub(crate) trait Fitted: Send + Sync {
+    /// Predictions for every row of `matrix` (which has all columns of the dataset): the second class's probability,
+    /// one probability a class, or the value; row-major, as wide as the target.
+    fn predict(&self, matrix: &Matrix) -> Vec<f32>;
+    /// Keeps the first `rounds` rounds.
+    fn cut(&mut self, rounds: usize) {
+        let _ = rounds;
+    }
+    /// Rounds or trees in the model.
+    fn rounds(&self) -> usize {
+        0
+    }
+    /// Adds the model to a graph and returns the name of its predictions, `[N, width]`.
+    fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error>;
+}
+
+/// The error of a learner that failed.
+pub(crate) fn failed(learner: &str, error: impl std::fmt::Display) -> Error {
+    Error::Learner { learner: learner.to_owned(), detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The design of a linear model: imputed, optionally logarithmic, standardised numbers; indicators of missing
+//! values; one column a category code. Fitted on training rows only.
+
+use crate::dataset::{Dataset, Matrix};
+
+/// Numbers with a larger skewness are taken as logarithms when asked for.
+const SKEWED: f64 = 1.0;
+/// Standardised numbers are kept within ± this, so that an outlier can't blow up a linear model.
+pub(crate) const REACH: f32 = 10.0;
+
+/// How one number enters.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Number {
+    pub column: usize,
+    /// Put in place of a missing value: the median.
+    pub fill: f32,
+    /// ln(max(x − low, 0) + offset) in place of x.
+    pub log: Option<(f32, f32)>,
+    pub mean: f32,
+    /// Multiplied after subtracting the mean.
+    pub scale: f32,
+    /// Whether an indicator of missing values follows.
+    pub indicator: bool,
+}
+
+impl Number {
+    /// The standardised value; the graph does the same steps in the same precision.
+    pub(crate) fn of(&self, x: f32) -> f32 {
+        let x = if x.is_nan() { self.fill } else { x };
+        ((self.bend(x) - self.mean) * self.scale).clamp(-REACH, REACH)
+    }
+
+    fn bend(&self, x: f32) -> f32 {
+        self.log.map_or(x, |(low, offset)| ((x - low).max(0.0) + offset).ln())
+    }
+}
+
+/// How all columns enter.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Design {
+    pub numbers: Vec<Number>,
+    /// Category columns, their number of codes and their codes' shares.
+    pub categories: Vec<(usize, Vec<f64>)>,
+}
+
+/// Rows in the form the objective reads.
+pub(super) struct Rows {
+    /// Dense part, row-major, [`Design::dense`] wide.
+    pub dense: Vec<f32>,
+    /// Positions of the one-hot weights, one a category; `u32::MAX` for an unknown code.
+    pub hot: Vec<u32>,
+}
+
+impl Design {
+    /// Learns medians, means and shares from the rows `train`.
+    pub(super) fn new(data: &Dataset, train: &[u32], logarithms: bool) -> Self {
+        let mut design = Self { numbers: Vec::new(), categories: Vec::new() };
+        for (column, feature) in data.features.iter().enumerate() {
+            let values = train.iter().map(|&r| data.matrix.columns[column][r as usize]);
+            match feature.codes() {
+                Some(codes) => {
+                    let mut shares = vec![0.0; codes];
+                    values.filter(|x| !x.is_nan()).for_each(|x| shares[x as usize] += 1.0);
+                    shares.iter_mut().for_each(|n| *n /= train.len() as f64);
+                    design.categories.push((column, shares));
+                }
+                None => design.numbers.extend(number(column, values.collect(), logarithms)),
+            }
+        }
+        design
+    }
+
+    /// Width of the dense part: numbers, then indicators.
+    pub(super) fn dense(&self) -> usize {
+        self.numbers.len() + self.numbers.iter().filter(|n| n.indicator).count()
+    }
+
+    /// All weights of one output, without the intercept.
+    pub(super) fn width(&self) -> usize {
+        self.dense() + self.categories.iter().map(|(_, shares)| shares.len()).sum::<usize>()
+    }
+
+    /// Puts rows into the form of the objective.
+    pub(super) fn rows(&self, matrix: &Matrix, rows: &[u32]) -> Rows {
+        let mut out = Rows { dense: Vec::new(), hot: Vec::new() };
+        for &row in rows {
+            let row = row as usize;
+            out.dense.extend(self.numbers.iter().map(|n| n.of(matrix.columns[n.column][row])));
+            let indicators = self.numbers.iter().filter(|n| n.indicator);
+            out.dense.extend(indicators.map(|n| f32::from(u8::from(matrix.columns[n.column][row].is_nan()))));
+            let mut first = self.dense() as u32;
+            for (column, shares) in &self.categories {
+                let code = matrix.columns[*column][row];
+                out.hot.push(if code.is_nan() { u32::MAX } else { first + code as u32 });
+                first += shares.len() as u32;
+            }
+        }
+        out
+    }
+}
+
+/// A number's place in the design; `None` when the training rows hold a single value.
+fn number(column: usize, values: Vec<f32>, logarithms: bool) -> Option<Number> {
+    let total = values.len();
+    let mut sorted: Vec<f32> = values.iter().copied().filter(|x| !x.is_nan()).collect();
+    let indicator = sorted.len() < total;
+    sorted.sort_unstable_by(f32::total_cmp);
+    let (&low, &fill) = (sorted.first()?, sorted.get(sorted.len() / 2)?);
+    let mut number = Number { column, fill, log: None, mean: 0.0, scale: 1.0, indicator };
+    let (_, deviation, skewness) = moments(values.iter().map(|&x| plain(&number, x)));
+    if logarithms && skewness > SKEWED {
+        // The offset makes the logarithm bend around the typical distance from the lowest value.
+        let typical = fill - low;
+        let offset = if typical > 0.0 { typical } else { deviation as f32 };
+        if offset > 0.0 && offset.is_finite() {
+            number.log = Some((low, offset));
+        }
+    }
+    let (mean, deviation, _) = moments(values.iter().map(|&x| plain(&number, x)));
+    if deviation > 0.0 && (1.0 / deviation) < f64::from(f32::MAX) {
+        number.mean = mean as f32;
+        number.scale = (1.0 / deviation) as f32;
+        return Some(number);
+    }
+    // A constant number still matters when its absence does.
+    number.scale = 0.0;
+    number.mean = fill;
+    number.log = None;
+    indicator.then_some(number)
+}
+
+fn plain(number: &Number, x: f32) -> f64 {
+    f64::from(number.bend(if x.is_nan() { number.fill } else { x }))
+}
+
+/// Mean, standard deviation and skewness.
+fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64, f64) {
+    let n = values.clone().count() as f64;
+    let mean = values.clone().sum::<f64>() / n;
+    let central = |power: i32| values.clone().map(|x| (x - mean).powi(power)).sum::<f64>() / n;
+    let deviation = central(2).sqrt();
+    let skewness = if deviation > 0.0 { central(3) / deviation.powi(3) } else { 0.0 };
+    (mean, deviation, skewness)
+}

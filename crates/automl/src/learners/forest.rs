@@ -1,0 +1,154 @@
+//! Random forests (Breiman 2001) and extremely randomised trees (Geurts, Ernst, Wehenkel 2006), ours.
+//!
+//! Categories become numbers: the smoothed mean of the target over the training rows of a code (one number a class
+//! with several classes), by which a threshold splits a category into the sets that matter.
+
+use super::bins::{BinColumn, Binned};
+use super::grow::{Ground, Limits, grow};
+use super::trees::{Derived, Link, Trees};
+use super::{Fit, Job, Learner, Shared};
+use crate::dataset::{Dataset, Target};
+use crate::random::Random;
+use crate::{Error, Task};
+
+/// How a node is split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Splitting {
+    /// The best cut of each tried column, on a bootstrap sample.
+    Best,
+    /// A random cut of each tried column, on all rows.
+    Random,
+}
+
+/// A forest configuration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Forest {
+    pub splitting: Splitting,
+    pub trees: usize,
+    pub max_leaves: usize,
+    pub min_leaf: usize,
+    /// Share of the columns tried at a node; 0 = the square root of their number.
+    pub share: f64,
+}
+
+/// Weight, in rows, of the overall mean in a category's number.
+const CATEGORY_SMOOTHING: f64 = 10.0;
+/// Classes a category gets a number for, the most frequent ones.
+const CATEGORY_CLASSES: usize = 4;
+/// Weight, in rows, of the class shares in a leaf.
+const LEAF_SMOOTHING: f64 = 1.0;
+
+impl Learner for Forest {
+    fn name(&self) -> String {
+        let kind = match self.splitting {
+            Splitting::Best => "RandomForest",
+            Splitting::Random => "ExtraTrees",
+        };
+        let share = if self.share > 0.0 { format!("{}", self.share) } else { "sqrt".into() };
+        format!("{kind} ({} trees, {} leaves, min leaf {}, features {share})", self.trees, self.max_leaves, self.min_leaf)
+    }
+
+    fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
+        let data = shared.data;
+        let binned = shared.binned.get_or_init(|| Binned::new(data));
+        let (columns, derived) = columns(data, binned, job.train);
+        let width = data.target.width();
+        let prior = prior(&data.target, job.train);
+        let smoothing = if data.target.task == Task::Regression { 0.0 } else { LEAF_SMOOTHING };
+        let ground = Ground { columns: &columns, labels: &data.target.values, width, prior: &prior, smoothing };
+        let limits = Limits {
+            max_leaves: self.max_leaves,
+            min_leaf: self.min_leaf,
+            tries: self.tries(columns.len()),
+            random_cuts: self.splitting == Splitting::Random,
+        };
+        let mut trees = Vec::with_capacity(self.trees);
+        for number in 0..self.trees {
+            if job.stopped() {
+                return Err(Error::Cancelled);
+            }
+            let mut random = Random::new(job.seed, 1 + number as u64);
+            let rows = self.sample(job.train, &mut random);
+            trees.push(grow(&ground, limits, rows, &mut random, 1.0 / self.trees as f64));
+        }
+        let base = vec![0.0; width];
+        let model = Trees { trees, base, link: Link::Identity, derived, per_round: 1 };
+        Ok(Fit { model: Box::new(model), curve: Vec::new() })
+    }
+}
+
+impl Forest {
+    fn tries(&self, columns: usize) -> usize {
+        let wished = if self.share > 0.0 { self.share * columns as f64 } else { (columns as f64).sqrt() };
+        (wished.round() as usize).clamp(1, columns)
+    }
+
+    fn sample(&self, train: &[u32], random: &mut Random) -> Vec<u32> {
+        match self.splitting {
+            Splitting::Random => train.to_vec(),
+            Splitting::Best => (0..train.len()).map(|_| train[random.below(train.len())]).collect(),
+        }
+    }
+}
+
+/// Class shares or the mean over `rows`, as many as the target is wide.
+fn prior(target: &Target, rows: &[u32]) -> Vec<f64> {
+    let mut sums = vec![0.0; target.width()];
+    for &row in rows {
+        let value = target.values[row as usize];
+        if target.task == Task::Multiclass {
+            sums[value as usize] += 1.0;
+        } else {
+            sums[0] += f64::from(value);
+        }
+    }
+    sums.iter().map(|s| s / rows.len() as f64).collect()
+}
+
+/// The binned columns of a fit: numbers as they are, categories by their numbers.
+fn columns(data: &Dataset, binned: &Binned, train: &[u32]) -> (Vec<BinColumn>, Vec<Derived>) {
+    let mut columns = binned.columns.clone();
+    let mut derived = Vec::new();
+    for (column, feature) in data.features.iter().enumerate() {
+        let Some(codes) = feature.codes() else { continue };
+        let source = &data.matrix.columns[column];
+        for class in classes(&data.target, train) {
+            let numbers = numbers(data, (column, codes), class, train);
+            let values: Vec<f32> = source.iter().map(|&x| numbers.of(x)).collect();
+            columns.push(BinColumn::new((data.features.len() + derived.len()) as u32, &values));
+            derived.push(numbers);
+        }
+    }
+    (columns, derived)
+}
+
+/// The classes categories get a number for; `None` stands for the target itself.
+fn classes(target: &Target, train: &[u32]) -> Vec<Option<usize>> {
+    if target.task != Task::Multiclass {
+        return vec![None];
+    }
+    let shares = prior(target, train);
+    let mut order: Vec<usize> = (0..shares.len()).collect();
+    order.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]));
+    order.into_iter().take(CATEGORY_CLASSES).map(Some).collect()
+}
+
+fn numbers(data: &Dataset, (column, codes): (usize, usize), class: Option<usize>, train: &[u32]) -> Derived {
+    let mut sums = vec![(0.0f64, 0.0f64); codes];
+    let mut total = 0.0;
+    for &row in train {
+        let value = data.target.values[row as usize];
+        let y = class.map_or(f64::from(value), |c| f64::from(u8::from(value as usize == c)));
+        total += y;
+        let code = data.matrix.columns[column][row as usize];
+        if !code.is_nan() {
+            let sum = &mut sums[code as usize];
+            sum.0 += 1.0;
+            sum.1 += y;
+        }
+    }
+    let mean = total / train.len() as f64;
+    let smooth = |(n, s): (f64, f64)| ((s + CATEGORY_SMOOTHING * mean) / (n + CATEGORY_SMOOTHING)) as f32;
+    let values = sums.into_iter().map(smooth).collect();
+    Derived { column: column as u32, values, unknown: mean as f32 }
+}

@@ -1,0 +1,150 @@
+//! Learners on made-up data whose answer is known.
+
+use super::*;
+use crate::Kind;
+use crate::Task;
+use crate::dataset::{Classes, Coding, Feature, Shape, Target};
+use crate::random::Random;
+use std::sync::mpsc::channel;
+
+fn feature(name: &str, levels: usize) -> Feature {
+    let shape = if levels == 0 {
+        Shape::Number
+    } else {
+        let levels: Vec<String> = (0..levels).map(|l| format!("l{l}")).collect();
+        Shape::Category(Coding { seen: levels.clone(), levels, missing: None, rare: None })
+    };
+    Feature { name: name.into(), kind: Kind::Float, shape, example: 0.into() }
+}
+
+/// Two numbers (one with holes) and a category of six levels; the target depends on all three.
+fn data(task: Task, rows: usize) -> Dataset {
+    let mut random = Random::new(5, 5);
+    let mut columns = vec![Vec::new(), Vec::new(), Vec::new()];
+    let mut values = Vec::new();
+    for _ in 0..rows {
+        let (a, b) = (random.between(-2.0, 2.0), random.between(-2.0, 2.0));
+        let level = random.below(6);
+        let z = a + if b.abs() < 1.0 { 1.5 } else { -1.5 } + [2.0, -2.0, 0.0, 1.0, -1.0, 0.5][level];
+        columns[0].push(a as f32);
+        columns[1].push(if random.unit() < 0.1 { f32::NAN } else { b as f32 });
+        columns[2].push(level as f32);
+        let chance = 1.0 / (1.0 + (-2.0 * z).exp());
+        values.push(match task {
+            Task::Regression => (z * 100.0 + 1000.0) as f32,
+            Task::Binary => f32::from(u8::from(random.unit() < chance)),
+            Task::Multiclass if z < -1.0 => 0.0,
+            Task::Multiclass => f32::from(1 + u8::from(z > 1.0)),
+        });
+    }
+    let classes = match task {
+        Task::Regression => None,
+        Task::Binary => Some(Classes::Boolean),
+        Task::Multiclass => Some(Classes::Integer(vec![0, 1, 2])),
+    };
+    let features = vec![feature("a", 0), feature("b", 0), feature("c", 6)];
+    let target = Target { name: "y".into(), task, classes, values };
+    Dataset { features, matrix: Matrix { rows, columns }, target }
+}
+
+fn learners() -> Vec<Box<dyn Learner>> {
+    let forest = |splitting| Forest { splitting, trees: 40, max_leaves: 100, min_leaf: 3, share: 0.7 };
+    let one_hot = Boost { handling: Handling::OneHot, ..Boost::default() };
+    vec![
+        Box::new(Constant),
+        Box::new(Linear { strength: 1.0, ratio: 0.0, logarithms: true }),
+        Box::new(Linear { strength: 1.0, ratio: 0.5, logarithms: false }),
+        Box::new(forest(Splitting::Best)),
+        Box::new(forest(Splitting::Random)),
+        Box::new(Boost::default()),
+        Box::new(Boost { growth: Growth::Symmetric(4), ..one_hot.clone() }),
+        Box::new(Boost { growth: Growth::Depth(4), ..one_hot }),
+    ]
+}
+
+/// Mean loss of predictions of width `w`: squared error over variance, or log loss over that of the class shares.
+fn relative_loss(data: &Dataset, rows: &[u32], predictions: &[f32]) -> f64 {
+    let metrics = crate::metrics::all(&data.target, rows, predictions);
+    match data.target.task {
+        Task::Regression => 1.0 - metrics["r2_score"],
+        Task::Binary => metrics["log_loss"] / 0.693,
+        Task::Multiclass => metrics["log_loss"] / 1.099,
+    }
+}
+
+#[test]
+fn every_learner_learns_every_task() {
+    for task in [Task::Binary, Task::Multiclass, Task::Regression] {
+        let data = data(task, 1200);
+        let shared = Shared::new(&data);
+        let (send, _receive) = channel();
+        let control = Control::new(1, send);
+        let train: Vec<u32> = (0..900).collect();
+        let valid: Vec<u32> = (900..1200).collect();
+        let held = data.matrix.take(&valid);
+        for learner in learners() {
+            let job = Job { train: &train, valid: &valid, rounds: 0, seed: 3, control: &control };
+            let fit = learner.fit(&shared, &job).unwrap();
+            let predictions = fit.model.predict(&held);
+            assert_eq!(predictions.len(), 300 * data.target.width());
+            let loss = relative_loss(&data, &valid, &predictions);
+            let name = learner.name();
+            let bound = match name.split(' ').next().unwrap() {
+                "Constant" => 1.01,
+                "LinearModel" => 0.85,
+                _ => 0.66,
+            };
+            assert!(loss < bound, "{name} on {}: {loss}", task.name());
+            // Again, and without watching: the same numbers.
+            let again = learner.fit(&shared, &job).unwrap().model.predict(&held);
+            assert_eq!(again, predictions, "{name}");
+        }
+    }
+}
+
+#[test]
+fn cutting_keeps_the_first_rounds() {
+    let data = data(Task::Multiclass, 400);
+    let shared = Shared::new(&data);
+    let (send, _receive) = channel();
+    let control = Control::new(1, send);
+    let train: Vec<u32> = (0..400).collect();
+    let fit = |rounds| {
+        let job = Job { train: &train, valid: &[], rounds, seed: 3, control: &control };
+        Boost::default().fit(&shared, &job).unwrap().model
+    };
+    let (mut long, short) = (fit(12), fit(5));
+    assert_eq!(long.rounds(), 12);
+    long.cut(5);
+    assert_eq!(long.predict(&data.matrix), short.predict(&data.matrix));
+}
+
+#[test]
+fn a_cancelled_fit_ends_at_once() {
+    let data = data(Task::Binary, 400);
+    let shared = Shared::new(&data);
+    let (send, _receive) = channel();
+    let control = Control::new(1, send);
+    control.cancel();
+    let train: Vec<u32> = (0..400).collect();
+    for learner in learners().into_iter().skip(1) {
+        let job = Job { train: &train, valid: &[], rounds: 100, seed: 3, control: &control };
+        assert!(matches!(learner.fit(&shared, &job), Err(Error::Cancelled)), "{}", learner.name());
+    }
+}
+
+#[test]
+fn logistic_regression_finds_the_known_optimum() {
+    // One 0/1 number, 30 of 40 ones at 1, 10 of 40 at 0: without penalty the odds are 3 and 1/3.
+    let column: Vec<f32> = (0..80).map(|i| f32::from(u8::from(i < 40))).collect();
+    let values = (0..80).map(|i| f32::from(u8::from(i < 30 || (40..50).contains(&i)))).collect();
+    let target = Target { name: "y".into(), task: Task::Binary, classes: Some(Classes::Boolean), values };
+    let data = Dataset { features: vec![feature("x", 0)], matrix: Matrix { rows: 80, columns: vec![column] }, target };
+    let (send, _receive) = channel();
+    let control = Control::new(1, send);
+    let train: Vec<u32> = (0..80).collect();
+    let job = Job { train: &train, valid: &[], rounds: 0, seed: 0, control: &control };
+    let free = Linear { strength: 1e-9, ratio: 0.0, logarithms: false };
+    let p = free.fit(&Shared::new(&data), &job).unwrap().model.predict(&data.matrix);
+    assert!((p[0] - 0.75).abs() < 1e-4 && (p[79] - 0.25).abs() < 1e-4, "{} {}", p[0], p[79]);
+}

@@ -1,0 +1,33 @@
+//! AutoML: a table goes in, a leaderboard and one ONNX model come out.
+//!
+//! The road through this crate: [`Table`] → column roles and target (`prepare`) → folds → trials of learners with
+//! out-of-fold predictions (`search`) → greedy weighted vote (`blend`) → refit on all rows → one ONNX graph, read
+//! back and compared (`export`) → [`Outcome`] and its HTML page. Everything is pure: no file, no network, and apart
+//! from an optional time limit the same table and [`Spec`] give the same bytes on any number of threads.
+
+mod blend;
+mod control;
+mod dataset;
+mod error;
+mod export;
+mod folds;
+mod importance;
+mod learners;
+mod metrics;
+mod outcome;
+mod parallel;
+mod portfolio;
+mod prepare;
+mod random;
+mod report;
+mod run;
+mod search;
+mod spec;
+mod table;
+
+pub use error::Error;
+pub use outcome::{ColumnReport, ColumnRole, Event, Importance, Member, Outcome, Trial, Work};
+pub use report::report_html;
+pub use run::run;
+pub use spec::{Spec, Task};
+pub use table::{Column, Kind, MISSING_CODE, Table, Values};

@@ -1,0 +1,102 @@
+//! Metrics of class decisions and the log loss.
+
+/// True classes with predicted probabilities and decisions.
+pub(super) struct Scored<'a> {
+    pub classes: &'a [usize],
+    /// Row-major, `k` a row.
+    pub probabilities: &'a [f64],
+    pub k: usize,
+    /// `confusion[true][decided]`.
+    confusion: Vec<Vec<f64>>,
+}
+
+impl<'a> Scored<'a> {
+    /// Decides each row for its most probable class, the first of equals.
+    pub(super) fn new(classes: &'a [usize], probabilities: &'a [f64], k: usize) -> Self {
+        let mut confusion = vec![vec![0.0; k]; k];
+        for (&class, row) in classes.iter().zip(probabilities.chunks_exact(k)) {
+            let mut decided = 0;
+            for (i, &p) in row.iter().enumerate() {
+                if p > row[decided] {
+                    decided = i;
+                }
+            }
+            confusion[class][decided] += 1.0;
+        }
+        Self { classes, probabilities, k, confusion }
+    }
+
+    /// Rows of each class.
+    pub(super) fn support(&self) -> Vec<f64> {
+        self.confusion.iter().map(|row| row.iter().sum()).collect()
+    }
+}
+
+/// 0 where scikit-learn's `zero_division` gives 0.
+fn ratio(a: f64, b: f64) -> f64 {
+    if b == 0.0 { 0.0 } else { a / b }
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len() as f64;
+    ratio(values.sum(), n)
+}
+
+/// The twelve metrics of decisions, log loss, and what derives from them.
+pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
+    let total = s.classes.len() as f64;
+    let support = s.support();
+    let hits: Vec<f64> = (0..s.k).map(|c| s.confusion[c][c]).collect();
+    let decided: Vec<f64> = (0..s.k).map(|c| s.confusion.iter().map(|row| row[c]).sum()).collect();
+    let accuracy = ratio(hits.iter().sum(), total);
+    // A class that neither occurs nor is decided for does not count, as with scikit-learn's labels.
+    let live: Vec<usize> = (0..s.k).filter(|&c| support[c] + decided[c] > 0.0).collect();
+    let precision = |c: usize| ratio(hits[c], decided[c]);
+    let recall = |c: usize| ratio(hits[c], support[c]);
+    let f1 = |c: usize| ratio(2.0 * hits[c], decided[c] + support[c]);
+    let macro_of = |of: &dyn Fn(usize) -> f64| mean(live.iter().map(|&c| of(c)));
+    let weighted_of =
+        |of: &dyn Fn(usize) -> f64| ratio(live.iter().map(|&c| support[c] * of(c)).sum(), total);
+    let occurring: Vec<usize> = (0..s.k).filter(|&c| support[c] > 0.0).collect();
+    let balanced = mean(occurring.iter().map(|&c| recall(c)));
+    let weighted_accuracy = ratio(
+        (0..s.k).map(|c| support[c] * hits[c]).sum(),
+        support.iter().map(|n| n * n).sum(),
+    );
+    let chance = ratio(1.0, s.k as f64);
+    let recall_macro = macro_of(&recall);
+    vec![
+        ("accuracy", accuracy),
+        ("balanced_accuracy", balanced),
+        ("weighted_accuracy", weighted_accuracy),
+        ("f1_score_macro", macro_of(&f1)),
+        ("f1_score_micro", accuracy),
+        ("f1_score_weighted", weighted_of(&f1)),
+        ("precision_score_macro", macro_of(&precision)),
+        ("precision_score_micro", accuracy),
+        ("precision_score_weighted", weighted_of(&precision)),
+        ("recall_score_macro", recall_macro),
+        ("recall_score_micro", accuracy),
+        ("recall_score_weighted", weighted_of(&recall)),
+        ("log_loss", log_loss(s)),
+        ("matthews_correlation", matthews(s, &support, &decided)),
+        ("norm_macro_recall", (recall_macro - chance) / (1.0 - chance)),
+    ]
+}
+
+/// Probabilities are clipped by the precision of `f32`, in which models answer (as scikit-learn does for `f32`).
+fn log_loss(s: &Scored<'_>) -> f64 {
+    let eps = f64::from(f32::EPSILON);
+    let rows = s.classes.iter().zip(s.probabilities.chunks_exact(s.k));
+    let sum: f64 = rows.map(|(&class, row)| -row[class].clamp(eps, 1.0 - eps).ln()).sum();
+    ratio(sum, s.classes.len() as f64)
+}
+
+/// Gorodkin's R_K, which is Matthews' φ for two classes; 0 when undefined.
+fn matthews(s: &Scored<'_>, support: &[f64], decided: &[f64]) -> f64 {
+    let total: f64 = support.iter().sum();
+    let hits: f64 = (0..s.k).map(|c| s.confusion[c][c]).sum();
+    let both: f64 = support.iter().zip(decided).map(|(a, b)| a * b).sum();
+    let squares = |v: &[f64]| total * total - v.iter().map(|x| x * x).sum::<f64>();
+    ratio(hits * total - both, (squares(support) * squares(decided)).sqrt())
+}

@@ -1,0 +1,74 @@
+//! Areas under curves, one class against the rest.
+
+use super::classes::Scored;
+
+/// One-against-rest score of a row and whether the row is of the class.
+type Ranked = Vec<(f64, bool)>;
+
+/// AUC and average precision, macro, micro and weighted. Classes that never or always occur are left out of the
+/// averages, for which the areas are undefined.
+pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
+    let support = s.support();
+    let total: f64 = support.iter().sum();
+    let usable: Vec<usize> = (0..s.k).filter(|&c| support[c] > 0.0 && support[c] < total).collect();
+    let each: Vec<(f64, f64, f64)> = usable
+        .iter()
+        .map(|&c| {
+            let ranked = sort(one_against_rest(s, c));
+            (area(&ranked), average_precision(&ranked), support[c])
+        })
+        .collect();
+    let every = (0..s.k).flat_map(|c| one_against_rest(s, c)).collect();
+    let micro = sort(every);
+    let count = each.len() as f64;
+    let weight: f64 = each.iter().map(|e| e.2).sum();
+    vec![
+        ("AUC_macro", each.iter().map(|e| e.0).sum::<f64>() / count),
+        ("AUC_micro", area(&micro)),
+        ("AUC_weighted", each.iter().map(|e| e.0 * e.2).sum::<f64>() / weight),
+        ("average_precision_score_macro", each.iter().map(|e| e.1).sum::<f64>() / count),
+        ("average_precision_score_micro", average_precision(&micro)),
+        ("average_precision_score_weighted", each.iter().map(|e| e.1 * e.2).sum::<f64>() / weight),
+    ]
+}
+
+fn one_against_rest(s: &Scored<'_>, class: usize) -> Ranked {
+    let scores = s.probabilities.iter().skip(class).step_by(s.k);
+    scores.zip(s.classes).map(|(&p, &c)| (p, c == class)).collect()
+}
+
+/// By falling score.
+fn sort(mut ranked: Ranked) -> Ranked {
+    ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+    ranked
+}
+
+/// Calls `visit(positives, negatives)` for each group of equal scores, highest first.
+fn groups(ranked: &Ranked, mut visit: impl FnMut(f64, f64)) {
+    for group in ranked.chunk_by(|a, b| a.0 == b.0) {
+        let positives = group.iter().filter(|r| r.1).count();
+        visit(positives as f64, (group.len() - positives) as f64);
+    }
+}
+
+/// Area under the receiver operating characteristic; ties count half.
+fn area(ranked: &Ranked) -> f64 {
+    let (mut above, mut negatives, mut pairs) = (0.0, 0.0, 0.0);
+    groups(ranked, |p, n| {
+        pairs += n * (above + p / 2.0);
+        above += p;
+        negatives += n;
+    });
+    pairs / (above * negatives)
+}
+
+/// Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct thresholds.
+fn average_precision(ranked: &Ranked) -> f64 {
+    let (mut hits, mut taken, mut sum) = (0.0, 0.0, 0.0);
+    groups(ranked, |p, n| {
+        hits += p;
+        taken += p + n;
+        sum += p * hits / taken;
+    });
+    sum / hits
+}

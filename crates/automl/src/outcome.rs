@@ -1,0 +1,207 @@
+//! What a search tells while it runs and what it returns.
+
+use crate::Task;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What became of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnRole {
+    /// The column to predict.
+    Target,
+    /// Used as a number.
+    Number,
+    /// Used as a category.
+    Category,
+    /// Not used; the note says why.
+    Dropped,
+}
+
+impl ColumnRole {
+    /// The name shown to people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Number => "number",
+            Self::Category => "category",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// One column of the table and what the search did with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnReport {
+    /// The column's name.
+    pub name: String,
+    /// Its type in the table, by the names of signatures.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its role.
+    pub role: ColumnRole,
+    /// Rows without a value.
+    pub missing: usize,
+    /// Distinct values, missing not counted.
+    pub distinct: usize,
+    /// Why it was dropped, or how it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// One row of the leaderboard: a configuration and how it did out of fold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trial {
+    /// Position in the search, from 1; the voting ensemble comes last.
+    pub number: u32,
+    /// The learner and its configuration in one line.
+    pub learner: String,
+    /// The primary metric.
+    pub score: f64,
+    /// Every metric, out of fold.
+    pub metrics: BTreeMap<String, f64>,
+    /// Weight in the final ensemble, 0 to 1 (the ensemble's own row: 1).
+    pub weight: f64,
+    /// Seconds of training and scoring, summed over the folds.
+    pub seconds: f64,
+}
+
+/// A member of the final ensemble.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The trial it comes from.
+    pub trial: u32,
+    /// The learner and its configuration.
+    pub learner: String,
+    /// Its weight; the weights sum to 1.
+    pub weight: f64,
+}
+
+/// How much the primary metric suffers when a column is shuffled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Importance {
+    /// The column.
+    pub column: String,
+    /// Mean loss of the primary metric over the repeats (positive = the column helps).
+    pub mean: f64,
+    /// Standard deviation over the repeats.
+    pub deviation: f64,
+}
+
+/// The work really done, so that a truncated search can be told from a full one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Work {
+    /// Trials finished.
+    pub trials: u32,
+    /// Boosting rounds and trees grown in finished trials and in the final fit.
+    pub rounds: u64,
+    /// Rows with a target.
+    pub rows: usize,
+    /// Train/validation splits of each trial.
+    pub splits: usize,
+    /// Whether the time limit ended the search before all trials were done.
+    pub truncated: bool,
+}
+
+/// What the search tells while it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// What will be done.
+    Plan {
+        /// The task, inferred or given.
+        task: Task,
+        /// Rows with a target.
+        rows: usize,
+        /// Feature columns in use.
+        features: usize,
+        /// The primary metric.
+        metric: String,
+        /// Whether a higher value of it is better.
+        higher_is_better: bool,
+        /// Trials to run.
+        trials: u32,
+        /// Train/validation splits of each trial.
+        splits: usize,
+    },
+    /// What becomes of a column.
+    Column(ColumnReport),
+    /// A sign of life from inside a fit; also the moment at which a search can be stopped between trials.
+    Progress {
+        /// Trials finished.
+        finished: u32,
+        /// Trials planned.
+        trials: u32,
+        /// Seconds since the start.
+        seconds: f64,
+    },
+    /// A trial is done.
+    Trial {
+        /// Position in the search, from 1.
+        number: u32,
+        /// The learner and its configuration.
+        learner: String,
+        /// The primary metric.
+        score: f64,
+        /// Every metric, out of fold.
+        metrics: BTreeMap<String, f64>,
+        /// Weight in the ensemble; 0 while it is not known.
+        weight: f64,
+        /// Seconds of training and scoring, summed over the folds.
+        seconds: f64,
+        /// The best score so far, this trial included.
+        best: f64,
+    },
+    /// The voting ensemble is chosen; its members are now fitted on all rows.
+    Ensemble {
+        /// Its members by falling weight.
+        members: Vec<Member>,
+        /// The primary metric.
+        score: f64,
+        /// Every metric, out of fold.
+        metrics: BTreeMap<String, f64>,
+    },
+    /// How much each column matters.
+    Importance {
+        /// By falling mean.
+        columns: Vec<Importance>,
+    },
+    /// Something the user should know.
+    Warning {
+        /// In one sentence.
+        message: String,
+    },
+}
+
+/// A finished search.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outcome {
+    /// The ONNX file's bytes.
+    #[serde(skip)]
+    pub model: Vec<u8>,
+    /// The task.
+    pub task: Task,
+    /// The primary metric.
+    pub metric: String,
+    /// Whether a higher value of it is better.
+    pub higher_is_better: bool,
+    /// The ensemble's primary metric, out of fold.
+    pub score: f64,
+    /// The leaderboard, best first.
+    pub trials: Vec<Trial>,
+    /// The ensemble's members by falling weight.
+    pub members: Vec<Member>,
+    /// The ensemble's metrics, out of fold.
+    pub metrics: BTreeMap<String, f64>,
+    /// Permutation importance by falling mean.
+    pub importance: Vec<Importance>,
+    /// Every column of the table.
+    pub columns: Vec<ColumnReport>,
+    /// The model's signature, as stored in the file.
+    pub signature: serde_json::Value,
+    /// The work done.
+    pub work: Work,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,242 @@
+//! Which configurations are tried, and in which order.
+//!
+//! First a fixed portfolio of diverse decent configurations (values after AutoGluon's, pytabkit's and TabRepo's
+//! published defaults), ordered by table size; then random draws from small spaces. The list is a pure function of
+//! the data's shape, the number of trials and the seed, so that a search can be run again.
+
+use crate::Task;
+use crate::dataset::Dataset;
+use crate::learners::{Boost, Constant, Forest, Growth, Handling, Learner, Linear, Splitting};
+use crate::random::Random;
+use std::sync::Arc;
+
+/// A configuration to try.
+pub(crate) type Candidate = Arc<dyn Learner>;
+
+/// Rows below which forests, linear models and regularised boosting come first.
+const SMALL: usize = 3_000;
+/// Rows from which rates are at least [`LARGE_RATE`] and forests come late.
+const LARGE: usize = 10_000;
+const LARGE_RATE: f64 = 0.04;
+/// Columns a one-hot encoding may have.
+const MAX_ONE_HOT: usize = 400;
+
+/// `count` configurations for `data`.
+pub(crate) fn plan(data: &Dataset, count: usize, seed: u64) -> Vec<Candidate> {
+    let shape = Facts::new(data);
+    let mut plan = if shape.rows < SMALL { small(&shape) } else { large(&shape) };
+    let mut number = 0;
+    while plan.len() < count {
+        plan.push(shape.draw(&mut Random::new(seed, 90_000 + number)));
+        number += 1;
+    }
+    plan.truncate(count);
+    plan
+}
+
+/// What the choice depends on.
+struct Facts {
+    rows: usize,
+    categories: bool,
+    one_hot: bool,
+    regression: bool,
+    /// Trees a round.
+    outputs: usize,
+}
+
+impl Facts {
+    fn new(data: &Dataset) -> Self {
+        let widths = data.features.iter().map(|f| f.codes());
+        Self {
+            rows: data.rows(),
+            categories: data.features.iter().any(|f| f.codes().is_some()),
+            one_hot: widths.map(|w| w.unwrap_or(1)).sum::<usize>() <= MAX_ONE_HOT,
+            regression: data.target.task == Task::Regression,
+            outputs: data.target.width(),
+        }
+    }
+
+    /// A boosting candidate that fits the table: rates by size, encodings by what is there.
+    fn boost(&self, mut boost: Boost) -> Candidate {
+        if self.rows >= LARGE {
+            boost.eta = boost.eta.max(LARGE_RATE);
+        }
+        if self.outputs > 4 {
+            boost.eta = boost.eta.max(0.08);
+        }
+        boost.max_rounds = if self.outputs > 4 { 600 } else { 3000 };
+        if !self.one_hot {
+            boost.handling = Handling::Native;
+            if let Growth::Symmetric(depth) = boost.growth {
+                boost.growth = Growth::Depth(depth);
+            }
+        } else if !self.categories {
+            // Without categories both encodings are the same table; one name avoids a second copy.
+            boost.handling = Handling::OneHot;
+        }
+        Arc::new(boost)
+    }
+
+    fn forest(&self, splitting: Splitting, share: f64, min_leaf: usize) -> Candidate {
+        let (trees, max_leaves) = match (self.rows, splitting) {
+            (0..SMALL, Splitting::Random) => (150, 81),
+            (0..SMALL, Splitting::Best) => (150, 120),
+            (SMALL..LARGE, _) => (100, 400),
+            _ => (60, 600),
+        };
+        Arc::new(Forest { splitting, trees, max_leaves, min_leaf, share })
+    }
+
+    /// A random configuration: mostly boosting, some forests and linear models on small tables.
+    fn draw(&self, random: &mut Random) -> Candidate {
+        let kind = random.unit();
+        if self.rows < LARGE && kind < 0.15 {
+            let splitting = if random.unit() < 0.5 { Splitting::Best } else { Splitting::Random };
+            let share = round(random.between(0.3, 1.0));
+            return self.forest(splitting, share, 1 + random.below(5));
+        }
+        if self.rows < LARGE && kind < 0.25 {
+            let ratio = [0.0, 0.5, 1.0][random.below(3)];
+            let strength = random.log_between(0.1, 30.0);
+            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6 });
+        }
+        let growth = match random.below(4) {
+            0 => Growth::Depth(4 + random.below(5)),
+            1 => Growth::Symmetric(4 + random.below(4)),
+            _ => Growth::Leaves(random.log_between(4.0, if self.rows < SMALL { 40.0 } else { 150.0 }) as usize),
+        };
+        let symmetric = matches!(growth, Growth::Symmetric(_));
+        let handling =
+            if symmetric || random.unit() < 0.4 { Handling::OneHot } else { Handling::Native };
+        self.boost(Boost {
+            handling,
+            growth,
+            eta: random.log_between(0.02, 0.1),
+            min_rows: random.log_between(1.0, 64.0),
+            subsample: random.between(0.7, 1.0),
+            bytree: random.between(0.4, 1.0),
+            bylevel: if symmetric { 0.9 } else { 1.0 },
+            alpha: random.log_between(1e-3, 2.0),
+            lambda: random.log_between(0.05, 5.0),
+            extra: !symmetric && random.unit() < 0.4,
+            ..Boost::default()
+        })
+    }
+}
+
+/// Two decimals are enough for a name.
+fn round(x: f64) -> f64 {
+    (x * 100.0).round() / 100.0
+}
+
+fn linear(strength: f64, ratio: f64, logarithms: bool) -> Candidate {
+    Arc::new(Linear { strength, ratio, logarithms })
+}
+
+/// AutoGluon's first: random thresholds.
+fn extra_random() -> Boost {
+    Boost { extra: true, lambda: 0.0, ..Boost::default() }
+}
+
+/// LightGBM with the tuned defaults of Holzmüller et al., "Better by default" (2024).
+fn leaf_wise(regression: bool) -> Boost {
+    let (eta, leaves, min_rows, subsample) =
+        if regression { (0.05, 100, 3.0, 0.7) } else { (0.04, 50, 40.0, 0.75) };
+    Boost { eta, growth: Growth::Leaves(leaves), min_rows, subsample, lambda: 0.0, ..Boost::default() }
+}
+
+/// Oblivious trees in the manner of CatBoost.
+fn symmetric(depth: usize, eta: f64, lambda: f64) -> Boost {
+    Boost {
+        handling: Handling::OneHot,
+        growth: Growth::Symmetric(depth),
+        eta,
+        lambda,
+        min_rows: 1.0,
+        subsample: 0.9,
+        bylevel: 0.9,
+        ..Boost::default()
+    }
+}
+
+/// XGBoost with the tuned defaults of the same work.
+fn depth_wise(regression: bool) -> Boost {
+    let (eta, depth, subsample, bylevel) =
+        if regression { (0.05, 9, 0.7, 1.0) } else { (0.08, 6, 0.65, 0.9) };
+    let growth = Growth::Depth(depth);
+    Boost { handling: Handling::OneHot, growth, eta, min_rows: 2.0, subsample, bylevel, ..Boost::default() }
+}
+
+/// Five leaves, nearly an additive model.
+fn near_additive() -> Boost {
+    Boost { alpha: 0.24, lambda: 0.3, min_rows: 12.0, ..sampled(0.03, 5, 0.85, 0.73, true) }
+}
+
+/// Stumps: an additive model.
+fn additive() -> Boost {
+    Boost { lambda: 0.77, min_rows: 17.0, ..sampled(0.05, 2, 0.84, 0.59, false) }
+}
+
+/// Few leaves, strong L1.
+fn sparse() -> Boost {
+    Boost { alpha: 4.2, lambda: 1.5, min_rows: 1.0, ..sampled(0.02, 10, 0.97, 0.64, false) }
+}
+
+/// Leaf-wise with row and column samples.
+fn sampled(eta: f64, leaves: usize, subsample: f64, bytree: f64, extra: bool) -> Boost {
+    let growth = Growth::Leaves(leaves);
+    Boost { growth, eta, subsample, bytree, extra, min_rows: 3.0, ..Boost::default() }
+}
+
+/// The order for small tables.
+fn small(f: &Facts) -> Vec<Candidate> {
+    vec![
+        Arc::new(Constant),
+        linear(1.0, 0.0, true),
+        f.boost(extra_random()),
+        f.forest(Splitting::Random, 0.36, 1),
+        f.boost(symmetric(6, 0.06, 3.0)),
+        f.forest(Splitting::Best, 0.0, 2),
+        f.boost(near_additive()),
+        f.boost(leaf_wise(f.regression)),
+        f.boost(sparse()),
+        linear(10.0, 0.0, true),
+        f.boost(depth_wise(f.regression)),
+        f.boost(additive()),
+        linear(10.0, 0.5, false),
+        f.boost(symmetric(4, 0.05, 4.6)),
+        f.forest(Splitting::Random, 0.75, 2),
+        f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.02, 39, 0.88, 0.46, true) }),
+        f.forest(Splitting::Best, 0.5, 4),
+        f.boost(Boost { lambda: 0.84, ..sampled(0.02, 16, 0.98, 0.56, false) }),
+    ]
+}
+
+/// The order for larger tables: cheap and strong first, forests last.
+fn large(f: &Facts) -> Vec<Candidate> {
+    let mut plan = vec![
+        Arc::new(Constant) as Candidate,
+        linear(1.0, 0.0, true),
+        f.boost(extra_random()),
+        f.boost(leaf_wise(f.regression)),
+        f.boost(symmetric(6, 0.06, 3.0)),
+        f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.018, 39, 0.88, 0.46, true) }),
+        f.boost(near_additive()),
+        f.boost(Boost { lambda: 0.84, ..sampled(0.02, 84, 0.98, 0.53, false) }),
+        f.boost(depth_wise(f.regression)),
+        f.forest(Splitting::Best, 0.0, 2),
+        f.boost(Boost { alpha: 0.77, lambda: 1.6, min_rows: 12.0, ..sampled(0.018, 180, 0.95, 0.4, true) }),
+        f.boost(Boost { bytree: 0.9, ..sampled(0.03, 128, 1.0, 0.9, false) }),
+        f.forest(Splitting::Random, 0.75, 2),
+        f.boost(symmetric(8, 0.04, 3.3)),
+        f.boost(sparse()),
+        f.boost(additive()),
+    ];
+    if f.rows < LARGE {
+        // Forests and linear models are cheap here and add the most.
+        let (best, random) = (plan.remove(9), plan.remove(11));
+        plan.insert(4, best);
+        plan.insert(5, random);
+    }
+    plan
+}

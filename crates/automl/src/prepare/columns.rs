@@ -1,0 +1,212 @@
+//! One column: facts, decision, cast.
+
+use crate::dataset::{Coding, Feature, Shape};
+use crate::outcome::ColumnRole;
+use crate::table::{Column, Kind, MISSING_CODE, Values};
+
+/// Distinct share above which texts are taken for identifiers.
+const UNIQUE_SHARE: f64 = 0.99;
+/// A free text is taken for a category when its distinct values are at most this share of the rows …
+const TEXT_SHARE: f64 = 0.2;
+/// … and at most this many.
+const TEXT_LEVELS: usize = 2000;
+/// Codes of a category, missing and rare included; boosting and the forests bin by bytes.
+const MAX_CODES: usize = 250;
+/// A text on fewer rows than rows / this (and fewer than [`RARE_ROWS`]) is merged with its like.
+const RARE_PER_ROWS: usize = 2000;
+/// Texts on fewer rows than this are always merged.
+const RARE_ROWS: usize = 2;
+/// Rows from which a serial number is looked for.
+const SERIAL_ROWS: usize = 10;
+/// Names that identify a row when every value is different.
+const ID_NAMES: [&str; 8] = ["id", "sno", "index", "rowid", "row", "uuid", "guid", "key"];
+
+/// What counting tells about a column.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub missing: usize,
+    pub distinct: usize,
+    /// Whether the numbers are n different whole numbers without a gap.
+    serial: bool,
+}
+
+/// What becomes of a column.
+pub(super) enum Decision {
+    /// Left out, with the reason.
+    Drop(String),
+    /// A feature and its values, one a kept row.
+    Use { feature: Feature, values: Vec<f32>, note: Option<String> },
+}
+
+/// Counts missing and distinct values of the kept rows.
+pub(super) fn facts(column: &Column, rows: &[u32]) -> Facts {
+    match &column.values {
+        Values::Numbers(v) => {
+            let mut present: Vec<f64> =
+                rows.iter().map(|&r| v[r as usize]).filter(|x| !x.is_nan()).collect();
+            present.sort_unstable_by(f64::total_cmp);
+            let missing = rows.len() - present.len();
+            let span = present.first().zip(present.last()).map_or(0.0, |(a, b)| b - a + 1.0);
+            let whole = present.iter().all(|x| x.fract() == 0.0);
+            let count = present.len();
+            present.dedup();
+            let serial = missing == 0 && whole && present.len() == count && span == count as f64;
+            Facts { missing, distinct: present.len(), serial }
+        }
+        Values::Texts { .. } => {
+            let counts = counts(column, rows);
+            let missing = rows.len() - counts.iter().map(|&(_, n)| n).sum::<usize>();
+            Facts { missing, distinct: counts.len(), serial: false }
+        }
+    }
+}
+
+/// Texts of the kept rows with their counts, most frequent first, then by text.
+fn counts<'a>(column: &'a Column, rows: &[u32]) -> Vec<(&'a str, usize)> {
+    let Values::Texts { codes, levels } = &column.values else { return Vec::new() };
+    let mut by_level = vec![0usize; levels.len()];
+    for &r in rows {
+        let code = codes[r as usize];
+        if code != MISSING_CODE && !levels[code as usize].is_empty() {
+            by_level[code as usize] += 1;
+        }
+    }
+    let mut by_text = std::collections::BTreeMap::new();
+    for (level, n) in levels.iter().zip(by_level).filter(|&(_, n)| n > 0) {
+        *by_text.entry(level.as_str()).or_insert(0) += n;
+    }
+    let mut counts: Vec<(&str, usize)> = by_text.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1));
+    counts
+}
+
+/// Decides what becomes of a column.
+pub(super) fn decide(column: &Column, rows: &[u32], facts: &Facts, excluded: bool) -> Decision {
+    if excluded {
+        return Decision::Drop("excluded by the specification".into());
+    }
+    if let Some(reason) = useless(column, rows.len(), facts) {
+        return Decision::Drop(reason);
+    }
+    match &column.values {
+        Values::Numbers(v) => number(column, v, rows),
+        Values::Texts { codes, levels } => category(column, codes, levels, rows),
+    }
+}
+
+/// Why a column can't help, if it can't.
+fn useless(column: &Column, rows: usize, facts: &Facts) -> Option<String> {
+    let present = rows - facts.missing;
+    if present == 0 {
+        return Some("every value is missing".into());
+    }
+    if facts.distinct == 1 && facts.missing == 0 {
+        return Some("every row has the same value".into());
+    }
+    let every_different = facts.missing == 0 && facts.distinct == rows;
+    match column.kind {
+        Kind::Integer | Kind::Float if facts.serial && rows >= SERIAL_ROWS => {
+            Some("a serial number: whole numbers without gap or repetition".into())
+        }
+        Kind::Integer if every_different && rows >= SERIAL_ROWS && names_id(&column.name) => {
+            Some("an identifier by its name, every value is different".into())
+        }
+        Kind::Category | Kind::Text if facts.distinct as f64 > UNIQUE_SHARE * present as f64 && present > 2 => {
+            Some("nearly every value is different".into())
+        }
+        Kind::Text if facts.distinct > TEXT_LEVELS || facts.distinct as f64 > TEXT_SHARE * rows as f64 => {
+            Some(format!("free text with {} different values", facts.distinct))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a name is one of those people give to identifiers: `id`, `Sno`, `customer_id`, `customerId`.
+fn names_id(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    ID_NAMES.contains(&lower.as_str())
+        || lower.ends_with("_id")
+        || lower.ends_with(" id")
+        || lower.ends_with("-id")
+        || name.ends_with("Id")
+        || name.ends_with("ID")
+}
+
+/// A finite 32-bit number, or NaN.
+fn cast(x: f64) -> f32 {
+    if x.is_nan() { f32::NAN } else { x.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32 }
+}
+
+fn number(column: &Column, values: &[f64], rows: &[u32]) -> Decision {
+    let cast: Vec<f32> = rows.iter().map(|&r| cast(values[r as usize])).collect();
+    let first = rows.iter().map(|&r| values[r as usize]).find(|x| x.is_finite()).unwrap_or(0.0);
+    let example = match column.kind {
+        Kind::Boolean => (first != 0.0).into(),
+        Kind::Integer | Kind::Timestamp if first.abs() < 9e15 && first.fract() == 0.0 => (first as i64).into(),
+        _ => first.into(),
+    };
+    let note = (column.kind == Kind::Timestamp).then(|| "used as seconds since 1970".to_owned());
+    let feature = Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Number, example };
+    Decision::Use { feature, values: cast, note }
+}
+
+fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> Decision {
+    let counts = counts(column, rows);
+    let coding = coding(&counts, rows.len());
+    let index = coding.index();
+    let by_level: Vec<f32> = levels
+        .iter()
+        .map(|l| {
+            if l.is_empty() { coding.absent() } else { index.get(l.as_str()).copied().unwrap_or(coding.unknown()) }
+        })
+        .collect();
+    let values = rows
+        .iter()
+        .map(|&r| match codes[r as usize] {
+            MISSING_CODE => coding.absent(),
+            code => by_level[code as usize],
+        })
+        .collect();
+    let first = rows.iter().map(|&r| codes[r as usize]).find(|&c| c != MISSING_CODE && !levels[c as usize].is_empty());
+    let example = first.map_or("", |c| levels[c as usize].as_str()).into();
+    let merged = counts.len() - coding.levels.len();
+    let mut note = (column.kind == Kind::Text).then(|| "text with few values, used as a category".to_owned());
+    if merged > 0 {
+        note = Some(format!("{merged} rare values are treated as one"));
+    }
+    drop(index);
+    let feature = Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Category(coding), example };
+    Decision::Use { feature, values, note }
+}
+
+/// Gives the frequent texts a code each, the rare ones and the missing one a code together.
+fn coding(counts: &[(&str, usize)], rows: usize) -> Coding {
+    let least = RARE_ROWS.max(rows / RARE_PER_ROWS);
+    let present: usize = counts.iter().map(|&(_, n)| n).sum();
+    let frequent = counts.iter().take_while(|&&(_, n)| n >= least).count().min(MAX_CODES - 2);
+    // One rare text alone keeps its code: merging it would only rename it.
+    let kept = if counts.len() - frequent == 1 && frequent < MAX_CODES - 2 { counts.len() } else { frequent };
+    let text = |&(t, _): &(&str, usize)| t.to_owned();
+    let mut next = kept as u32;
+    let mut code = |wanted: bool| {
+        let code = wanted.then_some(next);
+        next += u32::from(wanted);
+        code
+    };
+    let missing = code(present < rows);
+    let rare = code(kept < counts.len());
+    Coding {
+        levels: counts[..kept].iter().map(text).collect(),
+        seen: counts.iter().map(text).collect(),
+        missing,
+        rare,
+    }
+}
+
+/// The role shown in reports.
+pub(super) fn role(feature: &Feature) -> ColumnRole {
+    match feature.shape {
+        Shape::Number => ColumnRole::Number,
+        Shape::Category(_) => ColumnRole::Category,
+    }
+}

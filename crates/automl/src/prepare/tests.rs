@@ -1,0 +1,158 @@
+//! Roles and targets on small tables.
+
+use super::*;
+use crate::dataset::{Classes, Shape};
+use crate::table::{Column, Kind, MISSING_CODE, Values};
+use crate::{Task, outcome::ColumnRole};
+
+fn numbers(name: &str, kind: Kind, values: impl IntoIterator<Item = f64>) -> Column {
+    Column { name: name.into(), kind, values: Values::Numbers(values.into_iter().collect()) }
+}
+
+fn texts(name: &str, kind: Kind, values: &[&str]) -> Column {
+    let mut levels: Vec<String> = Vec::new();
+    let mut code = |v: &str| {
+        if v.is_empty() {
+            return MISSING_CODE;
+        }
+        let found = levels.iter().position(|l| l == v);
+        found.unwrap_or_else(|| {
+            levels.push(v.into());
+            levels.len() - 1
+        }) as u32
+    };
+    let codes = values.iter().map(|v| code(v)).collect();
+    Column { name: name.into(), kind, values: Values::Texts { codes, levels } }
+}
+
+fn target(n: usize) -> Column {
+    numbers("y", Kind::Integer, (0..n).map(|i| (i % 2) as f64))
+}
+
+fn read(columns: Vec<Column>) -> Prepared {
+    prepare(&Table { columns }, &Spec::new("y", 1, 0)).unwrap()
+}
+
+fn fails(columns: Vec<Column>, spec: &Spec) -> String {
+    prepare(&Table { columns }, spec).unwrap_err().to_string()
+}
+
+#[test]
+fn useless_columns_are_dropped_with_a_reason() {
+    let n = 40;
+    let unique: Vec<String> = (0..n).map(|i| format!("name {i}")).collect();
+    let unique: Vec<&str> = unique.iter().map(String::as_str).collect();
+    let prose: Vec<String> = (0..n).map(|i| format!("text {}", i % 30)).collect();
+    let prose: Vec<&str> = prose.iter().map(String::as_str).collect();
+    let p = read(vec![
+        numbers("Sno", Kind::Integer, (0..n).map(|i| i as f64)),
+        numbers("mixed", Kind::Float, (0..n).map(|i| 1000.0 + ((i * 7) % n) as f64)),
+        numbers("customer_id", Kind::Integer, (0..n).map(|i| (i * i) as f64)),
+        numbers("empty", Kind::Float, vec![f64::NAN; n]),
+        numbers("same", Kind::Integer, vec![3.0; n]),
+        texts("name", Kind::Category, &unique),
+        texts("prose", Kind::Text, &prose),
+        numbers("kept", Kind::Float, (0..n).map(|i| (i * i) as f64)),
+        numbers("now and then", Kind::Float, (0..n).map(|i| if i % 3 == 0 { 1.0 } else { f64::NAN })),
+        target(n),
+    ]);
+    let names: Vec<&str> = p.data.features.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["kept", "now and then"]);
+    let note = |i: usize| p.columns[i].note.as_deref().unwrap_or("");
+    for (i, part) in
+        ["serial", "serial", "identifier", "missing", "same value", "different", "free text"].iter().enumerate()
+    {
+        assert!(note(i).contains(part), "{} not in {}", part, note(i));
+        assert_eq!(p.columns[i].role, ColumnRole::Dropped);
+    }
+    assert_eq!(p.columns[9].role, ColumnRole::Target);
+}
+
+#[test]
+fn rare_missing_and_unknown_texts_have_their_codes() {
+    let mut values = vec!["a"; 20];
+    values.extend(["b"; 15]);
+    values.extend(["c", "d", "", ""]);
+    let n = values.len();
+    let p = read(vec![texts("c", Kind::Category, &values), target(n)]);
+    let Shape::Category(coding) = &p.data.features[0].shape else { panic!("no category") };
+    assert_eq!(coding.levels, ["a", "b"]);
+    assert_eq!(coding.seen, ["a", "b", "c", "d"]);
+    assert_eq!((coding.missing, coding.rare, coding.size()), (Some(2), Some(3), 4));
+    assert_eq!(coding.unknown(), 3.0);
+    let column = &p.data.matrix.columns[0];
+    assert_eq!((column[0], column[20], column[35], column[37]), (0.0, 1.0, 3.0, 2.0));
+    assert!(p.columns[0].note.as_deref().unwrap().contains("2 rare"));
+}
+
+#[test]
+fn without_rare_texts_an_unknown_one_is_no_code() {
+    let values: Vec<&str> = (0..30).map(|i| if i % 2 == 0 { "x" } else { "y" }).collect();
+    let p = read(vec![texts("c", Kind::Category, &values), target(30)]);
+    let Shape::Category(coding) = &p.data.features[0].shape else { panic!("no category") };
+    assert!(coding.unknown().is_nan() && coding.absent().is_nan());
+    assert_eq!(coding.levels, ["x", "y"]);
+}
+
+#[test]
+fn tasks_are_told_apart() {
+    let n = 60;
+    let feature = || numbers("x", Kind::Float, (0..n).map(|i| f64::from(i * i)));
+    let task = |column: Column| read(vec![feature(), column]).data.target;
+    let two = task(numbers("y", Kind::Integer, (0..n).map(|i| f64::from(1 + i % 2))));
+    assert_eq!((two.task, two.classes), (Task::Binary, Some(Classes::Integer(vec![1, 2]))));
+    let five = task(numbers("y", Kind::Integer, (0..n).map(|i| f64::from(i % 5))));
+    assert_eq!((five.task, five.width()), (Task::Multiclass, 5));
+    let many = task(numbers("y", Kind::Integer, (0..n).map(f64::from)));
+    assert_eq!((many.task, many.classes), (Task::Regression, None));
+    let decimal = task(numbers("y", Kind::Float, (0..n).map(|i| 0.5 + f64::from(i % 2))));
+    assert_eq!(decimal.task, Task::Regression);
+    let boolean = task(numbers("y", Kind::Boolean, (0..n).map(|i| f64::from(i % 2))));
+    assert_eq!((boolean.task, boolean.classes), (Task::Binary, Some(Classes::Boolean)));
+    let text: Vec<&str> = (0..n).map(|i| ["no", "yes", "maybe"][i as usize % 3]).collect();
+    let text = task(texts("y", Kind::Category, &text));
+    let labels = ["maybe", "no", "yes"].map(String::from).to_vec();
+    assert_eq!((text.task, text.classes), (Task::Multiclass, Some(Classes::Text(labels))));
+    assert_eq!(text.values[..3], [1.0, 2.0, 0.0]);
+}
+
+#[test]
+fn rows_without_a_target_are_left_out_and_counted() {
+    let n = 30;
+    let y = (0..n).map(|i| if i < 5 { f64::NAN } else { f64::from(i % 2) });
+    let p = read(vec![numbers("x", Kind::Float, (0..n).map(|i| f64::from(i * i))), numbers("y", Kind::Integer, y)]);
+    assert_eq!(p.data.rows(), 25);
+    assert_eq!(p.data.matrix.columns[0][0], 25.0);
+    assert!(p.notes[0].starts_with("5 rows"));
+}
+
+#[test]
+fn impossible_targets_are_refused() {
+    let x = || numbers("x", Kind::Float, (0..30).map(|i| f64::from(i * i)));
+    let y = |v: f64| numbers("y", Kind::Integer, vec![v; 30]);
+    let spec = Spec::new("y", 1, 0);
+    assert!(fails(vec![x()], &spec).contains("no such column"));
+    assert!(fails(vec![x(), y(1.0)], &spec).contains("same value"));
+    assert!(fails(vec![x(), y(f64::NAN)], &spec).contains("every value is missing"));
+    let few = (0..30).map(|i| if i < 8 { f64::from(i % 2) } else { f64::NAN });
+    assert!(fails(vec![x(), numbers("y", Kind::Integer, few)], &spec).contains("only 8 rows"));
+    let wish = |task| Spec { task: Some(task), ..Spec::new("y", 1, 0) };
+    let three = || numbers("y", Kind::Integer, (0..30).map(|i| f64::from(i % 3)));
+    assert!(fails(vec![x(), three()], &wish(Task::Binary)).contains("two classes"));
+    let text = texts("y", Kind::Category, &["a", "b"].repeat(15));
+    assert!(fails(vec![x(), text], &wish(Task::Regression)).contains("needs numbers"));
+    assert!(fails(vec![three()], &spec).contains("no usable feature"));
+    let bad = Spec { exclude: vec!["z".into()], ..Spec::new("y", 1, 0) };
+    assert!(fails(vec![x(), three()], &bad).contains("no column \"z\""));
+}
+
+#[test]
+fn malformed_tables_are_refused() {
+    let spec = Spec::new("y", 1, 0);
+    let short = numbers("x", Kind::Float, [1.0]);
+    assert!(fails(vec![target(20), short], &spec).contains("1 values"));
+    assert!(fails(vec![target(20), target(20)], &spec).contains("twice"));
+    let codes = Values::Texts { codes: vec![3; 20], levels: vec!["a".into()] };
+    let column = Column { name: "c".into(), kind: Kind::Category, values: codes };
+    assert!(fails(vec![target(20), column], &spec).contains("without a level"));
+}

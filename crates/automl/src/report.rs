@@ -1,0 +1,193 @@
+//! One self-contained HTML page about a finished search: no script, no outside reference.
+
+use crate::outcome::{ColumnReport, Importance, Outcome, Trial};
+use std::fmt::Write;
+
+/// Colours follow the reader's light or dark setting.
+const STYLE: &str = "\
+:root{color-scheme:light dark;--ink:#1d2733;--dim:#5d6b7a;--line:#d9dfe6;--bar:#2f6fb3;--page:#fff;--soft:#f4f6f8}\
+@media(prefers-color-scheme:dark){:root{--ink:#e4e9ef;--dim:#9aa7b5;--line:#36414d;--bar:#6aa5e3;--page:#161b21;--soft:#1e252d}}\
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:62rem;margin:2rem auto;padding:0 1rem}\
+h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}p{margin:.3rem 0}.dim{color:var(--dim)}\
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .7rem .3rem 0;\
+border-bottom:1px solid var(--line);vertical-align:top}th{font-weight:600;color:var(--dim)}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.top{background:var(--soft);font-weight:600}\
+svg text{fill:var(--ink);font:13px system-ui,sans-serif}svg rect{fill:var(--bar)}svg line{stroke:var(--ink)}";
+
+/// The page: result, leaderboard, metrics, importance, columns. Every value is escaped.
+#[must_use]
+pub fn report_html(outcome: &Outcome) -> String {
+    let target = outcome.signature["output"]["name"].as_str().unwrap_or("target");
+    let mut page = String::with_capacity(32 * 1024);
+    page.push_str("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">");
+    page.push_str("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
+    put(&mut page, format_args!("<title>AutoML: {}</title><style>{STYLE}</style></head><body>", escape(target)));
+    put(&mut page, format_args!("<h1>Predicting {}</h1>", escape(target)));
+    put(
+        &mut page,
+        format_args!(
+            "<p class=\"dim\">{} · {} rows · {} trials on {} splits · {} bytes of ONNX</p><p>{}: <b>{}</b> out of fold</p>",
+            outcome.task.name(),
+            outcome.work.rows,
+            outcome.work.trials,
+            outcome.work.splits,
+            outcome.model.len(),
+            escape(&outcome.metric),
+            number(outcome.score),
+        ),
+    );
+    for note in &outcome.notes {
+        put(&mut page, format_args!("<p>Note: {}.</p>", escape(note)));
+    }
+    leaderboard(&mut page, outcome);
+    metrics(&mut page, outcome);
+    importance(&mut page, &outcome.importance, &outcome.metric);
+    columns(&mut page, &outcome.columns);
+    page.push_str("</body></html>\n");
+    page
+}
+
+/// Writing to a string can't fail.
+fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
+    let _ = page.write_fmt(text);
+}
+
+/// Text that is safe between tags and inside quoted attributes.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Four decimals, or four digits when the number is large or tiny.
+fn number(x: f64) -> String {
+    let size = x.abs();
+    if size != 0.0 && !(1e-3..1e5).contains(&size) { format!("{x:.4e}") } else { format!("{x:.4}") }
+}
+
+fn leaderboard(page: &mut String, outcome: &Outcome) {
+    page.push_str("<h2>Leaderboard</h2><div class=\"wide\"><table><tr><th class=\"n\">#</th><th>learner</th>");
+    put(page, format_args!("<th class=\"n\">{}</th>", escape(&outcome.metric)));
+    page.push_str("<th class=\"n\">weight</th><th class=\"n\">seconds</th></tr>");
+    for (place, trial) in outcome.trials.iter().enumerate() {
+        row(page, place == 0, trial);
+    }
+    page.push_str("</table></div>");
+}
+
+fn row(page: &mut String, top: bool, trial: &Trial) {
+    put(
+        page,
+        format_args!(
+            "<tr{}><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1}</td></tr>",
+            if top { " class=\"top\"" } else { "" },
+            trial.number,
+            escape(&trial.learner),
+            number(trial.score),
+            if trial.weight > 0.0 { format!("{:.2}", trial.weight) } else { String::new() },
+            trial.seconds,
+        ),
+    );
+}
+
+fn metrics(page: &mut String, outcome: &Outcome) {
+    page.push_str("<h2>Metrics of the ensemble, out of fold</h2><table>");
+    for (name, &value) in &outcome.metrics {
+        put(page, format_args!("<tr><td>{}</td><td class=\"n\">{}</td></tr>", escape(name), number(value)));
+    }
+    page.push_str("</table>");
+}
+
+/// Horizontal bars from zero with a whisker of one standard deviation.
+fn importance(page: &mut String, columns: &[Importance], metric: &str) {
+    const LABEL: f64 = 220.0;
+    const WIDTH: f64 = 620.0;
+    const STEP: f64 = 24.0;
+    page.push_str("<h2>Importance of the columns</h2>");
+    put(page, format_args!("<p class=\"dim\">What {} loses when a column is shuffled.</p>", escape(metric)));
+    let top = columns.iter().map(|c| c.mean + c.deviation).fold(0.0, f64::max);
+    let scale = if top > 0.0 { (WIDTH - LABEL - 80.0) / top } else { 0.0 };
+    let height = STEP * columns.len() as f64;
+    put(
+        page,
+        format_args!(
+            "<div class=\"wide\"><svg role=\"img\" aria-label=\"importance of the columns\" width=\"{WIDTH}\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\">"
+        ),
+    );
+    for (i, column) in columns.iter().enumerate() {
+        let y = STEP * i as f64;
+        let length = (column.mean * scale).max(0.0);
+        let (low, high) = ((column.mean - column.deviation).max(0.0), (column.mean + column.deviation).max(0.0));
+        put(
+            page,
+            format_args!(
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{LABEL}\" y=\"{}\" width=\"{length:.1}\" height=\"14\"/><line x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{}\" y2=\"{}\"/><text x=\"{:.1}\" y=\"{}\">{}</text>",
+                LABEL - 8.0,
+                y + 16.0,
+                escape(&shorten(&column.column)),
+                y + 5.0,
+                LABEL + low * scale,
+                LABEL + high * scale,
+                y + 12.0,
+                y + 12.0,
+                LABEL + high * scale + 6.0,
+                y + 16.0,
+                number(column.mean),
+            ),
+        );
+    }
+    page.push_str("</svg></div>");
+}
+
+/// A name that fits beside its bar.
+fn shorten(name: &str) -> String {
+    const LONGEST: usize = 28;
+    if name.chars().count() <= LONGEST {
+        return name.to_owned();
+    }
+    name.chars().take(LONGEST - 1).chain(['…']).collect()
+}
+
+fn columns(page: &mut String, columns: &[ColumnReport]) {
+    page.push_str("<h2>Columns</h2><div class=\"wide\"><table><tr><th>name</th><th>type</th><th>used as</th>");
+    page.push_str("<th class=\"n\">missing</th><th class=\"n\">distinct</th><th>note</th></tr>");
+    for column in columns {
+        put(
+            page,
+            format_args!(
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+                escape(&column.name),
+                escape(&column.kind),
+                column.role.name(),
+                column.missing,
+                column.distinct,
+                escape(column.note.as_deref().unwrap_or_default()),
+            ),
+        );
+    }
+    page.push_str("</table></div>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_values_is_escaped() {
+        assert_eq!(escape("<b a='1'>&\""), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;");
+    }
+
+    #[test]
+    fn numbers_stay_readable() {
+        assert_eq!([number(0.91234), number(0.0), number(123456.7), number(0.00001)], ["0.9123", "0.0000", "1.2346e5", "1.0000e-5"]);
+    }
+}

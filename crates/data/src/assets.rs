@@ -1,0 +1,158 @@
+//! Data assets as a service: register, list, show, preview.
+
+use crate::error::{Error, Result};
+use crate::ingest::{Ingested, ingest};
+use crate::options::{Format, ReadOptions};
+use crate::preview::{Preview, preview};
+use domain::{Actor, DataAsset, DataVersion, Name, Timestamp, Version};
+use outbound::Client;
+use serde::Deserialize;
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+use store::{NewDataVersion, Store};
+use tokio::task::spawn_blocking;
+
+/// Told the bytes read so far, from another thread.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// Where a table's bytes come from.
+pub enum Source {
+    /// A file, standard input, the body of a request.
+    Reader(Box<dyn Read + Send>),
+    /// An http or https URL, fetched by the guarded client.
+    Url(String),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reader(_) => f.write_str("Reader"),
+            // Why not the URL: its query may carry a signature.
+            Self::Url(_) => f.write_str("Url"),
+        }
+    }
+}
+
+/// A table to register.
+#[derive(Debug)]
+pub struct Registration {
+    /// The asset's name.
+    pub name: Name,
+    /// Its bytes.
+    pub source: Source,
+    /// How they are read, as far as it is stated.
+    pub options: ReadOptions,
+    /// Free text kept with the version.
+    pub description: String,
+}
+
+/// Registers a table: the version that holds it, and whether it is new. Equal bytes read alike are recognised.
+pub async fn register(
+    store: &Store,
+    outbound: &Client,
+    table: Registration,
+    by: &Actor,
+    progress: Progress,
+) -> Result<(DataVersion, bool)> {
+    let input: Box<dyn Read + Send> = match table.source {
+        Source::Reader(reader) => reader,
+        Source::Url(url) => Box::new(outbound.get(&url).await?.into_reader()),
+    };
+    let artifacts = store.artifacts().clone();
+    let options = table.options;
+    let found = blocking(move || ingest(input, &artifacts, &options, &*progress)).await?;
+    tracing::info!(name = %table.name, rows = found.rows, bytes = found.bytes, "table read");
+    let new = version_of(table.name, table.description, found)?;
+    Ok(store.add_data_version(new, by, Timestamp::now()).await?)
+}
+
+fn version_of(name: Name, description: String, found: Ingested) -> Result<NewDataVersion> {
+    Ok(NewDataVersion {
+        name,
+        digest: found.digest,
+        bytes: found.bytes,
+        rows: found.rows,
+        format: serde_json::to_value(found.format).map_err(|e| Error::Internal(e.to_string()))?,
+        columns: found.columns,
+        profile: serde_json::to_value(found.profile).map_err(|e| Error::Internal(e.to_string()))?,
+        description,
+    })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    spawn_blocking(work)
+        .await
+        .unwrap_or_else(|e| Err(Error::Internal(e.to_string())))
+}
+
+/// The data assets of a workspace; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Assets {
+    store: Store,
+    outbound: Client,
+}
+
+impl Assets {
+    /// The assets in a store; URLs are fetched by the client.
+    pub const fn new(store: Store, outbound: Client) -> Self {
+        Self { store, outbound }
+    }
+
+    /// All assets by name.
+    pub async fn list(&self) -> Result<Vec<DataAsset>> {
+        Ok(self.store.data_assets().await?)
+    }
+
+    /// The versions of an asset, oldest first.
+    pub async fn versions(&self, name: &Name) -> Result<Vec<DataVersion>> {
+        let mut versions = self.store.data_versions(name).await?;
+        if versions.is_empty() {
+            // Why asked again: it tells the missing asset in the store's words.
+            self.store.data_version(name, None).await?;
+        }
+        versions.sort_by_key(|v| v.version);
+        Ok(versions)
+    }
+
+    /// One version; the newest when none is named.
+    pub async fn show(&self, name: &Name, version: Option<Version>) -> Result<DataVersion> {
+        Ok(self.store.data_version(name, version).await?)
+    }
+
+    /// The first rows of a version.
+    pub async fn preview(&self, name: &Name, version: Option<Version>, rows: usize) -> Result<Preview> {
+        let version = self.show(name, version).await?;
+        let path = self.store.artifacts().path(&version.digest)?;
+        let format = Format::deserialize(&version.format)
+            .map_err(|e| Error::Internal(format!("the kept format: {e}")))?;
+        blocking(move || {
+            let rows = preview(&path, &format, &version.columns, rows)?;
+            let columns = version.columns.into_iter().map(|c| c.name).collect();
+            Ok(Preview { columns, rows })
+        })
+        .await
+    }
+
+    /// [`register`] without a progress bar.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the five parts of a registration, each of another type"
+    )]
+    pub async fn register(
+        &self,
+        name: Name,
+        source: Source,
+        options: ReadOptions,
+        description: String,
+        by: &Actor,
+    ) -> Result<(DataVersion, bool)> {
+        let table = Registration {
+            name,
+            source,
+            options,
+            description,
+        };
+        register(&self.store, &self.outbound, table, by, Arc::new(|_| ())).await
+    }
+}

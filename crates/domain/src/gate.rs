@@ -1,0 +1,114 @@
+//! Who may call: principals, roles, published APIs and their token policies.
+
+use crate::clock::Timestamp;
+use crate::ids::Name;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a principal may do. Roles are ordered: owner ⊃ contributor ⊃ reader; scorer stands apart and may only score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Sees everything but secrets.
+    Reader,
+    /// Registers, trains, deploys, publishes.
+    Contributor,
+    /// Also handles keys, principals and backups.
+    Owner,
+    /// Scores, and nothing else.
+    Scorer,
+}
+
+impl Role {
+    /// The name of the role as in tokens and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Contributor => "contributor",
+            Self::Owner => "owner",
+            Self::Scorer => "scorer",
+        }
+    }
+
+    /// Reads a role's name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Reader, Self::Contributor, Self::Owner, Self::Scorer]
+            .into_iter()
+            .find(|r| r.as_str() == text)
+    }
+
+    /// Whether this role includes what `needed` may do on the control plane.
+    pub const fn includes(self, needed: Role) -> bool {
+        const fn rank(role: Role) -> u8 {
+            match role {
+                Role::Scorer => 0,
+                Role::Reader => 1,
+                Role::Contributor => 2,
+                Role::Owner => 3,
+            }
+        }
+        !matches!(self, Self::Scorer) && rank(self) >= rank(needed)
+            || matches!((self, needed), (Role::Scorer, Role::Scorer))
+    }
+}
+
+/// What a principal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PrincipalKind {
+    /// A program with a client id and secret.
+    Client,
+}
+
+/// A registered caller.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Principal {
+    /// Its name.
+    pub name: Name,
+    /// The OAuth 2 client id (a UUID); the `sub` and `appid` of its tokens.
+    pub client_id: String,
+    /// What it is.
+    pub kind: PrincipalKind,
+    /// What it may do.
+    pub role: Role,
+    /// The audience of its tokens when a token request names no resource.
+    pub audience: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Timestamp>,
+}
+
+/// A trusted issuer of tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Issuer {
+    /// The built-in token service, by its v1 and its v2 issuer name.
+    BuiltIn,
+}
+
+/// What a token must be to pass: every part is required.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TokenPolicy {
+    /// Who may have issued it.
+    pub issuers: Vec<Issuer>,
+    /// One of these must stand in `aud`; never empty.
+    pub audiences: Vec<String>,
+    /// Claim → values of which one must be present.
+    #[serde(default)]
+    pub required_claims: BTreeMap<String, Vec<String>>,
+}
+
+/// A path at the gateway in front of an endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Api {
+    /// The path without leading or trailing slash, one or more segments.
+    pub path: String,
+    /// The endpoint behind it.
+    pub endpoint: Name,
+    /// Who gets through.
+    pub policy: TokenPolicy,
+    /// When it was published.
+    pub created: Timestamp,
+}

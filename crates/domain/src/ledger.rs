@@ -1,0 +1,45 @@
+//! Who did what, when: the append-only record of control-plane changes.
+
+use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Who makes a change: the admin token, a principal, or the system itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(transparent)]
+pub struct Actor(pub String);
+
+impl Actor {
+    /// The holder of the admin token.
+    pub fn admin() -> Self {
+        Self("admin".to_owned())
+    }
+
+    /// Portcullis itself (workers, recovery).
+    pub fn system() -> Self {
+        Self("system".to_owned())
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One line of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LedgerEntry {
+    /// Position, from 1, without gaps.
+    pub sequence: i64,
+    /// When.
+    pub time: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What was done: a verb and a noun, as `register data`, `publish api`.
+    pub action: String,
+    /// On what: `german-credit:1`.
+    pub subject: String,
+    /// The change's particulars; never a secret.
+    pub detail: serde_json::Value,
+}

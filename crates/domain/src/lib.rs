@@ -1,0 +1,25 @@
+//! The nouns of Portcullis: names, identifiers, states, schemas, error codes and the traits that cross crates.
+//!
+//! Nothing here reads a file, a socket or a clock other than through [`Clock`]; every other crate may depend on it.
+
+pub mod assets;
+pub mod clock;
+pub mod error;
+pub mod gate;
+pub mod ids;
+pub mod jobs;
+pub mod ledger;
+pub mod schema;
+pub mod serving;
+pub mod span;
+
+pub use assets::{Column, DataAsset, DataVersion};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use error::{ErrorCode, Fault};
+pub use gate::{Api, Issuer, Principal, PrincipalKind, Role, TokenPolicy};
+pub use ids::{Digest, Name, RunId, Version};
+pub use jobs::{Job, JobKind, JobStatus, Lineage, Metrics, Trial};
+pub use ledger::{Actor, LedgerEntry};
+pub use schema::{Classes, ColumnType, Feature, Label, Signature, Target, Task};
+pub use serving::{Deployment, Endpoint, EndpointAuth, KeySlot, Model, ModelVersion};
+pub use span::Span;

@@ -1,0 +1,105 @@
+//! Models, model versions, endpoints and deployments.
+
+use crate::clock::Timestamp;
+use crate::ids::{Digest, Name, RunId, Version};
+use crate::jobs::{Lineage, Metrics};
+use crate::schema::Signature;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A registered model: a name over numbered versions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Model {
+    /// Its name.
+    pub name: Name,
+    /// Movable labels → version.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, Version>,
+    /// The newest version.
+    pub latest: Version,
+    /// When the name was first registered.
+    pub created: Timestamp,
+}
+
+/// One immutable content of a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ModelVersion {
+    /// The model's name.
+    pub model: Name,
+    /// The number, from 1.
+    pub version: Version,
+    /// SHA-256 of the ONNX file.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What it takes and answers.
+    pub signature: Signature,
+    /// Metrics of the run that made it.
+    #[serde(default)]
+    pub metrics: Metrics,
+    /// The run that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    /// The data that run read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// When it was registered.
+    pub created: Timestamp,
+}
+
+/// How the direct door of an endpoint is guarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointAuth {
+    /// Primary and secondary key.
+    Key,
+}
+
+/// Which of an endpoint's two keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySlot {
+    /// The primary key.
+    Primary,
+    /// The secondary key.
+    Secondary,
+}
+
+/// A stable name and URL over deployments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Endpoint {
+    /// Its name, the segment in `/endpoints/{name}`.
+    pub name: Name,
+    /// How the direct door is guarded.
+    pub auth_mode: EndpointAuth,
+    /// Whether swagger and openapi documents are open without credentials.
+    pub docs_public: bool,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Deployment name → percent; sums to 0 or 100.
+    #[serde(default)]
+    pub traffic: BTreeMap<Name, u8>,
+    /// How often each key was regenerated, primary first; the keys themselves are derived, never stored.
+    pub key_generations: [u32; 2],
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// A model version running under an endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Deployment {
+    /// Its name, unique within the endpoint.
+    pub name: Name,
+    /// The endpoint.
+    pub endpoint: Name,
+    /// The model.
+    pub model: Name,
+    /// The model's version.
+    pub version: Version,
+    /// When it was made.
+    pub created: Timestamp,
+}

@@ -1,0 +1,37 @@
+//! Endpoints and deployments, and the scoring protocols as pure functions: a request's method, path, headers and bytes
+//! in, an [`Outcome`] out. No socket and no router here; the gateway owns the routes of both doors.
+//!
+//! One deployment takes several request shapes; `rows.rs` is the only visitor from JSON to a model's slots.
+
+mod answer;
+mod body;
+mod choose;
+pub mod config;
+mod cors;
+mod deployments;
+pub mod docs;
+mod endpoints;
+pub mod error;
+mod ids;
+mod keys;
+mod media;
+mod outcome;
+mod plan;
+mod predict;
+mod query;
+mod rows;
+mod score;
+mod servable;
+#[cfg(test)]
+mod testing;
+
+pub use choose::{DEPLOYMENT_HEADER, Unrouted, choose};
+pub use config::{Config, Limits};
+pub use deployments::NewDeployment;
+pub use endpoints::{Endpoints, NewEndpoint};
+pub use error::Error;
+pub use ids::{ID_MAX, IdTooLong, RequestIds, request_ids};
+pub use keys::{Keys, derive_key, workspace_secret};
+pub use outcome::{Outcome, SmallHeaders};
+pub use score::{Call, health, score};
+pub use servable::{Scratch, Servable};

@@ -1,0 +1,151 @@
+//! A model ready to score under its signature, and the buffers a task or thread keeps between calls.
+
+use crate::answer::Labels;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::rows::Memory;
+use domain::{Signature, Task};
+use onnx::{Batch, Model, Output};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The most models whose buffers one [`Scratch`] keeps.
+const WORKS_MAX: usize = 16;
+/// Buffers of calls with more rows than this are given back.
+const ROWS_KEPT: usize = 4096;
+
+/// Numbers the servables of this process, so that a scratch knows its buffers again.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A model version that can answer calls; `Send + Sync`, share it behind an `Arc`.
+#[derive(Debug)]
+pub struct Servable {
+    id: u64,
+    model: Model,
+    signature: Signature,
+    pub(crate) plan: Plan,
+    pub(crate) labels: Labels,
+}
+
+impl Servable {
+    /// Reads, checks and compiles an ONNX file and matches it with its signature.
+    pub fn load(onnx_bytes: &[u8], signature: &Signature) -> Result<Self, Error> {
+        let model = Model::from_bytes(onnx_bytes)?;
+        model.predictable()?;
+        let classes = matches!(model.output(), Output::Classes(_));
+        if classes == (signature.output.task == Task::Regression) {
+            return Err(Error::Task(signature.output.task));
+        }
+        Ok(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            plan: Plan::new(&model, signature)?,
+            labels: Labels::new(&model, &signature.output.classes)?,
+            signature: signature.clone(),
+            model,
+        })
+    }
+
+    /// What it takes and answers.
+    pub fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// The compiled model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+/// Buffers for scoring; one per task or thread, warm after the first call of a model.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Last used last.
+    works: Vec<(u64, Work)>,
+}
+
+/// The buffers of one model.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub batch: Batch,
+    pub memory: Memory,
+    pub out: Vec<u8>,
+}
+
+impl Scratch {
+    /// Empty buffers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes out the buffers of a model, new ones when there are none; [`Scratch::put`] gives them back.
+    pub(crate) fn take(&mut self, servable: &Servable) -> Work {
+        let kept = self.works.iter().rposition(|(id, _)| *id == servable.id);
+        match kept {
+            Some(at) => self.works.remove(at).1,
+            None => Work {
+                batch: servable.model.batch(),
+                memory: Memory::default(),
+                out: Vec::new(),
+            },
+        }
+    }
+
+    /// Gives buffers back; large ones are let go.
+    pub(crate) fn put(&mut self, servable: &Servable, work: Work) {
+        if work.batch.rows() > ROWS_KEPT {
+            return;
+        }
+        if self.works.len() >= WORKS_MAX {
+            self.works.remove(0);
+        }
+        self.works.push((servable.id, work));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn a_signature_must_fit_its_model() {
+        let (bytes, signature) = testing::credit();
+        assert!(Servable::load(&bytes, &signature).is_ok());
+        let mut other = signature.clone();
+        other.inputs[0].name = "Agé".into();
+        assert!(matches!(Servable::load(&bytes, &other), Err(Error::NoSlot(name)) if name == "Agé"));
+        let mut other = signature.clone();
+        other.output.classes.pop();
+        assert!(matches!(
+            Servable::load(&bytes, &other),
+            Err(Error::Classes {
+                signature: 1,
+                model: 2
+            })
+        ));
+        let mut other = signature.clone();
+        other.output.task = Task::Regression;
+        assert!(matches!(
+            Servable::load(&bytes, &other),
+            Err(Error::Task(Task::Regression))
+        ));
+        let mut other = signature;
+        other.inputs.push(other.inputs[0].clone());
+        assert!(matches!(Servable::load(&bytes, &other), Err(Error::Signature(_))));
+        assert!(matches!(
+            Servable::load(b"no model", &other),
+            Err(Error::Model(_))
+        ));
+    }
+
+    #[test]
+    fn a_scratch_keeps_a_bounded_number_of_buffers() {
+        let (bytes, signature) = testing::credit();
+        let mut scratch = Scratch::new();
+        for _ in 0..2 * WORKS_MAX {
+            let servable = Servable::load(&bytes, &signature).unwrap();
+            let work = scratch.take(&servable);
+            scratch.put(&servable, work);
+        }
+        assert_eq!(scratch.works.len(), WORKS_MAX);
+    }
+}

@@ -1,0 +1,214 @@
+//! Publishing: a path at the gateway in front of an endpoint, old or new, never half.
+
+use crate::error::{Error, Result};
+use crate::gateway::Gateway;
+use domain::{Actor, Api, Fault, Issuer, Name, Timestamp, TokenPolicy};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// First segments that are the server's own, now or by design. The tenant's id is one more.
+const RESERVED: [&str; 17] = [
+    "api",
+    "endpoints",
+    "v2",
+    "v1",
+    "metrics",
+    "health",
+    "version",
+    "docs",
+    "ajax-api",
+    "get-artifact",
+    "model-versions",
+    "ping",
+    "studio",
+    "static",
+    ".well-known",
+    "invocations",
+    "favicon.ico",
+];
+
+/// Last segments that are operations of an API.
+const OPERATIONS: [&str; 5] = ["score", "predict", "swagger.json", "openapi.json", "docs"];
+/// The longest path in bytes, and the most segments.
+const PATH_MAX: usize = 256;
+const SEGMENTS_MAX: usize = 8;
+/// Bounds of a policy.
+const ITEMS_MAX: usize = 32;
+const ITEM_MAX: usize = 512;
+
+/// What to publish.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishApi {
+    /// The path, one or more segments; slashes at its ends are dropped.
+    pub path: String,
+    /// The endpoint behind it.
+    pub endpoint: Name,
+    /// Audiences of which a token must name one; never empty.
+    pub audiences: Vec<String>,
+    /// Claim → values of which a token must have one.
+    #[serde(default)]
+    pub required_claims: BTreeMap<String, Vec<String>>,
+}
+
+impl Gateway {
+    /// Publishes an API, or replaces the one of the same path, in one transaction.
+    pub async fn publish(&self, ask: PublishApi, by: &Actor) -> Result<Api, Fault> {
+        let path = check_path(&ask.path, &self.tenant)?;
+        check_policy(&path, &ask)?;
+        let api = Api {
+            path,
+            endpoint: ask.endpoint,
+            policy: TokenPolicy {
+                issuers: vec![Issuer::BuiltIn],
+                audiences: ask.audiences,
+                required_claims: ask.required_claims,
+            },
+            created: Timestamp::now(),
+        };
+        self.store.put_api(&api, by, api.created).await?;
+        self.refresh().await?;
+        Ok(api)
+    }
+
+    /// Takes an API off the gateway.
+    pub async fn unpublish(&self, path: &str, by: &Actor) -> Result<(), Fault> {
+        self.store
+            .delete_api(path.trim_matches('/'), by, Timestamp::now())
+            .await?;
+        self.refresh().await
+    }
+
+    /// The published APIs, by path.
+    pub async fn apis(&self) -> Result<Vec<Api>, Fault> {
+        Ok(self.store.apis().await?)
+    }
+}
+
+/// A path of plain segments that collides with nothing of the server's own.
+fn check_path(text: &str, tenant: &str) -> Result<String> {
+    let path = text.strip_prefix('/').unwrap_or(text);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let wrong = |why| Error::Path {
+        path: text.chars().take(80).collect(),
+        why,
+    };
+    let segments: Vec<&str> = path.split('/').collect();
+    if path.len() > PATH_MAX || segments.len() > SEGMENTS_MAX {
+        return Err(wrong("it is longer than 256 bytes or 8 segments"));
+    }
+    let plain = |s: &&str| {
+        s.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric())
+            && s.bytes()
+                .all(|c| c.is_ascii_alphanumeric() || b"._-~".contains(&c))
+    };
+    if !segments.iter().all(plain) {
+        let why = "each segment starts with a letter or digit, then letters, digits, '.', '_', '-' or '~'";
+        return Err(wrong(why));
+    }
+    if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(segments[0]))
+        || segments[0].eq_ignore_ascii_case(tenant)
+    {
+        return Err(wrong("its first segment is reserved for the server itself"));
+    }
+    // `a/score` would shadow the operation of the API `a`.
+    if segments[1..].iter().any(|s| OPERATIONS.contains(s)) {
+        return Err(wrong("a later segment is the name of an operation"));
+    }
+    Ok(path.to_owned())
+}
+
+fn check_policy(path: &str, ask: &PublishApi) -> Result<()> {
+    if ask.audiences.is_empty() {
+        return Err(Error::NoAudience);
+    }
+    let wrong = |why| Err(Error::Policy(path.to_owned(), why));
+    let plain = |text: &String| !text.trim().is_empty() && text.len() <= ITEM_MAX;
+    if ask.audiences.len() > ITEMS_MAX || !ask.audiences.iter().all(plain) {
+        return wrong("an audience is text of at most 512 bytes, and there are at most 32");
+    }
+    // A token of the control plane must not score, nor one for scoring be of use for two things.
+    if ask.audiences.iter().any(|a| a == crate::CONTROL_AUDIENCE) {
+        return wrong("the control plane's audience cannot be that of an API");
+    }
+    let claims = &ask.required_claims;
+    let whole = |(name, values): (&String, &Vec<String>)| {
+        plain(name) && !values.is_empty() && values.iter().all(plain)
+    };
+    if claims.len() > ITEMS_MAX || !claims.iter().all(whole) {
+        return wrong("a required claim has a name and at least one value");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_plain_and_free() {
+        for (text, path) in [
+            ("a", "a"),
+            ("/credit/v1/", "credit/v1"),
+            ("A.b_c-d~e", "A.b_c-d~e"),
+            ("score", "score"),
+        ] {
+            assert_eq!(check_path(text, "t").unwrap(), path);
+        }
+        for bad in [
+            "",
+            "/",
+            "//a",
+            "a//b",
+            "a/../b",
+            ".well-known",
+            "..",
+            "a/.",
+            "a b",
+            "a%2fb",
+            "a?b",
+            "ü",
+            "api",
+            "API/x",
+            "v2/x",
+            "t",
+            "T",
+            "health",
+            "docs/x",
+            "a/score",
+            "a/docs/b",
+            "a/b/c/d/e/f/g/h/i",
+            "-a",
+        ] {
+            assert!(check_path(bad, "t").is_err(), "{bad}");
+        }
+        assert!(check_path(&"a".repeat(257), "t").is_err());
+    }
+
+    #[test]
+    fn a_policy_needs_an_audience() {
+        let ask = |audiences: &[&str], claims: &[(&str, &[&str])]| PublishApi {
+            path: "a".into(),
+            endpoint: Name::new("e").unwrap(),
+            audiences: audiences.iter().map(|a| (*a).to_owned()).collect(),
+            required_claims: claims
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), v.iter().map(|v| (*v).to_owned()).collect()))
+                .collect(),
+        };
+        assert!(check_policy("a", &ask(&["x"], &[("roles", &["scorer"])])).is_ok());
+        assert!(matches!(
+            check_policy("a", &ask(&[], &[])),
+            Err(Error::NoAudience)
+        ));
+        for bad in [
+            ask(&[" "], &[]),
+            ask(&["x", ""], &[]),
+            ask(&["x"], &[("roles", &[])]),
+            ask(&["x"], &[("", &["y"])]),
+        ] {
+            assert!(check_policy("a", &bad).is_err());
+        }
+        assert!(check_policy("a", &ask(&[crate::CONTROL_AUDIENCE], &[])).is_err());
+    }
+}

@@ -1,0 +1,56 @@
+//! What can go wrong outside the scoring path.
+
+use domain::{ErrorCode, Fault, Name};
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A path that cannot be published.
+    #[error("'{path}' cannot be published: {why}")]
+    Path {
+        /// The path as given.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A policy that would let everybody in.
+    #[error("an API needs an audience: without one any token of the issuer would pass")]
+    NoAudience,
+    /// A policy that can never be met, or that means nothing.
+    #[error("the policy of '{0}' is wrong: {1}")]
+    Policy(String, &'static str),
+    /// An audience of a principal that cannot be one.
+    #[error("the audience of principal '{0}' is wrong: write a URI without spaces, at most 512 characters")]
+    Audience(Name),
+    /// The random source failed.
+    #[error("no randomness for a secret")]
+    Random,
+    /// A key of the workspace is damaged.
+    #[error("the workspace's {0} cannot be read: restore it from a backup")]
+    Secret(&'static str),
+    /// An error of a crate beneath, already in its final words.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let code = match &error {
+            Error::Fault(fault) => return fault.clone(),
+            Error::Path { .. } | Error::NoAudience | Error::Policy(..) | Error::Audience(_) => {
+                ErrorCode::InvalidInput
+            }
+            Error::Random | Error::Secret(_) => ErrorCode::Internal,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// The result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

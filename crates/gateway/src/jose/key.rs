@@ -1,0 +1,126 @@
+//! One public key of a key set, bound to the algorithms it may verify.
+
+use super::{Algorithm, base64url, roca};
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::ParsedPublicKey;
+use serde_json::{Map, Value};
+
+/// The longest RSA public exponent in bytes; what is in use has three.
+const EXPONENT_MAX: usize = 4;
+
+/// A public key that can verify.
+#[derive(Clone)]
+pub struct Key {
+    kid: Option<String>,
+    verifiers: Vec<(Algorithm, ParsedPublicKey)>,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let algorithms: Vec<_> = self.verifiers.iter().map(|(a, _)| a).collect();
+        f.debug_struct("Key")
+            .field("kid", &self.kid)
+            .field("algorithms", &algorithms)
+            .finish()
+    }
+}
+
+impl Key {
+    /// Reads a JWK; none when it is no key for verifying signatures, malformed, too weak, or of an unknown kind.
+    pub fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
+        let kid = match jwk.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.clone()),
+            Some(_) => return None,
+        };
+        if !for_verifying(jwk) {
+            return None;
+        }
+        let stated = match jwk.get("alg") {
+            None => None,
+            // An algorithm we do not know binds the key to something else: the key is of no use here.
+            Some(alg) => Some(Algorithm::parse(alg.as_str()?)?),
+        };
+        let (possible, bytes) = material(jwk)?;
+        let algorithms = match stated {
+            Some(alg) if possible.contains(&alg) => vec![alg],
+            Some(_) => return None,
+            None => possible,
+        };
+        let verifiers = algorithms
+            .into_iter()
+            .map(|alg| {
+                ParsedPublicKey::new(alg.verification(), &bytes)
+                    .map(|key| (alg, key))
+                    .ok()
+            })
+            .collect::<Option<_>>()?;
+        Some(Self { kid, verifiers })
+    }
+
+    /// The key's id.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// Whether the key may verify this algorithm.
+    pub fn allows(&self, alg: Algorithm) -> bool {
+        self.verifiers.iter().any(|(a, _)| *a == alg)
+    }
+
+    /// Whether a signature is right; never for an algorithm the key is not bound to.
+    pub fn verifies(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        self.verifiers
+            .iter()
+            .find(|(a, _)| *a == alg)
+            .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+    }
+}
+
+/// Honours `use` and `key_ops` (RFC 7517 §4.2, §4.3).
+fn for_verifying(jwk: &Map<String, Value>) -> bool {
+    let by_use = jwk.get("use").is_none_or(|u| u == "sig");
+    let by_ops = jwk.get("key_ops").is_none_or(|ops| {
+        let Some(ops) = ops.as_array() else { return false };
+        let twice = ops.iter().enumerate().any(|(at, op)| ops[..at].contains(op));
+        !twice && ops.iter().any(|op| op == "verify")
+    });
+    by_use && by_ops
+}
+
+/// The algorithms a key's kind allows, and its bytes as the verification takes them.
+fn material(jwk: &Map<String, Value>) -> Option<(Vec<Algorithm>, Vec<u8>)> {
+    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
+    match text("kty")? {
+        "RSA" => rsa(&base64url(text("n")?)?, &base64url(text("e")?)?),
+        "EC" => {
+            let (alg, size) = match text("crv")? {
+                "P-256" => (Algorithm::Es256, 32),
+                "P-384" => (Algorithm::Es384, 48),
+                "P-521" => (Algorithm::Es512, 66),
+                _ => return None,
+            };
+            let (x, y) = (base64url(text("x")?)?, base64url(text("y")?)?);
+            // Coordinates have their full length (RFC 7518 §6.2.1.2); 4 marks an uncompressed point (SEC 1 §2.3.3).
+            let fits = x.len() == size && y.len() == size;
+            fits.then(|| (vec![alg], [&[4], x.as_slice(), y.as_slice()].concat()))
+        }
+        "OKP" if text("crv")? == "Ed25519" => {
+            let x = base64url(text("x")?)?;
+            (x.len() == 32).then(|| (vec![Algorithm::EdDsa], x))
+        }
+        _ => None,
+    }
+}
+
+fn rsa(n: &[u8], e: &[u8]) -> Option<(Vec<Algorithm>, Vec<u8>)> {
+    // Integers are written without leading zeros (RFC 7518 §2); an exponent is odd and at least 3.
+    let plain = n.first().is_some_and(|b| *b != 0) && e.first().is_some_and(|b| *b != 0);
+    let odd = e.last().is_some_and(|b| b % 2 == 1) && e != [1];
+    if !plain || !odd || e.len() > EXPONENT_MAX || roca::fingerprint(n) {
+        return None;
+    }
+    let der: PublicKeyX509Der<'_> = PublicKeyComponents { n, e }.as_der().ok()?;
+    Some((Algorithm::RSA.to_vec(), der.as_ref().to_vec()))
+}

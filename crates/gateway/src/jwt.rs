@@ -1,0 +1,208 @@
+//! Claims of a JWT (RFC 7519, RFC 9068) and the rules they are judged by.
+
+use crate::jose::{Refusal, strict};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Numeric dates beyond this (the year 5138) are nonsense.
+const DATE_MAX: i64 = 100_000_000_000;
+
+/// Bounds on time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// How far clocks may differ, in seconds.
+    pub skew: i64,
+    /// The longest a token may be valid, in seconds.
+    pub max_lifetime: i64,
+}
+
+/// The claims of a token, read and typed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`, one or several.
+    pub audiences: Vec<String>,
+    /// `sub`.
+    pub subject: Option<String>,
+    /// `client_id`, `azp` or `appid`: the first that is there.
+    pub client_id: Option<String>,
+    /// `jti`.
+    pub id: Option<String>,
+    /// `exp`, seconds since 1970.
+    pub expires: i64,
+    /// `iat`.
+    pub issued: Option<i64>,
+    /// `nbf`.
+    pub not_before: Option<i64>,
+    /// All claims.
+    pub all: Map<String, Value>,
+}
+
+impl Claims {
+    /// Reads a payload. `iss`, `aud` and `exp` are required; what is there must have its type.
+    pub fn parse(payload: &[u8]) -> Result<Self, Refusal> {
+        let all = strict::object(payload).ok_or(Refusal::NotJson)?;
+        let text = |name: &'static str| match all.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(Refusal::Claim(name)),
+        };
+        let date = |name: &'static str| match all.get(name) {
+            None => Ok(None),
+            Some(value) => numeric_date(value).map(Some).ok_or(Refusal::Claim(name)),
+        };
+        let client = [text("client_id")?, text("azp")?, text("appid")?];
+        Ok(Self {
+            issuer: text("iss")?.ok_or(Refusal::Claim("iss"))?,
+            audiences: audiences(all.get("aud")).ok_or(Refusal::Claim("aud"))?,
+            subject: text("sub")?,
+            client_id: client.into_iter().flatten().next(),
+            id: text("jti")?,
+            expires: date("exp")?.ok_or(Refusal::Claim("exp"))?,
+            issued: date("iat")?,
+            not_before: date("nbf")?,
+            all,
+        })
+    }
+
+    /// Judges the dates at `now`, seconds since 1970.
+    pub fn check_times(&self, times: Times, now: i64) -> Result<(), Refusal> {
+        if now >= self.expires + times.skew {
+            return Err(Refusal::Expired);
+        }
+        let future = |date: Option<i64>| date.is_some_and(|d| d > now + times.skew);
+        if future(self.not_before) || future(self.issued) {
+            return Err(Refusal::Early);
+        }
+        // Without `iat` the rest of its life is all that is known of its length.
+        if self.expires - self.issued.unwrap_or(now) > times.max_lifetime {
+            return Err(Refusal::Lifetime);
+        }
+        Ok(())
+    }
+
+    /// Whether one of the audiences is named.
+    pub fn is_for(&self, audiences: &[String]) -> bool {
+        audiences.iter().any(|a| self.audiences.contains(a))
+    }
+
+    /// Whether each required claim has one of its values: as text, in a list, or as a word of a space-separated scope.
+    pub fn fulfil(&self, required: &BTreeMap<String, Vec<String>>) -> bool {
+        required
+            .iter()
+            .all(|(name, values)| self.all.get(name).is_some_and(|claim| has(name, claim, values)))
+    }
+}
+
+fn has(name: &str, claim: &Value, wanted: &[String]) -> bool {
+    let is = |text: &str| wanted.iter().any(|w| w == text);
+    match claim {
+        Value::String(text) if matches!(name, "scope" | "scp") => text.split(' ').any(is),
+        Value::String(text) => is(text),
+        Value::Array(items) => items.iter().filter_map(Value::as_str).any(is),
+        Value::Bool(_) | Value::Number(_) => is(&claim.to_string()),
+        Value::Null | Value::Object(_) => false,
+    }
+}
+
+fn numeric_date(value: &Value) -> Option<i64> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "bounded by the check of the range just below"
+    )]
+    let seconds = value.as_i64().or_else(|| {
+        let fraction = value.as_f64().filter(|f| (0.0..1e11).contains(f))?;
+        Some(fraction as i64)
+    })?;
+    (0..=DATE_MAX).contains(&seconds).then_some(seconds)
+}
+
+fn audiences(value: Option<&Value>) -> Option<Vec<String>> {
+    match value? {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(some) if !some.is_empty() => {
+            some.iter().map(|a| a.as_str().map(str::to_owned)).collect()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const TIMES: Times = Times {
+        skew: 30,
+        max_lifetime: 86_400,
+    };
+
+    fn claims(change: &Value) -> Result<Claims, Refusal> {
+        let mut all = json!({"iss": "i", "aud": "a", "exp": 2000, "iat": 1000, "nbf": 1000});
+        for (name, value) in change.as_object().unwrap() {
+            all[name] = value.clone();
+            if value.is_null() {
+                all.as_object_mut().unwrap().remove(name);
+            }
+        }
+        Claims::parse(all.to_string().as_bytes())
+    }
+
+    #[test]
+    fn times_are_judged_at_their_bounds() {
+        let at = |change: Value, now| claims(&change).and_then(|c| c.check_times(TIMES, now));
+        assert_eq!(at(json!({}), 1000), Ok(()));
+        assert_eq!(at(json!({}), 2029), Ok(()));
+        assert_eq!(at(json!({}), 2030), Err(Refusal::Expired));
+        assert_eq!(at(json!({}), 970), Ok(()));
+        assert_eq!(at(json!({}), 969), Err(Refusal::Early));
+        assert_eq!(at(json!({"nbf": null}), 969), Err(Refusal::Early));
+        assert_eq!(at(json!({"iat": null}), 969), Err(Refusal::Early));
+        assert_eq!(at(json!({"exp": 1000 + 86_400}), 1500), Ok(()));
+        assert_eq!(at(json!({"exp": 1001 + 86_400}), 1500), Err(Refusal::Lifetime));
+        assert_eq!(
+            at(json!({"exp": 90_000, "iat": null, "nbf": null}), 1000),
+            Err(Refusal::Lifetime)
+        );
+    }
+
+    #[test]
+    fn claims_must_be_there_and_have_their_type() {
+        for (name, value) in [
+            ("exp", json!(null)),
+            ("exp", json!("2000")),
+            ("exp", json!(-1)),
+            ("exp", json!(1e300)),
+            ("iat", json!(true)),
+            ("nbf", json!([1])),
+            ("iss", json!(null)),
+            ("iss", json!(1)),
+            ("aud", json!(null)),
+            ("aud", json!([])),
+            ("aud", json!(["a", 1])),
+            ("jti", json!(1)),
+            ("sub", json!({})),
+        ] {
+            assert_eq!(claims(&json!({name: value})), Err(Refusal::Claim(name)), "{name}");
+        }
+        assert_eq!(claims(&json!({"exp": 2000.7})).unwrap().expires, 2000);
+        assert_eq!(
+            Claims::parse(br#"{"iss":"i","aud":"a","exp":1,"exp":2}"#),
+            Err(Refusal::NotJson)
+        );
+    }
+
+    #[test]
+    fn required_claims_match_whole_values() {
+        let c = claims(&json!({"roles": ["scorer", "x"], "scp": "read write", "tid": "t", "n": 5})).unwrap();
+        let need = |name: &str, values: &[&str]| {
+            let values = values.iter().map(|v| (*v).to_owned()).collect();
+            c.fulfil(&BTreeMap::from([(name.to_owned(), values)]))
+        };
+        assert!(need("roles", &["owner", "scorer"]) && need("scp", &["write"]) && need("n", &["5"]));
+        assert!(!need("roles", &["score"]) && !need("scp", &["read write"]) && !need("tid", &["t "]));
+        assert!(!need("absent", &["x"]) && !need("tid", &[]));
+        assert!(c.is_for(&["b".into(), "a".into()]) && !c.is_for(&["A".into()]));
+    }
+}

@@ -1,0 +1,157 @@
+//! The request-log row and the metrics of one call; every call on a known endpoint or API has one, refused ones too.
+
+use crate::score::{Asked, Scoring};
+use crate::snapshot::{Served, Target};
+use domain::Timestamp;
+use http::{HeaderMap, Method, StatusCode, Version, header};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+use telemetry::{Handle, RequestRow, Text, TraceContext};
+
+/// The longest path and user agent kept.
+const TEXT_MAX: usize = 256;
+
+/// What is gathered of a call until its answer is known.
+#[derive(Debug)]
+pub(crate) struct CallLog {
+    row: RequestRow,
+    start: Instant,
+    handle: Handle,
+}
+
+impl CallLog {
+    /// Begins with what the request's head tells.
+    pub(crate) fn begin(
+        start: Instant,
+        method: &Method,
+        path: &str,
+        version: Version,
+        (target, handle): (&Target, &Handle),
+    ) -> Self {
+        let row = RequestRow {
+            time: Timestamp::now(),
+            method: method_text(method),
+            path: clip(path),
+            protocol: match version {
+                Version::HTTP_10 => "HTTP/1.0".into(),
+                Version::HTTP_2 => "HTTP/2".into(),
+                _ => "HTTP/1.1".into(),
+            },
+            endpoint: target.name.clone().into(),
+            ..RequestRow::default()
+        };
+        Self {
+            row,
+            start,
+            handle: handle.clone(),
+        }
+    }
+
+    /// Takes what the headers tell.
+    pub(crate) fn asked(&mut self, asked: &Asked) {
+        let text = |name: header::HeaderName| asked.headers.get(name).and_then(|v| v.to_str().ok());
+        self.row.user_agent = text(header::USER_AGENT).map_or(Text::EMPTY, clip);
+        self.row.request_id = asked.ids.request_id().to_owned().into();
+        self.row.client_request_id = asked.ids.client_request_id().map(str::to_owned).into();
+        self.row.trace_id = trace_id(&asked.headers);
+        self.row.operation = match asked.tail.as_str() {
+            "score" => "score".into(),
+            "predict" => "predict".into(),
+            "swagger.json" => "swagger.json".into(),
+            "openapi.json" => "openapi.json".into(),
+            "" => "health".into(),
+            _ => "other".into(),
+        };
+    }
+
+    pub(crate) fn api(&mut self, path: &Arc<str>) {
+        self.row.api = path.clone().into();
+    }
+
+    /// Who called, once that is known.
+    pub(crate) fn caller(
+        &mut self,
+        auth_type: &'static str,
+        identity: Option<&str>,
+        principal: Option<&Arc<str>>,
+    ) {
+        self.row.auth_type = auth_type.into();
+        self.row.identity = identity.map(str::to_owned).into();
+        self.row.principal = principal.cloned().into();
+    }
+
+    pub(crate) fn served(&mut self, served: &Served) {
+        self.row.deployment = served.deployment.clone().into();
+        self.row.model_name = served.name.clone().into();
+        self.row.model_version = served.version;
+    }
+
+    pub(crate) fn request_bytes(&mut self, bytes: usize) {
+        self.row.request_bytes = bytes as u64;
+    }
+
+    /// Ends a call that the gate refused.
+    pub(crate) fn refused(self, scoring: &Scoring, status: StatusCode, reason: &'static str, bytes: usize) {
+        scoring.metrics.refused(reason);
+        self.end(scoring, status, reason.into(), bytes);
+    }
+
+    /// Ends a call that was answered.
+    pub(crate) fn answered(mut self, scoring: &Scoring, outcome: &endpoint::Outcome) {
+        self.row.rows = outcome.rows;
+        self.row.read_us = outcome.read_us;
+        self.row.model_us = outcome.model_us;
+        self.row.model_status = outcome.status.as_u16();
+        if outcome.rows > 0 {
+            scoring.metrics.scored(&self.handle, outcome.rows);
+        }
+        let reason = match &outcome.reason {
+            Cow::Borrowed(text) => Text::Static(text),
+            Cow::Owned(text) => text.clone().into(),
+        };
+        self.end(scoring, outcome.status, reason, outcome.body.len());
+    }
+
+    fn end(mut self, scoring: &Scoring, status: StatusCode, reason: Text, bytes: usize) {
+        let taken = self.start.elapsed();
+        self.row.status = status.as_u16();
+        self.row.reason = reason;
+        self.row.response_bytes = bytes as u64;
+        self.row.total_us = u32::try_from(taken.as_micros()).unwrap_or(u32::MAX);
+        scoring
+            .metrics
+            .observe(&self.handle, self.row.status, taken.as_secs_f64());
+        scoring.log.log(self.row);
+    }
+}
+
+fn method_text(method: &Method) -> Text {
+    match *method {
+        Method::GET => "GET".into(),
+        Method::POST => "POST".into(),
+        Method::OPTIONS => "OPTIONS".into(),
+        Method::HEAD => "HEAD".into(),
+        Method::PUT => "PUT".into(),
+        Method::DELETE => "DELETE".into(),
+        Method::PATCH => "PATCH".into(),
+        _ => "_OTHER".into(),
+    }
+}
+
+/// A text of at most [`TEXT_MAX`] bytes.
+fn clip(text: &str) -> Text {
+    let mut end = text.len().min(TEXT_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned().into()
+}
+
+/// The caller's trace id when it sent a valid one; none is made up for the log alone.
+fn trace_id(headers: &HeaderMap) -> Text {
+    let Some(parent) = headers.get("traceparent").and_then(|v| v.to_str().ok()) else {
+        return Text::EMPTY;
+    };
+    TraceContext::parse(parent).map_or(Text::EMPTY, |t| t.trace_id_hex().into())
+}

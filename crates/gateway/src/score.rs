@@ -1,0 +1,215 @@
+//! One scoring call: routing, body, model, answer, log row. The checks of who may call stand in `stack.rs`.
+
+use crate::config::Options;
+use crate::row::CallLog;
+use crate::snapshot::{Loaded, Served, Target};
+use bytes::Bytes;
+use domain::{ErrorCode, Fault};
+use endpoint::{Call, Limits, Outcome, RequestIds, Scratch};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http_body::Body as _;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use telemetry::{Metrics, RequestLog};
+use tokio::sync::Semaphore;
+use web::{Body, BodyError, Problem, RequestBody};
+
+/// What every scoring call needs besides its target.
+#[derive(Debug)]
+pub(crate) struct Scoring {
+    pub limits: Limits,
+    pub log: RequestLog,
+    pub metrics: Arc<Metrics>,
+    pub public_url: String,
+    body_bytes: u64,
+    large_body: u64,
+    large: Arc<Semaphore>,
+}
+
+impl Scoring {
+    pub(crate) fn new(
+        options: &Options,
+        public_url: &str,
+        log: RequestLog,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            limits: options.endpoint.limits()?,
+            log,
+            metrics,
+            public_url: public_url.to_owned(),
+            body_bytes: options.body_bytes,
+            large_body: options.config.large_body,
+            large: Arc::new(Semaphore::new(options.config.large_calls)),
+        })
+    }
+
+    /// The largest JSON body of the control plane.
+    pub(crate) fn body_limit(&self) -> web::BodyLimit {
+        web::BodyLimit(self.body_bytes)
+    }
+}
+
+/// A request's head and what is known of the call.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub method: Method,
+    /// The path behind the endpoint or API.
+    pub tail: String,
+    pub query: Option<String>,
+    pub headers: HeaderMap,
+    pub ids: RequestIds,
+}
+
+thread_local! {
+    /// The buffers of this thread; a call's evaluation never leaves its thread.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+    /// Xorshift state for the traffic split; even, not secret.
+    static SPLIT: Cell<u32> = const { Cell::new(0x9e37_79b9) };
+}
+
+fn random() -> u32 {
+    SPLIT.with(|state| {
+        let mut x = state.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        state.set(x);
+        x
+    })
+}
+
+/// Answers a call that may pass: finds the deployment, reads the body, scores.
+pub(crate) async fn answer(
+    scoring: &Scoring,
+    target: &Arc<Target>,
+    asked: &Arc<Asked>,
+    body: RequestBody,
+    log: &mut CallLog,
+) -> Outcome {
+    let served = match route(target, asked) {
+        Ok(served) => served,
+        Err(outcome) => return outcome,
+    };
+    log.served(served);
+    let Some(model) = &served.model else {
+        let text = "the deployment's model cannot be loaded; the server's log says why";
+        return Outcome::problem(StatusCode::SERVICE_UNAVAILABLE, text, "model not loaded");
+    };
+    let bytes = match read(scoring, asked, body).await {
+        Ok(bytes) => bytes,
+        Err(outcome) => return outcome,
+    };
+    log.request_bytes(bytes.len());
+    if bytes.len() as u64 <= scoring.large_body {
+        return evaluate(&scoring.limits, model, asked, &bytes);
+    }
+    // Rule: permit first, then work. A long evaluation must not hold an async thread, nor may many of them queue up.
+    let Ok(permit) = scoring.large.clone().try_acquire_owned() else {
+        let text = "too many large requests at once; try again in a moment";
+        return Outcome::problem(StatusCode::TOO_MANY_REQUESTS, text, "large calls");
+    };
+    let (limits, model, asked) = (scoring.limits.clone(), model.clone(), asked.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let outcome = evaluate(&limits, &model, &asked, &bytes);
+        drop(permit);
+        outcome
+    });
+    work.await.unwrap_or_else(|_| {
+        let text = "An unexpected internal error occurred. Check the logs for more info.";
+        Outcome::problem(StatusCode::INTERNAL_SERVER_ERROR, text, "evaluation failed")
+    })
+}
+
+fn evaluate(limits: &Limits, model: &Loaded, asked: &Asked, body: &[u8]) -> Outcome {
+    let call = Call {
+        method: &asked.method,
+        tail: &asked.tail,
+        query: asked.query.as_deref(),
+        headers: &asked.headers,
+        body,
+    };
+    SCRATCH.with_borrow_mut(|scratch| endpoint::score(&model.servable, limits, &call, scratch))
+}
+
+/// The deployment that answers.
+pub(crate) fn route<'t>(target: &'t Target, asked: &Asked) -> Result<&'t Served, Outcome> {
+    let wanted = asked
+        .headers
+        .get(endpoint::DEPLOYMENT_HEADER)
+        .map(|v| v.to_str().unwrap_or_default());
+    endpoint::choose(&target.deployments, &target.traffic, wanted, random())
+        .map(|at| &target.models[at])
+        .map_err(|unrouted| Outcome::problem(StatusCode::NOT_FOUND, &unrouted.to_string(), "no deployment"))
+}
+
+/// Reads the body whole, within the limit and the deadline.
+async fn read(scoring: &Scoring, asked: &Asked, body: RequestBody) -> Result<Bytes, Outcome> {
+    if let Some(coding) = asked.headers.get(header::CONTENT_ENCODING)
+        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        let text = "compressed bodies are not taken; send the JSON as it is";
+        return Err(Outcome::problem(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            text,
+            "content encoding",
+        ));
+    }
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    web::collect(body, scoring.body_bytes).await.map_err(|error| {
+        let (status, reason) = match error {
+            BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body too large"),
+            BodyError::Stalled(_) => (StatusCode::REQUEST_TIMEOUT, "body stalled"),
+            BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "body broken"),
+        };
+        Outcome::problem(status, &error.to_string(), reason)
+    })
+}
+
+/// An outcome on the wire.
+pub(crate) fn response(outcome: Outcome, ids: &RequestIds) -> Response<Body> {
+    let mut response = Response::new(Body::from(outcome.body));
+    *response.status_mut() = outcome.status;
+    let headers = response.headers_mut();
+    headers.reserve(12);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(outcome.content_type),
+    );
+    outcome.extra.apply(headers);
+    ids.apply(headers);
+    if outcome.status == StatusCode::TOO_MANY_REQUESTS || outcome.status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    web::finish::secure(headers);
+    response
+}
+
+/// A refusal on the wire: the problem with the ids, and the challenge when there is one.
+pub(crate) fn refusal(
+    mut problem: Problem,
+    challenge: Option<HeaderValue>,
+    ids: &RequestIds,
+) -> Response<Body> {
+    problem.request_id = Some(ids.request_id().into());
+    let mut response = problem.to_response();
+    let headers = response.headers_mut();
+    if let Some(challenge) = challenge {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    ids.apply(headers);
+    web::finish::secure(headers);
+    response
+}
+
+/// "There is nothing here", in the gateway's words (contract GW-13).
+pub(crate) fn nothing_here() -> Problem {
+    Problem::with_status(
+        StatusCode::NOT_FOUND,
+        ErrorCode::NotFound,
+        "there is nothing at this path",
+    )
+    .worded("Resource not found")
+}

@@ -1,0 +1,62 @@
+//! `serve-model`: one model at the root of one port, without a store; the direct door over a one-file snapshot.
+
+use crate::config::Options;
+use crate::pages;
+use crate::score::Scoring;
+use crate::snapshot::Target;
+use crate::stack::{Arrived, OPEN_PATHS, direct};
+use domain::{Fault, Name};
+use endpoint::Servable;
+use http::{Request, Response};
+use std::sync::Arc;
+use std::time::Instant;
+use telemetry::{Metrics, RequestLog};
+use web::{Body, Peer, RequestBody, Service};
+
+/// The server of one model.
+#[derive(Debug, Clone)]
+pub struct SingleDoor {
+    scoring: Arc<Scoring>,
+    target: Arc<Target>,
+    proxies: web::Ranges,
+}
+
+impl SingleDoor {
+    /// Serves a model under a name; `key` opens the door, none leaves it open to everybody.
+    pub fn new(
+        (name, servable): (&Name, Servable),
+        key: Option<&str>,
+        options: &Options,
+        log: RequestLog,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Fault> {
+        options.config.check()?;
+        let target = Target::single(name, servable, key, &metrics);
+        Ok(Self {
+            scoring: Arc::new(Scoring::new(
+                options,
+                options.public_url.trim_end_matches('/'),
+                log,
+                metrics,
+            )?),
+            target: Arc::new(target),
+            proxies: web::Ranges::parse(&options.behind_proxy)?,
+        })
+    }
+}
+
+impl Service for SingleDoor {
+    async fn call(&self, request: Request<RequestBody>, peer: Peer) -> Response<Body> {
+        let start = Instant::now();
+        let trusted = web::peer::transport(peer, &self.proxies, request.headers());
+        if trusted == web::peer::Transport::Plain {
+            return crate::stack::upgrade_required();
+        }
+        let path = request.uri().path();
+        if OPEN_PATHS.contains(&path) {
+            return pages::health(request.method());
+        }
+        let tail = path.strip_prefix('/').unwrap_or_default().len();
+        direct(&self.scoring, &self.target, Arrived::new(request, start, tail)).await
+    }
+}

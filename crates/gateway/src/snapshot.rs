@@ -1,0 +1,290 @@
+//! What the doors read: endpoints, keys, models, APIs, principals, revocations, all in memory, swapped whole.
+
+use crate::error::Result;
+use crate::jwt::Claims;
+use crate::secret::digest;
+use domain::{Deployment, Digest, Name, Role, TokenPolicy};
+use endpoint::{Keys, Servable};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use store::{ServingDeployment, ServingState, Store};
+use telemetry::{Handle, Metrics};
+
+/// A model that serves.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The version's content and the text of its signature; equal ones are the same model.
+    key: (Digest, String),
+    pub servable: Servable,
+}
+
+/// One deployment's model.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    /// None when the model could not be loaded; the log says why.
+    pub model: Option<Arc<Loaded>>,
+    pub name: Arc<str>,
+    pub deployment: Arc<str>,
+    pub version: u32,
+}
+
+/// Counters of the routes of a door, made once.
+#[derive(Debug, Clone)]
+pub(crate) struct Handles {
+    pub score: Handle,
+    pub predict: Handle,
+    pub other: Handle,
+}
+
+impl Handles {
+    fn new(metrics: &Metrics, prefix: &str, endpoint: &str) -> Self {
+        Self {
+            score: metrics.handle("POST", &format!("{prefix}/score"), endpoint),
+            predict: metrics.handle("POST", &format!("{prefix}/predict"), endpoint),
+            other: metrics.handle("_OTHER", &format!("{prefix}/…"), endpoint),
+        }
+    }
+
+    /// The counters of a route.
+    pub(crate) fn of(&self, method: &http::Method, tail: &str) -> &Handle {
+        match tail {
+            "score" if method == http::Method::POST => &self.score,
+            "predict" if method == http::Method::POST => &self.predict,
+            _ => &self.other,
+        }
+    }
+}
+
+/// An endpoint as the doors see it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub name: Arc<str>,
+    /// Digests of the keys that open the direct door; none: the door is open (`serve-model --open` only).
+    pub keys: Option<Vec<Digest>>,
+    pub docs_public: bool,
+    pub deployments: Vec<Deployment>,
+    pub models: Vec<Served>,
+    pub traffic: BTreeMap<Name, u8>,
+    pub handles: Handles,
+}
+
+/// A published API as the gate sees it.
+#[derive(Debug)]
+pub(crate) struct Published {
+    pub path: Arc<str>,
+    pub policy: TokenPolicy,
+    pub target: Arc<Target>,
+    pub handles: Handles,
+}
+
+/// A principal as the gate sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Who {
+    pub name: Arc<str>,
+    pub role: Role,
+    pub revoked: bool,
+}
+
+/// Everything the doors read.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub sequence: i64,
+    endpoints: HashMap<Box<str>, Arc<Target>>,
+    apis: HashMap<Box<str>, Arc<Published>>,
+    /// The most segments an API path has: how far a request's path must be looked through.
+    api_segments: usize,
+    principals: HashMap<Box<str>, Who>,
+    revoked: HashSet<Box<str>>,
+}
+
+impl Snapshot {
+    /// An endpoint by its name.
+    pub(crate) fn endpoint(&self, name: &str) -> Option<&Arc<Target>> {
+        self.endpoints.get(name)
+    }
+
+    /// The API of the longest published path that begins `path` (without its first slash), and what follows it.
+    pub(crate) fn api<'p>(&self, path: &'p str) -> Option<(&Arc<Published>, &'p str)> {
+        let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+        let mut found = None;
+        for end in ends.take(self.api_segments) {
+            if let Some(api) = self.apis.get(&path[..end]) {
+                found = Some((api, path[end..].strip_prefix('/').unwrap_or_default()));
+            }
+        }
+        found
+    }
+
+    /// The live principal behind a token of ours; none when it, or the token, was revoked.
+    pub(crate) fn owner(&self, claims: &Claims) -> Option<&Who> {
+        let revoked = claims.id.as_deref().is_none_or(|id| self.revoked.contains(id));
+        let who = self.principals.get(claims.client_id.as_deref()?)?;
+        (!revoked && !who.revoked).then_some(who)
+    }
+
+    /// Builds the next snapshot; models that are loaded already are taken over from `before`.
+    pub(crate) async fn build(
+        before: &Self,
+        state: ServingState,
+        store: &Store,
+        secret: &[u8],
+        metrics: &Metrics,
+    ) -> Result<Self> {
+        let mut known: HashMap<(Digest, String), Arc<Loaded>> = HashMap::new();
+        for served in before.endpoints.values().flat_map(|t| &t.models) {
+            if let Some(model) = &served.model {
+                known.insert(model.key.clone(), model.clone());
+            }
+        }
+        let mut by_endpoint: HashMap<Name, Vec<(Deployment, Served)>> = HashMap::new();
+        for one in state.deployments {
+            let model = model(&mut known, &one, store).await;
+            let served = Served {
+                model,
+                name: one.model.model.as_str().into(),
+                deployment: one.deployment.name.as_str().into(),
+                version: one.model.version.0,
+            };
+            by_endpoint
+                .entry(one.deployment.endpoint.clone())
+                .or_default()
+                .push((one.deployment, served));
+        }
+        let mut endpoints = HashMap::new();
+        for endpoint in state.endpoints {
+            let (deployments, models) = by_endpoint
+                .remove(&endpoint.name)
+                .unwrap_or_default()
+                .into_iter()
+                .unzip();
+            let keys = Keys::derive(secret, &endpoint.name, endpoint.key_generations);
+            let name = endpoint.name.as_str();
+            let target = Target {
+                name: name.into(),
+                keys: Some(vec![
+                    digest(keys.primary.as_bytes()),
+                    digest(keys.secondary.as_bytes()),
+                ]),
+                docs_public: endpoint.docs_public,
+                deployments,
+                models,
+                traffic: endpoint.traffic,
+                handles: Handles::new(metrics, "/endpoints/{endpoint}", name),
+            };
+            endpoints.insert(name.into(), Arc::new(target));
+        }
+        for gone in before
+            .endpoints
+            .keys()
+            .filter(|name| !endpoints.contains_key(*name))
+        {
+            metrics.forget_endpoint(gone);
+        }
+        let mut next = Self {
+            sequence: state.sequence,
+            endpoints,
+            ..Self::default()
+        };
+        for api in state.apis {
+            next.publish(api, metrics);
+        }
+        for p in state.principals {
+            let who = Who {
+                name: p.name.as_str().into(),
+                role: p.role,
+                revoked: p.revoked.is_some(),
+            };
+            next.principals.insert(p.client_id.into(), who);
+        }
+        next.revoked = state.revoked_tokens.into_iter().map(Into::into).collect();
+        Ok(next)
+    }
+
+    fn publish(&mut self, api: domain::Api, metrics: &Metrics) {
+        // The store lets no endpoint go while an API points at it.
+        let Some(target) = self.endpoints.get(api.endpoint.as_str()).cloned() else {
+            tracing::error!(api = api.path, endpoint = %api.endpoint, "an API points at no endpoint");
+            return;
+        };
+        self.api_segments = self.api_segments.max(api.path.split('/').count());
+        let published = Published {
+            path: api.path.as_str().into(),
+            handles: Handles::new(metrics, &format!("/{}", api.path), api.endpoint.as_str()),
+            policy: api.policy,
+            target,
+        };
+        self.apis.insert(api.path.into(), Arc::new(published));
+    }
+}
+
+/// The model of a deployment: known already, or read, checked and compiled on a blocking thread.
+async fn model(
+    known: &mut HashMap<(Digest, String), Arc<Loaded>>,
+    one: &ServingDeployment,
+    store: &Store,
+) -> Option<Arc<Loaded>> {
+    let signature = one.model.signature.clone();
+    let key = (
+        one.model.digest,
+        serde_json::to_string(&signature).unwrap_or_default(),
+    );
+    if let Some(model) = known.get(&key) {
+        return Some(model.clone());
+    }
+    let artifacts = store.artifacts().clone();
+    let digest = key.0;
+    let load = tokio::task::spawn_blocking(move || {
+        let bytes = artifacts.read(&digest).map_err(domain::Fault::from)?;
+        Servable::load(&bytes, &signature).map_err(domain::Fault::from)
+    });
+    let loaded = load
+        .await
+        .unwrap_or_else(|_| Err(domain::Fault::internal("loading the model failed")));
+    match loaded {
+        Ok(servable) => {
+            let model = Arc::new(Loaded {
+                key: key.clone(),
+                servable,
+            });
+            known.insert(key, model.clone());
+            Some(model)
+        }
+        Err(fault) => {
+            let d = &one.deployment;
+            tracing::error!(endpoint = %d.endpoint, deployment = %d.name, error = %fault, "a deployment's model cannot be served");
+            None
+        }
+    }
+}
+
+impl Target {
+    /// An endpoint of one model outside any store: for `serve-model`.
+    pub(crate) fn single(name: &Name, servable: Servable, key: Option<&str>, metrics: &Metrics) -> Self {
+        let deployment = Deployment {
+            name: name.clone(),
+            endpoint: name.clone(),
+            model: name.clone(),
+            version: domain::Version(1),
+            created: domain::Timestamp::now(),
+        };
+        let text: Arc<str> = name.as_str().into();
+        let loaded = Loaded {
+            key: (Digest([0; 32]), String::new()),
+            servable,
+        };
+        Self {
+            name: text.clone(),
+            keys: key.map(|key| vec![digest(key.as_bytes())]),
+            docs_public: key.is_none(),
+            traffic: BTreeMap::from([(name.clone(), 100)]),
+            deployments: vec![deployment],
+            models: vec![Served {
+                model: Some(Arc::new(loaded)),
+                name: text.clone(),
+                deployment: text,
+                version: 1,
+            }],
+            handles: Handles::new(metrics, "", name.as_str()),
+        }
+    }
+}

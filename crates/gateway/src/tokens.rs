@@ -1,0 +1,141 @@
+//! The built-in token service: client credentials (RFC 6749 §4.4) in the v1 and v2 shapes of Entra ID, discovery, keys,
+//! introspection (RFC 7662), revocation (RFC 7009).
+
+mod client;
+mod failure;
+mod form;
+mod grant;
+mod lookup;
+
+use crate::gateway::Gateway;
+use bytes::Bytes;
+use failure::Failure;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use web::{Body, Problem, RequestBody};
+
+/// The two generations of the service's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Generation {
+    /// Numbers as text, `resource`.
+    V1,
+    /// Numbers as numbers, `scope`.
+    V2,
+}
+
+use Generation::{V1, V2};
+
+/// Answers a request below `/{tenant}/`.
+pub(crate) async fn serve(
+    gateway: &Gateway,
+    path: &str,
+    request: Request<RequestBody>,
+    from: IpAddr,
+) -> Response<Body> {
+    let get = matches!(*request.method(), Method::GET | Method::HEAD);
+    let post = *request.method() == Method::POST;
+    match path {
+        ".well-known/openid-configuration" if get => document(discovery(gateway, V1)),
+        "v2.0/.well-known/openid-configuration" if get => document(discovery(gateway, V2)),
+        "discovery/keys" | "discovery/v2.0/keys" if get => answer(
+            StatusCode::OK,
+            "application/jwk-set+json",
+            gateway.jwks.clone(),
+            "max-age=3600",
+        ),
+        "oauth2/token" if post => reply(grant::token(gateway, request, from, V1).await),
+        "oauth2/v2.0/token" if post => reply(grant::token(gateway, request, from, V2).await),
+        "oauth2/v2.0/introspect" if post => reply(lookup::introspect(gateway, request, from).await),
+        "oauth2/v2.0/revoke" if post => reply(lookup::revoke(gateway, request, from).await),
+        ".well-known/openid-configuration"
+        | "v2.0/.well-known/openid-configuration"
+        | "discovery/keys"
+        | "discovery/v2.0/keys" => other_method("GET, HEAD"),
+        "oauth2/token" | "oauth2/v2.0/token" | "oauth2/v2.0/introspect" | "oauth2/v2.0/revoke" => {
+            other_method("POST")
+        }
+        _ => {
+            let mut response = Problem::of_status(StatusCode::NOT_FOUND, None).to_response();
+            web::finish::secure(response.headers_mut());
+            response
+        }
+    }
+}
+
+fn other_method(allow: &'static str) -> Response<Body> {
+    let mut response = Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, None).to_response();
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allow));
+    web::finish::secure(response.headers_mut());
+    response
+}
+
+/// Answers with tokens are never kept by anybody (RFC 6749 §5.1).
+fn reply(result: Result<Value, Failure>) -> Response<Body> {
+    match result {
+        Ok(body) => {
+            let mut response = answer(
+                StatusCode::OK,
+                "application/json; charset=utf-8",
+                body.to_string().into(),
+                "no-store",
+            );
+            response
+                .headers_mut()
+                .insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+            response
+        }
+        Err(failure) => failure.response(),
+    }
+}
+
+fn document(body: Value) -> Response<Body> {
+    answer(
+        StatusCode::OK,
+        "application/json; charset=utf-8",
+        body.to_string().into(),
+        "max-age=300",
+    )
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: Bytes, cache: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    web::finish::secure(headers);
+    response
+}
+
+/// The issuer's name of a generation.
+pub(crate) fn issuer(gateway: &Gateway, generation: Generation) -> String {
+    let base = format!("{}/{}", gateway.public_url, gateway.tenant);
+    match generation {
+        V1 => base + "/",
+        V2 => base + "/v2.0",
+    }
+}
+
+/// The discovery document (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
+fn discovery(gateway: &Gateway, generation: Generation) -> Value {
+    let base = format!("{}/{}", gateway.public_url, gateway.tenant);
+    let (token, keys) = match generation {
+        V1 => ("oauth2/token", "discovery/keys"),
+        V2 => ("oauth2/v2.0/token", "discovery/v2.0/keys"),
+    };
+    json!({
+        "issuer": issuer(gateway, generation),
+        "token_endpoint": format!("{base}/{token}"),
+        "jwks_uri": format!("{base}/{keys}"),
+        "introspection_endpoint": format!("{base}/oauth2/v2.0/introspect"),
+        "revocation_endpoint": format!("{base}/oauth2/v2.0/revoke"),
+        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": ["token"],
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+    })
+}

@@ -1,0 +1,110 @@
+//! The client-credentials grant: a proven client gets a token for its own audience, and for no other.
+
+use super::failure::Failure;
+use super::form::Form;
+use super::{Generation, client, issuer};
+use crate::gateway::{CONTROL_AUDIENCE, Gateway};
+use domain::{Principal, Role, Timestamp};
+use http::Request;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use web::RequestBody;
+
+/// How long a token is valid, in seconds; the clients' own number.
+pub(super) const LIFETIME: i64 = 3599;
+
+/// Answers a token request.
+pub(super) async fn token(
+    gateway: &Gateway,
+    request: Request<RequestBody>,
+    from: IpAddr,
+    generation: Generation,
+) -> Result<Value, Failure> {
+    let (headers, form) = Form::read(request).await?;
+    match form.get("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => return Err(Failure::grant_type()),
+        None => {
+            let text = "The request body must contain the following parameter: 'grant_type'.";
+            return Err(Failure::request(900_144, text));
+        }
+    }
+    let principal = client::authenticate(gateway, &headers, &form, from).await?;
+    let audience = audience(&principal, &form, generation)?;
+    let now = Timestamp::now().seconds();
+    let claims = claims(gateway, &principal, &audience, generation, now);
+    let token = gateway.signing.sign(&claims).map_err(|error| {
+        tracing::error!(%error, "a token could not be signed");
+        Failure::server()
+    })?;
+    tracing::info!(principal = %principal.name, audience, "token issued");
+    Ok(match generation {
+        Generation::V1 => json!({
+            "token_type": "Bearer",
+            "expires_in": LIFETIME.to_string(),
+            "ext_expires_in": LIFETIME.to_string(),
+            "expires_on": (now + LIFETIME).to_string(),
+            "not_before": now.to_string(),
+            "resource": audience,
+            "access_token": token,
+        }),
+        Generation::V2 => json!({
+            "token_type": "Bearer",
+            "expires_in": LIFETIME,
+            "ext_expires_in": LIFETIME,
+            "access_token": token,
+        }),
+    })
+}
+
+/// The audience of the token: the client's own when none is named; besides it only the control plane's, for roles that may
+/// enter it.
+fn audience(principal: &Principal, form: &Form, generation: Generation) -> Result<String, Failure> {
+    let mine = |asked: &str| {
+        asked == principal.audience || (asked == CONTROL_AUDIENCE && principal.role != Role::Scorer)
+    };
+    let asked = match generation {
+        Generation::V1 => form.get("resource"),
+        Generation::V2 => form.get("scope"),
+    };
+    let Some(asked) = asked else {
+        return Ok(principal.audience.clone());
+    };
+    match generation {
+        Generation::V1 if mine(asked) => Ok(asked.to_owned()),
+        Generation::V1 => Err(Failure::resource(asked)),
+        Generation::V2 => {
+            let audience = asked.strip_suffix("/.default").filter(|a| mine(a));
+            audience.map(str::to_owned).ok_or_else(|| Failure::scope(asked))
+        }
+    }
+}
+
+fn claims(
+    gateway: &Gateway,
+    principal: &Principal,
+    audience: &str,
+    generation: Generation,
+    now: i64,
+) -> Value {
+    let mut claims = json!({
+        "iss": issuer(gateway, generation),
+        "aud": audience,
+        "sub": principal.client_id,
+        "oid": principal.client_id,
+        "client_id": principal.client_id,
+        "tid": gateway.tenant,
+        "iat": now,
+        "nbf": now,
+        "exp": now + LIFETIME,
+        "jti": uuid::Uuid::new_v4().to_string(),
+        "roles": [principal.role.as_str()],
+    });
+    let (client, version) = match generation {
+        Generation::V1 => ("appid", "1.0"),
+        Generation::V2 => ("azp", "2.0"),
+    };
+    claims[client] = json!(principal.client_id);
+    claims["ver"] = json!(version);
+    claims
+}

@@ -1,0 +1,105 @@
+//! Rows to score and room for everything computed from them.
+
+use std::sync::Arc;
+
+use crate::model::Model;
+use crate::program::{Dictionary, Memory};
+
+/// What a batch needs to know of its model.
+#[derive(Debug, Default)]
+pub(crate) struct Form {
+    /// First column and width of each slot.
+    pub slots: Vec<(usize, usize)>,
+    pub dictionaries: Vec<Option<Arc<Dictionary>>>,
+    /// A row in which everything is missing.
+    pub missing: Vec<f32>,
+}
+
+/// A reusable block of rows. `clear` keeps the memory, so a warm batch allocates nothing.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub(crate) form: Arc<Form>,
+    pub(crate) rows: usize,
+    pub(crate) inputs: Vec<f32>,
+    pub(crate) memory: Memory,
+    /// Probabilities, row by row, or values.
+    pub(crate) outputs: Vec<f32>,
+    pub(crate) classes: Vec<u32>,
+    /// Columns of `outputs`.
+    pub(crate) width: usize,
+}
+
+impl Batch {
+    /// Forgets the rows and their predictions.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.inputs.clear();
+        self.outputs.clear();
+        self.classes.clear();
+    }
+
+    /// Adds a row in which every slot is missing: NaN for numbers, the empty text for texts.
+    pub fn push_row(&mut self) {
+        self.rows += 1;
+        self.inputs.extend_from_slice(&self.form.missing);
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Sets element `index` of slot `slot` in the last row to a number (booleans: 0 or 1). Does nothing
+    /// when there is no such place, or when it holds texts.
+    pub fn set_number(&mut self, slot: usize, index: usize, value: f32) {
+        if matches!(self.form.dictionaries.get(slot), Some(None)) {
+            self.set(slot, index, value);
+        }
+    }
+
+    /// Sets element `index` of slot `slot` in the last row to a text. Does nothing when there is no such
+    /// place, or when it holds numbers. A text the model does not know is scored as unknown.
+    pub fn set_text(&mut self, model: &Model, slot: usize, index: usize, text: &str) {
+        if let Some(code) = model.code(slot, text) {
+            self.set(slot, index, code);
+        }
+    }
+
+    fn set(&mut self, slot: usize, index: usize, value: f32) {
+        let Some(&(offset, width)) = self.form.slots.get(slot) else {
+            return;
+        };
+        let Some(row) = self.inputs.len().checked_sub(self.form.missing.len()) else {
+            return;
+        };
+        if index < width
+            && let Some(place) = self.inputs.get_mut(row + offset + index)
+        {
+            *place = value;
+        }
+    }
+
+    /// Class probabilities of a row, in the order of [`crate::Labels`]; empty for a regression.
+    pub fn probabilities(&self, row: usize) -> &[f32] {
+        if self.classes.is_empty() {
+            return &[];
+        }
+        self.outputs
+            .get(row * self.width..(row + 1) * self.width)
+            .unwrap_or_default()
+    }
+
+    /// Index of the predicted class of a row in [`crate::Labels`]; 0 for a regression.
+    pub fn class(&self, row: usize) -> usize {
+        self.classes.get(row).map_or(0, |&c| c as usize)
+    }
+
+    /// Predicted value of a row; NaN for a classification.
+    pub fn value(&self, row: usize) -> f32 {
+        if self.classes.is_empty() {
+            self.outputs.get(row).copied().unwrap_or(f32::NAN)
+        } else {
+            f32::NAN
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! A checked graph, ready to run on tensors, and its way into a compiled program.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::check::{self, Opsets};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::ops::{self, Op};
+use crate::program::{Dictionary, Ending, Groups, Kind, Lower, Program, Value, texts};
+use crate::proto::generated::{
+    GraphProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
+};
+use crate::slots::{Slot, SlotKind};
+use crate::tensor::{self, Data, Tensor};
+
+/// A graph input as declared.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub name: String,
+    kind: DataType,
+    /// Length of each axis; none where any length will do. No shape at all accepts every shape.
+    dims: Option<Vec<Option<usize>>>,
+    /// An initializer of the same name stands in when the caller gives nothing.
+    optional: bool,
+}
+
+#[derive(Debug)]
+struct Node {
+    op: Op,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    /// The node as messages name it: `name (operator)`.
+    label: (String, String),
+    /// Names nobody reads after this node.
+    done: Vec<String>,
+}
+
+/// A graph.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub inputs: Vec<Input>,
+    outputs: Vec<String>,
+    constants: HashMap<String, Arc<Tensor>>,
+    nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// Prepares every node.
+    pub fn new(proto: &GraphProto, opsets: &Opsets) -> Result<Self> {
+        let mut constants = HashMap::new();
+        for tensor in &proto.initializer {
+            let read = tensor::read(tensor)
+                .map_err(|e| Error::model(format!("initializer {:?}: {e}", tensor.name())))?;
+            constants.insert(tensor.name().to_owned(), Arc::new(read));
+        }
+        let mut inputs = Vec::new();
+        for info in &proto.input {
+            let optional = constants.contains_key(info.name());
+            inputs.push(input(info, optional)?);
+        }
+        let outputs: Vec<String> = proto.output.iter().map(|o| o.name().to_owned()).collect();
+        let mut nodes = Vec::with_capacity(proto.node.len());
+        for (index, node) in proto.node.iter().enumerate() {
+            let node = check::node_at(node, index, opsets)?;
+            let op = ops::build(&node)?;
+            let (inputs, outputs) = (node.proto.input.clone(), node.proto.output.clone());
+            nodes.push(Node {
+                op,
+                inputs,
+                outputs,
+                label: node.label(),
+                done: Vec::new(),
+            });
+        }
+        mark_done(&mut nodes, &outputs);
+        Ok(Self {
+            inputs,
+            outputs,
+            constants,
+            nodes,
+        })
+    }
+
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Runs the graph on named tensors.
+    pub fn run(&self, given: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>> {
+        let mut values: HashMap<&str, Cow<'_, Tensor>> = self
+            .constants
+            .iter()
+            .map(|(k, v)| (k.as_str(), Cow::Borrowed(&**v)))
+            .collect();
+        for (name, tensor) in given {
+            let input = self.inputs.iter().find(|i| i.name == name).ok_or_else(|| {
+                let known: Vec<&str> = self.inputs.iter().map(|i| i.name.as_str()).collect();
+                Error::input(&name, format!("the model has no such input, it has {known:?}"))
+            })?;
+            input.accepts(&tensor).map_err(|e| Error::input(&name, e))?;
+            values.insert(&input.name, Cow::Owned(tensor));
+        }
+        if let Some(missing) = self.inputs.iter().find(|i| !values.contains_key(i.name.as_str())) {
+            return Err(Error::input(&missing.name, "is missing"));
+        }
+        for node in &self.nodes {
+            let results = {
+                let inputs: Vec<Option<&Tensor>> = node
+                    .inputs
+                    .iter()
+                    .map(|i| values.get(i.as_str()).map(AsRef::as_ref))
+                    .collect();
+                node.op.run(&inputs).map_err(|e| node.error(e))?
+            };
+            for name in &node.done {
+                values.remove(name.as_str());
+            }
+            for (name, result) in node.outputs.iter().zip(results).filter(|(n, _)| !n.is_empty()) {
+                values.insert(name, Cow::Owned(result));
+            }
+        }
+        self.outputs.iter().map(|name| take(&mut values, name)).collect()
+    }
+
+    /// One slot for each input, side by side in a row.
+    pub fn slots(&self) -> Result<Vec<Slot>> {
+        let mut offset = 0;
+        let mut slots = Vec::with_capacity(self.inputs.len());
+        for input in self.inputs.iter().filter(|i| !i.optional) {
+            let slot = input.slot(offset).map_err(|e| Error::input(&input.name, e))?;
+            offset += slot.width;
+            slots.push(slot);
+        }
+        check::at_most("width of a row", offset, limits::ROW_WIDTH)?;
+        if slots.is_empty() {
+            Err(Error::model("the graph has no input"))
+        } else {
+            Ok(slots)
+        }
+    }
+
+    /// The dictionary of each text slot (none for the others).
+    pub fn dictionaries(&self, slots: &[Slot]) -> Vec<Option<Arc<Dictionary>>> {
+        let mut groups = Groups::default();
+        for node in &self.nodes {
+            let inputs = node.inputs.iter().map(String::as_str);
+            let Some(levels) = node.op.levels() else {
+                groups.join(inputs.chain(node.outputs.iter().map(String::as_str)));
+                continue;
+            };
+            groups.join(inputs);
+            if let Some(first) = node.inputs.first() {
+                groups.compare(first, levels);
+            }
+        }
+        for (name, tensor) in &self.constants {
+            if let Data::Text(texts) = &tensor.data {
+                groups.compare(name, texts.clone());
+            }
+        }
+        let mut made: HashMap<usize, Arc<Dictionary>> = HashMap::new();
+        let mut dictionary = |slot: &Slot| {
+            let (group, levels) = groups.of(&slot.name);
+            let new = || Arc::new(Dictionary::new(levels.iter().cloned()));
+            (slot.kind == SlotKind::Text).then(|| Arc::clone(made.entry(group).or_insert_with(new)))
+        };
+        slots.iter().map(&mut dictionary).collect()
+    }
+
+    /// Compiles the graph for rows.
+    pub fn compile(&self, slots: &[Slot], dictionaries: &[Option<Arc<Dictionary>>]) -> Result<Program> {
+        let width = slots.iter().map(|s| s.width).sum();
+        let mut lower = Lower::new(width, self.uses());
+        let mut values: HashMap<&str, Value> = self
+            .constants
+            .iter()
+            .map(|(k, v)| (k.as_str(), Value::Const(Arc::clone(v))))
+            .collect();
+        for (slot, dictionary) in slots.iter().zip(dictionaries) {
+            let kind = match (slot.kind, dictionary) {
+                (_, Some(dictionary)) => texts(dictionary.levels.clone(), true),
+                (SlotKind::Int64, _) => Kind::Int,
+                (SlotKind::Bool, _) => Kind::Bool,
+                _ => Kind::Float,
+            };
+            let mut row = lower.input(slot.offset, slot.width, kind);
+            if slot.flat {
+                row.shape.inner.clear();
+            }
+            values.insert(&slot.name, Value::Row(row));
+        }
+        for node in &self.nodes {
+            self.lower_node(node, &mut lower, &mut values)?;
+        }
+        let rows: Vec<_> = self
+            .outputs
+            .iter()
+            .filter_map(|o| values.get(o.as_str()).and_then(|v| v.row().ok()).cloned())
+            .collect();
+        let ending = Ending::read(&rows).map_err(Error::Output)?;
+        Ok(lower.finish(ending))
+    }
+
+    fn lower_node<'a>(
+        &'a self,
+        node: &'a Node,
+        lower: &mut Lower,
+        values: &mut HashMap<&'a str, Value>,
+    ) -> Result<()> {
+        let inputs: Vec<Option<Value>> = node
+            .inputs
+            .iter()
+            .map(|i| values.get(i.as_str()).cloned())
+            .collect();
+        let constants: Option<Vec<_>> = inputs
+            .iter()
+            .map(|v| match v {
+                None => Some(None),
+                Some(Value::Const(tensor)) => Some(Some(&**tensor)),
+                Some(Value::Row(_)) => None,
+            })
+            .collect();
+        lower.enter(&node.outputs);
+        let results = match constants {
+            Some(inputs) => {
+                let results = node.op.run(&inputs).map_err(|e| node.error(e))?;
+                results.into_iter().map(|t| Value::Const(t.into())).collect()
+            }
+            None => node.op.lower(lower, &inputs).map_err(|e| node.unsupported(e))?,
+        };
+        for (name, value) in node.outputs.iter().zip(results).filter(|(n, _)| !n.is_empty()) {
+            values.insert(name, value);
+        }
+        Ok(())
+    }
+
+    /// How often each name is read, by nodes and as an output.
+    fn uses(&self) -> HashMap<String, usize> {
+        let mut uses = HashMap::new();
+        for name in self.nodes.iter().flat_map(|n| &n.inputs).chain(&self.outputs) {
+            *uses.entry(name.clone()).or_insert(0) += 1;
+        }
+        uses
+    }
+}
+
+impl Node {
+    fn error(&self, reason: String) -> Error {
+        let (node, op) = self.label.clone();
+        Error::Node { node, op, reason }
+    }
+
+    fn unsupported(&self, reason: String) -> Error {
+        let (node, op) = self.label.clone();
+        Error::Unsupported { node, op, reason }
+    }
+}
+
+/// Notes at each node which names end there, so that their memory can go.
+fn mark_done(nodes: &mut [Node], outputs: &[String]) {
+    let mut seen: std::collections::HashSet<String> = outputs.iter().cloned().collect();
+    for node in nodes.iter_mut().rev() {
+        let names: Vec<String> = node.inputs.iter().chain(&node.outputs).cloned().collect();
+        node.done = names
+            .into_iter()
+            .filter(|n| !n.is_empty() && seen.insert(n.clone()))
+            .collect();
+    }
+}
+
+fn take(values: &mut HashMap<&str, Cow<'_, Tensor>>, name: &str) -> Result<(String, Tensor)> {
+    match values.remove(name) {
+        Some(tensor) => Ok((name.to_owned(), tensor.into_owned())),
+        None => Err(Error::Output(format!("{name:?} was not produced"))),
+    }
+}
+
+fn input(info: &ValueInfoProto, optional: bool) -> Result<Input> {
+    let name = info.name().to_owned();
+    let Some(type_proto::Value::TensorType(tensor)) = info.r#type.as_ref().and_then(|t| t.value.as_ref())
+    else {
+        return Err(Error::input(name, "is no tensor; only tensors are supported"));
+    };
+    let kind = match DataType::try_from(tensor.elem_type()) {
+        Ok(kind) => kind,
+        Err(_) => return Err(Error::input(name, "has an unknown element type")),
+    };
+    let size = |dim: &tensor_shape_proto::Dimension| match dim.value {
+        Some(tensor_shape_proto::dimension::Value::DimValue(size)) => usize::try_from(size).ok(),
+        _ => None,
+    };
+    let dims = tensor.shape.as_ref().map(|s| s.dim.iter().map(size).collect());
+    Ok(Input {
+        name,
+        kind,
+        dims,
+        optional,
+    })
+}
+
+impl Input {
+    fn accepts(&self, tensor: &Tensor) -> Result<(), String> {
+        let kind = tensor.data.data_type();
+        if kind != self.kind {
+            let (want, got) = (self.kind.as_str_name(), kind.as_str_name());
+            return Err(format!("has element type {got}, expected {want}"));
+        }
+        let Some(dims) = &self.dims else { return Ok(()) };
+        let fits = dims.len() == tensor.dims.len()
+            && dims
+                .iter()
+                .zip(&tensor.dims)
+                .all(|(want, got)| want.is_none_or(|w| w == *got));
+        if fits {
+            return Ok(());
+        }
+        let want: Vec<String> = dims
+            .iter()
+            .map(|d| d.map_or("?".to_owned(), |d| d.to_string()))
+            .collect();
+        Err(format!(
+            "has shape {:?}, expected [{}]",
+            tensor.dims,
+            want.join(", ")
+        ))
+    }
+
+    /// The input as columns of a row.
+    fn slot(&self, offset: usize) -> Result<Slot, String> {
+        let kind = match self.kind {
+            DataType::Float | DataType::Double => SlotKind::Float,
+            DataType::Int64 | DataType::Int32 | DataType::Uint8 => SlotKind::Int64,
+            DataType::Bool => SlotKind::Bool,
+            DataType::String => SlotKind::Text,
+            other => return Err(format!("element type {} is not supported", other.as_str_name())),
+        };
+        let width = match self.dims.as_deref() {
+            Some([_]) => Some(1),
+            Some([_, Some(width)]) if *width > 0 => Some(*width),
+            _ => None,
+        };
+        let width = width.ok_or("has no shape [N, width] with a known width")?;
+        let flat = self.dims.as_ref().is_some_and(|d| d.len() == 1);
+        Ok(Slot {
+            name: self.name.clone(),
+            kind,
+            width,
+            offset,
+            flat,
+        })
+    }
+}

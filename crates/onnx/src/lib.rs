@@ -1,0 +1,32 @@
+//! ONNX models: read, check, compile, predict, write. Pure: no files, no network, no clock.
+//!
+//! [`GraphBuilder`] writes models. [`Model::from_bytes`] decodes one under limits, checks it and prepares
+//! two ways of running it: [`Model::predict`] scores rows held in a reusable [`Batch`] through a compiled
+//! list of steps, [`Model::run_tensors`] takes and gives named tensors of any shape. What can't be run is
+//! refused when the model is loaded, with the names of the node and its operator.
+
+mod attrs;
+mod batch;
+mod builder;
+mod check;
+mod element;
+mod error;
+mod forest;
+mod graph;
+pub mod limits;
+mod model;
+mod ops;
+mod program;
+mod proto;
+mod scores;
+mod slots;
+pub mod tensor;
+
+pub use batch::Batch;
+pub use builder::{Attr, GraphBuilder, IR_VERSION, ML_OPSET, OPSET};
+pub use element::{Domain, ElementType};
+pub use error::{Error, Result};
+pub use model::{Model, Output};
+pub use scores::Labels;
+pub use slots::{Slot, SlotKind};
+pub use tensor::{Data, Tensor};

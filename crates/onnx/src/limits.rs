@@ -1,0 +1,25 @@
+//! Upper bounds that keep reading a hostile model short and small. All of them are far above what real
+//! tabular models need; a model beyond one is refused with the number in the message.
+
+/// Largest model file, bytes.
+pub const MODEL_BYTES: usize = 1 << 30;
+/// Largest memory the decoded messages of one model may take, bytes (estimated before decoding).
+pub const DECODED_BYTES: u64 = 4 << 30;
+/// Deepest nesting of protobuf messages.
+pub const MESSAGE_DEPTH: usize = 16;
+/// Most nodes in a graph.
+pub const NODES: usize = 100_000;
+/// Most inputs, outputs and initializers of a graph, each.
+pub const VALUES: usize = 100_000;
+/// Most inputs or outputs of one node.
+pub const NODE_VALUES: usize = 20_000;
+/// Most dimensions of a tensor.
+pub const RANK: usize = 16;
+/// Most elements of one tensor of a model.
+pub const ELEMENTS: usize = 1 << 28;
+/// Most elements one node may produce in `run_tensors`.
+pub const RUN_ELEMENTS: usize = 1 << 27;
+/// Deepest tree.
+pub const TREE_DEPTH: usize = 10_000;
+/// Widest row of a compiled model: columns of all values of the graph together.
+pub const ROW_WIDTH: usize = 1 << 22;

@@ -1,0 +1,227 @@
+//! A loaded model: its slots, its output, and the two ways of running it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message as _;
+
+use crate::batch::{Batch, Form};
+use crate::check;
+use crate::error::{Error, Result};
+use crate::graph::Graph;
+use crate::limits;
+use crate::program::{Block, Dictionary, Ending, Program};
+use crate::proto::{self, generated::ModelProto};
+use crate::scores::Labels;
+use crate::slots::{Slot, SlotKind};
+use crate::tensor::Tensor;
+
+/// What the model predicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A class with probabilities.
+    Classes(Labels),
+    /// A number.
+    Value,
+}
+
+/// A model that can be run; `Send + Sync`, share it behind an `Arc`.
+#[derive(Debug)]
+pub struct Model {
+    slots: Vec<Slot>,
+    form: Arc<Form>,
+    metadata: BTreeMap<String, String>,
+    output: Output,
+    graph: Graph,
+    /// The compiled graph, or why it can't score rows.
+    program: Result<Program>,
+    bytes: usize,
+}
+
+impl Model {
+    /// Reads, checks and compiles a model.
+    ///
+    /// A graph whose operators all run, but not row by row, loads too: see [`Model::predictable`].
+    ///
+    /// # Errors
+    /// Bytes that are no model, a model that is not well formed, and one that this engine can't run; the
+    /// message names the node and its operator.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        check::at_most("model file (bytes)", bytes.len(), limits::MODEL_BYTES)?;
+        proto::guard::measure(bytes)?;
+        let proto = ModelProto::decode(bytes).map_err(|e| Error::Decode {
+            what: "model",
+            reason: e.to_string(),
+        })?;
+        let opsets = check::model(&proto)?;
+        let graph = Graph::new(&proto.graph.unwrap_or_default(), &opsets)?;
+        let metadata = proto.metadata_props.into_iter();
+        let metadata = metadata
+            .map(|e| (e.key.unwrap_or_default(), e.value.unwrap_or_default()))
+            .collect();
+        let (slots, dictionaries, program) = match graph.slots() {
+            Ok(slots) => {
+                let dictionaries = graph.dictionaries(&slots);
+                let program = graph.compile(&slots, &dictionaries);
+                (slots, dictionaries, program)
+            }
+            Err(e) => (Vec::new(), Vec::new(), Err(e)),
+        };
+        let output = match program.as_ref().map(|p| &p.ending) {
+            Ok(Ending::Classes { labels, .. }) => Output::Classes(labels.clone()),
+            _ => Output::Value,
+        };
+        let form = Arc::new(form(&slots, dictionaries));
+        Ok(Self {
+            slots,
+            form,
+            metadata,
+            output,
+            graph,
+            program,
+            bytes: bytes.len(),
+        })
+    }
+
+    /// Inputs of the graph, in its order; empty when they are not columns of rows.
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Index of the slot of this name.
+    pub fn slot(&self, name: &str) -> Option<usize> {
+        self.slots.iter().position(|s| s.name == name)
+    }
+
+    /// The model's `metadata_props`.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// What it predicts. Means nothing when [`Model::predictable`] fails.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Whether rows can be scored: the graph works row by row, and its outputs are a class with
+    /// probabilities or one value.
+    ///
+    /// # Errors
+    /// What stands against it, with the names of the node and its operator.
+    pub fn predictable(&self) -> Result<()> {
+        self.program.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    /// Number of nodes of the graph.
+    pub fn nodes(&self) -> usize {
+        self.graph.len()
+    }
+
+    /// Number of steps of the compiled graph; 0 when it is not predictable.
+    pub fn steps(&self) -> usize {
+        self.program.as_ref().map_or(0, Program::steps)
+    }
+
+    /// Size of the file the model was read from, bytes.
+    pub fn file_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// An empty batch for this model.
+    pub fn batch(&self) -> Batch {
+        let memory = self.program.as_ref().map(Program::memory).unwrap_or_default();
+        let width = match self.program.as_ref().map(|p| &p.ending) {
+            Ok(Ending::Classes {
+                scores: Some((_, width)),
+                ..
+            }) => *width,
+            Ok(Ending::Value { .. }) => 1,
+            _ => 0,
+        };
+        Batch {
+            form: Arc::clone(&self.form),
+            rows: 0,
+            inputs: Vec::new(),
+            memory,
+            outputs: Vec::new(),
+            classes: Vec::new(),
+            width,
+        }
+    }
+
+    /// Scores the rows of a batch made by this model. Allocates nothing once the batch has held as many
+    /// rows before.
+    ///
+    /// # Errors
+    /// When the batch belongs to another model, or the model is not [predictable](Model::predictable).
+    pub fn predict(&self, batch: &mut Batch) -> Result<()> {
+        let program = self.program.as_ref().map_err(Clone::clone)?;
+        if !Arc::ptr_eq(&batch.form, &self.form) {
+            return Err(Error::model("the batch was made by another model"));
+        }
+        let Batch {
+            inputs,
+            memory,
+            outputs,
+            classes,
+            ..
+        } = batch;
+        outputs.clear();
+        classes.clear();
+        program.run(inputs, memory, |block| {
+            collect(&program.ending, block, outputs, classes)
+        });
+        Ok(())
+    }
+
+    /// Runs the graph on named tensors; gives its outputs in their order. A `ZipMap` gives the
+    /// probabilities in the order of its classes.
+    ///
+    /// # Errors
+    /// A missing or unknown input, a type or shape that does not fit, and a node that fails on these values.
+    pub fn run_tensors(&self, inputs: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>> {
+        self.graph.run(inputs)
+    }
+
+    pub(crate) fn code(&self, slot: usize, text: &str) -> Option<f32> {
+        let dictionary = self.form.dictionaries.get(slot)?.as_ref()?;
+        Some(dictionary.code(text) as f32)
+    }
+}
+
+fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>) -> Form {
+    let mut missing = Vec::new();
+    for slot in slots {
+        let value = if slot.kind == SlotKind::Text {
+            0.0
+        } else {
+            f32::NAN
+        };
+        missing.extend(std::iter::repeat_n(value, slot.width));
+    }
+    Form {
+        slots: slots.iter().map(|s| (s.offset, s.width)).collect(),
+        dictionaries,
+        missing,
+    }
+}
+
+/// Takes the predictions of a block out of the arena.
+fn collect(ending: &Ending, block: &Block<'_>, outputs: &mut Vec<f32>, classes: &mut Vec<u32>) {
+    match ending {
+        Ending::Value { place } => {
+            let place = block.places[*place];
+            outputs.extend((0..block.rows).map(|r| block.arena[place.row(r)]));
+        }
+        Ending::Classes { label, scores, .. } => {
+            let place = block.places[label.place];
+            let last = label.classes.saturating_sub(1) as u32;
+            classes.extend((0..block.rows).map(|r| (block.arena[place.row(r)] as u32).min(last)));
+            if let Some((scores, width)) = scores {
+                let place = block.places[*scores];
+                (0..block.rows)
+                    .for_each(|r| outputs.extend_from_slice(&block.arena[place.row(r)..][..*width]));
+            }
+        }
+    }
+}

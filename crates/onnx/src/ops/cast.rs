@@ -1,0 +1,133 @@
+//! `Cast`.
+
+use super::{Inputs, Op, Operator, need, need_value};
+use crate::attrs::Node;
+use crate::error::Result;
+use crate::program::{Kind, Levels, Lower, Value, exact, texts};
+use crate::proto::generated::tensor_proto::DataType;
+use crate::tensor::{Data, Tensor};
+
+#[derive(Debug)]
+struct Cast(DataType);
+
+pub(super) fn cast(node: &Node<'_>) -> Result<Op> {
+    let to = node
+        .int("to")?
+        .ok_or_else(|| node.error("attribute to is missing"))?;
+    match i32::try_from(to).ok().and_then(|t| DataType::try_from(t).ok()) {
+        Some(
+            to @ (DataType::Float
+            | DataType::Double
+            | DataType::Int64
+            | DataType::Int32
+            | DataType::Uint8
+            | DataType::Bool
+            | DataType::String),
+        ) => Ok(Box::new(Cast(to))),
+        Some(other) => Err(node.unsupported(format!("casts to {} are not supported", other.as_str_name()))),
+        None => Err(node.error(format!("attribute to holds {to}, which is no type"))),
+    }
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| format!("{text:?} is no number"))
+}
+
+/// The number as f64 and as i64, from which every other type follows.
+fn both(data: &Data) -> Result<(Vec<f64>, Vec<i64>), String> {
+    fn ints<T: Copy + Into<i64>>(v: &[T]) -> (Vec<f64>, Vec<i64>) {
+        v.iter().map(|&x| (x.into() as f64, x.into())).unzip()
+    }
+    Ok(match data {
+        Data::Float(v) => v.iter().map(|&x| (f64::from(x), x as i64)).unzip(),
+        Data::Double(v) => v.iter().map(|&x| (x, x as i64)).unzip(),
+        Data::Int64(v) => ints(v),
+        Data::Int32(v) => ints(v),
+        Data::Uint8(v) => ints(v),
+        Data::Bool(v) => v.iter().map(|&x| (f64::from(u8::from(x)), i64::from(x))).unzip(),
+        Data::Text(v) => {
+            let wide: Vec<f64> = v.iter().map(|t| parse(t)).collect::<Result<_, _>>()?;
+            let whole = wide
+                .iter()
+                .zip(v)
+                .map(|(&w, t)| t.trim().parse().unwrap_or(w as i64))
+                .collect();
+            (wide, whole)
+        }
+    })
+}
+
+fn to_text(data: &Data) -> Result<Vec<String>, String> {
+    match data {
+        Data::Text(v) => Ok(v.clone()),
+        Data::Int64(v) => Ok(v.iter().map(ToString::to_string).collect()),
+        Data::Int32(v) => Ok(v.iter().map(ToString::to_string).collect()),
+        Data::Uint8(v) => Ok(v.iter().map(ToString::to_string).collect()),
+        other => Err(format!("does not write {} as text", other.type_name())),
+    }
+}
+
+impl Operator for Cast {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let input = need(inputs, 0)?;
+        let data = match self.0 {
+            DataType::String => Data::Text(to_text(&input.data)?),
+            to => {
+                let (wide, whole) = both(&input.data)?;
+                match to {
+                    DataType::Float => Data::Float(wide.iter().map(|&x| x as f32).collect()),
+                    DataType::Double => Data::Double(wide),
+                    DataType::Int32 => Data::Int32(whole.iter().map(|&x| x as i32).collect()),
+                    DataType::Uint8 => Data::Uint8(whole.iter().map(|&x| x as u8).collect()),
+                    DataType::Bool => Data::Bool(wide.iter().map(|&x| x != 0.0).collect()),
+                    _ => Data::Int64(whole),
+                }
+            }
+        };
+        Ok(vec![Tensor {
+            dims: input.dims.clone(),
+            data,
+        }])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = need_value(inputs, 0)?.row()?;
+        let shape = row.shape.clone();
+        if let Kind::Code(dict) = &row.kind {
+            match (self.0, &dict.levels) {
+                (DataType::String, Levels::Integer(v)) => {
+                    let levels = v.iter().map(ToString::to_string).collect();
+                    return Ok(vec![Value::Row(lower.view(row, shape, texts(levels, false)))]);
+                }
+                (DataType::String, Levels::Text(_))
+                | (DataType::Int64 | DataType::Int32, Levels::Integer(_)) => {
+                    return Ok(vec![Value::Row(lower.view(row, shape, row.kind.clone()))]);
+                }
+                (DataType::Float | DataType::Int64, Levels::Text(levels)) if !dict.open => {
+                    let whole = self.0 == DataType::Int64;
+                    let read = |t: &String| if whole { exact(parse(t)?) } else { parse(t) };
+                    let table = levels.iter().map(read).collect::<Result<_, _>>()?;
+                    let kind = if whole { Kind::Int } else { Kind::Float };
+                    return Ok(vec![Value::Row(lower.lookup(row, table, kind)?)]);
+                }
+                _ => {}
+            }
+        }
+        let row = lower.number(&Value::Row(row.clone()))?;
+        let float = matches!(row.kind, Kind::Float);
+        let row = match self.0 {
+            DataType::Float => lower.view(&row, shape, Kind::Float),
+            DataType::Int64 | DataType::Int32 if !float => lower.view(&row, shape, Kind::Int),
+            DataType::Int64 | DataType::Int32 => lower.map(&row, shape, Kind::Int, |from, to| {
+                to.iter_mut().zip(from).for_each(|(to, x)| *to = x.trunc());
+            })?,
+            DataType::Bool => lower.map(&row, shape, Kind::Bool, |from, to| {
+                to.iter_mut()
+                    .zip(from)
+                    .for_each(|(to, &x)| *to = f32::from(u8::from(x != 0.0)));
+            })?,
+            other => return Err(format!("casts to {} are not compiled", other.as_str_name())),
+        };
+        Ok(vec![Value::Row(row)])
+    }
+}

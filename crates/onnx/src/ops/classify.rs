@@ -1,0 +1,234 @@
+//! `LinearClassifier` and `LinearRegressor`.
+
+use std::sync::Arc;
+
+use super::matmul::dot_each;
+use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
+use crate::attrs::Node;
+use crate::error::Result;
+use crate::program::{Block, Dict, Kind, Levels, Lower, Shape, Step, Value};
+use crate::scores::{Labels, Post, linear_pair};
+use crate::tensor::{Data, Tensor};
+
+/// Rows of coefficients over one width, with intercepts.
+#[derive(Debug)]
+struct Linear {
+    coefficients: Vec<f32>,
+    intercepts: Vec<f32>,
+    width: usize,
+    post: Post,
+}
+
+impl Linear {
+    fn read(node: &Node<'_>, rows: usize) -> Result<Self> {
+        let coefficients = node.floats("coefficients")?.to_vec();
+        let mut intercepts = node.floats("intercepts")?.to_vec();
+        if intercepts.is_empty() {
+            intercepts = vec![0.0; rows];
+        }
+        let rows = intercepts.len();
+        if rows == 0 || coefficients.is_empty() || coefficients.len() % rows != 0 {
+            let count = coefficients.len();
+            return Err(node.error(format!("{count} coefficients do not make {rows} rows")));
+        }
+        Ok(Self {
+            width: coefficients.len() / rows,
+            coefficients,
+            intercepts,
+            post: Post::read(node)?,
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.intercepts.len()
+    }
+
+    fn fits(&self, width: usize) -> Result<(), String> {
+        if width == self.width {
+            Ok(())
+        } else {
+            Err(format!("takes {} columns, got {width}", self.width))
+        }
+    }
+
+    /// Raw scores of one row.
+    fn scores(&self, row: &[f32], to: &mut [f32]) {
+        dot_each(row, &self.coefficients, to);
+        to.iter_mut().zip(&self.intercepts).for_each(|(to, b)| *to += b);
+    }
+}
+
+#[derive(Debug)]
+struct Regressor(Arc<Linear>);
+
+pub(super) fn linear_regressor(node: &Node<'_>) -> Result<Op> {
+    let targets = node.int("targets")?.unwrap_or(1);
+    let targets = usize::try_from(targets)
+        .ok()
+        .filter(|&t| t > 0 && t <= crate::limits::ROW_WIDTH);
+    let targets = targets.ok_or_else(|| node.error("targets is out of range"))?;
+    let linear = Linear::read(node, targets)?;
+    if linear.rows() != targets {
+        return Err(node.error(format!("has {} intercepts for {targets} targets", linear.rows())));
+    }
+    Ok(Box::new(Regressor(Arc::new(linear))))
+}
+
+impl Regressor {
+    fn predict(linear: &Linear, from: &[f32], to: &mut [f32]) {
+        linear.scores(from, to);
+        linear.post.apply(to);
+    }
+}
+
+impl Operator for Regressor {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let input = need(inputs, 0)?;
+        let (rows, width) = matrix(input)?;
+        self.0.fits(width)?;
+        let values = numbers(input)?;
+        let mut out = vec![0.0; rows * self.0.rows()];
+        for (from, to) in values
+            .chunks_exact(width)
+            .zip(out.chunks_exact_mut(self.0.rows()))
+        {
+            Self::predict(&self.0, from, to);
+        }
+        Ok(vec![float(vec![rows, self.0.rows()], out)])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = lower.number(need_value(inputs, 0)?)?;
+        self.0.fits(row.shape.matrix_width()?)?;
+        let linear = Arc::clone(&self.0);
+        let shape = Shape::matrix(linear.rows());
+        let row = lower.map(&row, shape, Kind::Float, move |from, to| {
+            Self::predict(&linear, from, to)
+        })?;
+        Ok(vec![Value::Row(row)])
+    }
+}
+
+#[derive(Debug)]
+struct Classifier {
+    linear: Arc<Linear>,
+    labels: Labels,
+}
+
+pub(super) fn linear_classifier(node: &Node<'_>) -> Result<Op> {
+    let labels = Labels::read(node)?;
+    let linear = Linear::read(node, labels.len())?;
+    let fits = linear.rows() == labels.len() || (linear.rows() == 1 && labels.len() == 2);
+    if !fits {
+        return Err(node.error(format!(
+            "has {} intercepts for {} classes",
+            linear.rows(),
+            labels.len()
+        )));
+    }
+    if labels.len() < 2 {
+        return Err(node.unsupported("it has fewer than two classes"));
+    }
+    Ok(Box::new(Classifier {
+        linear: Arc::new(linear),
+        labels,
+    }))
+}
+
+/// Scores of one row, and its class.
+fn classify(linear: &Linear, from: &[f32], to: &mut [f32]) -> usize {
+    if linear.rows() == 1 {
+        linear.scores(from, &mut to[..1]);
+        let score = to[0];
+        to.copy_from_slice(&linear_pair(linear.post, score));
+        return usize::from(score > 0.0);
+    }
+    linear.scores(from, to);
+    let mut best = 0;
+    for (class, score) in to.iter().enumerate() {
+        if *score > to[best] {
+            best = class;
+        }
+    }
+    linear.post.apply(to);
+    best
+}
+
+/// The label tensor of these classes.
+pub(super) fn label_tensor(labels: &Labels, classes: &[usize]) -> Tensor {
+    let data = match labels {
+        Labels::Text(v) => Data::Text(classes.iter().map(|&c| v[c].clone()).collect()),
+        Labels::Integer(v) => Data::Int64(classes.iter().map(|&c| v[c]).collect()),
+    };
+    Tensor {
+        dims: vec![classes.len()],
+        data,
+    }
+}
+
+/// The meaning of class numbers.
+pub(super) fn label_kind(labels: &Labels) -> Kind {
+    let levels = match labels {
+        Labels::Text(v) => Levels::Text(v.clone()),
+        Labels::Integer(v) => Levels::Integer(v.clone()),
+    };
+    Kind::Code(Arc::new(Dict { levels, open: false }))
+}
+
+impl Operator for Classifier {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let input = need(inputs, 0)?;
+        let (rows, width) = matrix(input)?;
+        self.linear.fits(width)?;
+        let values = numbers(input)?;
+        let count = self.labels.len();
+        let mut out = vec![0.0; rows * count];
+        let each = values.chunks_exact(width).zip(out.chunks_exact_mut(count));
+        let classes: Vec<usize> = each.map(|(from, to)| classify(&self.linear, from, to)).collect();
+        Ok(vec![
+            label_tensor(&self.labels, &classes),
+            float(vec![rows, count], out),
+        ])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = lower.number(need_value(inputs, 0)?)?;
+        self.linear.fits(row.shape.matrix_width()?)?;
+        let label = lower.make(0, Shape::column(), label_kind(&self.labels))?;
+        let scores = lower.make(1, Shape::matrix(self.labels.len()), Kind::Float)?;
+        lower.push(ClassifyStep {
+            linear: Arc::clone(&self.linear),
+            from: row.place,
+            label: label.place,
+            scores: scores.place,
+            classes: self.labels.len(),
+        });
+        Ok(vec![Value::Row(label), Value::Row(scores)])
+    }
+}
+
+#[derive(Debug)]
+struct ClassifyStep {
+    linear: Arc<Linear>,
+    from: usize,
+    label: usize,
+    scores: usize,
+    classes: usize,
+}
+
+impl Step for ClassifyStep {
+    fn run(&self, block: &mut Block<'_>) {
+        let [from, label, scores] = [self.from, self.label, self.scores].map(|p| block.places[p]);
+        let split = label.offset.min(scores.offset);
+        let (read, write) = block.arena.split_at_mut(split);
+        for row in 0..block.rows {
+            let source = &read[from.row(row)..][..self.linear.width];
+            let class = classify(
+                &self.linear,
+                source,
+                &mut write[scores.row(row) - split..][..self.classes],
+            );
+            write[label.row(row) - split] = class as f32;
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! Comparisons, logic and selection.
+
+use super::broadcast::{self, zip};
+use super::{Inputs, Op, Operator, need, need_value};
+use crate::program::{Kind, Lower, Row, Value};
+use crate::tensor::{Data, Tensor};
+
+#[derive(Debug, Clone, Copy)]
+struct Compare {
+    single: fn(&f32, &f32) -> bool,
+    double: fn(&f64, &f64) -> bool,
+    int: fn(&i64, &i64) -> bool,
+    /// Texts and booleans can only be equal.
+    equal: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Logic(fn(bool, bool) -> bool);
+
+#[derive(Debug)]
+struct Not;
+
+#[derive(Debug)]
+struct Where;
+
+/// The operator of this name, when it is one of these.
+pub(super) fn build(name: &str) -> Option<Op> {
+    let compare = match name {
+        "Equal" => Compare {
+            single: f32::eq,
+            double: f64::eq,
+            int: i64::eq,
+            equal: true,
+        },
+        "Less" => Compare {
+            single: f32::lt,
+            double: f64::lt,
+            int: i64::lt,
+            equal: false,
+        },
+        "LessOrEqual" => Compare {
+            single: f32::le,
+            double: f64::le,
+            int: i64::le,
+            equal: false,
+        },
+        "Greater" => Compare {
+            single: f32::gt,
+            double: f64::gt,
+            int: i64::gt,
+            equal: false,
+        },
+        "GreaterOrEqual" => Compare {
+            single: f32::ge,
+            double: f64::ge,
+            int: i64::ge,
+            equal: false,
+        },
+        "And" => return Some(Box::new(Logic(|a, b| a && b))),
+        "Or" => return Some(Box::new(Logic(|a, b| a || b))),
+        "Xor" => return Some(Box::new(Logic(|a, b| a != b))),
+        "Not" => return Some(Box::new(Not)),
+        "Where" => return Some(Box::new(Where)),
+        _ => return None,
+    };
+    Some(Box::new(compare))
+}
+
+impl Operator for Compare {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
+        let (da, db) = (a.dims.as_slice(), b.dims.as_slice());
+        let (dims, values) = match (&a.data, &b.data) {
+            (Data::Float(x), Data::Float(y)) => zip((da, x), (db, y), self.single)?,
+            (Data::Double(x), Data::Double(y)) => zip((da, x), (db, y), self.double)?,
+            (Data::Int64(x), Data::Int64(y)) => zip((da, x), (db, y), self.int)?,
+            (Data::Int32(x), Data::Int32(y)) => {
+                zip((da, x), (db, y), |&x, &y| (self.int)(&x.into(), &y.into()))?
+            }
+            (Data::Bool(x), Data::Bool(y)) if self.equal => zip((da, x), (db, y), bool::eq)?,
+            (Data::Text(x), Data::Text(y)) if self.equal => zip((da, x), (db, y), String::eq)?,
+            (x, y) => {
+                return Err(format!(
+                    "does not compare {} with {}",
+                    x.type_name(),
+                    y.type_name()
+                ));
+            }
+        };
+        Ok(vec![Tensor {
+            dims,
+            data: Data::Bool(values),
+        }])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let (a, b) = (need_value(inputs, 0)?, need_value(inputs, 1)?);
+        if let (Value::Row(row), Value::Const(text)) | (Value::Const(text), Value::Row(row)) = (a, b)
+            && let Data::Text(texts) = &text.data
+        {
+            return Ok(vec![equal_text(lower, row, &text.dims, texts)?]);
+        }
+        let f = self.single;
+        let row = lower.zip([a, b], Kind::Bool, move |x, y| f32::from(u8::from(f(&x, &y))))?;
+        Ok(vec![Value::Row(row)])
+    }
+
+    fn levels(&self) -> Option<Vec<String>> {
+        // The texts compared with are the other input: a constant of the graph.
+        Some(Vec::new())
+    }
+}
+
+/// Equality of codes with constant texts, as a table look-up.
+fn equal_text(lower: &mut Lower, row: &Row, dims: &[usize], texts: &[String]) -> Result<Value, String> {
+    let Kind::Code(dict) = &row.kind else {
+        return Err("compares numbers with texts".to_owned());
+    };
+    let [text] = texts else {
+        return Err(format!(
+            "compares texts with a constant of shape {dims:?}, expected one text"
+        ));
+    };
+    let table = dict.text_table(|level| f32::from(u8::from(level == Some(text))))?;
+    Ok(Value::Row(lower.lookup(row, table, Kind::Bool)?))
+}
+
+fn bools<'a>(inputs: &Inputs<'a>, index: usize) -> Result<(&'a [usize], &'a [bool]), String> {
+    let tensor = need(inputs, index)?;
+    match &tensor.data {
+        Data::Bool(v) => Ok((&tensor.dims, v)),
+        other => Err(format!("takes booleans, not {}", other.type_name())),
+    }
+}
+
+impl Operator for Logic {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let (dims, values) = zip(bools(inputs, 0)?, bools(inputs, 1)?, |&a, &b| (self.0)(a, b))?;
+        Ok(vec![Tensor {
+            dims,
+            data: Data::Bool(values),
+        }])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let f = self.0;
+        let (a, b) = (need_value(inputs, 0)?, need_value(inputs, 1)?);
+        let row = lower.zip([a, b], Kind::Bool, move |x, y| {
+            f32::from(u8::from(f(x != 0.0, y != 0.0)))
+        })?;
+        Ok(vec![Value::Row(row)])
+    }
+}
+
+impl Operator for Not {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let (dims, values) = bools(inputs, 0)?;
+        let values = values.iter().map(|v| !v).collect();
+        Ok(vec![Tensor {
+            dims: dims.to_vec(),
+            data: Data::Bool(values),
+        }])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = lower.number(need_value(inputs, 0)?)?;
+        let row = lower.map(&row, row.shape.clone(), Kind::Bool, |from, to| {
+            to.iter_mut()
+                .zip(from)
+                .for_each(|(to, &x)| *to = f32::from(u8::from(x == 0.0)));
+        })?;
+        Ok(vec![Value::Row(row)])
+    }
+}
+
+impl Operator for Where {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        fn select<T: Clone>(places: &[Vec<usize>; 3], hit: &[bool], a: &[T], b: &[T]) -> Vec<T> {
+            let [at, pa, pb] = places;
+            at.iter()
+                .zip(pa.iter().zip(pb))
+                .map(|(&at, (&x, &y))| if hit[at] { a[x].clone() } else { b[y].clone() })
+                .collect()
+        }
+        let (hit_dims, hit) = bools(inputs, 0)?;
+        let (a, b) = (need(inputs, 1)?, need(inputs, 2)?);
+        let dims = broadcast::shape(&[hit_dims, &a.dims, &b.dims])?;
+        let places = [hit_dims, &a.dims, &b.dims].map(|d| broadcast::places(d, &dims));
+        let data = match (&a.data, &b.data) {
+            (Data::Float(x), Data::Float(y)) => Data::Float(select(&places, hit, x, y)),
+            (Data::Double(x), Data::Double(y)) => Data::Double(select(&places, hit, x, y)),
+            (Data::Int64(x), Data::Int64(y)) => Data::Int64(select(&places, hit, x, y)),
+            (Data::Int32(x), Data::Int32(y)) => Data::Int32(select(&places, hit, x, y)),
+            (Data::Bool(x), Data::Bool(y)) => Data::Bool(select(&places, hit, x, y)),
+            (Data::Text(x), Data::Text(y)) => Data::Text(select(&places, hit, x, y)),
+            (x, y) => {
+                return Err(format!(
+                    "does not choose between {} and {}",
+                    x.type_name(),
+                    y.type_name()
+                ));
+            }
+        };
+        Ok(vec![Tensor { dims, data }])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let (hit, a, b) = (
+            need_value(inputs, 0)?,
+            need_value(inputs, 1)?,
+            need_value(inputs, 2)?,
+        );
+        let kind = match (a, b) {
+            (Value::Row(row), _) | (_, Value::Row(row)) => row.kind.clone(),
+            (Value::Const(t), _) => match t.data {
+                Data::Int64(_) | Data::Int32(_) => Kind::Int,
+                Data::Bool(_) => Kind::Bool,
+                _ => Kind::Float,
+            },
+        };
+        let kind = if matches!(kind, Kind::Code(_)) {
+            Kind::Int
+        } else {
+            kind
+        };
+        let row = lower.zip3([hit, a, b], kind, |c, x, y| if c == 0.0 { y } else { x })?;
+        Ok(vec![Value::Row(row)])
+    }
+}

@@ -1,0 +1,246 @@
+//! The row-by-row operators of ai.onnx.ml: `Scaler`, `Imputer`, `Normalizer`, `Binarizer`,
+//! `FeatureVectorizer`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
+use crate::attrs::Node;
+use crate::error::Result;
+use crate::program::{Kind, Lower, Shape, Value};
+use crate::tensor::{Data, Tensor};
+
+type RowFn = Arc<dyn Fn(&[f32], &mut [f32]) + Send + Sync>;
+
+/// A function of a row of numbers that keeps its shape.
+struct Rowwise {
+    f: RowFn,
+    /// Widths it accepts; none accepts any.
+    width: Option<usize>,
+    /// Integers stay integers (`Imputer`).
+    keeps_integers: bool,
+}
+
+impl fmt::Debug for Rowwise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rowwise")
+            .field("width", &self.width)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Rowwise {
+    fn fits(&self, width: usize) -> Result<(), String> {
+        match self.width {
+            Some(expected) if expected != width => Err(format!("takes {expected} columns, got {width}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Operator for Rowwise {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let input = need(inputs, 0)?;
+        let width = input.dims.last().copied().unwrap_or(1);
+        self.fits(width)?;
+        let values = numbers(input)?;
+        let mut out = vec![0.0; values.len()];
+        if width > 0 {
+            for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                (self.f)(from, to);
+            }
+        }
+        if self.keeps_integers && matches!(input.data, Data::Int64(_)) {
+            let data = Data::Int64(out.iter().map(|&x| x as i64).collect());
+            return Ok(vec![Tensor {
+                dims: input.dims.clone(),
+                data,
+            }]);
+        }
+        Ok(vec![float(input.dims.clone(), out)])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = lower.number(need_value(inputs, 0)?)?;
+        self.fits(row.shape.matrix_width()?)?;
+        let kind = if self.keeps_integers {
+            row.kind.clone()
+        } else {
+            Kind::Float
+        };
+        let f = Arc::clone(&self.f);
+        let row = lower.map(&row, row.shape.clone(), kind, move |from, to| f(from, to))?;
+        Ok(vec![Value::Row(row)])
+    }
+}
+
+/// One value for all columns, or one for each.
+fn per_column(values: &[f32], default: f32) -> (Vec<f32>, Option<usize>) {
+    match values {
+        [] => (vec![default], None),
+        [_] => (values.to_vec(), None),
+        _ => (values.to_vec(), Some(values.len())),
+    }
+}
+
+pub(super) fn scaler(node: &Node<'_>) -> Result<Op> {
+    let (offset, offsets) = per_column(node.floats("offset")?, 0.0);
+    let (scale, scales) = per_column(node.floats("scale")?, 1.0);
+    if offsets.is_some() && scales.is_some() && offsets != scales {
+        return Err(node.error("offset and scale have different lengths"));
+    }
+    let f = move |from: &[f32], to: &mut [f32]| {
+        let columns = offset.iter().cycle().zip(scale.iter().cycle());
+        for ((to, &x), (offset, scale)) in to.iter_mut().zip(from).zip(columns) {
+            *to = (x - offset) * scale;
+        }
+    };
+    Ok(Box::new(Rowwise {
+        f: Arc::new(f),
+        width: offsets.or(scales),
+        keeps_integers: false,
+    }))
+}
+
+pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
+    let whole = node.has("imputed_value_int64s");
+    let replaced = if whole {
+        node.int("replaced_value_int64")?.unwrap_or(0) as f32
+    } else {
+        node.float("replaced_value_float")?.unwrap_or(0.0)
+    };
+    let ints: Vec<f32> = node
+        .ints("imputed_value_int64s")?
+        .iter()
+        .map(|&v| v as f32)
+        .collect();
+    let given = if whole {
+        &ints
+    } else {
+        node.floats("imputed_value_floats")?
+    };
+    if given.is_empty() {
+        return Err(node.error("has no imputed values"));
+    }
+    let (values, width) = per_column(given, 0.0);
+    let f = move |from: &[f32], to: &mut [f32]| {
+        for ((to, &x), &value) in to.iter_mut().zip(from).zip(values.iter().cycle()) {
+            *to = if x == replaced || (replaced.is_nan() && x.is_nan()) {
+                value
+            } else {
+                x
+            };
+        }
+    };
+    Ok(Box::new(Rowwise {
+        f: Arc::new(f),
+        width,
+        keeps_integers: true,
+    }))
+}
+
+pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
+    let norm: fn(&[f32]) -> f32 = match node.text("norm")?.as_deref() {
+        None | Some("MAX") => |row| row.iter().copied().fold(f32::MIN, f32::max),
+        Some("L1") => |row| row.iter().map(|x| x.abs()).sum(),
+        Some("L2") => |row| row.iter().map(|x| x * x).sum::<f32>().sqrt(),
+        Some(other) => return Err(node.error(format!("norm {other:?} is unknown"))),
+    };
+    let f = move |from: &[f32], to: &mut [f32]| {
+        let norm = norm(from);
+        let divisor = if norm == 0.0 { 1.0 } else { norm };
+        to.iter_mut().zip(from).for_each(|(to, x)| *to = x / divisor);
+    };
+    Ok(Box::new(Rowwise {
+        f: Arc::new(f),
+        width: None,
+        keeps_integers: false,
+    }))
+}
+
+pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
+    let threshold = node.float("threshold")?.unwrap_or(0.0);
+    let f = move |from: &[f32], to: &mut [f32]| {
+        to.iter_mut()
+            .zip(from)
+            .for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
+    };
+    Ok(Box::new(Rowwise {
+        f: Arc::new(f),
+        width: None,
+        keeps_integers: false,
+    }))
+}
+
+/// Puts inputs side by side as floats, each cut or padded with zeros to its width.
+#[derive(Debug)]
+struct Vectorizer {
+    widths: Vec<usize>,
+}
+
+pub(super) fn vectorizer(node: &Node<'_>) -> Result<Op> {
+    let widths = node
+        .ints("inputdimensions")?
+        .iter()
+        .map(|&w| usize::try_from(w).ok());
+    let widths = widths
+        .collect::<Option<Vec<_>>>()
+        .filter(|w| w.len() == node.proto.input.len());
+    let widths = widths.ok_or_else(|| node.error("inputdimensions does not give a width for each input"))?;
+    crate::check::at_most(
+        "width of a FeatureVectorizer",
+        widths.iter().sum(),
+        crate::limits::ROW_WIDTH,
+    )?;
+    Ok(Box::new(Vectorizer { widths }))
+}
+
+impl Operator for Vectorizer {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let total: usize = self.widths.iter().sum();
+        let (rows, _) = matrix(need(inputs, 0)?)?;
+        if rows.saturating_mul(total) > crate::limits::RUN_ELEMENTS {
+            return Err("the result is too large".to_owned());
+        }
+        let mut out = vec![0.0; rows * total];
+        let mut column = 0;
+        for (index, &wanted) in self.widths.iter().enumerate() {
+            let tensor = need(inputs, index)?;
+            let (count, width) = matrix(tensor)?;
+            if count != rows {
+                return Err(format!("input {index} has {count} rows, input 0 {rows}"));
+            }
+            let values = numbers(tensor)?;
+            let taken = wanted.min(width);
+            for row in 0..rows {
+                let to = &mut out[row * total + column..][..taken];
+                to.copy_from_slice(&values[row * width..][..taken]);
+            }
+            column += wanted;
+        }
+        Ok(vec![float(vec![rows, total], out)])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let mut rows = Vec::with_capacity(self.widths.len());
+        for (index, &wanted) in self.widths.iter().enumerate() {
+            let row = lower.number(need_value(inputs, index)?)?;
+            let width = row.shape.matrix_width()?;
+            if wanted > width {
+                return Err(format!("pads input {index} from {width} to {wanted} columns"));
+            }
+            let columns: Vec<usize> = (0..wanted).collect();
+            rows.push(if wanted == width {
+                row
+            } else {
+                lower.pick(&row, &columns, Shape::matrix(wanted))?
+            });
+        }
+        let total = self.widths.iter().sum();
+        Ok(vec![Value::Row(lower.concat(
+            &rows,
+            Shape::matrix(total),
+            Kind::Float,
+        )?)])
+    }
+}

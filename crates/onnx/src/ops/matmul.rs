@@ -1,0 +1,254 @@
+//! `MatMul` and `Gemm`. Sums are kept in f64.
+
+use super::{Inputs, Op, Operator, broadcast, float, need, need_value};
+use crate::attrs::Node;
+use crate::error::Result;
+use crate::limits;
+use crate::program::{Kind, Lower, Shape, Value};
+use crate::tensor::{Data, Tensor};
+
+#[derive(Debug)]
+struct MatMul;
+
+pub(super) fn matmul() -> Op {
+    Box::new(MatMul)
+}
+
+fn floats(tensor: &Tensor) -> Result<&[f32], String> {
+    match &tensor.data {
+        Data::Float(v) => Ok(v),
+        other => Err(format!("does not take {}", other.type_name())),
+    }
+}
+
+/// `to[j] = Σᵢ row[i] · columns[j][i]`, `columns` one after the other.
+pub(super) fn dot_each(row: &[f32], columns: &[f32], to: &mut [f32]) {
+    for (to, column) in to.iter_mut().zip(columns.chunks_exact(row.len().max(1))) {
+        *to = dot(row, column) as f32;
+    }
+}
+
+/// Scalar product, in four interleaved sums.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
+    const LANES: usize = 4;
+    let (wide, rest) = a.as_chunks::<LANES>();
+    let (wide_b, rest_b) = b.as_chunks::<LANES>();
+    let mut sums = [0.0_f64; LANES];
+    for (a, b) in wide.iter().zip(wide_b) {
+        for lane in 0..LANES {
+            sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
+        }
+    }
+    let tail: f64 = rest
+        .iter()
+        .zip(rest_b)
+        .map(|(&a, &b)| f64::from(a) * f64::from(b))
+        .sum();
+    sums.iter().sum::<f64>() + tail
+}
+
+/// Columns of a `[rows, columns]` matrix one after the other.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns)
+        .flat_map(|c| (0..rows).map(move |r| values[r * columns + c]))
+        .collect()
+}
+
+impl Operator for MatMul {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
+        let (va, vb) = (floats(a)?, floats(b)?);
+        let (mut da, mut db) = (a.dims.clone(), b.dims.clone());
+        let (vector_a, vector_b) = (da.len() == 1, db.len() == 1);
+        if vector_a {
+            da.insert(0, 1);
+        }
+        if vector_b {
+            db.push(1);
+        }
+        let (Some((&inner, oa)), Some((&columns, ob))) = (da.split_last(), db.split_last()) else {
+            return Err("does not take scalars".to_owned());
+        };
+        let (Some((&rows, oa)), Some((&height, ob))) = (oa.split_last(), ob.split_last()) else {
+            return Err("does not take scalars".to_owned());
+        };
+        if inner != height {
+            return Err(format!("shapes {:?} and {:?} do not fit", a.dims, b.dims));
+        }
+        let outer = broadcast::shape(&[oa, ob])?;
+        let count: usize = outer.iter().product();
+        let size = count.checked_mul(rows).and_then(|n| n.checked_mul(columns));
+        if size.is_none_or(|n| n > limits::RUN_ELEMENTS) {
+            return Err(format!(
+                "the result has more than {} elements",
+                limits::RUN_ELEMENTS
+            ));
+        }
+        let mut out = vec![0.0; count * rows * columns];
+        let (pa, pb) = (broadcast::places(oa, &outer), broadcast::places(ob, &outer));
+        for (block, (&pa, &pb)) in pa.iter().zip(&pb).enumerate() {
+            let right = transposed(&vb[pb * inner * columns..][..inner * columns], inner, columns);
+            for row in 0..rows {
+                let from = &va[(pa * rows + row) * inner..][..inner];
+                dot_each(
+                    from,
+                    &right,
+                    &mut out[(block * rows + row) * columns..][..columns],
+                );
+            }
+        }
+        let mut dims = outer;
+        if !vector_a {
+            dims.push(rows);
+        }
+        if !vector_b {
+            dims.push(columns);
+        }
+        Ok(vec![float(dims, out)])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = lower.number(need_value(inputs, 0)?)?;
+        let right = need_value(inputs, 1)?.constant()?;
+        let width = row.shape.matrix_width()?;
+        let (height, columns) = match *right.dims.as_slice() {
+            [height, columns] => (height, Some(columns)),
+            [height] => (height, None),
+            _ => {
+                return Err(format!(
+                    "multiplies rows with a constant of shape {:?}",
+                    right.dims
+                ));
+            }
+        };
+        if height != width {
+            return Err(format!(
+                "multiplies rows of {width} with a constant of shape {:?}",
+                right.dims
+            ));
+        }
+        let weights = transposed(floats(right)?, height, columns.unwrap_or(1));
+        let shape = columns.map_or_else(Shape::column, Shape::matrix);
+        let row = lower.map(&row, shape, Kind::Float, move |from, to| {
+            dot_each(from, &weights, to)
+        })?;
+        Ok(vec![Value::Row(row)])
+    }
+}
+
+/// `alpha · A′ B′ + beta · C`.
+#[derive(Debug)]
+struct Gemm {
+    alpha: f32,
+    beta: f32,
+    turn_a: bool,
+    turn_b: bool,
+}
+
+pub(super) fn gemm(node: &Node<'_>) -> Result<Op> {
+    Ok(Box::new(Gemm {
+        alpha: node.float("alpha")?.unwrap_or(1.0),
+        beta: node.float("beta")?.unwrap_or(1.0),
+        turn_a: node.int("transA")?.unwrap_or(0) != 0,
+        turn_b: node.int("transB")?.unwrap_or(0) != 0,
+    }))
+}
+
+impl Gemm {
+    /// Columns of the second matrix one after the other, with its height and width.
+    fn right(&self, tensor: &Tensor) -> Result<(Vec<f32>, usize, usize), String> {
+        let values = floats(tensor)?;
+        match *tensor.dims.as_slice() {
+            [columns, height] if self.turn_b => Ok((values.to_vec(), height, columns)),
+            [height, columns] => Ok((transposed(values, height, columns), height, columns)),
+            _ => Err(format!("takes matrices, got shape {:?}", tensor.dims)),
+        }
+    }
+}
+
+impl Operator for Gemm {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
+        let (right, height, columns) = self.right(b)?;
+        let values = floats(a)?;
+        let (rows, inner) = match *a.dims.as_slice() {
+            [inner, rows] if self.turn_a => (rows, inner),
+            [rows, inner] => (rows, inner),
+            _ => return Err(format!("takes matrices, got shape {:?}", a.dims)),
+        };
+        if inner != height {
+            return Err(format!("shapes {:?} and {:?} do not fit", a.dims, b.dims));
+        }
+        let left = if self.turn_a {
+            transposed(values, inner, rows)
+        } else {
+            values.to_vec()
+        };
+        let size = rows.checked_mul(columns).filter(|&n| n <= limits::RUN_ELEMENTS);
+        let size =
+            size.ok_or_else(|| format!("the result has more than {} elements", limits::RUN_ELEMENTS))?;
+        let mut out = vec![0.0; size];
+        for row in 0..rows {
+            dot_each(
+                &left[row * inner..][..inner],
+                &right,
+                &mut out[row * columns..][..columns],
+            );
+        }
+        let dims = vec![rows, columns];
+        let bias = inputs.get(2).copied().flatten();
+        let added = match bias {
+            None => vec![0.0; size],
+            Some(bias) => {
+                if broadcast::shape(&[&bias.dims, &dims])? != dims {
+                    return Err(format!(
+                        "the third input has shape {:?}, the result {dims:?}",
+                        bias.dims
+                    ));
+                }
+                let values = floats(bias)?;
+                broadcast::places(&bias.dims, &dims)
+                    .into_iter()
+                    .map(|p| values[p])
+                    .collect()
+            }
+        };
+        for (out, added) in out.iter_mut().zip(added) {
+            *out = self.alpha * *out + self.beta * added;
+        }
+        Ok(vec![float(dims, out)])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        if self.turn_a {
+            return Err("turns rows into columns".to_owned());
+        }
+        let row = lower.number(need_value(inputs, 0)?)?;
+        let (weights, height, columns) = self.right(need_value(inputs, 1)?.constant()?)?;
+        let width = row.shape.matrix_width()?;
+        if width != height {
+            return Err(format!(
+                "multiplies rows of {width} with a matrix of height {height}"
+            ));
+        }
+        let mut bias = vec![0.0; columns];
+        if let Some(value) = inputs.get(2).and_then(Option::as_ref) {
+            let tensor = value.constant()?;
+            let values = floats(tensor)?;
+            let dims = [1, columns];
+            if broadcast::shape(&[&tensor.dims, &dims])? != dims {
+                return Err(format!("adds a constant of shape {:?} to rows", tensor.dims));
+            }
+            let places = broadcast::places(&tensor.dims, &dims);
+            bias.iter_mut()
+                .zip(places)
+                .for_each(|(b, p)| *b = values[p] * self.beta);
+        }
+        let alpha = self.alpha;
+        let row = lower.map(&row, Shape::matrix(columns), Kind::Float, move |from, to| {
+            dot_each(from, &weights, to);
+            to.iter_mut().zip(&bias).for_each(|(to, b)| *to = alpha * *to + b);
+        })?;
+        Ok(vec![Value::Row(row)])
+    }
+}

@@ -1,0 +1,204 @@
+//! `TreeEnsembleClassifier` and `TreeEnsembleRegressor`.
+
+use std::sync::Arc;
+
+use super::classify::{label_kind, label_tensor};
+use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
+use crate::attrs::Node;
+use crate::error::Result;
+use crate::forest::{self, BLOCK, Forest, Rows};
+use crate::program::{Block, Kind, Lower, Row, Shape, Step, Value};
+use crate::scores::{Labels, Post, TreeRule};
+use crate::tensor::Tensor;
+
+/// How sums become a regressor's values.
+#[derive(Debug)]
+struct ValueRule {
+    base: Vec<f32>,
+    post: Post,
+    /// Number of trees, when their values are averaged.
+    trees: f64,
+}
+
+#[derive(Debug)]
+enum Rule {
+    Values(ValueRule),
+    Classes(TreeRule),
+}
+
+impl Rule {
+    /// Writes one row; gives its class.
+    fn finish(&self, sums: &[f64], out: &mut [f32]) -> usize {
+        let rule = match self {
+            Self::Classes(rule) => return rule.finish(sums, out),
+            Self::Values(rule) => rule,
+        };
+        for (target, (&sum, out)) in sums.iter().zip(out.iter_mut()).enumerate() {
+            let base = rule.base.get(target).map_or(0.0, |&b| f64::from(b));
+            *out = match sum.is_nan() {
+                false => (sum / rule.trees + base) as f32,
+                // Of several targets, one that no leaf mentions is 0, base or not.
+                true if sums.len() > 1 => 0.0,
+                true => base as f32,
+            };
+        }
+        // A single value is only ever changed by PROBIT: other runtimes ignore the rest, and so do we.
+        if sums.len() > 1 || rule.post == Post::Probit {
+            rule.post.apply(out);
+        }
+        0
+    }
+}
+
+/// An ensemble with what follows it.
+#[derive(Debug)]
+struct Ensemble {
+    forest: Forest,
+    rule: Rule,
+}
+
+#[derive(Debug)]
+struct Trees {
+    ensemble: Arc<Ensemble>,
+    /// None for a regressor.
+    labels: Option<Labels>,
+}
+
+pub(super) fn classifier(node: &Node<'_>) -> Result<Op> {
+    let labels = Labels::read(node)?;
+    let (forest, facts) = Forest::from_node(node)?;
+    let base = forest::base_values(node)?;
+    if base.len() > labels.len() {
+        return Err(node.error(format!(
+            "has {} base values for {} classes",
+            base.len(),
+            labels.len()
+        )));
+    }
+    let rule = Rule::Classes(TreeRule {
+        base,
+        post: Post::read(node)?,
+        one_sum: labels.len() == 2 && facts.only_target.is_some(),
+        all_positive: facts.all_positive,
+    });
+    Ok(Box::new(Trees {
+        ensemble: Arc::new(Ensemble { forest, rule }),
+        labels: Some(labels),
+    }))
+}
+
+pub(super) fn regressor(node: &Node<'_>) -> Result<Op> {
+    let (forest, facts) = Forest::from_node(node)?;
+    let base = forest::base_values(node)?;
+    if !base.is_empty() && base.len() != forest.targets() {
+        return Err(node.error(format!(
+            "has {} base values for {} targets",
+            base.len(),
+            forest.targets()
+        )));
+    }
+    let average = node.text("aggregate_function")?.as_deref() == Some("AVERAGE");
+    let trees = if average { facts.trees as f64 } else { 1.0 };
+    let rule = Rule::Values(ValueRule {
+        base,
+        post: Post::read(node)?,
+        trees,
+    });
+    Ok(Box::new(Trees {
+        ensemble: Arc::new(Ensemble { forest, rule }),
+        labels: None,
+    }))
+}
+
+impl Trees {
+    fn fits(&self, width: usize) -> Result<(), String> {
+        let needed = self.ensemble.forest.features();
+        if width >= needed {
+            Ok(())
+        } else {
+            Err(format!("reads {needed} columns, got {width}"))
+        }
+    }
+}
+
+impl Operator for Trees {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let input = need(inputs, 0)?;
+        let (rows, width) = matrix(input)?;
+        self.fits(width)?;
+        let values = numbers(input)?;
+        let Ensemble { forest, rule } = &*self.ensemble;
+        let targets = forest.targets();
+        let mut words = vec![0; forest.scratch_words()];
+        let mut sums = vec![0.0; targets * BLOCK];
+        let mut out = vec![0.0; rows * targets];
+        let mut classes = Vec::with_capacity(rows);
+        for (block, out) in out.chunks_mut(targets * BLOCK).enumerate() {
+            let count = out.len() / targets;
+            let part = Rows {
+                data: &values,
+                offset: block * BLOCK * width,
+                stride: width,
+                count,
+            };
+            forest.sum(part, &mut words, &mut sums);
+            for (sums, out) in sums.chunks_exact(targets).zip(out.chunks_exact_mut(targets)) {
+                classes.push(rule.finish(sums, out));
+            }
+        }
+        let scores = float(vec![rows, targets], out);
+        Ok(match &self.labels {
+            Some(labels) => vec![label_tensor(labels, &classes), scores],
+            None => vec![scores],
+        })
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = lower.number(need_value(inputs, 0)?)?;
+        self.fits(row.shape.matrix_width()?)?;
+        let targets = self.ensemble.forest.targets();
+        let label = self
+            .labels
+            .as_ref()
+            .map(|l| lower.make(0, Shape::column(), label_kind(l)));
+        let label = label.transpose()?;
+        let scores = lower.make(usize::from(label.is_some()), Shape::matrix(targets), Kind::Float)?;
+        lower.scratch(self.ensemble.forest.scratch_words(), targets * BLOCK);
+        lower.push(TreeStep {
+            ensemble: Arc::clone(&self.ensemble),
+            from: row.place,
+            label: label.as_ref().map(|l: &Row| l.place),
+            scores: scores.place,
+        });
+        Ok(label.into_iter().chain([scores]).map(Value::Row).collect())
+    }
+}
+
+#[derive(Debug)]
+struct TreeStep {
+    ensemble: Arc<Ensemble>,
+    from: usize,
+    label: Option<usize>,
+    scores: usize,
+}
+
+impl Step for TreeStep {
+    fn run(&self, block: &mut Block<'_>) {
+        let Ensemble { forest, rule } = &*self.ensemble;
+        let (from, scores) = (block.places[self.from], block.places[self.scores]);
+        let rows = Rows {
+            data: block.arena,
+            offset: from.offset,
+            stride: from.stride,
+            count: block.rows,
+        };
+        forest.sum(rows, block.words, block.sums);
+        let targets = forest.targets();
+        for (row, sums) in block.sums.chunks_exact(targets).take(block.rows).enumerate() {
+            let class = rule.finish(sums, &mut block.arena[scores.row(row)..][..targets]);
+            if let Some(label) = self.label {
+                block.arena[block.places[label].row(row)] = class as f32;
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A graph compiled for rows: a list of steps over one arena of f32 numbers.
+//!
+//! Every value of the graph is a place in the arena: `width` numbers per row, for a block of rows. Texts are
+//! codes of a dictionary, integers and booleans are numbers. The arena holds the constants, then the inputs,
+//! then what the steps compute, in the order in which places were made; a step therefore writes behind
+//! everything it reads. Concatenation costs nothing for values made for it alone: they are written straight
+//! into its place.
+
+mod lower;
+mod outputs;
+mod steps;
+mod texts;
+mod value;
+
+pub(crate) use lower::{Lower, exact, texts};
+pub(crate) use outputs::Ending;
+pub(crate) use texts::{Dictionary, Groups};
+pub(crate) use value::{Dict, Kind, Levels, Row, Shape, Value};
+
+use crate::forest::BLOCK;
+
+/// Where a value lies: row `r` begins at `offset + r · stride`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub offset: usize,
+    pub stride: usize,
+}
+
+impl Place {
+    pub fn row(self, row: usize) -> usize {
+        self.offset + row * self.stride
+    }
+}
+
+/// One block of rows in work.
+#[derive(Debug)]
+pub(crate) struct Block<'a> {
+    pub rows: usize,
+    pub arena: &'a mut [f32],
+    pub places: &'a [Place],
+    /// Scratch of the forests.
+    pub words: &'a mut [u32],
+    pub sums: &'a mut [f64],
+}
+
+/// One step: reads some places, writes others.
+pub(crate) trait Step: std::fmt::Debug + Send + Sync {
+    fn run(&self, block: &mut Block<'_>);
+}
+
+/// Memory one program works in; made once, used for every block.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    arena: Vec<f32>,
+    words: Vec<u32>,
+    sums: Vec<f64>,
+}
+
+/// A compiled graph.
+#[derive(Debug)]
+pub(crate) struct Program {
+    steps: Vec<Box<dyn Step>>,
+    places: Vec<Place>,
+    constants: Vec<f32>,
+    inputs: Place,
+    arena: usize,
+    words: usize,
+    sums: usize,
+    pub ending: Ending,
+}
+
+impl Program {
+    /// Number of steps.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Memory for one block.
+    pub fn memory(&self) -> Memory {
+        let mut arena = vec![0.0; self.arena];
+        arena[..self.constants.len()].copy_from_slice(&self.constants);
+        Memory {
+            arena,
+            words: vec![0; self.words],
+            sums: vec![0.0; self.sums],
+        }
+    }
+
+    /// Runs all rows of `inputs` (row by row, as wide as the slots together) and hands each block's outputs
+    /// to `ending`.
+    pub fn run(&self, inputs: &[f32], memory: &mut Memory, mut ending: impl FnMut(&Block<'_>)) {
+        let width = self.inputs.stride;
+        for rows in inputs.chunks(BLOCK * width) {
+            memory.arena[self.inputs.offset..][..rows.len()].copy_from_slice(rows);
+            let mut block = Block {
+                rows: rows.len() / width,
+                arena: &mut memory.arena,
+                places: &self.places,
+                words: &mut memory.words,
+                sums: &mut memory.sums,
+            };
+            for step in &self.steps {
+                step.run(&mut block);
+            }
+            ending(&block);
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Builds a program: makes places, adds steps, keeps constants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::outputs::Ending;
+use super::steps::{Copy, RowFn, Rowwise, Zip};
+use super::value::{Dict, Kind, Levels, Row, Shape, Value};
+use super::{Place, Program, Step};
+use crate::forest::BLOCK;
+use crate::limits;
+use crate::ops::{self, numbers};
+use crate::tensor::{Data, Tensor};
+
+/// Largest integer f32 holds exactly together with all smaller ones.
+const EXACT: i64 = 1 << 24;
+
+#[derive(Debug, Clone, Copy)]
+enum PlaceDef {
+    Input {
+        column: usize,
+    },
+    Constant {
+        at: usize,
+    },
+    /// Room of its own.
+    Root {
+        width: usize,
+    },
+    Part {
+        parent: usize,
+        column: usize,
+    },
+}
+
+/// A program in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Lower {
+    places: Vec<PlaceDef>,
+    constants: Vec<f32>,
+    input_width: usize,
+    width: usize,
+    steps: Vec<Box<dyn Step>>,
+    words: usize,
+    sums: usize,
+    uses: HashMap<String, usize>,
+    /// Whether the outputs of the node in work are each read once.
+    sole: Vec<bool>,
+}
+
+impl Lower {
+    /// `uses` counts the readers of each name.
+    pub fn new(input_width: usize, uses: HashMap<String, usize>) -> Self {
+        Self {
+            input_width,
+            uses,
+            ..Self::default()
+        }
+    }
+
+    /// Prepares for a node with these outputs.
+    pub fn enter(&mut self, outputs: &[String]) {
+        self.sole = outputs
+            .iter()
+            .map(|o| self.uses.get(o).is_some_and(|&n| n == 1))
+            .collect();
+    }
+
+    /// The columns of a graph input.
+    pub fn input(&mut self, column: usize, width: usize, kind: Kind) -> Row {
+        let place = self.place(PlaceDef::Input { column });
+        Row {
+            place,
+            shape: Shape::matrix(width),
+            kind,
+            sole: false,
+        }
+    }
+
+    /// Room for output `output` of the node in work.
+    pub fn make(&mut self, output: usize, shape: Shape, kind: Kind) -> Result<Row, String> {
+        let width = shape.width();
+        self.width += width;
+        if width == 0 || self.width > limits::ROW_WIDTH {
+            return Err(format!(
+                "rows of 0 or more than {} numbers can't be compiled",
+                limits::ROW_WIDTH
+            ));
+        }
+        let place = self.place(PlaceDef::Root { width });
+        Ok(Row {
+            place,
+            shape,
+            kind,
+            sole: self.sole.get(output).copied().unwrap_or(false),
+        })
+    }
+
+    /// Adds a step.
+    pub fn push(&mut self, step: impl Step + 'static) {
+        self.steps.push(Box::new(step));
+    }
+
+    /// Asks for scratch memory.
+    pub fn scratch(&mut self, words: usize, sums: usize) {
+        self.words = self.words.max(words);
+        self.sums = self.sums.max(sums);
+    }
+
+    /// The same numbers under another shape or meaning.
+    pub fn view(&self, row: &Row, shape: Shape, kind: Kind) -> Row {
+        let sole = row.sole && self.sole.first().copied().unwrap_or(false);
+        Row {
+            place: row.place,
+            shape,
+            kind,
+            sole,
+        }
+    }
+
+    /// A value of numbers: looks integers up that so far are codes.
+    pub fn number(&mut self, value: &Value) -> Result<Row, String> {
+        let row = value.row()?;
+        let Kind::Code(dict) = &row.kind else {
+            return Ok(row.clone());
+        };
+        let Levels::Integer(levels) = &dict.levels else {
+            return Err("takes numbers, got texts".to_owned());
+        };
+        let table: Vec<f32> = levels.iter().map(|&v| exact(v)).collect::<Result<_, _>>()?;
+        self.lookup(row, table, Kind::Int)
+    }
+
+    /// A number for each code.
+    pub fn lookup(&mut self, row: &Row, table: Vec<f32>, kind: Kind) -> Result<Row, String> {
+        let last = table.len().saturating_sub(1);
+        self.map(row, row.shape.clone(), kind, move |from, to| {
+            for (to, &code) in to.iter_mut().zip(from) {
+                *to = table[(code as usize).min(last)];
+            }
+        })
+    }
+
+    /// A function of one row.
+    pub fn map(
+        &mut self,
+        from: &Row,
+        shape: Shape,
+        kind: Kind,
+        f: impl Fn(&[f32], &mut [f32]) + Send + Sync + 'static,
+    ) -> Result<Row, String> {
+        let to = self.make(0, shape, kind)?;
+        let step = Rowwise {
+            from: (from.place, from.width()),
+            to: (to.place, to.width()),
+            f: RowFn(Box::new(f)),
+        };
+        self.push(step);
+        Ok(to)
+    }
+
+    /// A function of two values, element by element.
+    pub fn zip(
+        &mut self,
+        inputs: [&Value; 2],
+        kind: Kind,
+        f: impl Fn(f32, f32) -> f32 + Send + Sync + 'static,
+    ) -> Result<Row, String> {
+        let (places, shape) = self.align(&inputs)?;
+        let to = self.make(0, shape, kind)?;
+        let step = Zip::two([places[0], places[1]], (to.place, to.width()), f);
+        self.push(step);
+        Ok(to)
+    }
+
+    /// A function of three values, element by element.
+    pub fn zip3(
+        &mut self,
+        inputs: [&Value; 3],
+        kind: Kind,
+        f: impl Fn(f32, f32, f32) -> f32 + Send + Sync + 'static,
+    ) -> Result<Row, String> {
+        let (places, shape) = self.align(&inputs)?;
+        let to = self.make(0, shape, kind)?;
+        let step = Zip::three([places[0], places[1], places[2]], (to.place, to.width()), f);
+        self.push(step);
+        Ok(to)
+    }
+
+    /// Brings values to one shape; constants become places that are the same for every row.
+    fn align(&mut self, values: &[&Value]) -> Result<(Vec<usize>, Shape), String> {
+        let mut rows = Vec::new();
+        for value in values {
+            rows.push(if let Value::Row(_) = value {
+                Some(self.number(value)?)
+            } else {
+                None
+            });
+        }
+        let mut ranks = rows.iter().flatten().map(|r| r.shape.inner.len());
+        let rank = ranks.next().ok_or("takes only constants")?;
+        if ranks.any(|r| r != rank) {
+            return Err("combines values whose rows stand on different axes".to_owned());
+        }
+        let mut inners = Vec::new();
+        let mut before = 0;
+        for (value, row) in values.iter().zip(&rows) {
+            let (ones, inner) = match (value, row) {
+                (_, Some(row)) => (row.shape.before, row.shape.inner.clone()),
+                (Value::Const(tensor), _) => constant_shape(&tensor.dims, rank)?,
+                (Value::Row(_), None) => return Err("lost a value".to_owned()),
+            };
+            before = before.max(ones);
+            inners.push(inner);
+        }
+        let shapes: Vec<&[usize]> = inners.iter().map(Vec::as_slice).collect();
+        let out = ops::broadcast_shape(&shapes)?;
+        let mut places = Vec::new();
+        for ((value, row), inner) in values.iter().zip(rows).zip(&inners) {
+            let columns = ops::broadcast_places(inner, &out);
+            places.push(match (value, row) {
+                (_, Some(row)) if *inner == out => row.place,
+                (_, Some(row)) => {
+                    self.pick(
+                        &row,
+                        &columns,
+                        Shape {
+                            before,
+                            inner: out.clone(),
+                        },
+                    )?
+                    .place
+                }
+                (Value::Const(tensor), _) => self.constant(tensor, &columns)?,
+                (Value::Row(_), None) => return Err("lost a value".to_owned()),
+            });
+        }
+        Ok((places, Shape { before, inner: out }))
+    }
+
+    /// Puts elements of a constant into the arena.
+    fn constant(&mut self, tensor: &Tensor, columns: &[usize]) -> Result<usize, String> {
+        if let Data::Int64(values) = &tensor.data {
+            values.iter().try_for_each(|&v| exact(v).map(|_| ()))?;
+        }
+        let values = numbers(tensor)?;
+        let at = self.constants.len();
+        self.width += columns.len();
+        if self.width > limits::ROW_WIDTH {
+            return Err("has constants too large to be compiled".to_owned());
+        }
+        self.constants.extend(columns.iter().map(|&c| values[c]));
+        Ok(self.place(PlaceDef::Constant { at }))
+    }
+
+    /// Some columns of a value, as a view when they stand side by side.
+    pub fn pick(&mut self, row: &Row, columns: &[usize], shape: Shape) -> Result<Row, String> {
+        if columns.iter().any(|&c| c >= row.width()) {
+            return Err(format!("picks beyond the {} columns there are", row.width()));
+        }
+        let first = *columns.first().ok_or("picks no column")?;
+        if columns.iter().enumerate().all(|(i, &c)| c == first + i) {
+            let place = self.place(PlaceDef::Part {
+                parent: row.place,
+                column: first,
+            });
+            return Ok(Row {
+                place,
+                shape,
+                kind: row.kind.clone(),
+                sole: false,
+            });
+        }
+        let columns = columns.to_vec();
+        self.map(row, shape, row.kind.clone(), move |from, to| {
+            for (to, &column) in to.iter_mut().zip(&columns) {
+                *to = from[column];
+            }
+        })
+    }
+
+    /// Rows side by side.
+    pub fn concat(&mut self, rows: &[Row], shape: Shape, kind: Kind) -> Result<Row, String> {
+        let whole = self.make(0, shape, kind)?;
+        let mut column = 0;
+        for row in rows {
+            let part = PlaceDef::Part {
+                parent: whole.place,
+                column,
+            };
+            if row.sole && matches!(self.places[row.place], PlaceDef::Root { .. }) {
+                self.places[row.place] = part;
+            } else {
+                let to = self.place(part);
+                self.push(Copy {
+                    from: row.place,
+                    to,
+                    width: row.width(),
+                });
+            }
+            column += row.width();
+        }
+        Ok(whole)
+    }
+
+    fn place(&mut self, def: PlaceDef) -> usize {
+        self.places.push(def);
+        self.places.len() - 1
+    }
+
+    /// Lays the arena out.
+    pub fn finish(self, ending: Ending) -> Program {
+        let mut cursor = self.constants.len();
+        let inputs = Place {
+            offset: cursor,
+            stride: self.input_width,
+        };
+        cursor += BLOCK * self.input_width;
+        let mut places: Vec<Option<Place>> = Vec::with_capacity(self.places.len());
+        for def in &self.places {
+            places.push(match *def {
+                PlaceDef::Input { column } => Some(Place {
+                    offset: inputs.offset + column,
+                    stride: inputs.stride,
+                }),
+                PlaceDef::Constant { at } => Some(Place {
+                    offset: at,
+                    stride: 0,
+                }),
+                PlaceDef::Root { width } => {
+                    let offset = cursor;
+                    cursor += BLOCK * width;
+                    Some(Place {
+                        offset,
+                        stride: width,
+                    })
+                }
+                PlaceDef::Part { .. } => None,
+            });
+        }
+        let places = (0..places.len()).map(|at| self.resolve(&places, at)).collect();
+        Program {
+            steps: self.steps,
+            places,
+            constants: self.constants,
+            inputs,
+            arena: cursor,
+            words: self.words,
+            sums: self.sums,
+            ending,
+        }
+    }
+
+    fn resolve(&self, places: &[Option<Place>], mut at: usize) -> Place {
+        let mut shift = 0;
+        loop {
+            match (places[at], self.places[at]) {
+                (Some(place), _) => {
+                    return Place {
+                        offset: place.offset + shift,
+                        ..place
+                    };
+                }
+                (None, PlaceDef::Part { parent, column }) => {
+                    shift += column;
+                    at = parent;
+                }
+                (None, _) => return Place { offset: 0, stride: 0 },
+            }
+        }
+    }
+}
+
+/// The shape of a constant within one row.
+fn constant_shape(dims: &[usize], rank: usize) -> Result<(usize, Vec<usize>), String> {
+    let split = dims.len().saturating_sub(rank);
+    let (outer, inner) = dims.split_at(split);
+    if outer.iter().any(|&d| d != 1) {
+        return Err(format!(
+            "combines rows with a constant of shape {dims:?}, which has rows of its own"
+        ));
+    }
+    let mut padded = vec![1; rank - inner.len()];
+    padded.extend(inner);
+    Ok((outer.len().saturating_sub(1), padded))
+}
+
+/// An integer as f32, when that loses nothing.
+pub(crate) fn exact(value: i64) -> Result<f32, String> {
+    if value.abs() <= EXACT {
+        Ok(value as f32)
+    } else {
+        Err(format!("integer {value} is too large to be compiled"))
+    }
+}
+
+/// The kind of texts with these levels.
+pub(crate) fn texts(levels: Vec<String>, open: bool) -> Kind {
+    Kind::Code(Arc::new(Dict {
+        levels: Levels::Text(levels),
+        open,
+    }))
+}

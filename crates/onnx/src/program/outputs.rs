@@ -1,0 +1,97 @@
+//! Reads a graph's outputs as a prediction: a class with probabilities, or a value.
+
+use super::value::{Kind, Levels, Row};
+use crate::scores::Labels;
+
+/// Where the predictions of a block lie.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Classes {
+        label: LabelColumn,
+        scores: Option<(usize, usize)>,
+        labels: Labels,
+    },
+    Value {
+        place: usize,
+    },
+}
+
+/// The place of the class numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LabelColumn {
+    pub place: usize,
+    pub classes: usize,
+}
+
+impl Ending {
+    /// `rows` are the outputs that have a value per row, in the graph's order.
+    pub fn read(rows: &[Row]) -> Result<Self, String> {
+        let scores = rows
+            .iter()
+            .find(|r| matches!(r.kind, Kind::Float) && r.width() > 1);
+        if let Some(row) = rows
+            .iter()
+            .find(|r| r.width() == 1 && matches!(r.kind, Kind::Code(_)))
+        {
+            return Self::classes(row, scores, rows);
+        }
+        let label = rows
+            .iter()
+            .find(|r| r.width() == 1 && matches!(r.kind, Kind::Int));
+        if let (Some(row), Some(scores)) = (label, scores) {
+            let count = scores.width();
+            let labels = Labels::Integer((0..count as i64).collect());
+            return Ok(Self::Classes {
+                label: LabelColumn {
+                    place: row.place,
+                    classes: count,
+                },
+                scores: Some((scores.place, count)),
+                labels,
+            });
+        }
+        match rows
+            .iter()
+            .find(|r| r.width() == 1 && matches!(r.kind, Kind::Float | Kind::Int))
+        {
+            Some(row) if scores.is_none() => Ok(Self::Value { place: row.place }),
+            _ => Err(
+                "the graph gives neither a class (with a probability for each class) nor one value a row"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    fn classes(row: &Row, scores: Option<&Row>, rows: &[Row]) -> Result<Self, String> {
+        let Kind::Code(dict) = &row.kind else {
+            return Err("the label is no label".to_owned());
+        };
+        if dict.open {
+            return Err("an output repeats a text of the input".to_owned());
+        }
+        let labels = match &dict.levels {
+            Levels::Text(v) => Labels::Text(v.clone()),
+            Levels::Integer(v) => Labels::Integer(v.clone()),
+        };
+        let classes = labels.len();
+        // Some exports add raw scores; the probabilities are what has one column a class.
+        let fits = |r: &&Row| matches!(r.kind, Kind::Float) && r.width() == classes;
+        let scores = match rows.iter().find(fits) {
+            Some(found) => Some((found.place, classes)),
+            None if scores.is_none() => None,
+            None => {
+                return Err(format!(
+                    "there are {classes} classes, but no output has one column for each"
+                ));
+            }
+        };
+        Ok(Self::Classes {
+            label: LabelColumn {
+                place: row.place,
+                classes,
+            },
+            scores,
+            labels,
+        })
+    }
+}

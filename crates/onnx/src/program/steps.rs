@@ -1,0 +1,117 @@
+//! The general steps.
+
+use std::fmt;
+
+use super::{Block, Step};
+
+/// A function from one row to another.
+pub(super) struct RowFn(pub Box<dyn Fn(&[f32], &mut [f32]) + Send + Sync>);
+
+impl fmt::Debug for RowFn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RowFn")
+    }
+}
+
+/// A place and its width.
+type Span = (usize, usize);
+
+/// Applies a function to every row.
+#[derive(Debug)]
+pub(super) struct Rowwise {
+    pub from: Span,
+    pub to: Span,
+    pub f: RowFn,
+}
+
+impl Step for Rowwise {
+    fn run(&self, block: &mut Block<'_>) {
+        let (from, to) = (block.places[self.from.0], block.places[self.to.0]);
+        let (read, write) = block.arena.split_at_mut(to.offset);
+        for row in 0..block.rows {
+            let source = &read[from.row(row)..][..self.from.1];
+            (self.f.0)(source, &mut write[row * to.stride..][..self.to.1]);
+        }
+    }
+}
+
+/// Copies columns into their place in a concatenation.
+#[derive(Debug)]
+pub(super) struct Copy {
+    pub from: usize,
+    pub to: usize,
+    pub width: usize,
+}
+
+impl Step for Copy {
+    fn run(&self, block: &mut Block<'_>) {
+        let (from, to) = (block.places[self.from], block.places[self.to]);
+        let (read, write) = block.arena.split_at_mut(to.offset);
+        for row in 0..block.rows {
+            let source = &read[from.row(row)..][..self.width];
+            write[row * to.stride..][..self.width].copy_from_slice(source);
+        }
+    }
+}
+
+type ZipFn = dyn Fn(&[&[f32]; 3], &mut [f32]) + Send + Sync;
+
+/// Combines two or three values of one width, element by element.
+pub(super) struct Zip {
+    from: [usize; 3],
+    to: Span,
+    f: Box<ZipFn>,
+}
+
+impl fmt::Debug for Zip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zip")
+            .field("from", &self.from)
+            .field("to", &self.to)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Zip {
+    pub fn two(from: [usize; 2], to: Span, f: impl Fn(f32, f32) -> f32 + Send + Sync + 'static) -> Self {
+        let each = move |from: &[&[f32]; 3], to: &mut [f32]| {
+            for ((to, &a), &b) in to.iter_mut().zip(from[0]).zip(from[1]) {
+                *to = f(a, b);
+            }
+        };
+        Self {
+            from: [from[0], from[1], from[1]],
+            to,
+            f: Box::new(each),
+        }
+    }
+
+    pub fn three(
+        from: [usize; 3],
+        to: Span,
+        f: impl Fn(f32, f32, f32) -> f32 + Send + Sync + 'static,
+    ) -> Self {
+        let each = move |from: &[&[f32]; 3], to: &mut [f32]| {
+            for (((to, &a), &b), &c) in to.iter_mut().zip(from[0]).zip(from[1]).zip(from[2]) {
+                *to = f(a, b, c);
+            }
+        };
+        Self {
+            from,
+            to,
+            f: Box::new(each),
+        }
+    }
+}
+
+impl Step for Zip {
+    fn run(&self, block: &mut Block<'_>) {
+        let from = self.from.map(|p| block.places[p]);
+        let to = block.places[self.to.0];
+        let (read, write) = block.arena.split_at_mut(to.offset);
+        for row in 0..block.rows {
+            let sources = from.map(|p| &read[p.row(row)..][..self.to.1]);
+            (self.f)(&sources, &mut write[row * to.stride..][..self.to.1]);
+        }
+    }
+}

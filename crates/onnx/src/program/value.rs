@@ -1,0 +1,140 @@
+//! What a name stands for while a graph is compiled.
+
+use std::sync::Arc;
+
+use crate::tensor::Tensor;
+
+/// A value of the graph.
+#[derive(Debug, Clone)]
+pub(crate) enum Value {
+    /// The same for every row and call.
+    Const(Arc<Tensor>),
+    /// Something per row.
+    Row(Row),
+}
+
+impl Value {
+    /// The constant; an operator's parameter must be one.
+    pub fn constant(&self) -> Result<&Arc<Tensor>, String> {
+        match self {
+            Self::Const(tensor) => Ok(tensor),
+            Self::Row(_) => Err("takes a parameter from a row, expected a constant".to_owned()),
+        }
+    }
+
+    /// The row value.
+    pub fn row(&self) -> Result<&Row, String> {
+        match self {
+            Self::Row(row) => Ok(row),
+            Self::Const(_) => Err("takes a constant where a value per row is expected".to_owned()),
+        }
+    }
+}
+
+/// A value per row.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub place: usize,
+    pub shape: Shape,
+    pub kind: Kind,
+    /// Nothing but one node reads it, so that node may choose where it is written.
+    pub sole: bool,
+}
+
+impl Row {
+    pub fn width(&self) -> usize {
+        self.shape.width()
+    }
+}
+
+/// Dimensions of a value per row: `before` ones, then the rows, then those of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub before: usize,
+    pub inner: Vec<usize>,
+}
+
+impl Shape {
+    /// `[N, width]`.
+    pub fn matrix(width: usize) -> Self {
+        Self {
+            before: 0,
+            inner: vec![width],
+        }
+    }
+
+    /// `[N]`.
+    pub fn column() -> Self {
+        Self {
+            before: 0,
+            inner: Vec::new(),
+        }
+    }
+
+    pub fn width(&self) -> usize {
+        self.inner.iter().product()
+    }
+
+    pub fn rank(&self) -> usize {
+        self.before + 1 + self.inner.len()
+    }
+
+    /// Position in `inner` of an axis of the tensor.
+    pub fn inner_axis(&self, axis: i64) -> Result<usize, String> {
+        let axis = crate::ops::axis(axis, self.rank())?;
+        axis.checked_sub(self.before + 1)
+            .ok_or_else(|| format!("axis {axis} goes across rows"))
+    }
+
+    /// Width of a matrix (`[N, width]`), or of `[N]`.
+    pub fn matrix_width(&self) -> Result<usize, String> {
+        match (self.before, self.inner.as_slice()) {
+            (0, [width]) => Ok(*width),
+            _ => Err(format!("takes a matrix with one line per row, got {self}")),
+        }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ones = std::iter::repeat_n("1".to_owned(), self.before);
+        let dims = ones
+            .chain(["N".to_owned()])
+            .chain(self.inner.iter().map(ToString::to_string));
+        write!(f, "[{}]", dims.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What the numbers of a place mean.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    Float,
+    Int,
+    Bool,
+    Code(Arc<Dict>),
+}
+
+/// Meaning of codes: the levels in order, and for an open dictionary one more for any other text.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Dict {
+    pub levels: Levels,
+    pub open: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Levels {
+    Text(Vec<String>),
+    Integer(Vec<i64>),
+}
+
+impl Dict {
+    /// A number for each code of texts; `f` gets none for the code of other texts.
+    pub fn text_table(&self, f: impl Fn(Option<&str>) -> f32) -> Result<Vec<f32>, String> {
+        let Levels::Text(levels) = &self.levels else {
+            return Err("takes texts, got integers".to_owned());
+        };
+        let mut table: Vec<f32> = levels.iter().map(|l| f(Some(l))).collect();
+        table.extend(self.open.then(|| f(None)));
+        Ok(table)
+    }
+}

@@ -1,0 +1,179 @@
+//! The command line: `portcullis <noun> <verb>`, one file a noun below.
+
+mod api;
+mod automl;
+mod backup;
+mod bench;
+mod bench_load;
+mod data;
+mod deployment;
+mod endpoint;
+mod job;
+mod ledger;
+mod logs;
+mod model;
+mod onnx;
+mod principal;
+mod progress;
+mod quickstart;
+mod quickstart_proof;
+mod serve;
+mod serve_model;
+mod worker;
+
+use crate::session::Session;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use domain::Fault;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// From a table or an ONNX file to a secured, documented, observed, versioned scoring endpoint.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, disable_help_subcommand = true)]
+pub struct Typed {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// A settings file; its keys stand in config.default.toml
+    #[arg(long, global = true, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The data directory: one workspace
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "./.portcullis",
+        env = "PORTCULLIS_DATA_DIR"
+    )]
+    pub data_dir: PathBuf,
+    /// Talk to this server instead of opening the data directory
+    #[arg(long, global = true, value_name = "URL", env = "PORTCULLIS_SERVER")]
+    pub server: Option<String>,
+    /// A file holding the token for the server; else PORTCULLIS_TOKEN, else the data directory's admin token
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The main job, end to end, on the shipped example or your table
+    Quickstart(quickstart::Quickstart),
+    /// API, gateway and both doors on one port
+    Serve(serve::Serve),
+    /// One model at the root of one port
+    ServeModel(serve_model::ServeModel),
+    /// Data assets
+    #[command(subcommand)]
+    Data(data::Data),
+    /// Models and model versions
+    #[command(subcommand)]
+    Model(model::Model),
+    /// Search for the best model of a table
+    #[command(subcommand)]
+    Automl(automl::Automl),
+    /// Jobs and their runs
+    #[command(subcommand)]
+    Job(job::Job),
+    /// Endpoints
+    #[command(subcommand)]
+    Endpoint(endpoint::Endpoint),
+    /// Deployments: a model version running under an endpoint
+    #[command(subcommand)]
+    Deployment(deployment::Deployment),
+    /// Published APIs at the gateway
+    #[command(subcommand)]
+    Api(api::Api),
+    /// Principals: who may get tokens
+    #[command(subcommand)]
+    Principal(principal::Principal),
+    /// The request log of an endpoint
+    Logs(logs::Logs),
+    /// Load-test an endpoint or a URL
+    Bench(bench::Bench),
+    /// ONNX files: check, score, run
+    #[command(subcommand)]
+    Onnx(onnx::Onnx),
+    /// The whole data directory as one file
+    #[command(subcommand)]
+    Backup(backup::Backup),
+    /// The record of every change
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    /// Shell completions on standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    #[command(hide = true, subcommand)]
+    Worker(worker::Worker),
+}
+
+/// Runs what was typed.
+pub fn run(typed: Typed) -> Result<ExitCode, Fault> {
+    let global = typed.global;
+    match typed.command {
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Typed::command(), "portcullis", &mut out);
+            crate::show::bytes(&out);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Worker(worker) => Ok(worker.run()),
+        Command::Onnx(onnx) => onnx.run(&global),
+        Command::Backup(backup::Backup::Restore(restore)) => restore.run(&global),
+        command => runtime()?.block_on(dispatch(global, command)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Fault::internal(format!("starting the runtime: {e}")))
+}
+
+async fn dispatch(global: Global, command: Command) -> Result<ExitCode, Fault> {
+    match command {
+        Command::Quickstart(it) => return it.run(global).await,
+        Command::Serve(it) => return it.run(global).await,
+        Command::ServeModel(it) => return it.run(global).await,
+        _ => {}
+    }
+    if let Command::Bench(bench) = &command
+        && bench.is_url()
+    {
+        return bench.run_url(&global).await;
+    }
+    let session = Session::open(&global).await?;
+    let done = with_session(&session, command).await;
+    session.close().await;
+    done
+}
+
+async fn with_session(session: &Session, command: Command) -> Result<ExitCode, Fault> {
+    match command {
+        Command::Data(it) => it.run(session).await,
+        Command::Model(it) => it.run(session).await,
+        Command::Automl(it) => it.run(session).await,
+        Command::Job(it) => it.run(session).await,
+        Command::Endpoint(it) => it.run(session).await,
+        Command::Deployment(it) => it.run(session).await,
+        Command::Api(it) => it.run(session).await,
+        Command::Principal(it) => it.run(session).await,
+        Command::Logs(it) => it.run(session).await,
+        Command::Bench(it) => it.run_endpoint(session).await,
+        Command::Ledger(it) => it.run(session).await,
+        Command::Backup(backup::Backup::Create(create)) => create.run(session).await,
+        _ => Err(Fault::internal("this command needs no session")),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,293 @@
+//! `automl run`: submit a search, watch it, fetch what it made.
+
+use crate::cli::data::{Register, reference};
+use crate::cli::progress;
+use crate::client::segment;
+use crate::session::Session;
+use crate::show::{bar, number, table};
+use clap::{Args, Subcommand};
+use domain::{DataVersion, Fault, Job, JobStatus, Span, Trial};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Automl {
+    /// Search for the best model of a table
+    Run(Run),
+}
+
+/// `automl run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// NAME, NAME:VERSION, or a file (registered under its own name first)
+    #[arg(long)]
+    pub data: String,
+    /// The column to predict
+    #[arg(long)]
+    pub target: String,
+    /// binary, multiclass or regression; found out when left out
+    #[arg(long)]
+    pub task: Option<String>,
+    /// The primary metric; AUC_weighted or normalized_root_mean_squared_error when left out
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// The budget in trials
+    #[arg(long, default_value_t = runs::DEFAULT_TRIALS)]
+    pub max_trials: u32,
+    /// Start no new work after this time, as 60s or 5m
+    #[arg(long)]
+    pub time_limit: Option<Span>,
+    /// Same data, seed and trials: same bytes
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Write model.onnx, leaderboard.json and report.html here
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Register the winner under this model name
+    #[arg(long)]
+    pub register_as: Option<String>,
+    /// The experiment the run belongs to
+    #[arg(long, default_value = "default")]
+    pub experiment: String,
+}
+
+impl Automl {
+    /// Carries the verb out.
+    pub async fn run(self, session: &Session) -> Result<(), Fault> {
+        let Self::Run(run) = self;
+        let (name, version) = run.asset(session).await?;
+        let ask = run.submission(&name, &version)?;
+        let job: Job = session.client.post("/api/v1/jobs", &ask).await?;
+        let job = finished(session, watch(session, &job, run.max_trials).await?)?;
+        let trials: Vec<Trial> = session
+            .client
+            .get(&format!("/api/v1/jobs/{}/trials", job.id))
+            .await?;
+        let files = match &run.out {
+            Some(out) => fetch(session, &job, out).await?,
+            None => json!({}),
+        };
+        session
+            .out
+            .value(&json!({ "job": job, "trials": trials, "files": files }), |_| {
+                let wrote = files
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(_, f)| format!("\nwrote {}", f.as_str().unwrap_or_default()));
+                format!(
+                    "{}\n\n{}\n\n{}{}",
+                    leaderboard(&trials),
+                    metrics(&job),
+                    importance(&job),
+                    wrote.collect::<String>()
+                )
+            });
+        Ok(())
+    }
+}
+
+impl Run {
+    /// The asset to learn from; a file is registered under its own name.
+    async fn asset(&self, session: &Session) -> Result<(String, String), Fault> {
+        let file = PathBuf::from(&self.data);
+        if !file.is_file() {
+            let (name, version) = reference(&self.data);
+            let found: DataVersion = session
+                .client
+                .get(&format!("/api/v1/data/{name}/versions/{version}"))
+                .await?;
+            return Ok((found.name.to_string(), found.version.to_string()));
+        }
+        let (version, created) = register_file(session, &file).await?;
+        session.out.say(&crate::cli::data::registered(&version, created));
+        Ok((version.name.to_string(), version.version.to_string()))
+    }
+
+    fn submission(&self, name: &str, version: &str) -> Result<Value, Fault> {
+        let version: u32 = version
+            .parse()
+            .map_err(|_| Fault::internal("a version that is no number"))?;
+        Ok(json!({
+            "data": name, "data_version": version, "target": self.target, "task": self.task, "metric": self.metric,
+            "max_trials": self.max_trials, "time_limit": self.time_limit, "seed": self.seed,
+            "register_as": self.register_as, "experiment": self.experiment,
+        }))
+    }
+}
+
+/// Registers a file under its own name, made fit for a name.
+pub async fn register_file(session: &Session, file: &std::path::Path) -> Result<(DataVersion, bool), Fault> {
+    let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or("data");
+    let name: String = stem
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    let register = Register {
+        name: name.trim_matches('-').to_owned(),
+        source: file.display().to_string(),
+        format: None,
+        delimiter: None,
+        quote: None,
+        header: None,
+        encoding: None,
+        types: Vec::new(),
+        missing: Vec::new(),
+        description: String::new(),
+    };
+    register.carry_out(session).await
+}
+
+/// Shows the events of a job as they come, until its final state.
+pub async fn watch(session: &Session, job: &Job, trials: u32) -> Result<Job, Fault> {
+    let bar = progress::trials(u64::from(trials), session.out.json());
+    let mut best = String::from("reading the table");
+    let seen = session
+        .client
+        .lines(&format!("/api/v1/jobs/{}/events", job.id), |event| {
+            match event["event"].as_str() {
+                Some("plan") => {
+                    if let Some(trials) = event["trials"].as_u64() {
+                        bar.set_length(trials);
+                    }
+                    best = format!(
+                        "{} rows × {} features, {}",
+                        event["rows"],
+                        event["features"],
+                        text(&event["metric"])
+                    );
+                    bar.set_message(best.clone());
+                }
+                Some("trial") => {
+                    bar.inc(1);
+                    if let Some(score) = event["best"].as_f64() {
+                        best = format!(
+                            "best {} · last {} {}",
+                            number(score),
+                            text(&event["learner"]),
+                            number(event["score"].as_f64().unwrap_or(f64::NAN))
+                        );
+                    }
+                    bar.set_message(best.clone());
+                }
+                Some("ensemble") => bar.set_message(format!("{best} · building the ensemble")),
+                Some("warning") => {
+                    bar.suspend(|| crate::show::note(&format!("note: {}", text(&event["message"]))))
+                }
+                _ => {}
+            }
+        })
+        .await;
+    bar.finish_and_clear();
+    seen?;
+    session.client.get(&format!("/api/v1/jobs/{}", job.id)).await
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The job when it completed, else its error.
+pub fn finished(_session: &Session, job: Job) -> Result<Job, Fault> {
+    match job.status {
+        JobStatus::Completed => Ok(job),
+        JobStatus::Canceled => Err(Fault::conflict(format!("job {} was canceled", job.id))),
+        _ => Err(Fault::new(
+            domain::ErrorCode::Unprocessable,
+            job.error.unwrap_or_else(|| format!("job {} failed", job.id)),
+        )),
+    }
+}
+
+async fn fetch(session: &Session, job: &Job, out: &std::path::Path) -> Result<Value, Fault> {
+    std::fs::create_dir_all(out).map_err(|e| Fault::invalid(format!("{}: {e}", out.display())))?;
+    let mut files = serde_json::Map::new();
+    for name in runs::FILES {
+        let bytes = session
+            .client
+            .bytes(&format!("/api/v1/jobs/{}/files/{}", job.id, segment(name)))
+            .await?;
+        let path = out.join(name);
+        registry::write_file(&path, &bytes)?;
+        files.insert(name.to_owned(), json!(path));
+    }
+    Ok(Value::Object(files))
+}
+
+/// The trials, best first, as a table.
+pub fn leaderboard(trials: &[Trial]) -> String {
+    let mut sorted: Vec<&Trial> = trials.iter().collect();
+    let lower = trials.first().is_some_and(|t| t.task == domain::Task::Regression);
+    sorted.sort_by(|a, b| {
+        if lower {
+            a.score.total_cmp(&b.score)
+        } else {
+            b.score.total_cmp(&a.score)
+        }
+    });
+    let rows = sorted.iter().map(|t| {
+        let loss = t.metrics.get("log_loss").or_else(|| t.metrics.get("r2_score"));
+        let accuracy = t
+            .metrics
+            .get("accuracy")
+            .or_else(|| t.metrics.get("mean_absolute_error"));
+        let weight = if t.weight > 0.0 {
+            format!("{:.0} %", t.weight * 100.0)
+        } else {
+            String::new()
+        };
+        let shown = |v: Option<&f64>| v.map(|v| format!("{v:.4}")).unwrap_or_default();
+        [
+            t.number.to_string(),
+            t.learner.clone(),
+            format!("{:.4}", t.score),
+            shown(accuracy),
+            shown(loss),
+            weight,
+            format!("{:.1} s", t.seconds),
+        ]
+    });
+    let (second, third) = if lower {
+        ("MAE", "R²")
+    } else {
+        ("accuracy", "log loss")
+    };
+    table(
+        &["trial", "learner", "score", second, third, "in ensemble", "time"],
+        rows,
+    )
+}
+
+/// The metrics of the result.
+pub fn metrics(job: &Job) -> String {
+    table(
+        &["metric", "value"],
+        job.metrics
+            .iter()
+            .map(|(name, value)| [name.clone(), format!("{value:.5}")]),
+    )
+}
+
+/// Permutation importance as bars.
+pub fn importance(job: &Job) -> String {
+    let list = job.result["importance"].as_array().cloned().unwrap_or_default();
+    let largest = list.iter().filter_map(|i| i["mean"].as_f64()).fold(0.0, f64::max);
+    let rows = list.iter().map(|i| {
+        let mean = i["mean"].as_f64().unwrap_or_default();
+        let share = if largest > 0.0 { mean / largest } else { 0.0 };
+        let deviation = i["deviation"].as_f64().unwrap_or_default();
+        [
+            text(&i["column"]),
+            format!("{mean:.4} ± {deviation:.4}"),
+            bar(share, 24),
+        ]
+    });
+    table(&["feature", "importance", ""], rows)
+}

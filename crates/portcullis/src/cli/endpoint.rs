@@ -1,0 +1,270 @@
+//! `endpoint create|list|show|keys|regenerate-key|set-traffic|invoke|delete`.
+
+use crate::client::segment;
+use crate::session::Session;
+use crate::show::{line, table, time};
+use clap::{Subcommand, ValueEnum};
+use domain::{Endpoint as Record, Fault};
+use http::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Which key.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Slot {
+    /// The primary key
+    Primary,
+    /// The secondary key
+    Secondary,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Endpoint {
+    /// Create an endpoint: closed, with two keys
+    Create {
+        /// The endpoint's name
+        name: String,
+        /// Open swagger.json, openapi.json and docs to anyone
+        #[arg(long)]
+        docs_public: bool,
+        /// Free text
+        #[arg(long, default_value = "")]
+        description: String,
+    },
+    /// List endpoints
+    List,
+    /// Show an endpoint and its deployments
+    Show {
+        /// The endpoint's name
+        name: String,
+    },
+    /// Show both keys
+    Keys {
+        /// The endpoint's name
+        name: String,
+    },
+    /// Replace one key; the other goes on working
+    RegenerateKey {
+        /// The endpoint's name
+        name: String,
+        /// Which key
+        #[arg(long, value_enum)]
+        key: Slot,
+    },
+    /// Set the percent of traffic of each deployment: blue=90 green=10
+    SetTraffic {
+        /// The endpoint's name
+        name: String,
+        /// DEPLOYMENT=PERCENT; the sum is 0 or 100
+        #[arg(required = true, value_name = "DEPLOYMENT=PERCENT")]
+        shares: Vec<String>,
+    },
+    /// Score a request file with the endpoint's primary key
+    Invoke {
+        /// The endpoint's name
+        name: String,
+        /// The JSON body
+        #[arg(long)]
+        request_file: PathBuf,
+        /// This deployment, whatever the traffic
+        #[arg(long)]
+        deployment: Option<String>,
+    },
+    /// Delete an endpoint and its deployments
+    Delete {
+        /// The endpoint's name
+        name: String,
+    },
+}
+
+impl Endpoint {
+    /// Carries the verb out.
+    pub async fn run(self, session: &Session) -> Result<(), Fault> {
+        let client = &session.client;
+        match self {
+            Self::Create {
+                name,
+                docs_public,
+                description,
+            } => {
+                let body = json!({ "name": name, "docs_public": docs_public, "description": description });
+                let made: Record = client.post("/api/v1/endpoints", &body).await?;
+                session.out.value(&made, |e| {
+                    format!(
+                        "created endpoint {} at {}/endpoints/{}/",
+                        e.name,
+                        client.base(),
+                        e.name
+                    )
+                });
+                Ok(())
+            }
+            Self::List => {
+                let all: Vec<Record> = client.get("/api/v1/endpoints").await?;
+                session.out.value(&all, |all| {
+                    table(
+                        &["name", "auth", "traffic", "docs", "created"],
+                        all.iter().map(row),
+                    )
+                });
+                Ok(())
+            }
+            Self::Show { name } => show(session, &name).await,
+            Self::Keys { name } => {
+                keys(
+                    session,
+                    Method::GET,
+                    &format!("/api/v1/endpoints/{}/keys", segment(&name)),
+                )
+                .await
+            }
+            Self::RegenerateKey { name, key } => {
+                let slot = match key {
+                    Slot::Primary => "primary",
+                    Slot::Secondary => "secondary",
+                };
+                keys(
+                    session,
+                    Method::POST,
+                    &format!("/api/v1/endpoints/{}/keys/{slot}/regenerate", segment(&name)),
+                )
+                .await
+            }
+            Self::SetTraffic { name, shares } => set_traffic(session, &name, &shares).await,
+            Self::Invoke {
+                name,
+                request_file,
+                deployment,
+            } => invoke(session, &name, &request_file, deployment).await,
+            Self::Delete { name } => {
+                client
+                    .quiet(
+                        Method::DELETE,
+                        &format!("/api/v1/endpoints/{}", segment(&name)),
+                        None::<&Value>,
+                    )
+                    .await?;
+                session.out.value(&json!({ "deleted": name }), |_| {
+                    format!("deleted endpoint {name}")
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn row(e: &Record) -> [String; 5] {
+    let traffic: Vec<String> = e.traffic.iter().map(|(d, p)| format!("{d}={p}")).collect();
+    let docs = if e.docs_public { "public" } else { "closed" };
+    [
+        e.name.to_string(),
+        "key".to_owned(),
+        traffic.join(" "),
+        docs.to_owned(),
+        time(e.created),
+    ]
+}
+
+async fn show(session: &Session, name: &str) -> Result<(), Fault> {
+    let route = format!("/api/v1/endpoints/{}", segment(name));
+    let endpoint: Record = session.client.get(&route).await?;
+    let deployments: Vec<domain::Deployment> = session.client.get(&format!("{route}/deployments")).await?;
+    let scoring = format!("{}/endpoints/{}/score", session.client.base(), endpoint.name);
+    let value = json!({ "endpoint": endpoint, "deployments": deployments, "scoring_uri": scoring });
+    session.out.value(&value, |_| {
+        let rows = deployments.iter().map(|d| {
+            let percent = endpoint.traffic.get(&d.name).copied().unwrap_or_default();
+            [
+                d.name.to_string(),
+                format!("{}:{}", d.model, d.version),
+                format!("{percent} %"),
+                time(d.created),
+            ]
+        });
+        let deployed = table(&["deployment", "model", "traffic", "created"], rows);
+        format!(
+            "{}\nscoring_uri {scoring}\n\n{deployed}",
+            table(&["name", "auth", "traffic", "docs", "created"], [row(&endpoint)])
+        )
+    });
+    Ok(())
+}
+
+async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Fault> {
+    let keys: Value = if method == Method::GET {
+        session.client.get(route).await?
+    } else {
+        session.client.post(route, &json!({})).await?
+    };
+    session.out.value(&keys, |keys| {
+        let text = |member: &str| keys[member].as_str().unwrap_or_default().to_owned();
+        table(
+            &["", "key"],
+            [
+                ["primary".to_owned(), text("primaryKey")],
+                ["secondary".to_owned(), text("secondaryKey")],
+            ],
+        )
+    });
+    Ok(())
+}
+
+async fn set_traffic(session: &Session, name: &str, shares: &[String]) -> Result<(), Fault> {
+    let mut traffic = BTreeMap::new();
+    for pair in shares.iter().flat_map(|s| s.split_whitespace()) {
+        let wrong = || {
+            Fault::invalid(format!(
+                "'{pair}': write DEPLOYMENT=PERCENT with a percent from 0 to 100"
+            ))
+        };
+        let (deployment, percent) = pair.split_once('=').ok_or_else(wrong)?;
+        traffic.insert(deployment.to_owned(), percent.parse::<u8>().map_err(|_| wrong())?);
+    }
+    let route = format!("/api/v1/endpoints/{}/traffic", segment(name));
+    let changed: Record = session.client.send(Method::PUT, &route, &traffic).await?;
+    session.out.value(&changed, |e| {
+        table(&["name", "auth", "traffic", "docs", "created"], [row(e)])
+    });
+    Ok(())
+}
+
+async fn invoke(
+    session: &Session,
+    name: &str,
+    file: &std::path::Path,
+    deployment: Option<String>,
+) -> Result<(), Fault> {
+    let body = std::fs::read(file).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
+    let keys: Value = session
+        .client
+        .get(&format!("/api/v1/endpoints/{}/keys", segment(name)))
+        .await?;
+    let url = format!("{}/endpoints/{}/score", session.client.base(), segment(name));
+    let mut call = session
+        .client
+        .http()
+        .post(url)
+        .bearer_auth(keys["primaryKey"].as_str().unwrap_or_default());
+    if let Some(deployment) = deployment {
+        call = call.header("azureml-model-deployment", deployment);
+    }
+    let answer = call
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await;
+    let answer = answer.map_err(|e| Fault::new(domain::ErrorCode::Unavailable, e.to_string()))?;
+    let status = answer.status();
+    let text = answer.text().await.unwrap_or_default();
+    line(&text);
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(Fault::new(
+            domain::ErrorCode::Unprocessable,
+            format!("the endpoint answered {status}"),
+        ))
+    }
+}

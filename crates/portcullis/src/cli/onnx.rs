@@ -1,0 +1,204 @@
+//! `onnx check|score|run`: ONNX files without a server.
+
+use crate::cli::Global;
+use crate::show::{Printer, line, size, table};
+use clap::Subcommand;
+use domain::{ErrorCode, Fault, Signature};
+use endpoint::{Call, Scratch, Servable};
+use http::{HeaderMap, Method};
+use onnx::tensor::Tensor;
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Onnx {
+    /// Read, check and compile a model; says what it takes and answers, or which node can't be run
+    Check {
+        /// The ONNX file
+        model: PathBuf,
+    },
+    /// Score rows: a JSON list of records (or {"data": […]}), or a CSV with a header
+    Score {
+        /// The ONNX file
+        model: PathBuf,
+        /// The rows
+        input: PathBuf,
+    },
+    /// Run tensors: `IN_DIR/input_N.pb` → `OUT_DIR/output_N.pb` (`TensorProto`), in the graph's order
+    Run {
+        /// The ONNX file
+        model: PathBuf,
+        /// Where the inputs are
+        in_dir: PathBuf,
+        /// Where the outputs go
+        out_dir: PathBuf,
+    },
+}
+
+impl Onnx {
+    /// Carries the verb out.
+    pub fn run(self, global: &Global) -> Result<ExitCode, Fault> {
+        let out = Printer::new(global.json);
+        match self {
+            Self::Check { model } => check(out, &model),
+            Self::Score { model, input } => score(out, &model, &input),
+            Self::Run {
+                model,
+                in_dir,
+                out_dir,
+            } => run(out, &model, &in_dir, &out_dir),
+        }?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Fault> {
+    std::fs::read(file).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))
+}
+
+fn load(file: &Path) -> Result<onnx::Model, Fault> {
+    let wrong = |e: onnx::Error| Fault::new(ErrorCode::Unprocessable, format!("{}: {e}", file.display()));
+    onnx::Model::from_bytes(&read(file)?).map_err(wrong)
+}
+
+fn check(out: Printer, file: &Path) -> Result<(), Fault> {
+    let model = load(file)?;
+    let signature = registry::signature::from_model(&model);
+    let bytes = std::fs::metadata(file).map_or(0, |m| m.len());
+    out.value(
+        &json!({ "ok": true, "bytes": bytes, "signature": signature }),
+        |_| {
+            let rows = signature
+                .inputs
+                .iter()
+                .map(|f| [f.name.clone(), f.kind.to_string(), f.example.to_string()]);
+            let classes: Vec<String> = signature.output.classes.iter().map(ToString::to_string).collect();
+            format!(
+                "{}: ok, {}\n{}\nanswers {} ({}) {}",
+                file.display(),
+                size(bytes),
+                table(&["input", "type", "example"], rows),
+                signature.output.name,
+                signature.output.task,
+                classes.join(" | ")
+            )
+        },
+    );
+    Ok(())
+}
+
+/// Records of a JSON or CSV file.
+fn records(file: &Path) -> Result<Value, Fault> {
+    let bytes = read(file)?;
+    let json = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+    if json {
+        let value: Value =
+            serde_json::from_slice(&bytes).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
+        return Ok(match value.get("data") {
+            Some(data) => data.clone(),
+            None => value,
+        });
+    }
+    let table = data::read_text(&bytes[..], &data::ReadOptions::default())?;
+    let rows = table.rows.into_iter().map(|row| {
+        let members = table
+            .columns
+            .iter()
+            .zip(row)
+            .map(|(name, cell)| (name.clone(), json!(cell)));
+        Value::Object(members.collect::<Map<_, _>>())
+    });
+    Ok(Value::Array(rows.collect()))
+}
+
+fn score(out: Printer, file: &Path, input: &Path) -> Result<(), Fault> {
+    let bytes = read(file)?;
+    let model = load(file)?;
+    let signature: Signature = registry::signature::from_model(&model);
+    let servable = Servable::load(&bytes, &signature)?;
+    let rows = records(input)?;
+    let labels = answer(&servable, &rows, "predict")?;
+    let probabilities = if signature.output.classes.is_empty() {
+        Value::Null
+    } else {
+        answer(&servable, &rows, "predict_proba")?
+    };
+    out.value(
+        &json!({ "predictions": labels, "probabilities": probabilities }),
+        |_| {
+            let classes: Vec<String> = signature.output.classes.iter().map(ToString::to_string).collect();
+            let mut header = vec![signature.output.name.as_str()];
+            header.extend(classes.iter().map(String::as_str));
+            let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
+            let probabilities = list(&probabilities);
+            let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+            let rows = list(&labels).into_iter().enumerate().map(|(at, label)| {
+                let shares = probabilities.get(at).map(list).unwrap_or_default();
+                std::iter::once(text(&label))
+                    .chain(
+                        shares
+                            .iter()
+                            .map(|p| format!("{:.5}", p.as_f64().unwrap_or(f64::NAN))),
+                    )
+                    .collect::<Vec<_>>()
+            });
+            table(&header, rows)
+        },
+    );
+    Ok(())
+}
+
+fn answer(servable: &Servable, rows: &Value, method: &str) -> Result<Value, Fault> {
+    let body = json!({ "Inputs": { "data": rows }, "GlobalParameters": { "method": method } }).to_string();
+    let call = Call {
+        method: &Method::POST,
+        tail: "score",
+        query: None,
+        headers: &HeaderMap::new(),
+        body: body.as_bytes(),
+    };
+    let outcome = endpoint::score(
+        servable,
+        &endpoint::Limits::unbounded(),
+        &call,
+        &mut Scratch::default(),
+    );
+    let answered: Value = serde_json::from_slice(&outcome.body).unwrap_or_default();
+    if outcome.status.is_success() {
+        return Ok(answered["Results"].clone());
+    }
+    Err(Fault::new(
+        ErrorCode::Unprocessable,
+        answered["detail"]
+            .as_str()
+            .unwrap_or("the rows could not be scored")
+            .to_owned(),
+    ))
+}
+
+fn run(out: Printer, file: &Path, in_dir: &Path, out_dir: &Path) -> Result<(), Fault> {
+    let model = load(file)?;
+    let wrong = |e: onnx::Error| Fault::new(ErrorCode::Unprocessable, e.to_string());
+    let mut inputs = Vec::new();
+    for (at, slot) in model.slots().iter().enumerate() {
+        let bytes = read(&in_dir.join(format!("input_{at}.pb")))?;
+        inputs.push((
+            slot.name.clone(),
+            Tensor::from_proto_bytes(&bytes).map_err(wrong)?.1,
+        ));
+    }
+    let outputs = model.run_tensors(inputs).map_err(wrong)?;
+    std::fs::create_dir_all(out_dir).map_err(|e| Fault::invalid(format!("{}: {e}", out_dir.display())))?;
+    let mut written = Vec::new();
+    for (at, (name, tensor)) in outputs.iter().enumerate() {
+        let path = out_dir.join(format!("output_{at}.pb"));
+        registry::write_file(&path, &tensor.to_proto_bytes(name))?;
+        written.push(json!({ "name": name, "file": path, "dims": tensor.dims }));
+    }
+    if out.json() {
+        line(&json!(written).to_string());
+    }
+    Ok(())
+}

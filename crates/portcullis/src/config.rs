@@ -1,0 +1,265 @@
+//! Settings: `config.default.toml` < the user's file < `PORTCULLIS__SECTION__KEY` < flags. Unknown keys and wrong values
+//! are errors, told together before anything starts.
+
+use crate::cli::Global;
+use domain::Fault;
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use toml::{Table, Value};
+
+/// Every setting with its default and meaning.
+const DEFAULTS: &str = include_str!("../../../config.default.toml");
+/// Environment variables that are settings begin so.
+const PREFIX: &str = "PORTCULLIS__";
+
+/// All settings, each section owned by the step that reads it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Limits on requests.
+    pub limits: Limits,
+    /// The gate.
+    pub gateway: gateway::Config,
+    /// Scoring.
+    pub endpoint: endpoint::Config,
+    /// The guarded outbound client.
+    pub outbound: outbound::Config,
+    /// Jobs.
+    pub runs: runs::Config,
+    /// Log and metrics.
+    pub telemetry: telemetry::Config,
+    /// What is kept.
+    pub store: store::Config,
+}
+
+/// Section `listen`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// The address.
+    pub address: String,
+    /// The base URL clients use; the address when empty.
+    pub public_url: String,
+    /// Address ranges of the TLS-terminating proxy in front; needed for any address but loopback.
+    pub behind_proxy: Vec<String>,
+}
+
+/// Section `limits`: shared by web and gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a JSON or scoring body.
+    pub body_bytes: u64,
+    /// Bytes of a streamed upload.
+    pub upload_bytes: u64,
+    /// Failed logins of one client from one address before it is locked out for a while.
+    pub login_failures: u32,
+    /// Connections and deadlines.
+    pub http: web::HttpLimits,
+}
+
+impl Settings {
+    /// Reads every layer.
+    pub fn load(global: &Global) -> Result<Self, Fault> {
+        let file = match &global.config {
+            Some(path) => Some((
+                path.as_path(),
+                std::fs::read_to_string(path)
+                    .map_err(|e| Fault::invalid(format!("{}: {e}", path.display())))?,
+            )),
+            None => None,
+        };
+        let environment = std::env::vars().filter(|(key, _)| key.starts_with(PREFIX));
+        Self::layered(
+            file.as_ref().map(|(path, text)| (*path, text.as_str())),
+            environment,
+        )
+    }
+
+    fn layered(
+        file: Option<(&Path, &str)>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Fault> {
+        let mut table: Table = DEFAULTS
+            .parse()
+            .map_err(|e| Fault::internal(format!("config.default.toml: {e}")))?;
+        let mut wrong = Vec::new();
+        if let Some((path, text)) = file {
+            let user: Table = text
+                .parse()
+                .map_err(|e: toml::de::Error| Fault::invalid(format!("{}: {e}", path.display())))?;
+            lay(&mut table, user, &path.display().to_string(), "", &mut wrong);
+        }
+        for (key, text) in environment {
+            let keys: Vec<String> = key[PREFIX.len()..].split("__").map(str::to_lowercase).collect();
+            lay_one(&mut table, &keys, &key, &text, &mut wrong);
+        }
+        if !wrong.is_empty() {
+            return Err(Fault::invalid(wrong.join("\n       ")));
+        }
+        table
+            .try_into()
+            .map_err(|e: toml::de::Error| Fault::invalid(format!("settings: {e}")))
+    }
+
+    /// What the gate is built from, for a server reached at `url`.
+    pub fn gate(&self, url: &str) -> gateway::Options {
+        gateway::Options {
+            config: self.gateway.clone(),
+            endpoint: self.endpoint.clone(),
+            public_url: url.to_owned(),
+            body_bytes: self.limits.body_bytes,
+            login_failures: self.limits.login_failures,
+            behind_proxy: self.listen.behind_proxy.clone(),
+        }
+    }
+
+    /// The same settings with another address to listen on.
+    pub fn with_listen(mut self, address: &str) -> Result<Self, Fault> {
+        address.clone_into(&mut self.listen.address);
+        self.listen.socket()?;
+        Ok(self)
+    }
+}
+
+impl Listen {
+    /// The address, checked: anything but loopback needs `listen.behind_proxy` (there is no TLS of our own yet).
+    pub fn socket(&self) -> Result<SocketAddr, Fault> {
+        let text = self.address.replacen("localhost", "127.0.0.1", 1);
+        let wrong = || {
+            Fault::invalid(format!(
+                "'{}' is no address to listen on: write 127.0.0.1:8780 or [::1]:0",
+                self.address
+            ))
+        };
+        let address: SocketAddr = text.parse().map_err(|_| wrong())?;
+        let loopback = match address.ip() {
+            IpAddr::V4(ip) => ip.is_loopback(),
+            IpAddr::V6(ip) => ip.is_loopback(),
+        };
+        if loopback || !self.behind_proxy.is_empty() {
+            return Ok(address);
+        }
+        Err(Fault::invalid(format!(
+            "{address} is not loopback: tokens would cross the network in the clear; put a TLS proxy in front and name its \
+             address ranges in listen.behind_proxy"
+        )))
+    }
+}
+
+/// Lays the user's values over the defaults; a key without a default is unknown.
+fn lay(under: &mut Table, over: Table, origin: &str, at: &str, wrong: &mut Vec<String>) {
+    for (key, value) in over {
+        let path = if at.is_empty() {
+            key.clone()
+        } else {
+            format!("{at}.{key}")
+        };
+        match (under.get_mut(&key), value) {
+            (None, _) => wrong.push(format!("{origin}: unknown setting '{path}'")),
+            (Some(Value::Table(inner)), Value::Table(value)) => lay(inner, value, origin, &path, wrong),
+            (Some(Value::Table(_)), _) => wrong.push(format!("{origin}: '{path}' is a section")),
+            (Some(slot), value) if slot.same_type(&value) => *slot = value,
+            (Some(slot), value) => wrong.push(format!(
+                "{origin}: '{path}' must be a {}, not a {}",
+                slot.type_str(),
+                value.type_str()
+            )),
+        }
+    }
+}
+
+/// Lays one environment variable; its text is read as the default's type.
+fn lay_one(under: &mut Table, keys: &[String], origin: &str, text: &str, wrong: &mut Vec<String>) {
+    let Some((last, sections)) = keys.split_last() else {
+        return;
+    };
+    let mut table = under;
+    for section in sections {
+        match table.get_mut(section) {
+            Some(Value::Table(inner)) => table = inner,
+            _ => return wrong.push(format!("{origin}: unknown setting '{}'", keys.join("."))),
+        }
+    }
+    let Some(slot) = table.get_mut(last) else {
+        return wrong.push(format!("{origin}: unknown setting '{}'", keys.join(".")));
+    };
+    let read = match slot {
+        Value::Integer(_) => text.parse().ok().map(Value::Integer),
+        Value::Float(_) => text.parse().ok().map(Value::Float),
+        Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+        Value::Array(_) => Some(Value::Array(
+            text.split(',')
+                .filter(|t| !t.is_empty())
+                .map(|t| Value::String(t.trim().to_owned()))
+                .collect(),
+        )),
+        Value::String(_) => Some(Value::String(text.to_owned())),
+        _ => None,
+    };
+    match read {
+        Some(value) => *slot = value,
+        None => wrong.push(format!("{origin}: '{text}' is no {}", slot.type_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn none() -> std::iter::Empty<(String, String)> {
+        std::iter::empty()
+    }
+
+    #[test]
+    fn the_defaults_are_whole() {
+        let settings = Settings::layered(None, none()).unwrap();
+        assert_eq!(settings.limits.body_bytes, 8 * 1024 * 1024);
+        assert_eq!(settings.listen.socket().unwrap().port(), 8780);
+    }
+
+    #[test]
+    fn layers_lie_in_order() {
+        let file = "[limits]\nbody_bytes = 1000\nlogin_failures = 3\n";
+        let environment = [("PORTCULLIS__LIMITS__BODY_BYTES".to_owned(), "2000".to_owned())];
+        let settings = Settings::layered(Some((Path::new("a.toml"), file)), environment.into_iter()).unwrap();
+        assert_eq!(
+            (settings.limits.body_bytes, settings.limits.login_failures),
+            (2000, 3)
+        );
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let file = "[limits]\nbody_byte = 1\n[nothing]\nx = 1\n[listen]\naddress = 5\n";
+        let environment = [("PORTCULLIS__LIMITS__BODY_BYTES".to_owned(), "many".to_owned())];
+        let fault =
+            Settings::layered(Some((Path::new("a.toml"), file)), environment.into_iter()).unwrap_err();
+        for part in [
+            "limits.body_byte'",
+            "'nothing'",
+            "'listen.address' must be a string",
+            "'many' is no integer",
+        ] {
+            assert!(fault.message.contains(part), "{part} in {}", fault.message);
+        }
+    }
+
+    #[test]
+    fn only_loopback_listens_without_a_proxy() {
+        let settings = Settings::layered(None, none()).unwrap();
+        assert!(
+            settings
+                .clone()
+                .with_listen("0.0.0.0:80")
+                .unwrap_err()
+                .message
+                .contains("behind_proxy")
+        );
+        assert!(settings.clone().with_listen("[::1]:0").is_ok());
+        assert!(settings.with_listen("nowhere").is_err());
+    }
+}

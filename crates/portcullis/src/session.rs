@@ -1,0 +1,84 @@
+//! Where a command is carried out: at a named server, at the server that holds the data directory, or at one opened in
+//! this process for the length of the command.
+
+use crate::cli::Global;
+use crate::client::Client;
+use crate::config::Settings;
+use crate::show::Printer;
+use crate::wire::Server;
+use domain::Fault;
+use std::path::Path;
+
+/// A connected client, the printer of the command, and the server this process runs for it, if any.
+pub struct Session {
+    /// The control plane.
+    pub client: Client,
+    /// Tables or JSON.
+    pub out: Printer,
+    own: Option<Server>,
+}
+
+impl Session {
+    /// Connects as the flags say.
+    pub async fn open(global: &Global) -> Result<Self, Fault> {
+        let out = Printer::new(global.json);
+        if let Some(url) = &global.server {
+            return Ok(Self {
+                client: Client::new(url, token(global)?)?,
+                out,
+                own: None,
+            });
+        }
+        if let Some(url) = store::announced(&global.data_dir) {
+            return Ok(Self {
+                client: Client::new(&url, token(global)?)?,
+                out,
+                own: None,
+            });
+        }
+        let settings = Settings::load(global)?.with_listen("127.0.0.1:0")?;
+        let server = Server::start(&global.data_dir, settings).await?;
+        let client = Client::new(server.url(), server.admin_token()?)?;
+        Ok(Self {
+            client,
+            out,
+            own: Some(server),
+        })
+    }
+
+    /// A session at a server of this process that somebody else closes.
+    pub fn at(server: &Server, out: Printer) -> Result<Self, Fault> {
+        Ok(Self {
+            client: Client::new(server.url(), server.admin_token()?)?,
+            out,
+            own: None,
+        })
+    }
+
+    /// Stops the server of this process, if there is one.
+    pub async fn close(self) {
+        if let Some(server) = self.own {
+            server.stop().await;
+        }
+    }
+}
+
+fn token(global: &Global) -> Result<String, Fault> {
+    if let Some(file) = &global.token_file {
+        return read_token(file);
+    }
+    if let Ok(token) = std::env::var("PORTCULLIS_TOKEN") {
+        return Ok(token);
+    }
+    read_token(&global.data_dir.join(gateway::ADMIN_TOKEN_FILE))
+}
+
+fn read_token(file: &Path) -> Result<String, Fault> {
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        Fault::invalid(format!(
+            "{}: {e}: name the token with --token-file or PORTCULLIS_TOKEN",
+            file.display()
+        ))
+    })?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,27 @@
+//! Ledger and backup over the store, for the control plane.
+
+use api::Housekeeping;
+use domain::{Fault, LedgerEntry};
+use futures_util::future::BoxFuture;
+use std::path::PathBuf;
+use store::Store;
+
+/// The store as the control plane may see it.
+pub struct StoreHousekeeping(pub Store);
+
+impl Housekeeping for StoreHousekeeping {
+    fn ledger(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerEntry>, Fault>> {
+        Box::pin(async move { Ok(self.0.ledger(after, limit).await?) })
+    }
+
+    fn backup(&self) -> BoxFuture<'_, Result<PathBuf, Fault>> {
+        Box::pin(async move {
+            let path = self
+                .0
+                .dir()
+                .join(format!(".new-backup-{}.tar", domain::RunId::generate()));
+            store::backup::create(&self.0, &path).await?;
+            Ok(path)
+        })
+    }
+}

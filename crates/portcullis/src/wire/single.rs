@@ -1,0 +1,98 @@
+//! One model at the root of one port: the gate over a one-file snapshot, without a data directory of its own.
+
+use crate::config::Settings;
+use crate::wire::bind;
+use domain::{ErrorCode, Fault, Name};
+use endpoint::Servable;
+use gateway::SingleDoor;
+use std::path::Path;
+use std::sync::Arc;
+use store::Store;
+use telemetry::{Metrics, RequestLog};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Bytes of a key that is made here.
+const KEY_BYTES: usize = 32;
+
+/// A running server of one model; its request log lives as long as it.
+pub struct SingleModel {
+    url: String,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+    log: RequestLog,
+    store: Store,
+    _folder: tempfile::TempDir,
+}
+
+impl SingleModel {
+    /// Serves a file; the key file is made when it is not there, without one the door is open.
+    pub async fn start(file: &Path, key_file: Option<&Path>, settings: Settings) -> Result<Self, Fault> {
+        let servable = load(file)?;
+        let key = key_file.map(key).transpose()?;
+        let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or("model");
+        let name = Name::new(stem).or_else(|_| Name::new("model"))?;
+        let folder = tempfile::tempdir()
+            .map_err(|e| Fault::internal(format!("making a folder for the request log: {e}")))?;
+        let store = Store::open(folder.path()).await?;
+        let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
+        let metrics = Arc::new(Metrics::new(log.counters()));
+        let (listener, url) = bind(&settings).await?;
+        let door = SingleDoor::new(
+            (&name, servable),
+            key.as_deref(),
+            &settings.gate(&url),
+            log.clone(),
+            metrics,
+        )?;
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(web::serve(listener, door, settings.limits.http, stopped));
+        Ok(Self {
+            url,
+            stop,
+            serving,
+            log,
+            store,
+            _folder: folder,
+        })
+    }
+
+    /// The base URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Finishes the calls in hand and stops.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Err(e) = self.serving.await {
+            tracing::error!(error = %e, "the listener broke");
+        }
+        self.log.close().await;
+        self.store.close().await;
+    }
+}
+
+fn load(file: &Path) -> Result<Servable, Fault> {
+    let bytes = std::fs::read(file).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
+    let wrong = |e: onnx::Error| Fault::new(ErrorCode::Unprocessable, format!("{}: {e}", file.display()));
+    let signature = registry::signature::from_model(&onnx::Model::from_bytes(&bytes).map_err(wrong)?);
+    Ok(Servable::load(&bytes, &signature)?)
+}
+
+/// The key in a file; a new one when there is no file.
+fn key(file: &Path) -> Result<String, Fault> {
+    match std::fs::read_to_string(file) {
+        Ok(text) if text.trim().len() >= KEY_BYTES => Ok(text.trim().to_owned()),
+        Ok(_) => Err(Fault::invalid(format!(
+            "{}: a key is at least {KEY_BYTES} characters; remove the file to have one made",
+            file.display()
+        ))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            let key = gateway::fresh_secret()?;
+            registry::write_private_file(file, key.as_bytes())?;
+            Ok(key)
+        }
+        Err(e) => Err(Fault::invalid(format!("{}: {e}", file.display()))),
+    }
+}

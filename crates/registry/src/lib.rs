@@ -1,0 +1,27 @@
+//! The registry: models and their numbered versions, signatures, aliases, lineage.
+//!
+//! A version is an ONNX file that was read and compiled before it was kept: what stands in the registry can be served.
+
+mod error;
+mod lineage;
+mod models;
+pub mod signature;
+
+pub use error::{Error, Result};
+pub use lineage::{DataView, LineageView, RunFacts, RunView};
+pub use models::{NewVersion, Registry, register};
+
+use std::path::Path;
+
+/// Writes a file in one step: temporary name, sync, rename. An older file is replaced.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    Ok(store::files::write_file(path, bytes)?)
+}
+
+/// [`write_file`], readable by its owner only.
+pub fn write_private_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    Ok(store::files::write_private(path, bytes)?)
+}
+
+#[cfg(test)]
+mod samples;

@@ -1,0 +1,28 @@
+//! Settings of jobs.
+
+use domain::Span;
+use serde::Deserialize;
+
+/// Section `runs`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Jobs that run side by side.
+    pub concurrency: usize,
+    /// Jobs that wait at most; further ones are refused.
+    pub max_queued: u32,
+    /// How often a job is begun at most when the server dies or the disk is full under it.
+    pub max_attempts: u32,
+    /// Threads of a job; 0 = one a core. Does not change its result.
+    pub threads: usize,
+    /// How much a job stands back behind the server: 0 (not at all) to 19.
+    pub nice: i32,
+    /// Memory a job may use; 0 = no limit.
+    pub memory_bytes: u64,
+    /// The largest file a job may write; 0 = no limit.
+    pub file_bytes: u64,
+    /// Wall time of a job at most, whatever its own time limit says.
+    pub max_time: Span,
+    /// Time between asking a job's process to end and killing it.
+    pub cancel_grace: Span,
+}

@@ -1,0 +1,285 @@
+//! One attempt at a job: train in a child process, keep what it made, register the winner, end the job truthfully.
+//!
+//! Every part may be repeated after a crash. Training starts over unless its results were complete; artifacts are named by
+//! their content; the registry knows the run; the first final state of a job stands.
+
+use crate::child::{Child, Ended, Program, Step};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::feed::{Feed, Feeds};
+use crate::order::{LOG, Limits, Order};
+use crate::results::{self, Results};
+use crate::submit::SubmitAutoml;
+use domain::{Actor, Fault, Job, JobStatus, Metrics, RunId, Task, Timestamp};
+use futures_util::future::BoxFuture;
+use registry::NewVersion;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use store::{JobEnd, Store, TaskHandler};
+
+/// Pause before a job's end is written again when the database refuses.
+const TROUBLE: Duration = Duration::from_millis(500);
+
+/// What attempts share with the service.
+#[derive(Debug)]
+pub struct Shared {
+    /// The store.
+    pub store: Store,
+    /// The settings.
+    pub config: Config,
+    /// The child's program.
+    pub program: Program,
+    /// The events of jobs that have not ended.
+    pub feeds: Feeds,
+}
+
+/// The payload of the queue's task.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Payload {
+    /// The job.
+    pub run: RunId,
+}
+
+/// The queue's handler.
+#[derive(Debug)]
+pub struct Handler(pub Arc<Shared>);
+
+impl TaskHandler for Handler {
+    fn run(&self, payload: Value) -> BoxFuture<'static, Result<(), Fault>> {
+        let shared = self.0.clone();
+        Box::pin(async move {
+            let Payload { run } = parse(payload)?;
+            Ok(shared.attempt(&run).await?)
+        })
+    }
+
+    fn gave_up(&self, payload: Value, why: Fault) -> BoxFuture<'static, ()> {
+        let shared = self.0.clone();
+        Box::pin(async move {
+            match parse(payload) {
+                // Until it is written: a job must not hang as running because the disk was full for a while.
+                Ok(Payload { run }) => {
+                    while let Err(error) = shared.end(&run, failed(why.message.clone())).await {
+                        if matches!(error, Error::Store(store::Error::NotFound { .. })) {
+                            return;
+                        }
+                        tracing::error!(%error, %run, "a job's end cannot be written, trying again");
+                        tokio::time::sleep(TROUBLE).await;
+                    }
+                }
+                Err(fault) => tracing::error!(error = %fault, "a task of the queue is malformed"),
+            }
+        })
+    }
+}
+
+fn parse(payload: Value) -> Result<Payload, Fault> {
+    serde_json::from_value(payload).map_err(|e| Fault::invalid(format!("the task's payload: {e}")))
+}
+
+fn failed(message: String) -> JobEnd {
+    JobEnd {
+        status: JobStatus::Failed,
+        metrics: Metrics::new(),
+        result: Value::Null,
+        error: Some(message),
+        now: Timestamp::now(),
+    }
+}
+
+/// The end of a job that was stopped on request.
+pub fn canceled() -> JobEnd {
+    JobEnd {
+        status: JobStatus::Canceled,
+        error: None,
+        ..failed(String::new())
+    }
+}
+
+impl Shared {
+    /// The folder of a job while it runs; of a failed one its log stays there.
+    pub fn folder(&self, run: &RunId) -> PathBuf {
+        self.store.dir().join("runs").join(run.as_str())
+    }
+
+    async fn attempt(self: &Arc<Self>, run: &RunId) -> Result<()> {
+        let feed = self.feeds.get(run);
+        // Before the job is marked: whoever cancels it from then on finds an attempt to stop.
+        let _active = feed.activate();
+        if !self.store.job_started(run, Timestamp::now()).await? {
+            return self.end(run, canceled()).await;
+        }
+        let job = self.store.job(run).await?;
+        feed.status(&job);
+        let folder = self.folder(run);
+        let ended = if results::are_complete(&folder) {
+            Ended::Finished
+        } else {
+            self.train(&job, &folder, &feed).await?
+        };
+        let end = match ended {
+            Ended::Canceled => canceled(),
+            Ended::Failed(message) => failed(message),
+            Ended::Finished => match self.finish(&job, &folder).await {
+                Ok(end) => end,
+                Err(error) => ended_by(error)?,
+            },
+        };
+        let keep_log = end.status == JobStatus::Failed;
+        self.end(run, end).await?;
+        clear(&folder, keep_log).await;
+        Ok(())
+    }
+
+    /// Writes a job's end, if it has none, and tells the watchers the end it has.
+    pub async fn end(&self, run: &RunId, end: JobEnd) -> Result<()> {
+        self.store.job_ended(run, end).await?;
+        let job = self.store.job(run).await?;
+        tracing::info!(%run, status = job.status.as_str(), error = job.error, "job ended");
+        self.feeds.end(&job);
+        Ok(())
+    }
+
+    async fn train(&self, job: &Job, folder: &Path, feed: &Feed) -> Result<Ended> {
+        let order = self.order(job, folder).await?;
+        let mut stop = feed.stopped();
+        let mut child = Child::start(&self.program, &order, &folder.join(LOG), &self.config).await?;
+        tracing::info!(run = %job.id, pid = child.id(), "job started");
+        let mut task = Task::Binary;
+        loop {
+            match child.next(&mut stop).await {
+                Step::Ended(ended) => return Ok(ended),
+                Step::Event(event) => {
+                    if event["event"] == "plan" {
+                        task = serde_json::from_value(event["task"].clone()).unwrap_or(task);
+                    }
+                    if event["event"] == "trial" {
+                        self.show_trial(&job.id, &event, task).await;
+                    }
+                    feed.push(event);
+                }
+            }
+        }
+    }
+
+    /// Keeps a trial where users look while the search goes on. A failure is no reason to end the search: all trials are
+    /// kept once more when it is finished.
+    async fn show_trial(&self, run: &RunId, event: &Value, task: Task) {
+        let kept = async { Ok::<_, Error>(self.store.add_trial(run, &results::trial(event, task)?).await?) };
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, %run, "a trial cannot be shown yet");
+        }
+    }
+
+    /// The child's order, and an empty folder for its results.
+    async fn order(&self, job: &Job, folder: &Path) -> Result<Order> {
+        let ask: SubmitAutoml = serde_json::from_value(job.spec.clone())
+            .map_err(|e| Error::Submission(format!("the job's spec: {e}")))?;
+        let data = self
+            .store
+            .data_version(&job.lineage.data, Some(job.lineage.data_version))
+            .await?;
+        let path = self.store.artifacts().path(&data.digest)?;
+        clear(folder, false).await;
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        Ok(Order {
+            data: path,
+            format: data.format,
+            columns: data.columns,
+            spec: ask.search(self.config.threads),
+            output: folder.to_owned(),
+            limits: Limits {
+                nice: self.config.nice,
+                memory_bytes: self.config.memory_bytes,
+                file_bytes: self.config.file_bytes,
+            },
+        })
+    }
+
+    /// Keeps the results for good and registers the winner.
+    async fn finish(&self, job: &Job, folder: &Path) -> Result<JobEnd> {
+        let (artifacts, path) = (self.store.artifacts().clone(), folder.to_owned());
+        let kept = tokio::task::spawn_blocking(move || results::keep(&path, &artifacts)).await;
+        let mut results = kept.map_err(|_| Error::Interrupted)??;
+        // Once more with the weights, which are known only at the end, and with the ensemble's own.
+        for trial in &results.trials {
+            self.store.add_trial(&job.id, trial).await?;
+        }
+        let model = self.register(job, &mut results).await?;
+        let mut facts = results.facts;
+        facts.insert("files".to_owned(), json!(results.files));
+        facts.insert("model".to_owned(), model);
+        Ok(JobEnd {
+            status: JobStatus::Completed,
+            metrics: results.metrics,
+            result: Value::Object(facts),
+            error: None,
+            now: Timestamp::now(),
+        })
+    }
+
+    /// Registers the winner when asked to; a run registers once, however often it is finished.
+    async fn register(&self, job: &Job, results: &mut Results) -> Result<Value> {
+        let name = job.spec.get("register_as").cloned().unwrap_or_default();
+        let Ok(Some(name)) = serde_json::from_value(name) else {
+            return Ok(Value::Null);
+        };
+        let new = NewVersion {
+            name,
+            bytes: std::mem::take(&mut results.model),
+            signature: None,
+            metrics: results.metrics.clone(),
+            run: Some(job.id.clone()),
+            lineage: Some(job.lineage.clone()),
+            description: String::new(),
+        };
+        let version = registry::register(&self.store, new, &Actor::system(), Timestamp::now()).await?;
+        Ok(json!({"name": version.model, "version": version.version}))
+    }
+}
+
+/// What cannot be finished for a lasting reason ends the job; the rest is tried again.
+fn ended_by(error: Error) -> Result<JobEnd> {
+    let lasting = match &error {
+        Error::Registry(registry::Error::Store(error)) | Error::Store(error) => matches!(
+            error,
+            store::Error::Conflict(_) | store::Error::Invalid(_) | store::Error::NotFound { .. }
+        ),
+        Error::Registry(registry::Error::Interrupted) => false,
+        Error::Registry(_) | Error::Results(_) => true,
+        _ => false,
+    };
+    if lasting {
+        Ok(failed(Fault::from(error).message))
+    } else {
+        Err(error)
+    }
+}
+
+/// Removes a job's folder, or all of it but the log.
+async fn clear(folder: &Path, keep_log: bool) {
+    let folder = folder.to_owned();
+    let cleared = tokio::task::spawn_blocking(move || remove(&folder, keep_log)).await;
+    if let Ok(Err(error)) = cleared {
+        tracing::warn!(%error, "the folder of an ended job cannot be removed");
+    }
+}
+
+fn remove(folder: &Path, keep_log: bool) -> std::io::Result<()> {
+    if !keep_log {
+        return match std::fs::remove_dir_all(folder) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        };
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name() != LOG {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}

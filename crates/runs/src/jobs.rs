@@ -1,0 +1,219 @@
+//! The service: submit, list, watch and cancel jobs; the queue's worker that runs them.
+
+use crate::child::Program;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::feed::end_event;
+use crate::handler::{Handler, Payload, Shared, canceled};
+use crate::results::KeptFile;
+use crate::submit::SubmitAutoml;
+use domain::{Actor, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use store::tasks::{Worker, WorkerOptions};
+use store::{NewTask, Store};
+
+/// The queue's name for AutoML jobs.
+const KIND: &str = "automl";
+/// Pause before a job is begun a second time; doubled each time.
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// How long a worker without a job may take to end.
+const IDLE_GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    worker: Mutex<Option<Worker>>,
+}
+
+/// Jobs and their runs; cheap to clone. When the last clone is dropped the children end, and their jobs run again at the
+/// next start.
+#[derive(Debug, Clone)]
+pub struct Jobs(Arc<Inner>);
+
+impl Jobs {
+    /// Starts the worker: what a dead process left queued or running begins at once.
+    pub async fn start(store: Store, config: &Config) -> Result<Self> {
+        Self::start_with(store, config, Program::current()?).await
+    }
+
+    /// [`start`](Self::start) with another program for the child.
+    pub async fn start_with(store: Store, config: &Config, program: Program) -> Result<Self> {
+        let options = WorkerOptions {
+            concurrency: config.concurrency,
+            max_attempts: config.max_attempts,
+            backoff: BACKOFF,
+            ..WorkerOptions::new(KIND)
+        };
+        let shared = Arc::new(Shared {
+            store,
+            config: config.clone(),
+            program,
+            feeds: Default::default(),
+        });
+        let worker = shared
+            .store
+            .tasks()
+            .work(options, Arc::new(Handler(shared.clone())));
+        Ok(Self(Arc::new(Inner {
+            shared,
+            worker: Mutex::new(Some(worker)),
+        })))
+    }
+
+    /// Checks a submission and keeps it together with its task: an accepted job is run, whatever happens to this process.
+    pub async fn submit(&self, ask: SubmitAutoml, by: &Actor) -> Result<Job> {
+        let store = &self.0.shared.store;
+        let data = store.data_version(&ask.data, ask.data_version).await?;
+        let ask = ask.settle(&data)?;
+        self.check_queue().await?;
+        let experiment = match &ask.experiment {
+            Some(experiment) => experiment.clone(),
+            None => Name::new(crate::submit::DEFAULT_EXPERIMENT).map_err(|e| Error::Submission(e.message))?,
+        };
+        let id = RunId::generate();
+        let job = Job {
+            id: id.clone(),
+            experiment,
+            kind: JobKind::Automl,
+            status: JobStatus::Queued,
+            spec: json!(ask),
+            lineage: Lineage {
+                data: data.name,
+                data_version: data.version,
+                data_digest: data.digest,
+            },
+            metrics: Metrics::new(),
+            result: Value::Null,
+            error: None,
+            created: Timestamp::now(),
+            started: None,
+            ended: None,
+        };
+        let task = NewTask::new(KIND, json!(Payload { run: id.clone() }), id.as_str());
+        store.add_job_with_task(&job, &task, by).await?;
+        Ok(job)
+    }
+
+    async fn check_queue(&self) -> Result<()> {
+        let most = self.0.shared.config.max_queued;
+        // Jobs run in the order of submission: the newest ones are those that wait, but for some cancelled among them.
+        let jobs = self.0.shared.store.jobs(most.saturating_mul(2)).await?;
+        let waiting = jobs.iter().filter(|job| job.status == JobStatus::Queued).count();
+        if waiting >= most as usize {
+            Err(Error::QueueFull(most))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The newest jobs first, at most `limit`.
+    pub async fn list(&self, limit: u32) -> Result<Vec<Job>> {
+        Ok(self.0.shared.store.jobs(limit).await?)
+    }
+
+    /// A job.
+    pub async fn show(&self, id: &RunId) -> Result<Job> {
+        Ok(self.0.shared.store.job(id).await?)
+    }
+
+    /// The trials of a job in the order of the search.
+    pub async fn trials(&self, id: &RunId) -> Result<Vec<Trial>> {
+        self.show(id).await?;
+        Ok(self.0.shared.store.trials(id).await?)
+    }
+
+    /// A file of a completed job, one of [`FILES`](crate::FILES).
+    pub async fn file(&self, id: &RunId, file: &str) -> Result<Vec<u8>> {
+        let job = self.show(id).await?;
+        let missing = || Error::NoFile {
+            run: id.to_string(),
+            file: file.to_owned(),
+        };
+        let kept = job
+            .result
+            .get("files")
+            .and_then(|files| files.get(file))
+            .ok_or_else(missing)?;
+        let kept: KeptFile = serde_json::from_value(kept.clone())?;
+        let artifacts = self.0.shared.store.artifacts().clone();
+        let read = tokio::task::spawn_blocking(move || artifacts.read(&kept.digest)).await;
+        Ok(read.map_err(|_| Error::Interrupted)??)
+    }
+
+    /// Asks for a job to be stopped: one that waits is canceled at once, one that runs as soon as its process is gone.
+    pub async fn cancel(&self, id: &RunId, by: &Actor) -> Result<Job> {
+        let shared = &self.0.shared;
+        let job = shared.store.job_cancelling(id, by, Timestamp::now()).await?;
+        if job.status.is_final() {
+            shared.feeds.end(&job);
+            return Ok(job);
+        }
+        match shared.feeds.find(id).filter(|feed| feed.is_active()) {
+            Some(feed) => {
+                feed.status(&job);
+                feed.ask_to_stop();
+                Ok(job)
+            }
+            // Between two attempts: none will begin any more, so the job ends here.
+            None => {
+                shared.end(id, canceled()).await?;
+                self.show(id).await
+            }
+        }
+    }
+
+    /// All events of a job from the first, then live; the last is `end` with the job's final state.
+    pub async fn watch(&self, id: &RunId) -> Result<BoxStream<'static, Value>> {
+        let shared = &self.0.shared;
+        // The feed first, the job's state second: a job that ends in between either ends this feed or is seen as ended.
+        let feed = shared.feeds.get(id);
+        match shared.store.job(id).await {
+            Ok(job) if job.status.is_final() => {
+                shared.feeds.forget(id);
+                self.past(job).await
+            }
+            Ok(_) => Ok(feed.watch()),
+            Err(error) => {
+                shared.feeds.forget(id);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The events of a job that has ended, as far as they are kept: its trials and its end.
+    async fn past(&self, job: Job) -> Result<BoxStream<'static, Value>> {
+        let trials = self.0.shared.store.trials(&job.id).await?;
+        let mut events: Vec<Value> = trials.iter().map(trial_event).collect();
+        events.push(end_event(&job));
+        Ok(stream::iter(events).boxed())
+    }
+
+    /// Ends the worker and the children; their jobs run again at the next start.
+    pub async fn stop(&self) {
+        let worker = self
+            .0
+            .worker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        // A job may take hours: nobody waits for it. A worker without one ends at once.
+        let grace = if self.0.shared.feeds.any_active() {
+            Duration::ZERO
+        } else {
+            IDLE_GRACE
+        };
+        if let Some(worker) = worker {
+            worker.stop(grace).await;
+        }
+    }
+}
+
+fn trial_event(trial: &Trial) -> Value {
+    let mut event = json!(trial);
+    event["event"] = json!("trial");
+    event
+}

@@ -1,0 +1,167 @@
+//! Deployments: a model version running under an endpoint.
+
+use crate::db::Store;
+use crate::endpoints;
+use crate::error::{Error, Result};
+use crate::ledger::Change;
+use crate::records::Record;
+use domain::{Actor, Deployment, Name, Timestamp};
+use serde_json::json;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use std::collections::BTreeMap;
+
+impl Store {
+    /// Keeps a deployment, or changes the version of one that exists; with `all_traffic` it gets 100 percent in the same
+    /// transaction.
+    pub async fn put_deployment(&self, d: &Deployment, all_traffic: bool, by: &Actor) -> Result<()> {
+        let mut write = self.write().await?;
+        endpoints::expect(write.conn(), &d.endpoint).await?;
+        let found = sqlx::query("SELECT 1 FROM model_versions WHERE model = $1 AND version = $2")
+            .bind(d.model.as_str())
+            .bind(i64::from(d.version.0))
+            .fetch_optional(write.conn())
+            .await?;
+        if found.is_none() {
+            return Err(Error::not_found(
+                "model version",
+                format_args!("{}:{}", d.model, d.version),
+            ));
+        }
+        upsert(write.conn(), d).await?;
+        if all_traffic {
+            let all = BTreeMap::from([(d.name.clone(), 100)]);
+            endpoints::store_traffic(write.conn(), &d.endpoint, &all).await?;
+        }
+        let detail = json!({"model": d.model, "version": d.version, "all_traffic": all_traffic});
+        let subject = format!("{}/{}", d.endpoint, d.name);
+        write
+            .note(by, d.created, Change::new("deploy model", subject, detail))
+            .await?;
+        write.commit().await
+    }
+
+    /// The deployments of one endpoint or of all, by endpoint and name.
+    pub async fn deployments(&self, endpoint: Option<&Name>) -> Result<Vec<Deployment>> {
+        let rows = sqlx::query(
+            "SELECT * FROM deployments WHERE $1 IS NULL OR endpoint = $1 ORDER BY endpoint, name",
+        )
+        .bind(endpoint.map(Name::as_str))
+        .fetch_all(self.reader())
+        .await?;
+        rows.iter().map(decode).collect()
+    }
+
+    /// Removes a deployment; refused while it has traffic.
+    pub async fn delete_deployment(
+        &self,
+        endpoint: &Name,
+        name: &Name,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        let mut traffic = endpoints::expect(write.conn(), endpoint).await?.traffic;
+        if let Some(percent) = traffic.get(name).filter(|p| **p > 0) {
+            return Err(Error::Conflict(format!(
+                "the deployment '{endpoint}/{name}' has {percent} percent of the traffic: set the traffic to others first"
+            )));
+        }
+        let done = sqlx::query("DELETE FROM deployments WHERE endpoint = $1 AND name = $2")
+            .bind(endpoint.as_str())
+            .bind(name.as_str())
+            .execute(write.conn())
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(Error::not_found("deployment", format_args!("{endpoint}/{name}")));
+        }
+        if traffic.remove(name).is_some() {
+            endpoints::store_traffic(write.conn(), endpoint, &traffic).await?;
+        }
+        write
+            .note(
+                by,
+                now,
+                Change::plain("delete deployment", format!("{endpoint}/{name}")),
+            )
+            .await?;
+        write.commit().await
+    }
+}
+
+async fn upsert(conn: &mut SqliteConnection, d: &Deployment) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO deployments (endpoint, name, model, version, created) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (endpoint, name) DO UPDATE SET model = excluded.model, version = excluded.version, \
+         created = excluded.created",
+    )
+    .bind(d.endpoint.as_str())
+    .bind(d.name.as_str())
+    .bind(d.model.as_str())
+    .bind(i64::from(d.version.0))
+    .bind(d.created.micros())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Reads a record of `deployments`.
+pub(crate) fn decode(row: &SqliteRow) -> Result<Deployment> {
+    Ok(Deployment {
+        name: row.name("name")?,
+        endpoint: row.name("endpoint")?,
+        model: row.name("model")?,
+        version: row.version("version")?,
+        created: row.time("created")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{T0, admin, deployment, name, serving};
+
+    #[tokio::test]
+    async fn a_deployment_changes_its_version_and_leaves_without_traffic_only() {
+        let (_dir, store) = serving().await;
+        let (credit, blue, green) = (name("credit"), name("blue"), name("green"));
+        store
+            .put_deployment(&deployment("credit", "blue", 2), false, &admin())
+            .await
+            .unwrap();
+        assert_eq!(
+            store.deployments(Some(&credit)).await.unwrap(),
+            [deployment("credit", "blue", 2)]
+        );
+        let refused = store
+            .delete_deployment(&credit, &blue, &admin(), T0)
+            .await
+            .unwrap_err();
+        assert!(refused.to_string().contains("100 percent"), "{refused}");
+        store
+            .put_deployment(&deployment("credit", "green", 1), true, &admin())
+            .await
+            .unwrap();
+        store
+            .delete_deployment(&credit, &blue, &admin(), T0)
+            .await
+            .unwrap();
+        assert_eq!(
+            store.endpoint(&credit).await.unwrap().traffic,
+            BTreeMap::from([(green, 100)])
+        );
+        assert!(matches!(
+            store.delete_deployment(&credit, &blue, &admin(), T0).await,
+            Err(Error::NotFound { .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn what_it_points_at_must_exist() {
+        let (_dir, store) = serving().await;
+        for wrong in [deployment("absent", "blue", 1), deployment("credit", "blue", 3)] {
+            let error = store.put_deployment(&wrong, true, &admin()).await.unwrap_err();
+            assert!(matches!(error, Error::NotFound { .. }), "{error}");
+        }
+        assert_eq!(store.deployments(Some(&name("absent"))).await.unwrap(), []);
+    }
+}

@@ -1,0 +1,335 @@
+//! Endpoints: stable names over deployments, their traffic and their keys' generations.
+
+use crate::db::Store;
+use crate::error::{Error, Result};
+use crate::ledger::Change;
+use crate::records::{Record, to_json, to_word};
+use domain::{Actor, Endpoint, KeySlot, Name, Timestamp};
+use serde_json::json;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use std::collections::BTreeMap;
+
+impl Store {
+    /// Keeps a new endpoint and gives it as it stands: after an earlier endpoint of the same name the keys' generations go
+    /// on from there, so that no old key lives again.
+    pub async fn add_endpoint(&self, endpoint: &Endpoint, by: &Actor) -> Result<Endpoint> {
+        let mut write = self.write().await?;
+        if find(write.conn(), &endpoint.name).await?.is_some() {
+            return Err(Error::Conflict(format!(
+                "the endpoint '{}' exists already",
+                endpoint.name
+            )));
+        }
+        let mut endpoint = endpoint.clone();
+        let floor = retired(write.conn(), &endpoint.name).await?;
+        for (generation, floor) in endpoint.key_generations.iter_mut().zip(floor) {
+            *generation = (*generation).max(floor);
+        }
+        insert(write.conn(), &endpoint).await?;
+        let change = Change::plain("create endpoint", endpoint.name.as_str());
+        write.note(by, endpoint.created, change).await?;
+        write.commit().await?;
+        Ok(endpoint)
+    }
+
+    /// An endpoint.
+    pub async fn endpoint(&self, name: &Name) -> Result<Endpoint> {
+        let row = sqlx::query("SELECT * FROM endpoints WHERE name = $1")
+            .bind(name.as_str())
+            .fetch_optional(self.reader())
+            .await?
+            .ok_or_else(|| Error::not_found("endpoint", name))?;
+        decode(&row)
+    }
+
+    /// All endpoints by name.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>> {
+        let rows = sqlx::query("SELECT * FROM endpoints ORDER BY name")
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+
+    /// Removes an endpoint and its deployments; refused while an API points at it.
+    pub async fn delete_endpoint(&self, name: &Name, by: &Actor, now: Timestamp) -> Result<()> {
+        let mut write = self.write().await?;
+        let endpoint = expect(write.conn(), name).await?;
+        let api = sqlx::query("SELECT path FROM apis WHERE endpoint = $1 ORDER BY path LIMIT 1")
+            .bind(name.as_str())
+            .fetch_optional(write.conn())
+            .await?;
+        if let Some(api) = api {
+            let path = api.text("path")?;
+            return Err(Error::Conflict(format!(
+                "the API '{path}' points at the endpoint '{name}': unpublish it first"
+            )));
+        }
+        retire(write.conn(), &endpoint).await?;
+        for sql in [
+            "DELETE FROM deployments WHERE endpoint = $1",
+            "DELETE FROM endpoints WHERE name = $1",
+        ] {
+            sqlx::query(sql).bind(name.as_str()).execute(write.conn()).await?;
+        }
+        write
+            .note(by, now, Change::plain("delete endpoint", name.as_str()))
+            .await?;
+        write.commit().await
+    }
+
+    /// Sets the percent of each deployment; they must exist and sum to 100, or to 0 when nothing is to be served.
+    pub async fn set_traffic(
+        &self,
+        name: &Name,
+        traffic: &BTreeMap<Name, u8>,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Endpoint> {
+        let sum: u32 = traffic.values().map(|p| u32::from(*p)).sum();
+        if sum != 100 && sum != 0 {
+            return Err(Error::Invalid(format!(
+                "the traffic sums to {sum}: it must be 100, or 0 for none"
+            )));
+        }
+        let mut write = self.write().await?;
+        let mut endpoint = expect(write.conn(), name).await?;
+        for deployment in traffic.keys() {
+            let found = sqlx::query("SELECT 1 FROM deployments WHERE endpoint = $1 AND name = $2")
+                .bind(name.as_str())
+                .bind(deployment.as_str())
+                .fetch_optional(write.conn())
+                .await?;
+            if found.is_none() {
+                return Err(Error::not_found(
+                    "deployment",
+                    format_args!("{name}/{deployment}"),
+                ));
+            }
+        }
+        endpoint.traffic.clone_from(traffic);
+        store_traffic(write.conn(), name, traffic).await?;
+        write
+            .note(by, now, Change::new("set traffic", name.as_str(), json!(traffic)))
+            .await?;
+        write.commit().await?;
+        Ok(endpoint)
+    }
+
+    /// Makes one of the two keys a new one, by raising its generation.
+    pub async fn bump_key(&self, name: &Name, slot: KeySlot, by: &Actor, now: Timestamp) -> Result<Endpoint> {
+        let mut write = self.write().await?;
+        let mut endpoint = expect(write.conn(), name).await?;
+        let at = usize::from(slot == KeySlot::Secondary);
+        let next = endpoint.key_generations[at]
+            .checked_add(1)
+            .ok_or_else(|| Error::Conflict("this key cannot be regenerated any more".to_owned()))?;
+        endpoint.key_generations[at] = next;
+        sqlx::query(
+            "UPDATE endpoints SET primary_generation = $1, secondary_generation = $2 WHERE name = $3",
+        )
+        .bind(i64::from(endpoint.key_generations[0]))
+        .bind(i64::from(endpoint.key_generations[1]))
+        .bind(name.as_str())
+        .execute(write.conn())
+        .await?;
+        let detail = json!({"slot": slot, "generation": next});
+        write
+            .note(by, now, Change::new("regenerate key", name.as_str(), detail))
+            .await?;
+        write.commit().await?;
+        Ok(endpoint)
+    }
+}
+
+/// The endpoint, or an error that names it.
+pub(crate) async fn expect(conn: &mut SqliteConnection, name: &Name) -> Result<Endpoint> {
+    find(conn, name)
+        .await?
+        .ok_or_else(|| Error::not_found("endpoint", name))
+}
+
+async fn find(conn: &mut SqliteConnection, name: &Name) -> Result<Option<Endpoint>> {
+    let row = sqlx::query("SELECT * FROM endpoints WHERE name = $1")
+        .bind(name.as_str())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(decode).transpose()
+}
+
+/// Writes an endpoint's traffic.
+pub(crate) async fn store_traffic(
+    conn: &mut SqliteConnection,
+    name: &Name,
+    traffic: &BTreeMap<Name, u8>,
+) -> Result<()> {
+    sqlx::query("UPDATE endpoints SET traffic = $1 WHERE name = $2")
+        .bind(to_json(traffic)?)
+        .bind(name.as_str())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn insert(conn: &mut SqliteConnection, e: &Endpoint) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO endpoints (name, auth_mode, docs_public, description, traffic, primary_generation, \
+         secondary_generation, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(e.name.as_str())
+    .bind(to_word(&e.auth_mode)?)
+    .bind(e.docs_public)
+    .bind(&e.description)
+    .bind(to_json(&e.traffic)?)
+    .bind(i64::from(e.key_generations[0]))
+    .bind(i64::from(e.key_generations[1]))
+    .bind(e.created.micros())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The lowest generations a new endpoint of this name may use.
+async fn retired(conn: &mut SqliteConnection, name: &Name) -> Result<[u32; 2]> {
+    let row =
+        sqlx::query("SELECT primary_generation, secondary_generation FROM retired_keys WHERE endpoint = $1")
+            .bind(name.as_str())
+            .fetch_optional(conn)
+            .await?;
+    match row {
+        Some(row) => Ok([
+            row.unsigned("primary_generation")?,
+            row.unsigned("secondary_generation")?,
+        ]),
+        None => Ok([0, 0]),
+    }
+}
+
+async fn retire(conn: &mut SqliteConnection, endpoint: &Endpoint) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO retired_keys (endpoint, primary_generation, secondary_generation) VALUES ($1, $2, $3) \
+         ON CONFLICT (endpoint) DO UPDATE SET primary_generation = excluded.primary_generation, \
+         secondary_generation = excluded.secondary_generation",
+    )
+    .bind(endpoint.name.as_str())
+    .bind(i64::from(endpoint.key_generations[0]) + 1)
+    .bind(i64::from(endpoint.key_generations[1]) + 1)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Reads a record of `endpoints`.
+pub(crate) fn decode(row: &SqliteRow) -> Result<Endpoint> {
+    Ok(Endpoint {
+        name: row.name("name")?,
+        auth_mode: row.word("auth_mode")?,
+        docs_public: row.try_get("docs_public")?,
+        description: row.text("description")?,
+        traffic: row.json("traffic")?,
+        key_generations: [
+            row.unsigned("primary_generation")?,
+            row.unsigned("secondary_generation")?,
+        ],
+        created: row.time("created")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{T0, admin, api, deployment, endpoint, name, serving, store};
+
+    #[tokio::test]
+    async fn traffic_names_deployments_and_sums_to_100_or_0() {
+        let (_dir, store) = serving().await;
+        let credit = name("credit");
+        store
+            .put_deployment(&deployment("credit", "green", 2), false, &admin())
+            .await
+            .unwrap();
+        assert_eq!(
+            store.endpoint(&credit).await.unwrap().traffic,
+            BTreeMap::from([(name("blue"), 100)])
+        );
+        let split = BTreeMap::from([(name("blue"), 90), (name("green"), 10)]);
+        let set = store.set_traffic(&credit, &split, &admin(), T0).await.unwrap();
+        assert_eq!(set, store.endpoint(&credit).await.unwrap());
+        for (wrong, code) in [
+            (
+                BTreeMap::from([(name("blue"), 99)]),
+                domain::ErrorCode::InvalidInput,
+            ),
+            (
+                BTreeMap::from([(name("blue"), 200), (name("green"), 156)]),
+                domain::ErrorCode::InvalidInput,
+            ),
+            (BTreeMap::from([(name("red"), 100)]), domain::ErrorCode::NotFound),
+        ] {
+            assert_eq!(
+                store
+                    .set_traffic(&credit, &wrong, &admin(), T0)
+                    .await
+                    .unwrap_err()
+                    .code(),
+                code
+            );
+        }
+        store
+            .set_traffic(&credit, &BTreeMap::new(), &admin(), T0)
+            .await
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_is_regenerated_alone_and_never_lives_again() {
+        let (_dir, store) = store().await;
+        let credit = name("credit");
+        assert_eq!(
+            store
+                .add_endpoint(&endpoint("credit"), &admin())
+                .await
+                .unwrap()
+                .key_generations,
+            [0, 0]
+        );
+        store
+            .bump_key(&credit, KeySlot::Primary, &admin(), T0)
+            .await
+            .unwrap();
+        let bumped = store
+            .bump_key(&credit, KeySlot::Primary, &admin(), T0)
+            .await
+            .unwrap();
+        assert_eq!(bumped.key_generations, [2, 0]);
+        store.delete_endpoint(&credit, &admin(), T0).await.unwrap();
+        let anew = store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap();
+        assert_eq!(anew.key_generations, [3, 1]);
+        assert_eq!(store.endpoints().await.unwrap(), [anew]);
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_behind_an_api_stays() {
+        let (_dir, store) = serving().await;
+        let credit = name("credit");
+        store
+            .put_api(&api("credit/v1", "credit"), &admin(), T0)
+            .await
+            .unwrap();
+        let refused = store.delete_endpoint(&credit, &admin(), T0).await.unwrap_err();
+        assert!(refused.to_string().contains("'credit/v1'"), "{refused}");
+        store.delete_api("credit/v1", &admin(), T0).await.unwrap();
+        store.delete_endpoint(&credit, &admin(), T0).await.unwrap();
+        assert_eq!(store.deployments(None).await.unwrap(), []);
+        assert!(matches!(
+            store.delete_endpoint(&credit, &admin(), T0).await,
+            Err(Error::NotFound { .. })
+        ));
+        let taken = store.add_endpoint(&endpoint("other"), &admin()).await;
+        assert!(taken.is_ok());
+        assert!(matches!(
+            store.add_endpoint(&endpoint("other"), &admin()).await,
+            Err(Error::Conflict(_))
+        ));
+    }
+}

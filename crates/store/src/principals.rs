@@ -1,0 +1,277 @@
+//! Principals with the digests of their secrets, and revoked tokens. A secret itself is never stored.
+
+use crate::db::Store;
+use crate::error::{Error, Result};
+use crate::ledger::Change;
+use crate::records::{Record, to_word};
+use domain::{Actor, Digest, Name, Principal, Role, Timestamp};
+use serde_json::json;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+impl Store {
+    /// Keeps a new principal with the SHA-256 of its secret.
+    pub async fn add_principal(&self, principal: &Principal, secret: Digest, by: &Actor) -> Result<()> {
+        let mut write = self.write().await?;
+        let taken = sqlx::query("SELECT name FROM principals WHERE name = $1 OR client_id = $2")
+            .bind(principal.name.as_str())
+            .bind(&principal.client_id)
+            .fetch_optional(write.conn())
+            .await?;
+        if taken.is_some() {
+            return Err(Error::Conflict(format!(
+                "the principal '{}' exists already",
+                principal.name
+            )));
+        }
+        insert(write.conn(), principal, secret).await?;
+        let detail = json!({
+            "client_id": principal.client_id,
+            "role": principal.role,
+            "audience": principal.audience
+        });
+        let change = Change::new("create principal", principal.name.as_str(), detail);
+        write.note(by, principal.created, change).await?;
+        write.commit().await
+    }
+
+    /// Gives a principal a second secret; the one it had last lives on beside it, an older one ends.
+    pub async fn rotate_principal_secret(
+        &self,
+        name: &Name,
+        secret: Digest,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Principal> {
+        let mut write = self.write().await?;
+        let principal = expect(write.conn(), name).await?;
+        if principal.revoked.is_some() {
+            return Err(Error::Conflict(format!("the principal '{name}' is revoked")));
+        }
+        sqlx::query("UPDATE principals SET former_secret = secret, secret = $1 WHERE name = $2")
+            .bind(secret.hex())
+            .bind(name.as_str())
+            .execute(write.conn())
+            .await?;
+        write
+            .note(by, now, Change::plain("rotate secret", name.as_str()))
+            .await?;
+        write.commit().await?;
+        Ok(principal)
+    }
+
+    /// A principal.
+    pub async fn principal(&self, name: &Name) -> Result<Principal> {
+        let row = sqlx::query("SELECT * FROM principals WHERE name = $1")
+            .bind(name.as_str())
+            .fetch_optional(self.reader())
+            .await?
+            .ok_or_else(|| Error::not_found("principal", name))?;
+        decode(&row)
+    }
+
+    /// All principals by name, the revoked too.
+    pub async fn principals(&self) -> Result<Vec<Principal>> {
+        let rows = sqlx::query("SELECT * FROM principals ORDER BY name")
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+
+    /// The principal of a client id and the digests of its live secrets; a revoked one has none.
+    pub async fn principal_secrets(&self, client_id: &str) -> Result<Option<(Principal, Vec<Digest>)>> {
+        let row = sqlx::query("SELECT * FROM principals WHERE client_id = $1")
+            .bind(client_id)
+            .fetch_optional(self.reader())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut secrets = Vec::with_capacity(2);
+        for column in ["secret", "former_secret"] {
+            if row.text_or_null(column)?.is_some() {
+                secrets.push(row.digest(column)?);
+            }
+        }
+        Ok(Some((decode(&row)?, secrets)))
+    }
+
+    /// Ends a principal: its secrets are erased. Doing it again changes nothing.
+    pub async fn revoke_principal(&self, name: &Name, by: &Actor, now: Timestamp) -> Result<Principal> {
+        let mut write = self.write().await?;
+        let mut principal = expect(write.conn(), name).await?;
+        if principal.revoked.is_some() {
+            return Ok(principal);
+        }
+        principal.revoked = Some(now);
+        sqlx::query(
+            "UPDATE principals SET revoked = $1, secret = NULL, former_secret = NULL WHERE name = $2",
+        )
+        .bind(now.micros())
+        .bind(name.as_str())
+        .execute(write.conn())
+        .await?;
+        write
+            .note(by, now, Change::plain("revoke principal", name.as_str()))
+            .await?;
+        write.commit().await?;
+        Ok(principal)
+    }
+
+    /// Ends a token before its time. Doing it again changes nothing; tokens that have expired by themselves are forgotten.
+    pub async fn revoke_token(
+        &self,
+        jti: &str,
+        expires: Timestamp,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        let done = sqlx::query(
+            "INSERT INTO revoked_tokens (jti, expires) VALUES ($1, $2) ON CONFLICT (jti) DO NOTHING",
+        )
+        .bind(jti)
+        .bind(expires.micros())
+        .execute(write.conn())
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(());
+        }
+        // Why a day late: clocks may be wrong by that much, and a revoked token must not live again.
+        sqlx::query("DELETE FROM revoked_tokens WHERE expires < $1 AND jti <> $2")
+            .bind(now.plus_seconds(-86_400).micros())
+            .bind(jti)
+            .execute(write.conn())
+            .await?;
+        write.note(by, now, Change::plain("revoke token", jti)).await?;
+        write.commit().await
+    }
+
+    /// The ids of revoked tokens that have not expired by themselves.
+    pub async fn revoked_tokens(&self, now: Timestamp) -> Result<Vec<String>> {
+        let rows = sqlx::query("SELECT jti FROM revoked_tokens WHERE expires >= $1 ORDER BY jti")
+            .bind(now.micros())
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(|row| row.text("jti")).collect()
+    }
+}
+
+async fn expect(conn: &mut SqliteConnection, name: &Name) -> Result<Principal> {
+    let row = sqlx::query("SELECT * FROM principals WHERE name = $1")
+        .bind(name.as_str())
+        .fetch_optional(conn)
+        .await?
+        .ok_or_else(|| Error::not_found("principal", name))?;
+    decode(&row)
+}
+
+async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: Digest) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO principals (name, client_id, kind, role, audience, created, revoked, secret) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(p.name.as_str())
+    .bind(&p.client_id)
+    .bind(to_word(&p.kind)?)
+    .bind(p.role.as_str())
+    .bind(&p.audience)
+    .bind(p.created.micros())
+    .bind(p.revoked.map(Timestamp::micros))
+    .bind(secret.hex())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Reads a record of `principals`.
+pub(crate) fn decode(row: &SqliteRow) -> Result<Principal> {
+    let role = row.text("role")?;
+    Ok(Principal {
+        name: row.name("name")?,
+        client_id: row.text("client_id")?,
+        kind: row.word("kind")?,
+        role: Role::parse(&role).ok_or_else(|| Error::corrupt("role", role))?,
+        audience: row.text("audience")?,
+        created: row.time("created")?,
+        revoked: row.time_or_null("revoked")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{T0, admin, name, principal, store};
+
+    #[tokio::test]
+    async fn two_secrets_live_and_revocation_erases_them() {
+        let (_dir, store) = store().await;
+        let ci = principal("ci");
+        store.add_principal(&ci, Digest([1; 32]), &admin()).await.unwrap();
+        assert!(matches!(
+            store.add_principal(&ci, Digest([1; 32]), &admin()).await,
+            Err(Error::Conflict(_))
+        ));
+        for secret in [2, 3] {
+            store
+                .rotate_principal_secret(&ci.name, Digest([secret; 32]), &admin(), T0)
+                .await
+                .unwrap();
+        }
+        let (found, secrets) = store.principal_secrets(&ci.client_id).await.unwrap().unwrap();
+        assert_eq!(
+            (found, secrets),
+            (ci.clone(), vec![Digest([3; 32]), Digest([2; 32])])
+        );
+        let revoked = store.revoke_principal(&ci.name, &admin(), T0).await.unwrap();
+        assert_eq!(revoked.revoked, Some(T0));
+        assert_eq!(
+            store
+                .revoke_principal(&ci.name, &admin(), T0.plus_seconds(1))
+                .await
+                .unwrap(),
+            revoked
+        );
+        let kept = store.principal_secrets(&ci.client_id).await.unwrap();
+        assert_eq!(kept, Some((revoked.clone(), Vec::new())));
+        assert_eq!(store.principals().await.unwrap(), [revoked]);
+        assert!(
+            store
+                .rotate_principal_secret(&ci.name, Digest([4; 32]), &admin(), T0)
+                .await
+                .is_err()
+        );
+        assert_eq!(store.principal_secrets("nobody").await.unwrap(), None);
+        assert!(store.principal(&name("nobody")).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_ledger_never_holds_a_secret() {
+        let (_dir, store) = store().await;
+        let secret = Digest([0xab; 32]);
+        store
+            .add_principal(&principal("ci"), secret, &admin())
+            .await
+            .unwrap();
+        store
+            .rotate_principal_secret(&name("ci"), secret, &admin(), T0)
+            .await
+            .unwrap();
+        let ledger = serde_json::to_string(&store.ledger(0, 10).await.unwrap()).unwrap();
+        assert!(!ledger.contains(&secret.hex()), "{ledger}");
+    }
+
+    #[tokio::test]
+    async fn revoked_tokens_are_kept_until_they_would_have_ended() {
+        let (_dir, store) = store().await;
+        let (hour, days) = (T0.plus_seconds(3600), T0.plus_seconds(3 * 86_400));
+        for _ in 0..2 {
+            store.revoke_token("first", hour, &admin(), T0).await.unwrap();
+        }
+        assert_eq!(store.ledger(0, 10).await.unwrap().len(), 1);
+        assert_eq!(store.revoked_tokens(T0).await.unwrap(), ["first"]);
+        assert_eq!(store.revoked_tokens(hour.plus_seconds(1)).await.unwrap(), [""; 0]);
+        store
+            .revoke_token("second", days.plus_seconds(60), &admin(), days)
+            .await
+            .unwrap();
+        assert_eq!(store.serving_state().await.unwrap().revoked_tokens, ["second"]);
+    }
+}

@@ -1,0 +1,160 @@
+//! Records for this crate's tests.
+
+use crate::assets::NewDataVersion;
+use crate::db::Store;
+use crate::models::NewModelVersion;
+use domain::{
+    Actor, Api, Column, ColumnType, Deployment, Digest, Endpoint, EndpointAuth, Feature, Issuer, Job,
+    JobKind, JobStatus, Lineage, Name, Principal, PrincipalKind, Role, RunId, Signature, Target, Task,
+    Timestamp, TokenPolicy, Version,
+};
+use std::collections::BTreeMap;
+use tempfile::TempDir;
+
+/// A moment of the tests; later ones by adding seconds.
+pub(crate) const T0: Timestamp = Timestamp(1_700_000_000_000_000);
+
+pub(crate) async fn store() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("data")).await.unwrap();
+    (dir, store)
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+pub(crate) fn admin() -> Actor {
+    Actor::admin()
+}
+
+pub(crate) fn data(asset: &str, digest: u8) -> NewDataVersion {
+    NewDataVersion {
+        name: name(asset),
+        digest: Digest([digest; 32]),
+        bytes: 42,
+        rows: 7,
+        format: serde_json::json!({"format": "csv", "delimiter": ","}),
+        columns: vec![Column {
+            name: "Credit amount".to_owned(),
+            kind: ColumnType::Integer,
+        }],
+        profile: serde_json::json!([]),
+        description: "a table".to_owned(),
+    }
+}
+
+pub(crate) fn lineage() -> Lineage {
+    Lineage {
+        data: name("german-credit"),
+        data_version: Version(1),
+        data_digest: Digest([1; 32]),
+    }
+}
+
+pub(crate) fn job(created: Timestamp) -> Job {
+    Job {
+        id: RunId::generate(),
+        experiment: name("credit"),
+        kind: JobKind::Automl,
+        status: JobStatus::Queued,
+        spec: serde_json::json!({"target": "Risk"}),
+        lineage: lineage(),
+        metrics: BTreeMap::new(),
+        result: serde_json::Value::Null,
+        error: None,
+        created,
+        started: None,
+        ended: None,
+    }
+}
+
+pub(crate) fn model(model: &str, run: Option<RunId>) -> NewModelVersion {
+    NewModelVersion {
+        model: name(model),
+        digest: Digest([9; 32]),
+        bytes: 1234,
+        signature: Signature {
+            inputs: vec![Feature {
+                name: "Age".to_owned(),
+                kind: ColumnType::Integer,
+                required: true,
+                categories: Vec::new(),
+                example: serde_json::json!(35),
+            }],
+            output: Target {
+                name: "Risk".to_owned(),
+                task: Task::Regression,
+                classes: Vec::new(),
+            },
+        },
+        metrics: BTreeMap::from([("r2_score".to_owned(), 0.1 + 0.2)]),
+        run,
+        lineage: Some(lineage()),
+        description: String::new(),
+    }
+}
+
+pub(crate) fn endpoint(text: &str) -> Endpoint {
+    Endpoint {
+        name: name(text),
+        auth_mode: EndpointAuth::Key,
+        docs_public: true,
+        description: "scores".to_owned(),
+        traffic: BTreeMap::new(),
+        key_generations: [0, 0],
+        created: T0,
+    }
+}
+
+pub(crate) fn deployment(endpoint: &str, text: &str, version: u32) -> Deployment {
+    Deployment {
+        name: name(text),
+        endpoint: name(endpoint),
+        model: name("credit"),
+        version: Version(version),
+        created: T0,
+    }
+}
+
+pub(crate) fn api(path: &str, endpoint: &str) -> Api {
+    Api {
+        path: path.to_owned(),
+        endpoint: name(endpoint),
+        policy: TokenPolicy {
+            issuers: vec![Issuer::BuiltIn],
+            audiences: vec!["api://credit".to_owned()],
+            required_claims: BTreeMap::new(),
+        },
+        created: T0,
+    }
+}
+
+pub(crate) fn principal(text: &str) -> Principal {
+    Principal {
+        name: name(text),
+        client_id: format!("client-{text}"),
+        kind: PrincipalKind::Client,
+        role: Role::Scorer,
+        audience: "api://credit".to_owned(),
+        created: T0,
+        revoked: None,
+    }
+}
+
+/// A store with a model of two versions and an endpoint `credit` that runs version 1 as `blue` with all traffic.
+pub(crate) async fn serving() -> (TempDir, Store) {
+    let (dir, store) = store().await;
+    for _ in 0..2 {
+        store
+            .add_model_version(model("credit", None), &admin(), T0)
+            .await
+            .unwrap();
+    }
+    store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap();
+    store
+        .put_deployment(&deployment("credit", "blue", 1), true, &admin())
+        .await
+        .unwrap();
+    (dir, store)
+}

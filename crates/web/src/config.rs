@@ -1,0 +1,24 @@
+//! Settings of the listener: section `limits.http`.
+
+use domain::Span;
+use serde::Deserialize;
+
+/// Limits on connections and request heads. Defaults stand in `config.default.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpLimits {
+    /// Connections held at once; further ones wait in the kernel's queue.
+    pub connections: u32,
+    /// A request head must be complete within this time of its first byte (of the connection's opening for the first).
+    pub head_timeout: Span,
+    /// A body, or the reading of an answer, may pause this long.
+    pub body_timeout: Span,
+    /// A connection without a request is closed after this time.
+    pub idle_timeout: Span,
+    /// The largest request head in bytes.
+    pub head_bytes: u32,
+    /// HTTP/2 streams at once on a connection.
+    pub streams: u32,
+    /// How long calls in hand may go on after the server was told to stop.
+    pub shutdown_grace: Span,
+}

@@ -1,0 +1,34 @@
+//! The HTTP pieces every surface shares: the strict listener, problems, request ids, access, extractors, uploads.
+//!
+//! No route lives here. [`serve`] takes connections and checks them on the raw stream; a [`Service`] answers; handlers of
+//! the control plane say what they need by their first argument ([`access`]) and fail with a [`Problem`].
+
+pub mod access;
+pub mod body;
+pub mod config;
+pub mod error;
+pub mod extract;
+pub mod finish;
+pub mod hosts;
+pub mod listen;
+pub mod peer;
+pub mod problem;
+pub mod swagger;
+pub mod upload;
+
+pub use access::{Access, Caller, Contributor, Open, Owner, Reader};
+pub use body::{Body, BodyError, RequestBody, collect};
+pub use config::HttpLimits;
+pub use error::Error;
+pub use extract::{BodyLimit, JsonBody, Page};
+pub use finish::{RequestId, finish};
+pub use hosts::Hosts;
+pub use listen::{Service, serve};
+pub use peer::{Peer, Ranges};
+pub use problem::{FieldError, Problem};
+pub use swagger::SwaggerAssets;
+
+#[doc(hidden)]
+pub mod private {
+    pub use utoipa_axum;
+}

@@ -1,0 +1,320 @@
+//! The socket as the HTTP engine sees it: only bytes of checked requests come through, and every wait has a deadline.
+
+use super::framing::Follower;
+use super::head::{REFUSED_METHOD, Refusal};
+use crate::config::HttpLimits;
+use bytes::{Buf, BytesMut};
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// After an answer that ends a connection, so many bytes still coming are read and dropped: closing over unread bytes would
+/// reset the connection and could destroy the answer on its way.
+const LINGER_BYTES: usize = 256 << 10;
+/// How long that may take.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What the stream and the service of one connection share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Why the last request was refused.
+    pub(super) refusal: OnceLock<Refusal>,
+    /// Requests whose answer is not yet complete.
+    in_flight: AtomicUsize,
+    opened: Instant,
+    /// When the last answer was complete, in milliseconds after `opened`.
+    quiet_since: AtomicU64,
+}
+
+impl Shared {
+    pub(super) fn new() -> Self {
+        Self {
+            refusal: OnceLock::new(),
+            in_flight: AtomicUsize::new(0),
+            opened: Instant::now(),
+            quiet_since: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        let age = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.quiet_since.store(age, Ordering::Relaxed);
+        self.in_flight.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// What a reader waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// The rest of a head.
+    Head,
+    /// The next request.
+    Idle,
+    /// Nothing: a request is in hand.
+    Busy,
+}
+
+/// A socket that hands on only checked requests.
+pub(super) struct Checked<T> {
+    inner: T,
+    follower: Follower,
+    shared: Arc<Shared>,
+    limits: Arc<HttpLimits>,
+    /// Bytes read and not handed on: the first `passed` of them may be.
+    held: BytesMut,
+    passed: usize,
+    refused: bool,
+    ended: bool,
+    deadline: Option<(Waiting, Instant)>,
+    timer: Option<Pin<Box<Sleep>>>,
+    write_timer: Option<Pin<Box<Sleep>>>,
+    lingered: usize,
+    linger_timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
+    pub(super) fn new(inner: T, shared: Arc<Shared>, limits: Arc<HttpLimits>) -> Self {
+        Self {
+            inner,
+            follower: Follower::new(limits.head_bytes as usize),
+            shared,
+            limits,
+            held: BytesMut::new(),
+            passed: 0,
+            refused: false,
+            ended: false,
+            deadline: None,
+            timer: None,
+            write_timer: None,
+            lingered: 0,
+            linger_timer: None,
+        }
+    }
+
+    /// In place of a refused head the engine gets a request that no client can send; the service answers it with the
+    /// refusal, in its turn behind the answers before it, and the connection closes.
+    fn refuse(&mut self, refusal: Refusal) -> io::Result<()> {
+        if !self.follower.between() {
+            return Err(io::Error::new(ErrorKind::InvalidData, refusal.text()));
+        }
+        self.shared.refusal.get_or_init(|| refusal);
+        self.refused = true;
+        self.held.truncate(self.passed);
+        self.held.extend_from_slice(REFUSED_METHOD.as_bytes());
+        self.held
+            .extend_from_slice(b" / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n");
+        self.passed = self.held.len();
+        Ok(())
+    }
+
+    /// Reads straight into the engine's buffer; what is not yet judged moves to `held`. The bytes that came.
+    fn read_direct(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        let fresh = &buffer.filled()[before..];
+        let came = fresh.len();
+        let progress = self.follower.advance(fresh);
+        if progress.pass < came {
+            self.held.extend_from_slice(&fresh[progress.pass..]);
+            buffer.set_filled(before + progress.pass);
+        }
+        if let Some(refusal) = progress.refusal {
+            self.refuse(refusal)?;
+        }
+        Poll::Ready(Ok(came))
+    }
+
+    /// Reads more behind an unfinished head. The bytes that came.
+    fn read_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.held.reserve(4096);
+        let came = ready!(tokio_util::io::poll_read_buf(
+            Pin::new(&mut self.inner),
+            cx,
+            &mut self.held
+        ))?;
+        let progress = self.follower.advance(&self.held);
+        self.passed = progress.pass;
+        if let Some(refusal) = progress.refusal {
+            self.refuse(refusal)?;
+        }
+        Poll::Ready(Ok(came))
+    }
+
+    fn waiting(&self) -> Waiting {
+        if self.shared.in_flight.load(Ordering::Acquire) > 0 {
+            Waiting::Busy
+        } else if !self.follower.raw() && (!self.held.is_empty() || self.follower.fresh()) {
+            Waiting::Head
+        } else {
+            Waiting::Idle
+        }
+    }
+
+    /// When a wait that begins now is too long. A busy one only looks again then: nobody wakes a reader when an answer ends.
+    fn deadline_of(&self, kind: Waiting) -> Instant {
+        let shared = &self.shared;
+        match kind {
+            Waiting::Head if self.follower.fresh() => shared.opened + self.limits.head_timeout.0,
+            Waiting::Head => Instant::now() + self.limits.head_timeout.0,
+            Waiting::Busy => Instant::now() + self.limits.idle_timeout.0,
+            Waiting::Idle => {
+                let quiet = Duration::from_millis(shared.quiet_since.load(Ordering::Relaxed));
+                shared.opened + quiet + self.limits.idle_timeout.0
+            }
+        }
+    }
+
+    /// Nothing to read: ready when the wait is over.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let kind = self.waiting();
+            let at = match self.deadline {
+                Some((same, at)) if same == kind => at,
+                _ => self.deadline_of(kind),
+            };
+            self.deadline = Some((kind, at));
+            let timer = self
+                .timer
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            // Left running from wait to wait; set anew only when it would ring too late, or rang too early.
+            if timer.deadline() > at {
+                timer.as_mut().reset(at);
+            }
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() < at {
+                timer.as_mut().reset(at);
+            } else if kind == Waiting::Busy {
+                self.deadline = None;
+                let again = Instant::now() + self.limits.idle_timeout.0;
+                timer.as_mut().reset(again);
+            } else {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// The wait was too long: an unfinished head is answered, a silent connection just ends.
+    fn late(&mut self) -> io::Result<()> {
+        self.deadline = None;
+        if self.held.is_empty() || !self.follower.between() {
+            self.ended = true;
+            return Ok(());
+        }
+        self.refuse(Refusal::Late)
+    }
+
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let clean = self.follower.between() && self.held.is_empty() && !self.refused;
+        let mut scratch = [0; 4096];
+        while !clean && !self.ended && self.lingered < LINGER_BYTES {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
+                Poll::Ready(_) => break,
+                Poll::Pending => {
+                    let timer = self
+                        .linger_timer
+                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+                    return timer.as_mut().poll(cx);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Checked<T> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        loop {
+            if this.passed > 0 {
+                let n = this.passed.min(buffer.remaining());
+                buffer.put_slice(&this.held[..n]);
+                this.held.advance(n);
+                this.passed -= n;
+            }
+            if buffer.filled().len() > before {
+                this.deadline = None;
+                return Poll::Ready(Ok(()));
+            }
+            if this.refused {
+                return Poll::Pending;
+            }
+            if this.ended || buffer.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let read = if this.held.is_empty() {
+                this.read_direct(cx, buffer)
+            } else {
+                this.read_held(cx)
+            };
+            match read {
+                Poll::Ready(came) => this.ended = came? == 0,
+                Poll::Pending => {
+                    ready!(this.poll_deadline(cx));
+                    this.late()?;
+                }
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
+    /// Ends a write that made no progress for too long: a client that does not read its answer.
+    fn judge_write<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        if written.is_ready() {
+            self.write_timer = None;
+            return written;
+        }
+        let pause = self.limits.body_timeout.0;
+        let timer = self
+            .write_timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Checked<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.judge_write(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.judge_write(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+        ready!(self.poll_linger(cx));
+        Poll::Ready(Ok(()))
+    }
+}
