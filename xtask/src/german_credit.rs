@@ -38,12 +38,8 @@ const SAVINGS: Words = &[
     (">=1000", "rich"),
     ("no known savings", "NA"),
 ];
-const CHECKING: Words = &[
-    ("<0", "little"),
-    ("0<=X<200", "moderate"),
-    (">=200", "rich"),
-    ("no checking", "NA"),
-];
+const CHECKING: Words =
+    &[("<0", "little"), ("0<=X<200", "moderate"), (">=200", "rich"), ("no checking", "NA")];
 const PURPOSE: Words = &[
     ("new car", "car"),
     ("used car", "car"),
@@ -64,11 +60,7 @@ type Words = &'static [(&'static str, &'static str)];
 
 /// Reads the original from an ARFF file or from the Debian package that holds it, writes the table to `out`.
 pub fn make(source: &Path, out: &Path) -> Result<()> {
-    let arff = if source.extension().is_some_and(|e| e == "deb") {
-        unpack(source)?
-    } else {
-        read(source)?
-    };
+    let arff = if source.extension().is_some_and(|e| e == "deb") { unpack(source)? } else { read(source)? };
     let table = convert(&arff)?;
     let digest = hex(&Sha256::digest(table.as_bytes()));
     if digest != FINISHED {
@@ -78,11 +70,7 @@ pub fn make(source: &Path, out: &Path) -> Result<()> {
         )));
     }
     std::fs::write(out, &table).map_err(|e| Fault::new(format!("{}: {e}", out.display())))?;
-    say::line(&format!(
-        "{} written, {} records, sha256 {digest}",
-        out.display(),
-        table.lines().count() - 1
-    ));
+    say::line(&format!("{} written, {} records, sha256 {digest}", out.display(), table.lines().count() - 1));
     Ok(())
 }
 
@@ -99,10 +87,7 @@ fn unpack(package: &Path) -> Result<String> {
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|e| failed(&format!("dpkg-deb: {e}")))?;
-    let pipe = opened
-        .stdout
-        .take()
-        .ok_or_else(|| failed("dpkg-deb gave no output"))?;
+    let pipe = opened.stdout.take().ok_or_else(|| failed("dpkg-deb gave no output"))?;
     let unpacked = Command::new("tar").args(["-xO", IN_PACKAGE]).stdin(pipe).output();
     let ended = opened.wait().map_err(|e| failed(&format!("dpkg-deb: {e}")))?;
     let unpacked = unpacked.map_err(|e| failed(&format!("tar: {e}")))?;
@@ -123,11 +108,7 @@ fn convert(arff: &str) -> Result<String> {
             continue;
         }
         if in_data {
-            let record = Record {
-                columns: &columns,
-                values: fields(line),
-                line: number + 1,
-            };
+            let record = Record { columns: &columns, values: fields(line), line: number + 1 };
             table.push_str(&row(&record, serial)?);
             serial += 1;
         } else if line.to_ascii_lowercase().starts_with("@attribute") {
@@ -149,24 +130,14 @@ struct Record<'a> {
 
 impl Record<'_> {
     fn get(&self, attribute: &str) -> Result<&str> {
-        let value = self
-            .columns
-            .get(attribute)
-            .and_then(|&place| self.values.get(place));
-        value
-            .map(String::as_str)
-            .ok_or_else(|| Fault::new(format!("line {}: no {attribute}", self.line)))
+        let value = self.columns.get(attribute).and_then(|&place| self.values.get(place));
+        value.map(String::as_str).ok_or_else(|| Fault::new(format!("line {}: no {attribute}", self.line)))
     }
 
     fn word(&self, attribute: &str, words: Words) -> Result<&'static str> {
         let value = self.get(attribute)?;
         let found = words.iter().find(|(theirs, _)| *theirs == value);
-        let unknown = || {
-            Fault::new(format!(
-                "line {}: {attribute} '{value}' is not in the map",
-                self.line
-            ))
-        };
+        let unknown = || Fault::new(format!("line {}: {attribute} '{value}' is not in the map", self.line));
         found.map(|(_, ours)| *ours).ok_or_else(unknown)
     }
 }
@@ -250,12 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (source, out) = (folder.path().join("credit-g.arff"), folder.path().join("out.csv"));
         std::fs::write(&source, ARFF).unwrap();
-        assert!(
-            make(&source, &out)
-                .unwrap_err()
-                .to_string()
-                .contains("is it the original")
-        );
+        assert!(make(&source, &out).unwrap_err().to_string().contains("is it the original"));
         assert!(!out.exists());
     }
 

@@ -16,23 +16,15 @@ pub fn checks(names: &[&str]) -> Result<()> {
     let crates = place::root().join("crates");
     let all = folders(&crates)?;
     if let Some(unknown) = names.iter().find(|name| !all.iter().any(|known| known == *name)) {
-        return Err(Fault::new(format!(
-            "no crate {unknown}; there are {}",
-            all.join(", ")
-        )));
+        return Err(Fault::new(format!("no crate {unknown}; there are {}", all.join(", "))));
     }
     seconds(&mut check())?;
     say::line(&format!("nothing: {:.1} s", seconds(&mut check())?));
     say::line("\n| touched | seconds of `cargo check` |\n|---|---|");
-    for name in all
-        .iter()
-        .filter(|name| names.is_empty() || names.contains(&name.as_str()))
-    {
+    for name in all.iter().filter(|name| names.is_empty() || names.contains(&name.as_str())) {
         let source = crates.join(name).join("src");
-        let file = ["lib.rs", "main.rs"]
-            .map(|file| source.join(file))
-            .into_iter()
-            .find(|file| file.is_file());
+        let file =
+            ["lib.rs", "main.rs"].map(|file| source.join(file)).into_iter().find(|file| file.is_file());
         let file = file.ok_or_else(|| Fault::new(format!("{name} has neither lib.rs nor main.rs")))?;
         let touched = Touched::new(file)?;
         let spent = seconds(&mut check());
@@ -101,13 +93,8 @@ struct Touched {
 
 impl Touched {
     fn new(file: PathBuf) -> Result<Self> {
-        let modified = std::fs::metadata(&file)
-            .and_then(|m| m.modified())
-            .map_err(|e| at(&file, &e))?;
-        let mut open = OpenOptions::new()
-            .append(true)
-            .open(&file)
-            .map_err(|e| at(&file, &e))?;
+        let modified = std::fs::metadata(&file).and_then(|m| m.modified()).map_err(|e| at(&file, &e))?;
+        let mut open = OpenOptions::new().append(true).open(&file).map_err(|e| at(&file, &e))?;
         open.write_all(TOUCH.as_bytes()).map_err(|e| at(&file, &e))?;
         Ok(Self { file, modified })
     }
@@ -118,20 +105,14 @@ impl Touched {
             return Ok(());
         };
         std::fs::write(&self.file, before)?;
-        File::options()
-            .write(true)
-            .open(&self.file)?
-            .set_modified(self.modified)
+        File::options().write(true).open(&self.file)?.set_modified(self.modified)
     }
 }
 
 impl Drop for Touched {
     fn drop(&mut self) {
         if let Err(error) = self.restore() {
-            say::fault(&format!(
-                "{}: {error}: take its last line away",
-                self.file.display()
-            ));
+            say::fault(&format!("{}: {error}: take its last line away", self.file.display()));
         }
     }
 }
@@ -147,10 +128,7 @@ mod tests {
         std::fs::write(&file, "//! Head.\n").unwrap();
         let before = std::fs::metadata(&file).unwrap().modified().unwrap();
         let touched = Touched::new(file.clone()).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(&file).unwrap(),
-            format!("//! Head.\n{TOUCH}")
-        );
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), format!("//! Head.\n{TOUCH}"));
         drop(touched);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "//! Head.\n");
         assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), before);
@@ -158,11 +136,6 @@ mod tests {
 
     #[test]
     fn an_unknown_crate_is_refused() {
-        assert!(
-            checks(&["cellar"])
-                .unwrap_err()
-                .to_string()
-                .starts_with("no crate cellar; there are api, ")
-        );
+        assert!(checks(&["cellar"]).unwrap_err().to_string().starts_with("no crate cellar; there are api, "));
     }
 }

@@ -29,11 +29,7 @@ pub struct Breach {
 
 impl Breach {
     fn new(file: &str, line: usize, text: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line,
-            text: text.into(),
-        }
+        Self { file: file.to_owned(), line, text: text.into() }
     }
 }
 

@@ -1,9 +1,5 @@
 //! The one place of this program that writes to the terminal.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command's output is its purpose"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output is its purpose")]
 
 /// A line on standard output.
 pub fn line(text: &str) {

@@ -19,9 +19,7 @@ pub enum Depth {
 /// Runs all steps; a fault that names the failed ones.
 pub fn run(depth: Depth) -> Result<()> {
     let mut steps = Steps(Vec::new());
-    steps.take("format", || {
-        run::pass(&mut run::cargo(&["fmt", "--all", "--check"]))
-    });
+    steps.take("format", || run::pass(&mut run::cargo(&["fmt", "--all", "--check"])));
     steps.take("house rules", rules::check);
     steps.take("lints", lints);
     let mut python = None;
@@ -74,19 +72,11 @@ fn deny() -> Result<()> {
     let settings = std::fs::read_to_string(place::root().join("deny.toml"))
         .map_err(|e| Fault::new(format!("deny.toml: {e}")))?;
     let head = "[advisories]\n";
-    let placed = settings.replacen(
-        head,
-        &format!("{head}db-path = {:?}\n", database.to_string_lossy()),
-        1,
-    );
+    let placed = settings.replacen(head, &format!("{head}db-path = {:?}\n", database.to_string_lossy()), 1);
     let file = place::tools().join("deny-advisories.toml");
     std::fs::write(&file, placed).map_err(|e| Fault::new(format!("{}: {e}", file.display())))?;
     // What the packages hold is here by now, and the database is what it is: nothing is fetched.
-    run::pass(
-        judge(&["--frozen", "--config"])
-            .arg(&file)
-            .args(["check", "advisories"]),
-    )
+    run::pass(judge(&["--frozen", "--config"]).arg(&file).args(["check", "advisories"]))
 }
 
 /// What was done so far.
@@ -103,9 +93,7 @@ impl Steps {
     fn set_up(&mut self) -> Option<PathBuf> {
         let mut python = None;
         self.take("Debian packages", tools::debian);
-        self.take("Python environment", || {
-            tools::python().map(|interpreter| python = Some(interpreter))
-        });
+        self.take("Python environment", || tools::python().map(|interpreter| python = Some(interpreter)));
         self.take("cargo-deny", || tools::cargo_deny().map(drop));
         python
     }
@@ -114,11 +102,7 @@ impl Steps {
         say::line(&format!("\n== {name}"));
         let start = Instant::now();
         let fault = step().err();
-        let step = Step {
-            name,
-            seconds: start.elapsed().as_secs_f64(),
-            fault,
-        };
+        let step = Step { name, seconds: start.elapsed().as_secs_f64(), fault };
         say::line(&step.line());
         self.0.push(step);
     }
@@ -128,12 +112,8 @@ impl Steps {
         for step in &self.0 {
             say::line(&step.line());
         }
-        let failed: Vec<&str> = self
-            .0
-            .iter()
-            .filter(|step| step.fault.is_some())
-            .map(|step| step.name)
-            .collect();
+        let failed: Vec<&str> =
+            self.0.iter().filter(|step| step.fault.is_some()).map(|step| step.name).collect();
         match failed.is_empty() {
             true => Ok(()),
             false => Err(Fault::new(failed.join("; "))),
@@ -144,9 +124,7 @@ impl Steps {
 impl Step {
     fn line(&self) -> String {
         let Self { name, seconds, fault } = self;
-        let outcome = fault
-            .as_ref()
-            .map_or_else(|| "passed".to_owned(), |fault| format!("FAILED: {fault}"));
+        let outcome = fault.as_ref().map_or_else(|| "passed".to_owned(), |fault| format!("FAILED: {fault}"));
         format!("{seconds:8.1} s  {name}: {outcome}")
     }
 }

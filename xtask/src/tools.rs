@@ -34,17 +34,11 @@ pub fn debian() -> Result<()> {
     }
     let wanted = missing.join(" ");
     if !run::is_on_path("apt-get") || !is_root() {
-        return Err(Fault::new(format!(
-            "not installed: {wanted}; as root: apt-get install {wanted}"
-        )));
+        return Err(Fault::new(format!("not installed: {wanted}; as root: apt-get install {wanted}")));
     }
     say::line(&format!("installing {wanted}"));
     run::pass(apt().args(["update", "-qq"]))?;
-    run::pass(
-        apt()
-            .args(["install", "-qq", "--yes", "--no-install-recommends"])
-            .args(missing),
-    )
+    run::pass(apt().args(["install", "-qq", "--yes", "--no-install-recommends"]).args(missing))
 }
 
 fn apt() -> Command {
@@ -54,9 +48,7 @@ fn apt() -> Command {
 }
 
 fn is_root() -> bool {
-    run::program("id", &["-u"])
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    run::program("id", &["-u"]).output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 /// The interpreter of the client tests, in a virtual environment of the pinned requirements. It is made anew when the
@@ -75,15 +67,8 @@ pub fn python() -> Result<PathBuf> {
         std::fs::remove_dir_all(&folder).map_err(|e| at(&folder, &e))?;
     }
     run::pass(run::program("python3", &["-m", "venv"]).arg(&folder))?;
-    let pip = [
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--requirement",
-    ];
+    let pip =
+        ["-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--requirement"];
     run::pass(Command::new(&interpreter).args(pip).arg(&requirements))?;
     run::pass(Command::new(&interpreter).args(["-m", "pip", "--disable-pip-version-check", "check"]))?;
     std::fs::write(&stamp, wanted).map_err(|e| at(&stamp, &e))?;
@@ -108,12 +93,7 @@ pub fn cargo_deny() -> Result<PathBuf> {
         CARGO_DENY,
         "--root",
     ]);
-    run::pass(
-        install
-            .arg(&folder)
-            .env("CARGO_TARGET_DIR", &build)
-            .env("CARGO_PROFILE_DEV_DEBUG", "false"),
-    )?;
+    run::pass(install.arg(&folder).env("CARGO_TARGET_DIR", &build).env("CARGO_PROFILE_DEV_DEBUG", "false"))?;
     std::fs::remove_dir_all(&build).map_err(|e| at(&build, &e))?;
     Ok(program)
 }
@@ -134,13 +114,8 @@ mod tests {
     fn every_python_requirement_is_pinned_to_one_version() {
         let requirements = read(&place::root().join(REQUIREMENTS)).unwrap();
         for line in requirements.lines().filter(|line| !line.starts_with('#')) {
-            let (name, version) = line
-                .split_once("==")
-                .unwrap_or_else(|| panic!("not pinned: {line}"));
-            assert!(
-                !name.is_empty() && version.starts_with(|c: char| c.is_ascii_digit()),
-                "{line}"
-            );
+            let (name, version) = line.split_once("==").unwrap_or_else(|| panic!("not pinned: {line}"));
+            assert!(!name.is_empty() && version.starts_with(|c: char| c.is_ascii_digit()), "{line}");
         }
     }
 }

@@ -22,10 +22,7 @@ pub async fn create(_: Owner, State(app): State<App>) -> Result<Response, Proble
         .map_err(|e| Fault::internal(format!("reading the backup: {e}")))?;
     let headers = [
         (CONTENT_TYPE, "application/x-tar"),
-        (
-            CONTENT_DISPOSITION,
-            "attachment; filename=\"portcullis-backup.tar\"",
-        ),
+        (CONTENT_DISPOSITION, "attachment; filename=\"portcullis-backup.tar\""),
     ];
     Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
 }

@@ -90,15 +90,9 @@ pub async fn register(
         Some(url) => Source::Url(url),
         None => Source::Reader(Box::new(web::upload::reader(body, app.upload_bytes))),
     };
-    let (version, is_new) = app
-        .assets
-        .register(name, source, options, query.description, who.actor())
-        .await?;
-    let status = if is_new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
+    let (version, is_new) =
+        app.assets.register(name, source, options, query.description, who.actor()).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(Registered { is_new, version })))
 }
 
@@ -123,7 +117,5 @@ pub async fn preview(
     Query(query): Query<PreviewQuery>,
 ) -> Result<Json<Preview>, Problem> {
     let rows = query.rows.unwrap_or(10).clamp(1, 1_000);
-    Ok(Json(
-        app.assets.preview(&name, version_of(&version)?, rows).await?,
-    ))
+    Ok(Json(app.assets.preview(&name, version_of(&version)?, rows).await?))
 }

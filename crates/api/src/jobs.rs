@@ -84,10 +84,7 @@ pub async fn cancel(
     State(app): State<App>,
     Path(id): Path<RunId>,
 ) -> Result<(StatusCode, Json<Job>), Problem> {
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(app.jobs.cancel(&id, who.actor()).await?),
-    ))
+    Ok((StatusCode::ACCEPTED, Json(app.jobs.cancel(&id, who.actor()).await?)))
 }
 
 /// A file a completed job wrote: `model.onnx`, `leaderboard.json` or `report.html`.

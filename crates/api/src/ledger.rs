@@ -26,9 +26,5 @@ pub async fn list(
     State(app): State<App>,
     Query(q): Query<LedgerQuery>,
 ) -> Result<Json<Vec<LedgerEntry>>, Problem> {
-    Ok(Json(
-        app.housekeeping
-            .ledger(q.after, q.limit.unwrap_or(1_000).clamp(1, 10_000))
-            .await?,
-    ))
+    Ok(Json(app.housekeeping.ledger(q.after, q.limit.unwrap_or(1_000).clamp(1, 10_000)).await?))
 }

@@ -74,9 +74,5 @@ pub async fn query(
 ) -> Result<Json<SqlRows>, Problem> {
     app.log.flush().await;
     let answer = app.log.sql(&ask.sql).await?;
-    Ok(Json(SqlRows {
-        columns: answer.columns,
-        rows: answer.rows,
-        truncated: answer.truncated,
-    }))
+    Ok(Json(SqlRows { columns: answer.columns, rows: answer.rows, truncated: answer.truncated }))
 }

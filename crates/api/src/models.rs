@@ -34,11 +34,7 @@ pub struct SetAlias {
 }
 
 const fn broken(kind: ErrorKind) -> ErrorCode {
-    if matches!(kind, ErrorKind::FileTooLarge) {
-        ErrorCode::TooLarge
-    } else {
-        ErrorCode::InvalidInput
-    }
+    if matches!(kind, ErrorKind::FileTooLarge) { ErrorCode::TooLarge } else { ErrorCode::InvalidInput }
 }
 
 /// List models.
@@ -77,10 +73,7 @@ pub async fn register(
     let bytes = read.await.map_err(|_| Fault::internal("reading the model was interrupted"))?;
     let bytes = bytes.map_err(|e| Fault::new(broken(e.kind()), format!("reading the model: {e}")))?;
     let new = NewVersion::file(name, bytes, query.description);
-    Ok((
-        StatusCode::CREATED,
-        Json(app.registry.register(new, who.actor()).await?),
-    ))
+    Ok((StatusCode::CREATED, Json(app.registry.register(new, who.actor()).await?)))
 }
 
 /// Show one version; the version is a number, `latest` or an alias.
@@ -117,10 +110,7 @@ pub async fn file(
     let (found, bytes) = app.registry.bytes(&name, &version).await?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (
-            CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{}-{}.onnx\"", found.model, found.version),
-        ),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{}-{}.onnx\"", found.model, found.version)),
     ];
     Ok((headers, bytes).into_response())
 }
@@ -134,8 +124,6 @@ pub async fn set_alias(
     Path((name, alias)): Path<(Name, String)>,
     web::JsonBody(ask): web::JsonBody<SetAlias>,
 ) -> Result<StatusCode, Problem> {
-    app.registry
-        .set_alias(&name, &alias, ask.version, who.actor())
-        .await?;
+    app.registry.set_alias(&name, &alias, ask.version, who.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

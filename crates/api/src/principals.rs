@@ -22,10 +22,7 @@ pub async fn create(
     State(app): State<App>,
     web::JsonBody(ask): web::JsonBody<CreatePrincipal>,
 ) -> Result<(StatusCode, Json<CreatedPrincipal>), Problem> {
-    Ok((
-        StatusCode::CREATED,
-        Json(app.gateway.create_principal(ask, who.actor()).await?),
-    ))
+    Ok((StatusCode::CREATED, Json(app.gateway.create_principal(ask, who.actor()).await?)))
 }
 
 /// Revoke a principal: its tokens are refused from now on.

@@ -74,9 +74,6 @@ pub fn router(app: App) -> Router {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = described().into_openapi();
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-    document
-        .components
-        .get_or_insert_default()
-        .add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    document.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(bearer));
     document
 }

@@ -37,10 +37,7 @@ pub async fn show(_: Reader, State(app): State<App>) -> Json<ServerInfo> {
 /// Metrics in the Prometheus text form, or OpenMetrics by `Accept`.
 #[utoipa::path(get, path = "/metrics", tag = "server", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(_: Reader, State(app): State<App>, headers: HeaderMap) -> Response {
-    let accept = headers
-        .get(ACCEPT)
-        .and_then(|v| v.to_str().ok())
-        .unwrap_or_default();
+    let accept = headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let (content_type, text) = app.metrics.render(accept);
     ([(CONTENT_TYPE, content_type)], text).into_response()
 }

@@ -3,6 +3,8 @@
 //! `cargo run --release -p portcullis-automl --example bank -- FILE TARGET [--trials N] [--seconds S] [--seeds 1,2,3]
 //! [--threads N] [--out DIR] [--verbose]`. `tests/python/compare.py` measures scikit-learn on the same quarters.
 
+#![expect(clippy::print_stdout, reason = "a measuring tool talks to its user")]
+
 use portcullis_automl::{Column, Event, Kind, MISSING_CODE, Outcome, Spec, Table, Values, report_html, run};
 use std::collections::HashMap;
 use std::error::Error;
@@ -25,8 +27,16 @@ fn options() -> Result<Options, Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
     let file = args.next().ok_or("usage: bank FILE TARGET [options]")?;
     let target = args.next().ok_or("usage: bank FILE TARGET [options]")?;
-    let mut options =
-        Options { file, target, trials: 40, seconds: None, seeds: vec![1, 2, 3], threads: 2, out: None, verbose: false };
+    let mut options = Options {
+        file,
+        target,
+        trials: 40,
+        seconds: None,
+        seeds: vec![1, 2, 3],
+        threads: 2,
+        out: None,
+        verbose: false,
+    };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or("an option lacks its value");
         match arg.as_str() {
@@ -63,7 +73,9 @@ fn read(text: &str) -> Result<Table, Box<dyn Error>> {
 }
 
 fn typed(cells: &[&str]) -> Column {
-    let number = |c: &&str| if c.is_empty() { Some(f64::NAN) } else { c.parse::<f64>().ok() };
+    let number = |c: &&str| {
+        if c.is_empty() { Some(f64::NAN) } else { c.parse::<f64>().ok() }
+    };
     if let Some(numbers) = cells.iter().map(number).collect::<Option<Vec<f64>>>() {
         let whole = numbers.iter().all(|x| x.is_nan() || x.fract() == 0.0);
         let kind = if whole { Kind::Integer } else { Kind::Float };
@@ -108,7 +120,9 @@ fn score(bytes: &[u8], table: &Table) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
     for row in 0..table.rows() {
         batch.push_row();
         for column in &table.columns {
-            let Some(slot) = model.slot(&column.name) else { continue };
+            let Some(slot) = model.slot(&column.name) else {
+                continue;
+            };
             match &column.values {
                 Values::Numbers(v) => batch.set_number(slot, 0, v[row] as f32),
                 Values::Texts { codes, levels } if codes[row] != MISSING_CODE => {
@@ -120,7 +134,9 @@ fn score(bytes: &[u8], table: &Table) -> Result<Vec<Vec<f32>>, Box<dyn Error>> {
     }
     model.predict(&mut batch)?;
     let classes = matches!(model.output(), onnx::Output::Classes(_));
-    let answer = |r| if classes { batch.probabilities(r).to_vec() } else { vec![batch.value(r)] };
+    let answer = |r| {
+        if classes { batch.probabilities(r).to_vec() } else { vec![batch.value(r)] }
+    };
     Ok((0..table.rows()).map(answer).collect())
 }
 
@@ -161,7 +177,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let table = read(&std::fs::read_to_string(&options.file)?)?;
     let mut sums = [0.0; 3];
     for &seed in &options.seeds {
-        let (train, test) = (take(&table, |r| !held_out(r as u64, seed)), take(&table, |r| held_out(r as u64, seed)));
+        let (train, test) =
+            (take(&table, |r| !held_out(r as u64, seed)), take(&table, |r| held_out(r as u64, seed)));
         let mut spec = Spec::new(options.target.clone(), options.trials, seed);
         spec.time_limit_seconds = options.seconds;
         spec.threads = options.threads;
@@ -174,13 +191,22 @@ fn main() -> Result<(), Box<dyn Error>> {
             std::fs::write(format!("{out}/model-{seed}.onnx"), &outcome.model)?;
             std::fs::write(format!("{out}/report-{seed}.html"), report_html(&outcome))?;
         }
-        let Ok(answers) = score(&outcome.model, &test) else { continue }; // TEMPORARY
+        let answers = score(&outcome.model, &test)?;
+        if let Some(out) = &options.out {
+            let line = |row: &Vec<f32>| row.iter().map(f32::to_string).collect::<Vec<_>>().join(",") + "\n";
+            std::fs::write(
+                format!("{out}/answers-{seed}.csv"),
+                answers.iter().map(line).collect::<String>(),
+            )?;
+        }
         if outcome.signature["output"]["task"] == "binary"
             && let Some(truth) = truth(&test, &options.target)
         {
             let (accuracy, auc, loss) = judge(&answers, &truth);
             println!("seed {seed}: held-out accuracy {accuracy:.5} AUC {auc:.5} log loss {loss:.5}");
-            sums.iter_mut().zip([accuracy, auc, loss]).for_each(|(s, v)| *s += v / options.seeds.len() as f64);
+            sums.iter_mut()
+                .zip([accuracy, auc, loss])
+                .for_each(|(s, v)| *s += v / options.seeds.len() as f64);
         } else if outcome.signature["output"]["task"] == "regression" {
             println!("seed {seed}: held-out RMSE {:.5}", rmse(&answers, &test, &options.target));
         }
@@ -190,7 +216,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn rmse(answers: &[Vec<f32>], table: &Table, target: &str) -> f64 {
-    let Some(Values::Numbers(truth)) = table.position(target).map(|p| &table.columns[p].values) else { return f64::NAN };
+    let Some(Values::Numbers(truth)) = table.position(target).map(|p| &table.columns[p].values) else {
+        return f64::NAN;
+    };
     let squares = answers.iter().zip(truth).map(|(p, t)| (f64::from(p[0]) - t).powi(2));
     (squares.sum::<f64>() / truth.len() as f64).sqrt()
 }
@@ -198,7 +226,11 @@ fn rmse(answers: &[Vec<f32>], table: &Table, target: &str) -> f64 {
 fn show(event: &Event, verbose: bool) -> ControlFlow<()> {
     match event {
         Event::Trial { number, learner, score, seconds, metrics, .. } if verbose => {
-            let loss = metrics.get("log_loss").or(metrics.get("root_mean_squared_error")).copied().unwrap_or(f64::NAN);
+            let loss = metrics
+                .get("log_loss")
+                .or(metrics.get("root_mean_squared_error"))
+                .copied()
+                .unwrap_or(f64::NAN);
             println!("  {number:>3} {score:.5} {loss:.5} {seconds:>7.2} s  {learner}");
         }
         Event::Ensemble { members, score, .. } if verbose => {
@@ -206,7 +238,9 @@ fn show(event: &Event, verbose: bool) -> ControlFlow<()> {
             members.iter().for_each(|m| println!("      {:.3} {}", m.weight, m.learner));
         }
         Event::Importance { columns } if verbose => {
-            columns.iter().for_each(|c| println!("      {:<24} {:.5} ± {:.5}", c.column, c.mean, c.deviation));
+            columns
+                .iter()
+                .for_each(|c| println!("      {:<24} {:.5} ± {:.5}", c.column, c.mean, c.deviation));
         }
         Event::Warning { message } => println!("  warning: {message}"),
         _ => {}

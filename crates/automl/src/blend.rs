@@ -67,9 +67,8 @@ impl<'a> Library<'a> {
             let mut step: Option<(f64, usize)> = None;
             for &candidate in allowed {
                 let loss = self.loss(&sum, candidate, round as f32);
-                let tie = step.is_some_and(|(l, c)| {
-                    loss == l && picked.contains(&candidate) && !picked.contains(&c)
-                });
+                let tie = step
+                    .is_some_and(|(l, c)| loss == l && picked.contains(&candidate) && !picked.contains(&c));
                 if tie || step.is_none_or(|(l, _)| loss < l) {
                     step = Some((loss, candidate));
                 }
@@ -122,7 +121,8 @@ pub(crate) fn weights(target: &Target, rows: &[u32], candidates: &[&[f32]], seed
     if order.is_empty() {
         return weights;
     }
-    let kept: Vec<f64> = (0..candidates.len()).map(|c| if order.contains(&c) { weights[c] } else { 0.0 }).collect();
+    let kept: Vec<f64> =
+        (0..candidates.len()).map(|c| if order.contains(&c) { weights[c] } else { 0.0 }).collect();
     if !bagged {
         weights = library.weights(&order, false, seed);
     } else {
@@ -178,7 +178,12 @@ mod tests {
         let rows: Vec<u32> = (0..n as u32).collect();
         let mut random = Random::new(2, 1);
         let many: Vec<Vec<f32>> = (0..30)
-            .map(|_| t.values.iter().map(|y| (0.5 + (y - 0.5) * 0.2 + random.between(-0.3, 0.3) as f32).clamp(0.01, 0.99)).collect())
+            .map(|_| {
+                t.values
+                    .iter()
+                    .map(|y| (0.5 + (y - 0.5) * 0.2 + random.between(-0.3, 0.3) as f32).clamp(0.01, 0.99))
+                    .collect()
+            })
             .collect();
         let candidates: Vec<&[f32]> = many.iter().map(Vec::as_slice).collect();
         let chosen = weights(&t, &rows, &candidates, 3);

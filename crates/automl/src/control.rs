@@ -93,7 +93,9 @@ impl Control {
 
     /// A sign of life, at most one a pulse.
     pub(crate) fn pulse(&self) {
-        let Ok(mut last) = self.last.try_lock() else { return };
+        let Ok(mut last) = self.last.try_lock() else {
+            return;
+        };
         if last.elapsed() < PULSE {
             return;
         }

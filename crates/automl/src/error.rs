@@ -45,7 +45,9 @@ pub enum Error {
     #[error("the model could not be written as ONNX: {0}")]
     Export(String),
     /// The graph's answers differ from the ensemble's in memory.
-    #[error("the ONNX model differs from the trained ensemble by {difference:.2e} at row {row}; this is a bug")]
+    #[error(
+        "the ONNX model differs from the trained ensemble by {difference:.2e} at row {row}; this is a bug"
+    )]
     Parity {
         /// Largest absolute difference of a probability (or of a value, relative to the target's spread).
         difference: f64,

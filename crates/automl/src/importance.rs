@@ -47,8 +47,13 @@ impl Question<'_> {
             let _ = repeat;
             if self.goal.higher { base - score } else { score - base }
         });
-        let mut out: Vec<Importance> =
-            self.data.features.iter().zip(losses.chunks_exact(REPEATS)).map(|(f, l)| summary(&f.name, l)).collect();
+        let mut out: Vec<Importance> = self
+            .data
+            .features
+            .iter()
+            .zip(losses.chunks_exact(REPEATS))
+            .map(|(f, l)| summary(&f.name, l))
+            .collect();
         out.sort_by(|a, b| b.mean.total_cmp(&a.mean));
         out
     }

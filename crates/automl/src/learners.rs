@@ -12,8 +12,8 @@ mod trees;
 
 pub(crate) use boost::{Boost, Growth, Handling};
 pub(crate) use constant::Constant;
-pub(crate) use forest::{Forest, Splitting};
 pub(crate) use design::{Number, REACH};
+pub(crate) use forest::{Forest, Splitting};
 pub(crate) use linear::{Linear, LinearModel};
 pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has};
 

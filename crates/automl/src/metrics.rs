@@ -91,7 +91,13 @@ impl Goal {
     /// The primary metric among `metrics`; the worst possible value when it is undefined.
     pub(crate) fn of(&self, metrics: &Metrics) -> f64 {
         let value = metrics.get(&self.name).copied().unwrap_or(f64::NAN);
-        if value.is_finite() { value } else if self.higher { f64::MIN } else { f64::MAX }
+        if value.is_finite() {
+            value
+        } else if self.higher {
+            f64::MIN
+        } else {
+            f64::MAX
+        }
     }
 
     /// Whether `a` is better than `b`.

@@ -103,11 +103,12 @@ impl Facts {
         let growth = match random.below(4) {
             0 => Growth::Depth(4 + random.below(5)),
             1 => Growth::Symmetric(4 + random.below(4)),
-            _ => Growth::Leaves(random.log_between(4.0, if self.rows < SMALL { 40.0 } else { 150.0 }) as usize),
+            _ => {
+                Growth::Leaves(random.log_between(4.0, if self.rows < SMALL { 40.0 } else { 150.0 }) as usize)
+            }
         };
         let symmetric = matches!(growth, Growth::Symmetric(_));
-        let handling =
-            if symmetric || random.unit() < 0.4 { Handling::OneHot } else { Handling::Native };
+        let handling = if symmetric || random.unit() < 0.4 { Handling::OneHot } else { Handling::Native };
         self.boost(Boost {
             handling,
             growth,

@@ -21,7 +21,10 @@ pub fn report_html(outcome: &Outcome) -> String {
     let mut page = String::with_capacity(32 * 1024);
     page.push_str("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">");
     page.push_str("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
-    put(&mut page, format_args!("<title>AutoML: {}</title><style>{STYLE}</style></head><body>", escape(target)));
+    put(
+        &mut page,
+        format_args!("<title>AutoML: {}</title><style>{STYLE}</style></head><body>", escape(target)),
+    );
     put(&mut page, format_args!("<h1>Predicting {}</h1>", escape(target)));
     put(
         &mut page,
@@ -75,7 +78,9 @@ fn number(x: f64) -> String {
 }
 
 fn leaderboard(page: &mut String, outcome: &Outcome) {
-    page.push_str("<h2>Leaderboard</h2><div class=\"wide\"><table><tr><th class=\"n\">#</th><th>learner</th>");
+    page.push_str(
+        "<h2>Leaderboard</h2><div class=\"wide\"><table><tr><th class=\"n\">#</th><th>learner</th>",
+    );
     put(page, format_args!("<th class=\"n\">{}</th>", escape(&outcome.metric)));
     page.push_str("<th class=\"n\">weight</th><th class=\"n\">seconds</th></tr>");
     for (place, trial) in outcome.trials.iter().enumerate() {
@@ -126,7 +131,8 @@ fn importance(page: &mut String, columns: &[Importance], metric: &str) {
     for (i, column) in columns.iter().enumerate() {
         let y = STEP * i as f64;
         let length = (column.mean * scale).max(0.0);
-        let (low, high) = ((column.mean - column.deviation).max(0.0), (column.mean + column.deviation).max(0.0));
+        let (low, high) =
+            ((column.mean - column.deviation).max(0.0), (column.mean + column.deviation).max(0.0));
         put(
             page,
             format_args!(
@@ -158,7 +164,9 @@ fn shorten(name: &str) -> String {
 }
 
 fn columns(page: &mut String, columns: &[ColumnReport]) {
-    page.push_str("<h2>Columns</h2><div class=\"wide\"><table><tr><th>name</th><th>type</th><th>used as</th>");
+    page.push_str(
+        "<h2>Columns</h2><div class=\"wide\"><table><tr><th>name</th><th>type</th><th>used as</th>",
+    );
     page.push_str("<th class=\"n\">missing</th><th class=\"n\">distinct</th><th>note</th></tr>");
     for column in columns {
         put(
@@ -188,6 +196,9 @@ mod tests {
 
     #[test]
     fn numbers_stay_readable() {
-        assert_eq!([number(0.91234), number(0.0), number(123456.7), number(0.00001)], ["0.9123", "0.0000", "1.2346e5", "1.0000e-5"]);
+        assert_eq!(
+            [number(0.91234), number(0.0), number(123456.7), number(0.00001)],
+            ["0.9123", "0.0000", "1.2346e5", "1.0000e-5"]
+        );
     }
 }

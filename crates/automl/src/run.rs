@@ -109,7 +109,10 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         truncated: done.len() < spec.max_trials as usize && control.closed(),
     };
     if work.truncated {
-        notes.push(format!("the time limit ended the search after {} of {} trials", work.trials, spec.max_trials));
+        notes.push(format!(
+            "the time limit ended the search after {} of {} trials",
+            work.trials, spec.max_trials
+        ));
     }
     let importance = Question {
         data: &data,
@@ -170,7 +173,8 @@ impl Vote {
     }
 
     fn members(&self, done: &[Done]) -> Vec<Member> {
-        let member = |(d, weight): (&Done, f64)| Member { trial: d.number, learner: d.candidate.name(), weight };
+        let member =
+            |(d, weight): (&Done, f64)| Member { trial: d.number, learner: d.candidate.name(), weight };
         let mut members: Vec<Member> = self.weighted(done).into_iter().map(member).collect();
         members.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         members
@@ -178,7 +182,12 @@ impl Vote {
 }
 
 /// Fits the members on all rows.
-fn refit(shared: &Shared<'_>, done: &[Done], vote: &Vote, search: &Search<'_>) -> Result<Vec<Weighted>, Error> {
+fn refit(
+    shared: &Shared<'_>,
+    done: &[Done],
+    vote: &Vote,
+    search: &Search<'_>,
+) -> Result<Vec<Weighted>, Error> {
     let all: Vec<u32> = (0..shared.data.rows()).map(|r| r as u32).collect();
     let chosen = vote.weighted(done);
     let fits = parallel::map(chosen.len(), search.threads, |i| {

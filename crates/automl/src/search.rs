@@ -60,9 +60,12 @@ pub(crate) fn trial_seed(seed: u64, number: u32) -> u64 {
     Random::new(seed, 40_000 + u64::from(number)).next() >> 33
 }
 
+/// The fits of a trial with their seconds, one a split.
+type Fits = Vec<Option<(Result<Fit, Error>, f64)>>;
+
 /// A trial under way.
 struct Running {
-    fits: Mutex<Vec<Option<(Result<Fit, Error>, f64)>>>,
+    fits: Mutex<Fits>,
     left: AtomicUsize,
 }
 
@@ -89,7 +92,8 @@ impl Search<'_> {
         let done = std::thread::scope(|scope| {
             for _ in 0..self.threads.clamp(1, candidates.len() * splits) {
                 let send = send.clone();
-                scope.spawn(|| self.work(candidates, &running, &next, send));
+                let (running, next) = (&running, &next);
+                scope.spawn(move || self.work(candidates, running, next, &send));
             }
             drop(send);
             self.collect(&receive)
@@ -101,12 +105,14 @@ impl Search<'_> {
     }
 
     /// Takes jobs until there are none, or the search ends.
-    fn work(&self, candidates: &[Candidate], running: &[Running], next: &AtomicUsize, send: Sender<End>) {
+    fn work(&self, candidates: &[Candidate], running: &[Running], next: &AtomicUsize, send: &Sender<End>) {
         let splits = self.folds.splits.len();
         while !self.control.cancelled() && !self.control.closed() {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let (trial, split) = (index / splits, index % splits);
-            let (Some(candidate), Some(run)) = (candidates.get(trial), running.get(trial)) else { break };
+            let (Some(candidate), Some(run)) = (candidates.get(trial), running.get(trial)) else {
+                break;
+            };
             let number = trial as u32 + 1;
             let start = Instant::now();
             let fit = candidate.fit(self.shared, &self.job(number, split));
@@ -138,7 +144,7 @@ impl Search<'_> {
         &self,
         number: u32,
         candidate: &Candidate,
-        fits: Vec<Option<(Result<Fit, Error>, f64)>>,
+        fits: Fits
     ) -> Result<Done, Error> {
         let start = Instant::now();
         let mut seconds = 0.0;
@@ -159,7 +165,16 @@ impl Search<'_> {
         let kept = if self.data().rows() <= KEEP_ROWS { KEPT } else { 1 };
         let probes = models.into_iter().take(kept).map(|fit| fit.model).collect();
         seconds += start.elapsed().as_secs_f64();
-        Ok(Done { number, candidate: candidate.clone(), predictions, metrics, score, seconds, rounds, probes })
+        Ok(Done {
+            number,
+            candidate: candidate.clone(),
+            predictions,
+            metrics,
+            score,
+            seconds,
+            rounds,
+            probes,
+        })
     }
 
     /// The round with the least summed loss over all held-out rows: one number is fitted instead of one a fold. A fold
@@ -171,7 +186,9 @@ impl Search<'_> {
         for round in 0..longest {
             let mut total = 0.0;
             for (fit, split) in fits.iter().zip(&self.folds.splits) {
-                let Some(last) = fit.curve.len().checked_sub(1) else { continue };
+                let Some(last) = fit.curve.len().checked_sub(1) else {
+                    continue;
+                };
                 let loss = fit.curve[round.min(last)];
                 total += split.valid.len() as f64 * if square { loss * loss } else { loss };
             }
@@ -256,7 +273,8 @@ impl Search<'_> {
     /// Seconds to keep for the final fit and what follows.
     fn reserve(&self, done: &[Done], limit: f64) -> f64 {
         let splits = self.folds.splits.len() as f64;
-        let mut costs: Vec<(f64, f64)> = done.iter().map(|d| (d.score, d.seconds / splits * REFIT_COST)).collect();
+        let mut costs: Vec<(f64, f64)> =
+            done.iter().map(|d| (d.score, d.seconds / splits * REFIT_COST)).collect();
         costs.sort_by(|a, b| if self.goal.higher { b.0.total_cmp(&a.0) } else { a.0.total_cmp(&b.0) });
         costs.truncate(REFITS);
         let total: f64 = costs.iter().map(|c| c.1).sum();

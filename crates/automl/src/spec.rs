@@ -77,7 +77,10 @@ impl Spec {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let fail = |setting, detail: String| Err(Error::Spec { setting, detail });
         if self.max_trials == 0 || self.max_trials > Self::MAX_TRIALS {
-            return fail("max_trials", format!("{} is not within 1 and {}", self.max_trials, Self::MAX_TRIALS));
+            return fail(
+                "max_trials",
+                format!("{} is not within 1 and {}", self.max_trials, Self::MAX_TRIALS),
+            );
         }
         if let Some(limit) = self.time_limit_seconds
             && !(limit.is_finite() && limit > 0.0)

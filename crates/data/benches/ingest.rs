@@ -53,9 +53,16 @@ fn main() {
             println!("{name}: failed: {}", String::from_utf8_lossy(&output.stderr));
             continue;
         };
-        let peak = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("?").trim();
+        let peak = text
+            .lines()
+            .find_map(|l| l.strip_prefix("VmHWM:"))
+            .unwrap_or("?")
+            .trim();
         let rate = bytes as f64 / 1e6 / seconds;
-        println!("{name:16} {rate:8.0} MB/s  {seconds:7.2} s  {} rows  peak {peak}", words.next().unwrap());
+        println!(
+            "{name:16} {rate:8.0} MB/s  {seconds:7.2} s  {} rows  peak {peak}",
+            words.next().unwrap()
+        );
     }
 }
 
@@ -69,9 +76,20 @@ fn child(what: &str, file: &Path) {
     } else {
         let dir = tempfile::tempdir_in(file.parent().unwrap()).unwrap();
         let artifacts = store::Artifacts::open(dir.path()).unwrap();
-        portcullis_data::ingest(input, &artifacts, &portcullis_data::ReadOptions::default(), &|_| ()).unwrap().rows
+        portcullis_data::ingest(
+            input,
+            &artifacts,
+            &portcullis_data::ReadOptions::default(),
+            &|_| (),
+        )
+        .unwrap()
+        .rows
     };
-    println!("{} {rows}\n{}", start.elapsed().as_secs_f64(), fs::read_to_string("/proc/self/status").unwrap());
+    println!(
+        "{} {rows}\n{}",
+        start.elapsed().as_secs_f64(),
+        fs::read_to_string("/proc/self/status").unwrap()
+    );
 }
 
 /// Numbers, categories, dates, an identifier and free text, as tables of customers have them.
@@ -79,17 +97,31 @@ fn generate(dir: &Path) -> PathBuf {
     let size = std::env::var("PORTCULLIS_BENCH_MB").map_or(64, |mb| mb.parse().unwrap()) * 1_000_000_u64;
     let path = dir.join("table.csv");
     let mut out = BufWriter::with_capacity(1 << 20, File::create(&path).unwrap());
-    writeln!(out, "id,age,balance,rate,job,marital,contact,opened,last seen,duration,score,city,note,active,y").unwrap();
-    let jobs = ["admin.", "blue-collar", "technician", "services", "management", "retired", "unknown"];
+    writeln!(
+        out,
+        "id,age,balance,rate,job,marital,contact,opened,last seen,duration,score,city,note,active,y"
+    )
+    .unwrap();
+    let jobs = [
+        "admin.",
+        "blue-collar",
+        "technician",
+        "services",
+        "management",
+        "retired",
+        "unknown",
+    ];
     let states = ["married", "single", "divorced"];
     let mut random = 1_u64;
     let (mut written, mut row) = (0, 0_u64);
     while written < size {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let r = random >> 16;
         let pick = |words: &[&'static str], salt: u64| words[(r / salt % words.len() as u64) as usize];
         let line = format!(
-            "{row},{},{}.{:02},{:.6},{},{},{},{}-{:02}-{:02},{}-{:02}-{:02} {:02}:{:02}:{:02},{},{:e},city {},{},{},{}\n",
+            "{row},{},{}.{:02},{:.6},{},{},{},{}-{:02}-{:02},{}-{:02}-{:02} {:02}:{:02}:{:02},{},{:.3},city {},{},{},{}\n",
             18 + r % 70,
             r % 1_000_000,
             r % 97,
@@ -109,7 +141,11 @@ fn generate(dir: &Path) -> PathBuf {
             r % 4000,
             (r % 100_000_007) as f64 * 1e-3,
             r % 3000,
-            if r % 4 == 0 { "\"asked for a call, later\"" } else { "no remark" },
+            if r % 4 == 0 {
+                "\"asked for a call, later\""
+            } else {
+                "no remark"
+            },
             r % 2 == 0,
             if r % 8 == 0 { "yes" } else { "no" },
         );

@@ -93,10 +93,7 @@ pub struct Fault {
 impl Fault {
     /// A fault with a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-        }
+        Self { code, message: message.into() }
     }
 
     /// [`ErrorCode::InvalidInput`].

@@ -32,9 +32,7 @@ impl Role {
 
     /// Reads a role's name.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Reader, Self::Contributor, Self::Owner, Self::Scorer]
-            .into_iter()
-            .find(|r| r.as_str() == text)
+        [Self::Reader, Self::Contributor, Self::Owner, Self::Scorer].into_iter().find(|r| r.as_str() == text)
     }
 
     /// Whether this role includes what `needed` may do on the control plane.

@@ -103,11 +103,7 @@ impl RunId {
 impl TryFrom<String> for RunId {
     type Error = Fault;
     fn try_from(text: String) -> Result<Self, Fault> {
-        if text.len() == 32
-            && text
-                .bytes()
-                .all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c))
-        {
+        if text.len() == 32 && text.bytes().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(&c)) {
             Ok(Self(text))
         } else {
             Err(Fault::invalid("a run id is 32 lower-case hexadecimal digits"))
@@ -185,9 +181,7 @@ impl From<Digest> for String {
 
 impl utoipa::PartialSchema for Digest {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        utoipa::openapi::ObjectBuilder::new()
-            .schema_type(utoipa::openapi::schema::Type::String)
-            .into()
+        utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::schema::Type::String).into()
     }
 }
 
@@ -202,17 +196,7 @@ mod tests {
         for good in ["german-credit", "a", "9.x_Y", &"a".repeat(NAME_MAX)] {
             assert!(Name::new(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            ".",
-            "..",
-            "-a",
-            "a/b",
-            "a b",
-            "a%2e",
-            "ü",
-            &"a".repeat(NAME_MAX + 1),
-        ] {
+        for bad in ["", ".", "..", "-a", "a/b", "a b", "a%2e", "ü", &"a".repeat(NAME_MAX + 1)] {
             assert!(Name::new(bad).is_err(), "{bad}");
         }
     }

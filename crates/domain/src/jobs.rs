@@ -55,17 +55,10 @@ impl JobStatus {
 
     /// Reads a stored name.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        [
-            Self::Queued,
-            Self::Running,
-            Self::Cancelling,
-            Self::Completed,
-            Self::Failed,
-            Self::Canceled,
-        ]
-        .into_iter()
-        .find(|s| s.as_str() == text)
-        .ok_or_else(|| Fault::internal(format!("unknown job status '{text}'")))
+        [Self::Queued, Self::Running, Self::Cancelling, Self::Completed, Self::Failed, Self::Canceled]
+            .into_iter()
+            .find(|s| s.as_str() == text)
+            .ok_or_else(|| Fault::internal(format!("unknown job status '{text}'")))
     }
 }
 

@@ -11,30 +11,17 @@ use std::time::Duration;
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
 
-const UNITS: [(&str, u64); 5] = [
-    ("ms", 1),
-    ("s", 1_000),
-    ("m", 60_000),
-    ("h", 3_600_000),
-    ("d", 86_400_000),
-];
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 impl FromStr for Span {
     type Err = Fault;
     fn from_str(text: &str) -> Result<Self, Fault> {
-        let wrong = || {
-            Fault::invalid(format!(
-                "'{text}' is no duration: write 250ms, 60s, 5m, 24h or 7d"
-            ))
-        };
+        let wrong = || Fault::invalid(format!("'{text}' is no duration: write 250ms, 60s, 5m, 24h or 7d"));
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| wrong())?;
         let scale = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(wrong)?.1;
-        number
-            .checked_mul(scale)
-            .map(|ms| Self(Duration::from_millis(ms)))
-            .ok_or_else(wrong)
+        number.checked_mul(scale).map(|ms| Self(Duration::from_millis(ms))).ok_or_else(wrong)
     }
 }
 
@@ -54,11 +41,7 @@ impl From<Span> for String {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
-        let (unit, scale) = UNITS
-            .iter()
-            .rev()
-            .find(|(_, s)| ms != 0 && ms % s == 0)
-            .unwrap_or(&UNITS[1]);
+        let (unit, scale) = UNITS.iter().rev().find(|(_, s)| ms != 0 && ms % s == 0).unwrap_or(&UNITS[1]);
         write!(f, "{}{unit}", ms / scale)
     }
 }

@@ -21,6 +21,8 @@ mod signing;
 mod single;
 mod snapshot;
 mod stack;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod verified;
 mod verify;

@@ -1,8 +1,9 @@
 //! The request-log row and the metrics of one call; every call on a known endpoint or API has one, refused ones too.
 
-use crate::score::{Asked, Scoring};
+use crate::score::Scoring;
 use crate::snapshot::{Served, Target};
 use domain::Timestamp;
+use endpoint::RequestIds;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -48,14 +49,14 @@ impl CallLog {
         }
     }
 
-    /// Takes what the headers tell.
-    pub(crate) fn asked(&mut self, asked: &Asked) {
-        let text = |name: header::HeaderName| asked.headers.get(name).and_then(|v| v.to_str().ok());
+    /// Takes what the headers and the rest of the path tell.
+    pub(crate) fn head(&mut self, headers: &HeaderMap, tail: &str, ids: &RequestIds) {
+        let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
         self.row.user_agent = text(header::USER_AGENT).map_or(Text::EMPTY, clip);
-        self.row.request_id = asked.ids.request_id().to_owned().into();
-        self.row.client_request_id = asked.ids.client_request_id().map(str::to_owned).into();
-        self.row.trace_id = trace_id(&asked.headers);
-        self.row.operation = match asked.tail.as_str() {
+        self.row.request_id = ids.request_id().to_owned().into();
+        self.row.client_request_id = ids.client_request_id().map(str::to_owned).into();
+        self.row.trace_id = trace_id(headers);
+        self.row.operation = match tail {
             "score" => "score".into(),
             "predict" => "predict".into(),
             "swagger.json" => "swagger.json".into(),

@@ -157,6 +157,7 @@ pub(crate) async fn direct(scoring: &Scoring, target: &Arc<Target>, call: Arrive
         Ok(ids) => ids,
         Err(long) => return too_long(scoring, log, &long.to_string()),
     };
+    log.head(&call.parts.headers, call.tail(), &ids);
     if open_tail(scoring, target, &call.parts.method, call.tail()) {
         return open(scoring, target, call, ids).await;
     }
@@ -187,6 +188,7 @@ async fn published(
         Ok(ids) => ids,
         Err(long) => return too_long(scoring, log, &long.to_string()),
     };
+    log.head(&call.parts.headers, call.tail(), &ids);
     if !exists(scoring, &call.parts.method, call.tail()) {
         let response = score::refusal(score::nothing_here(), None, &ids);
         log.refused(scoring, StatusCode::NOT_FOUND, "no_such_path", 0);
@@ -279,7 +281,6 @@ async fn admitted(
         headers: parts.headers,
         ids,
     });
-    log.asked(&asked);
     let outcome = match asked.tail.as_str() {
         "swagger.json" | "openapi.json" => document(scoring, target, &asked, prefix),
         _ => score::answer(scoring, target, &asked, body, &mut log).await,

@@ -1,11 +1,7 @@
 //! Nanoseconds a row for a boosted ensemble of 300 trees with 31 leaves over 20 columns, once with numeric
 //! splits only and once with a third of the columns categorical. Rows are cycled, so that the branch
 //! predictor can't learn one of them by heart. Run with `cargo bench -p portcullis-onnx`.
-#![expect(
-    clippy::print_stdout,
-    clippy::expect_used,
-    reason = "a bench prints, and stops when it can't run"
-)]
+#![expect(clippy::print_stdout, clippy::expect_used, reason = "a bench prints, and stops when it can't run")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -41,7 +37,7 @@ impl Random {
 }
 
 fn is_category(column: usize, categories: bool) -> bool {
-    categories && column % 3 == 0
+    categories && column.is_multiple_of(3)
 }
 
 /// Columns of a tree ensemble in the making.
@@ -76,21 +72,13 @@ impl Ensemble {
         let mut next = 1;
         let mut leaves = vec![self.node(tree, 0)];
         while leaves.len() < LEAVES {
-            let at = if random.unit() < 0.4 {
-                leaves.len() - 1
-            } else {
-                random.below(leaves.len())
-            };
+            let at = if random.unit() < 0.4 { leaves.len() - 1 } else { random.below(leaves.len()) };
             let mut node = leaves.swap_remove(at);
             let column = random.below(COLUMNS);
             let yes = next;
             let yes_node = self.node(tree, yes);
             next += 1;
-            let links = if is_category(column, categories) {
-                1 + random.below(4)
-            } else {
-                1
-            };
+            let links = if is_category(column, categories) { 1 + random.below(4) } else { 1 };
             for link in 0..links {
                 self.feature[node] = column as i64;
                 self.yes[node] = yes;
@@ -141,13 +129,7 @@ impl Ensemble {
             ("classlabels_int64s", Attr::Ints(vec![0, 1])),
             ("post_transform", Attr::Text("LOGISTIC".to_owned())),
         ];
-        graph.node(
-            Domain::Ml,
-            "TreeEnsembleClassifier",
-            &["x"],
-            &["label", "probabilities"],
-            attributes,
-        );
+        graph.node(Domain::Ml, "TreeEnsembleClassifier", &["x"], &["label", "probabilities"], attributes);
         graph.finish().expect("the bench model is well formed")
     }
 }
@@ -185,11 +167,7 @@ fn measure(title: &str, categories: bool) {
     let model = Model::from_bytes(&bytes).expect("the bench model loads");
     let load = start.elapsed();
     let mut cell = |column| {
-        if is_category(column, categories) {
-            random.below(12) as f32
-        } else {
-            random.unit()
-        }
+        if is_category(column, categories) { random.below(12) as f32 } else { random.unit() }
     };
     let rows: Vec<Vec<f32>> = (0..ROWS).map(|_| (0..COLUMNS).map(&mut cell).collect()).collect();
     let mut batch = model.batch();

@@ -37,21 +37,13 @@ impl<'a> Node<'a> {
     /// The fault of a node that is not well formed.
     pub fn error(&self, reason: impl Into<String>) -> Error {
         let (node, op) = self.label();
-        Error::Node {
-            node,
-            op,
-            reason: reason.into(),
-        }
+        Error::Node { node, op, reason: reason.into() }
     }
 
     /// The fault of a node this engine can't run.
     pub fn unsupported(&self, reason: impl Into<String>) -> Error {
         let (node, op) = self.label();
-        Error::Unsupported {
-            node,
-            op,
-            reason: reason.into(),
-        }
+        Error::Unsupported { node, op, reason: reason.into() }
     }
 
     fn find(&self, name: &str) -> Option<&'a AttributeProto> {
@@ -87,22 +79,17 @@ impl<'a> Node<'a> {
             return Ok(None);
         };
         let text = String::from_utf8(found.s().to_vec());
-        text.map(Some)
-            .map_err(|_| self.error(format!("attribute {name} is not UTF-8")))
+        text.map(Some).map_err(|_| self.error(format!("attribute {name} is not UTF-8")))
     }
 
     /// A list of integers; empty when absent.
     pub fn ints(&self, name: &str) -> Result<&'a [i64]> {
-        Ok(self
-            .typed(name, AttributeType::Ints)?
-            .map_or(&[], |a| a.ints.as_slice()))
+        Ok(self.typed(name, AttributeType::Ints)?.map_or(&[], |a| a.ints.as_slice()))
     }
 
     /// A list of numbers; empty when absent.
     pub fn floats(&self, name: &str) -> Result<&'a [f32]> {
-        Ok(self
-            .typed(name, AttributeType::Floats)?
-            .map_or(&[], |a| a.floats.as_slice()))
+        Ok(self.typed(name, AttributeType::Floats)?.map_or(&[], |a| a.floats.as_slice()))
     }
 
     /// A list of texts; empty when absent.
@@ -117,12 +104,8 @@ impl<'a> Node<'a> {
         let Some(found) = self.typed(name, AttributeType::Tensor)? else {
             return Ok(None);
         };
-        let proto = found
-            .t
-            .as_ref()
-            .ok_or_else(|| self.error(format!("attribute {name} holds no tensor")))?;
-        tensor::read(proto)
-            .map(Some)
-            .map_err(|e| self.error(format!("attribute {name}: {e}")))
+        let proto =
+            found.t.as_ref().ok_or_else(|| self.error(format!("attribute {name} holds no tensor")))?;
+        tensor::read(proto).map(Some).map_err(|e| self.error(format!("attribute {name}: {e}")))
     }
 }

@@ -84,9 +84,7 @@ impl Batch {
         if self.classes.is_empty() {
             return &[];
         }
-        self.outputs
-            .get(row * self.width..(row + 1) * self.width)
-            .unwrap_or_default()
+        self.outputs.get(row * self.width..(row + 1) * self.width).unwrap_or_default()
     }
 
     /// Index of the predicted class of a row in [`crate::Labels`]; 0 for a regression.
@@ -96,10 +94,6 @@ impl Batch {
 
     /// Predicted value of a row; NaN for a classification.
     pub fn value(&self, row: usize) -> f32 {
-        if self.classes.is_empty() {
-            self.outputs.get(row).copied().unwrap_or(f32::NAN)
-        } else {
-            f32::NAN
-        }
+        if self.classes.is_empty() { self.outputs.get(row).copied().unwrap_or(f32::NAN) } else { f32::NAN }
     }
 }

@@ -54,16 +54,8 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// Starts an empty graph called `name`.
     pub fn new(name: &str) -> Self {
-        let graph = GraphProto {
-            name: Some(name.to_owned()),
-            ..GraphProto::default()
-        };
-        Self {
-            graph,
-            metadata: BTreeMap::new(),
-            used: HashSet::new(),
-            nodes: 0,
-        }
+        let graph = GraphProto { name: Some(name.to_owned()), ..GraphProto::default() };
+        Self { graph, metadata: BTreeMap::new(), used: HashSet::new(), nodes: 0 }
     }
 
     /// Declares the graph input `name`, shape `[N, width]`.
@@ -80,13 +72,13 @@ impl GraphBuilder {
 
     /// Adds a constant of numbers (row-major) and returns its name.
     pub fn floats(&mut self, stem: &str, dims: &[i64], values: Vec<f32>) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let raw = values.into_iter().flat_map(f32::to_le_bytes).collect();
         self.initializer(stem, dims, ElementType::Float, |t| t.raw_data = Some(raw))
     }
 
     /// Adds a constant of integers (row-major) and returns its name.
     pub fn ints(&mut self, stem: &str, dims: &[i64], values: Vec<i64>) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let raw = values.into_iter().flat_map(i64::to_le_bytes).collect();
         self.initializer(stem, dims, ElementType::Int64, |t| t.raw_data = Some(raw))
     }
 
@@ -97,6 +89,7 @@ impl GraphBuilder {
     }
 
     /// Adds a node.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a node, in the order of every ONNX text")]
     pub fn node(
         &mut self,
         domain: Domain,
@@ -113,10 +106,7 @@ impl GraphBuilder {
             name: Some(format!("{op}_{}", self.nodes)),
             op_type: Some(op.to_owned()),
             domain: Some(domain.name().to_owned()),
-            attribute: attrs
-                .into_iter()
-                .map(|(name, attr)| attribute(name, attr))
-                .collect(),
+            attribute: attrs.into_iter().map(|(name, attr)| attribute(name, attr)).collect(),
             ..NodeProto::default()
         });
     }
@@ -176,17 +166,11 @@ impl GraphBuilder {
 }
 
 fn opset(domain: Domain, version: i64) -> OperatorSetIdProto {
-    OperatorSetIdProto {
-        domain: Some(domain.name().to_owned()),
-        version: Some(version),
-    }
+    OperatorSetIdProto { domain: Some(domain.name().to_owned()), version: Some(version) }
 }
 
 fn entry(key: String, value: String) -> StringStringEntryProto {
-    StringStringEntryProto {
-        key: Some(key),
-        value: Some(value),
-    }
+    StringStringEntryProto { key: Some(key), value: Some(value) }
 }
 
 fn value_info(name: &str, kind: ElementType, dims: &[i64]) -> ValueInfoProto {
@@ -194,21 +178,11 @@ fn value_info(name: &str, kind: ElementType, dims: &[i64]) -> ValueInfoProto {
     let dim = dims
         .iter()
         .map(|&d| {
-            let value = if d < 0 {
-                Value::DimParam(ROWS.to_owned())
-            } else {
-                Value::DimValue(d)
-            };
-            Dimension {
-                value: Some(value),
-                ..Dimension::default()
-            }
+            let value = if d < 0 { Value::DimParam(ROWS.to_owned()) } else { Value::DimValue(d) };
+            Dimension { value: Some(value), ..Dimension::default() }
         })
         .collect();
-    let tensor = type_proto::Tensor {
-        elem_type: Some(kind.code()),
-        shape: Some(TensorShapeProto { dim }),
-    };
+    let tensor = type_proto::Tensor { elem_type: Some(kind.code()), shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto {
         name: Some(name.to_owned()),
         r#type: Some(TypeProto {
@@ -220,10 +194,7 @@ fn value_info(name: &str, kind: ElementType, dims: &[i64]) -> ValueInfoProto {
 }
 
 fn attribute(name: &str, attr: Attr) -> AttributeProto {
-    let mut out = AttributeProto {
-        name: Some(name.to_owned()),
-        ..AttributeProto::default()
-    };
+    let mut out = AttributeProto { name: Some(name.to_owned()), ..AttributeProto::default() };
     let kind = match attr {
         Attr::Int(v) => {
             out.i = Some(v);

@@ -34,10 +34,7 @@ pub(crate) fn model(model: &ModelProto) -> Result<Opsets> {
         )));
     }
     let opsets = opsets(model)?;
-    let graph = model
-        .graph
-        .as_ref()
-        .ok_or_else(|| Error::model("there is no graph"))?;
+    let graph = model.graph.as_ref().ok_or_else(|| Error::model("there is no graph"))?;
     graph_sizes(graph)?;
     let mut known = HashSet::new();
     sources(graph, &mut known)?;
@@ -62,20 +59,11 @@ fn opsets(model: &ModelProto) -> Result<Opsets> {
                 "operator set {domain:?} version {version} is not supported, expected {low} to {high}"
             )));
         }
-        if found
-            .insert(domain.to_owned(), version)
-            .is_some_and(|earlier| earlier != version)
-        {
-            return Err(Error::model(format!(
-                "operator set {domain:?} is imported in two versions"
-            )));
+        if found.insert(domain.to_owned(), version).is_some_and(|earlier| earlier != version) {
+            return Err(Error::model(format!("operator set {domain:?} is imported in two versions")));
         }
     }
-    if found.is_empty() {
-        Err(Error::model("no operator set is imported"))
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err(Error::model("no operator set is imported")) } else { Ok(found) }
 }
 
 fn graph_sizes(graph: &GraphProto) -> Result<()> {
@@ -97,11 +85,7 @@ pub(crate) fn at_most(what: impl Into<String>, amount: usize, limit: usize) -> R
     if amount <= limit {
         return Ok(());
     }
-    Err(Error::TooLarge {
-        what: what.into(),
-        amount: amount as u64,
-        limit: limit as u64,
-    })
+    Err(Error::TooLarge { what: what.into(), amount: amount as u64, limit: limit as u64 })
 }
 
 /// Inputs and initializers: the names that have a value before the first node.
@@ -109,10 +93,7 @@ fn sources<'a>(graph: &'a GraphProto, known: &mut HashSet<&'a str>) -> Result<()
     for input in &graph.input {
         value_info(input)?;
         if !known.insert(input.name()) {
-            return Err(Error::model(format!(
-                "input {:?} is declared twice",
-                input.name()
-            )));
+            return Err(Error::model(format!("input {:?} is declared twice", input.name())));
         }
     }
     let mut initializers = HashSet::new();
@@ -121,10 +102,7 @@ fn sources<'a>(graph: &'a GraphProto, known: &mut HashSet<&'a str>) -> Result<()
             return Err(Error::model("an initializer has no name"));
         }
         if !initializers.insert(tensor.name()) {
-            return Err(Error::model(format!(
-                "initializer {:?} is declared twice",
-                tensor.name()
-            )));
+            return Err(Error::model(format!("initializer {:?} is declared twice", tensor.name())));
         }
         inside(tensor).map_err(|e| Error::model(format!("initializer {:?} {e}", tensor.name())))?;
         known.insert(tensor.name());
@@ -146,11 +124,7 @@ fn value_info(info: &ValueInfoProto) -> Result<()> {
     for dim in dims {
         if let Some(dimension::Value::DimValue(size)) = dim.value {
             // -1 is written by some exporters for an unknown size.
-            at_most(
-                format!("dimension of {name:?}"),
-                usize::try_from(size).unwrap_or(0),
-                limits::ELEMENTS,
-            )?;
+            at_most(format!("dimension of {name:?}"), usize::try_from(size).unwrap_or(0), limits::ELEMENTS)?;
         }
     }
     Ok(())
@@ -163,19 +137,12 @@ fn inside(tensor: &TensorProto) -> Result<(), String> {
     }
     let dims: Option<Vec<usize>> = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
     let fits = dims.is_some_and(|d| d.len() <= limits::RANK && crate::tensor::elements(&d).is_some());
-    if fits {
-        Ok(())
-    } else {
-        Err(format!("has impossible dimensions {:?}", tensor.dims))
-    }
+    if fits { Ok(()) } else { Err(format!("has impossible dimensions {:?}", tensor.dims)) }
 }
 
 fn nodes<'a>(graph: &'a GraphProto, opsets: &Opsets, known: &mut HashSet<&'a str>) -> Result<()> {
-    let produced: HashSet<&str> = graph
-        .node
-        .iter()
-        .flat_map(|n| n.output.iter().map(String::as_str))
-        .collect();
+    let produced: HashSet<&str> =
+        graph.node.iter().flat_map(|n| n.output.iter().map(String::as_str)).collect();
     for (index, proto) in graph.node.iter().enumerate() {
         let node = node_at(proto, index, opsets)?;
         node_inputs(&node, known, &produced)?;
@@ -194,11 +161,7 @@ fn nodes<'a>(graph: &'a GraphProto, opsets: &Opsets, known: &mut HashSet<&'a str
 
 /// The node with the version of its operator set.
 pub(crate) fn node_at<'a>(proto: &'a NodeProto, index: usize, opsets: &Opsets) -> Result<Node<'a>> {
-    let mut node = Node {
-        proto,
-        index,
-        version: 0,
-    };
+    let mut node = Node { proto, index, version: 0 };
     if node.op().is_empty() {
         return Err(node.error("has no operator"));
     }
@@ -252,16 +215,13 @@ fn attribute_value(node: &Node<'_>, attribute: &AttributeProto) -> Result<()> {
     if !attribute.ref_attr_name().is_empty() {
         return Err(node.error(format!("attribute {name} refers to a function's attribute")));
     }
-    if attribute
-        .r#type
-        .is_some_and(|t| AttributeType::try_from(t).is_err())
-    {
+    if attribute.r#type.is_some_and(|t| AttributeType::try_from(t).is_err()) {
         return Err(node.error(format!("attribute {name} has an unknown type")));
     }
     if attribute.g.is_some() || !attribute.graphs.is_empty() {
-        return Err(node.unsupported(format!(
-            "attribute {name} holds a graph; control flow is not supported"
-        )));
+        return Err(
+            node.unsupported(format!("attribute {name} holds a graph; control flow is not supported"))
+        );
     }
     for tensor in attribute.t.iter().chain(&attribute.tensors) {
         inside(tensor).map_err(|e| node.error(format!("the tensor in attribute {name} {e}")))?;

@@ -64,10 +64,7 @@ impl Error {
     }
 
     pub(crate) fn input(name: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Input {
-            name: name.into(),
-            reason: reason.into(),
-        }
+        Self::Input { name: name.into(), reason: reason.into() }
     }
 }
 

@@ -114,15 +114,6 @@ impl Forest {
     pub fn scratch_words(&self) -> usize {
         self.lanes.len() * BLOCK
     }
-
-    /// Bytes of the compiled nodes and leaves.
-    pub fn bytes(&self) -> usize {
-        let nodes = match &self.nodes {
-            Nodes::Compact(n) => std::mem::size_of_val(n.as_slice()),
-            Nodes::Wide(n) => std::mem::size_of_val(n.as_slice()),
-        };
-        nodes + std::mem::size_of_val(self.weights.as_slice()) + 4 * (self.spans.len() + self.pool.len())
-    }
 }
 
 #[cfg(test)]

@@ -66,21 +66,10 @@ impl Graph {
             let node = check::node_at(node, index, opsets)?;
             let op = ops::build(&node)?;
             let (inputs, outputs) = (node.proto.input.clone(), node.proto.output.clone());
-            nodes.push(Node {
-                op,
-                inputs,
-                outputs,
-                label: node.label(),
-                done: Vec::new(),
-            });
+            nodes.push(Node { op, inputs, outputs, label: node.label(), done: Vec::new() });
         }
         mark_done(&mut nodes, &outputs);
-        Ok(Self {
-            inputs,
-            outputs,
-            constants,
-            nodes,
-        })
+        Ok(Self { inputs, outputs, constants, nodes })
     }
 
     /// Number of nodes.
@@ -90,11 +79,8 @@ impl Graph {
 
     /// Runs the graph on named tensors.
     pub fn run(&self, given: Vec<(String, Tensor)>) -> Result<Vec<(String, Tensor)>> {
-        let mut values: HashMap<&str, Cow<'_, Tensor>> = self
-            .constants
-            .iter()
-            .map(|(k, v)| (k.as_str(), Cow::Borrowed(&**v)))
-            .collect();
+        let mut values: HashMap<&str, Cow<'_, Tensor>> =
+            self.constants.iter().map(|(k, v)| (k.as_str(), Cow::Borrowed(&**v))).collect();
         for (name, tensor) in given {
             let input = self.inputs.iter().find(|i| i.name == name).ok_or_else(|| {
                 let known: Vec<&str> = self.inputs.iter().map(|i| i.name.as_str()).collect();
@@ -108,11 +94,8 @@ impl Graph {
         }
         for node in &self.nodes {
             let results = {
-                let inputs: Vec<Option<&Tensor>> = node
-                    .inputs
-                    .iter()
-                    .map(|i| values.get(i.as_str()).map(AsRef::as_ref))
-                    .collect();
+                let inputs: Vec<Option<&Tensor>> =
+                    node.inputs.iter().map(|i| values.get(i.as_str()).map(AsRef::as_ref)).collect();
                 node.op.run(&inputs).map_err(|e| node.error(e))?
             };
             for name in &node.done {
@@ -135,11 +118,7 @@ impl Graph {
             slots.push(slot);
         }
         check::at_most("width of a row", offset, limits::ROW_WIDTH)?;
-        if slots.is_empty() {
-            Err(Error::model("the graph has no input"))
-        } else {
-            Ok(slots)
-        }
+        if slots.is_empty() { Err(Error::model("the graph has no input")) } else { Ok(slots) }
     }
 
     /// The dictionary of each text slot (none for the others).
@@ -174,11 +153,8 @@ impl Graph {
     pub fn compile(&self, slots: &[Slot], dictionaries: &[Option<Arc<Dictionary>>]) -> Result<Program> {
         let width = slots.iter().map(|s| s.width).sum();
         let mut lower = Lower::new(width, self.uses());
-        let mut values: HashMap<&str, Value> = self
-            .constants
-            .iter()
-            .map(|(k, v)| (k.as_str(), Value::Const(Arc::clone(v))))
-            .collect();
+        let mut values: HashMap<&str, Value> =
+            self.constants.iter().map(|(k, v)| (k.as_str(), Value::Const(Arc::clone(v)))).collect();
         for (slot, dictionary) in slots.iter().zip(dictionaries) {
             let kind = match (slot.kind, dictionary) {
                 (_, Some(dictionary)) => texts(dictionary.levels.clone(), true),
@@ -210,11 +186,8 @@ impl Graph {
         lower: &mut Lower,
         values: &mut HashMap<&'a str, Value>,
     ) -> Result<()> {
-        let inputs: Vec<Option<Value>> = node
-            .inputs
-            .iter()
-            .map(|i| values.get(i.as_str()).cloned())
-            .collect();
+        let inputs: Vec<Option<Value>> =
+            node.inputs.iter().map(|i| values.get(i.as_str()).cloned()).collect();
         let constants: Option<Vec<_>> = inputs
             .iter()
             .map(|v| match v {
@@ -264,10 +237,7 @@ fn mark_done(nodes: &mut [Node], outputs: &[String]) {
     let mut seen: std::collections::HashSet<String> = outputs.iter().cloned().collect();
     for node in nodes.iter_mut().rev() {
         let names: Vec<String> = node.inputs.iter().chain(&node.outputs).cloned().collect();
-        node.done = names
-            .into_iter()
-            .filter(|n| !n.is_empty() && seen.insert(n.clone()))
-            .collect();
+        node.done = names.into_iter().filter(|n| !n.is_empty() && seen.insert(n.clone())).collect();
     }
 }
 
@@ -293,12 +263,7 @@ fn input(info: &ValueInfoProto, optional: bool) -> Result<Input> {
         _ => None,
     };
     let dims = tensor.shape.as_ref().map(|s| s.dim.iter().map(size).collect());
-    Ok(Input {
-        name,
-        kind,
-        dims,
-        optional,
-    })
+    Ok(Input { name, kind, dims, optional })
 }
 
 impl Input {
@@ -310,22 +275,12 @@ impl Input {
         }
         let Some(dims) = &self.dims else { return Ok(()) };
         let fits = dims.len() == tensor.dims.len()
-            && dims
-                .iter()
-                .zip(&tensor.dims)
-                .all(|(want, got)| want.is_none_or(|w| w == *got));
+            && dims.iter().zip(&tensor.dims).all(|(want, got)| want.is_none_or(|w| w == *got));
         if fits {
             return Ok(());
         }
-        let want: Vec<String> = dims
-            .iter()
-            .map(|d| d.map_or("?".to_owned(), |d| d.to_string()))
-            .collect();
-        Err(format!(
-            "has shape {:?}, expected [{}]",
-            tensor.dims,
-            want.join(", ")
-        ))
+        let want: Vec<String> = dims.iter().map(|d| d.map_or("?".to_owned(), |d| d.to_string())).collect();
+        Err(format!("has shape {:?}, expected [{}]", tensor.dims, want.join(", ")))
     }
 
     /// The input as columns of a row.
@@ -344,12 +299,6 @@ impl Input {
         };
         let width = width.ok_or("has no shape [N, width] with a known width")?;
         let flat = self.dims.as_ref().is_some_and(|d| d.len() == 1);
-        Ok(Slot {
-            name: self.name.clone(),
-            kind,
-            width,
-            offset,
-            flat,
-        })
+        Ok(Slot { name: self.name.clone(), kind, width, offset, flat })
     }
 }

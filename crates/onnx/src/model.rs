@@ -49,16 +49,12 @@ impl Model {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         check::at_most("model file (bytes)", bytes.len(), limits::MODEL_BYTES)?;
         proto::guard::measure(bytes)?;
-        let proto = ModelProto::decode(bytes).map_err(|e| Error::Decode {
-            what: "model",
-            reason: e.to_string(),
-        })?;
+        let proto =
+            ModelProto::decode(bytes).map_err(|e| Error::Decode { what: "model", reason: e.to_string() })?;
         let opsets = check::model(&proto)?;
         let graph = Graph::new(&proto.graph.unwrap_or_default(), &opsets)?;
         let metadata = proto.metadata_props.into_iter();
-        let metadata = metadata
-            .map(|e| (e.key.unwrap_or_default(), e.value.unwrap_or_default()))
-            .collect();
+        let metadata = metadata.map(|e| (e.key.unwrap_or_default(), e.value.unwrap_or_default())).collect();
         let (slots, dictionaries, program) = match graph.slots() {
             Ok(slots) => {
                 let dictionaries = graph.dictionaries(&slots);
@@ -72,15 +68,7 @@ impl Model {
             _ => Output::Value,
         };
         let form = Arc::new(form(&slots, dictionaries));
-        Ok(Self {
-            slots,
-            form,
-            metadata,
-            output,
-            graph,
-            program,
-            bytes: bytes.len(),
-        })
+        Ok(Self { slots, form, metadata, output, graph, program, bytes: bytes.len() })
     }
 
     /// Inputs of the graph, in its order; empty when they are not columns of rows.
@@ -131,10 +119,7 @@ impl Model {
     pub fn batch(&self) -> Batch {
         let memory = self.program.as_ref().map(Program::memory).unwrap_or_default();
         let width = match self.program.as_ref().map(|p| &p.ending) {
-            Ok(Ending::Classes {
-                scores: Some((_, width)),
-                ..
-            }) => *width,
+            Ok(Ending::Classes { scores: Some((_, width)), .. }) => *width,
             Ok(Ending::Value { .. }) => 1,
             _ => 0,
         };
@@ -159,18 +144,10 @@ impl Model {
         if !Arc::ptr_eq(&batch.form, &self.form) {
             return Err(Error::model("the batch was made by another model"));
         }
-        let Batch {
-            inputs,
-            memory,
-            outputs,
-            classes,
-            ..
-        } = batch;
+        let Batch { inputs, memory, outputs, classes, .. } = batch;
         outputs.clear();
         classes.clear();
-        program.run(inputs, memory, |block| {
-            collect(&program.ending, block, outputs, classes)
-        });
+        program.run(inputs, memory, |block| collect(&program.ending, block, outputs, classes));
         Ok(())
     }
 
@@ -192,18 +169,10 @@ impl Model {
 fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>) -> Form {
     let mut missing = Vec::new();
     for slot in slots {
-        let value = if slot.kind == SlotKind::Text {
-            0.0
-        } else {
-            f32::NAN
-        };
+        let value = if slot.kind == SlotKind::Text { 0.0 } else { f32::NAN };
         missing.extend(std::iter::repeat_n(value, slot.width));
     }
-    Form {
-        slots: slots.iter().map(|s| (s.offset, s.width)).collect(),
-        dictionaries,
-        missing,
-    }
+    Form { slots: slots.iter().map(|s| (s.offset, s.width)).collect(), dictionaries, missing }
 }
 
 /// Takes the predictions of a block out of the arena.

@@ -43,11 +43,7 @@ pub(crate) type Op = Box<dyn Operator>;
 
 /// Prepares a node.
 pub(crate) fn build(node: &Node<'_>) -> Result<Op> {
-    let op = if node.is_ml() {
-        build_ml(node)?
-    } else {
-        build_onnx(node)?
-    };
+    let op = if node.is_ml() { build_ml(node)? } else { build_onnx(node)? };
     op.ok_or_else(|| node.unsupported("this operator is not supported"))
 }
 
@@ -105,19 +101,12 @@ fn build_onnx(node: &Node<'_>) -> Result<Option<Op>> {
 
 /// The input at `index`, which must be there.
 pub(crate) fn need<'a>(inputs: &Inputs<'a>, index: usize) -> Result<&'a Tensor, String> {
-    inputs
-        .get(index)
-        .copied()
-        .flatten()
-        .ok_or_else(|| format!("input {index} is missing"))
+    inputs.get(index).copied().flatten().ok_or_else(|| format!("input {index} is missing"))
 }
 
 /// The value at `index`, which must be there.
 pub(crate) fn need_value(inputs: &[Option<Value>], index: usize) -> Result<&Value, String> {
-    inputs
-        .get(index)
-        .and_then(Option::as_ref)
-        .ok_or_else(|| format!("input {index} is missing"))
+    inputs.get(index).and_then(Option::as_ref).ok_or_else(|| format!("input {index} is missing"))
 }
 
 /// The numbers of a tensor as f32.
@@ -128,11 +117,7 @@ pub(crate) fn numbers(tensor: &Tensor) -> Result<std::borrow::Cow<'_, [f32]>, St
         Data::Int64(v) => v.iter().map(|&x| x as f32).collect::<Vec<_>>().into(),
         Data::Int32(v) => v.iter().map(|&x| x as f32).collect::<Vec<_>>().into(),
         Data::Uint8(v) => v.iter().map(|&x| f32::from(x)).collect::<Vec<_>>().into(),
-        Data::Bool(v) => v
-            .iter()
-            .map(|&x| f32::from(u8::from(x)))
-            .collect::<Vec<_>>()
-            .into(),
+        Data::Bool(v) => v.iter().map(|&x| f32::from(u8::from(x))).collect::<Vec<_>>().into(),
         Data::Text(_) => return Err("takes numbers, not strings".to_owned()),
     })
 }
@@ -164,8 +149,5 @@ pub(crate) fn matrix(tensor: &Tensor) -> Result<(usize, usize), String> {
 
 /// A float tensor.
 pub(crate) fn float(dims: Vec<usize>, values: Vec<f32>) -> Tensor {
-    Tensor {
-        dims,
-        data: Data::Float(values),
-    }
+    Tensor { dims, data: Data::Float(values) }
 }

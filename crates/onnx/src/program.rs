@@ -79,11 +79,7 @@ impl Program {
     pub fn memory(&self) -> Memory {
         let mut arena = vec![0.0; self.arena];
         arena[..self.constants.len()].copy_from_slice(&self.constants);
-        Memory {
-            arena,
-            words: vec![0; self.words],
-            sums: vec![0.0; self.sums],
-        }
+        Memory { arena, words: vec![0; self.words], sums: vec![0.0; self.sums] }
     }
 
     /// Runs all rows of `inputs` (row by row, as wide as the slots together) and hands each block's outputs

@@ -30,11 +30,7 @@ impl Labels {
     /// Labels of a classifier node.
     pub(crate) fn read(node: &Node<'_>) -> Result<Self> {
         let texts = node.texts("classlabels_strings")?;
-        let ints = if node.has("classlabels_ints") {
-            "classlabels_ints"
-        } else {
-            "classlabels_int64s"
-        };
+        let ints = if node.has("classlabels_ints") { "classlabels_ints" } else { "classlabels_int64s" };
         let ints = node.ints(ints)?;
         match (texts.is_empty(), ints.is_empty()) {
             (false, true) => Ok(Self::Text(texts)),
@@ -122,10 +118,9 @@ fn softmax_zero(scores: &mut [f32]) {
 /// what other runtimes compute for this transform.
 fn probit(x: f32) -> f32 {
     const A: f32 = 0.147;
-    const PI: f32 = 3.14159;
     let y = 2.0 * x - 1.0;
     let log = ((1.0 - y) * (1.0 + y)).ln();
-    let half = 2.0 / (PI * A) + 0.5 * log;
+    let half = 2.0 / (std::f32::consts::PI * A) + 0.5 * log;
     let root = (-half + (half * half - log / A).sqrt()).sqrt();
     std::f32::consts::SQRT_2 * if y < 0.0 { -root } else { root }
 }
@@ -146,11 +141,7 @@ pub(crate) struct TreeRule {
 impl TreeRule {
     /// Writes the scores of one row and gives the index of its class. `sums` has NaN where no leaf spoke.
     pub fn finish(&self, sums: &[f64], out: &mut [f32]) -> usize {
-        if sums.len() == 2 {
-            self.two(sums, out)
-        } else {
-            self.many(sums, out)
-        }
+        if sums.len() == 2 { self.two(sums, out) } else { self.many(sums, out) }
     }
 
     fn many(&self, sums: &[f64], out: &mut [f32]) -> usize {
@@ -181,14 +172,7 @@ impl TreeRule {
             _ => pair[0] = (value(0) + base(0)) as f32,
         }
         let positive = if seen { pair[1] } else { pair[0] };
-        let class = usize::from(
-            positive
-                > if self.one_sum && self.all_positive {
-                    0.5
-                } else {
-                    0.0
-                },
-        );
+        let class = usize::from(positive > if self.one_sum && self.all_positive { 0.5 } else { 0.0 });
         if seen || self.base.len() == 2 {
             if sums[0].is_nan() {
                 // A class that no leaf mentions shows 0, base or not.

@@ -86,15 +86,10 @@ impl Tensor {
     /// When the product of `dims` is not the number of elements.
     pub fn new(dims: Vec<usize>, data: Data) -> Result<Self> {
         let count = elements(&dims).filter(|&n| n == data.len());
-        count
-            .map(|_| Self {
-                dims: dims.clone(),
-                data,
-            })
-            .ok_or_else(|| Error::Decode {
-                what: "tensor",
-                reason: format!("the number of elements does not fit the dimensions {dims:?}"),
-            })
+        count.map(|_| Self { dims: dims.clone(), data }).ok_or_else(|| Error::Decode {
+            what: "tensor",
+            reason: format!("the number of elements does not fit the dimensions {dims:?}"),
+        })
     }
 
     /// Reads the bytes of a `TensorProto`; gives its name (may be empty) too.
@@ -103,10 +98,8 @@ impl Tensor {
     /// Bytes that are no `TensorProto`, an element type that is not supported, data that does not fit the
     /// dimensions, data in another file, sizes beyond [`limits`].
     pub fn from_proto_bytes(bytes: &[u8]) -> Result<(String, Self)> {
-        let proto = TensorProto::decode(bytes).map_err(|e| Error::Decode {
-            what: "tensor",
-            reason: e.to_string(),
-        })?;
+        let proto = TensorProto::decode(bytes)
+            .map_err(|e| Error::Decode { what: "tensor", reason: e.to_string() })?;
         let tensor = read(&proto)?;
         Ok((proto.name.unwrap_or_default(), tensor))
     }
@@ -141,22 +134,15 @@ pub(crate) fn elements(dims: &[usize]) -> Option<usize> {
     if dims.contains(&0) {
         return Some(0);
     }
-    dims.iter()
-        .try_fold(1_usize, |n, &d| n.checked_mul(d))
-        .filter(|&n| n <= limits::ELEMENTS)
+    dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= limits::ELEMENTS)
 }
 
 /// Reads a decoded tensor.
 pub(crate) fn read(proto: &TensorProto) -> Result<Tensor> {
     let name = proto.name();
-    let fail = |reason: String| Error::Decode {
-        what: "tensor",
-        reason: format!("{name:?}: {reason}"),
-    };
+    let fail = |reason: String| Error::Decode { what: "tensor", reason: format!("{name:?}: {reason}") };
     if proto.data_location() == DataLocation::External || !proto.external_data.is_empty() {
-        return Err(fail(
-            "its data is in another file, which is never opened; store it inside".to_owned(),
-        ));
+        return Err(fail("its data is in another file, which is never opened; store it inside".to_owned()));
     }
     if proto.segment.is_some() {
         return Err(fail("segmented tensors are not supported".to_owned()));
@@ -166,27 +152,16 @@ pub(crate) fn read(proto: &TensorProto) -> Result<Tensor> {
         .ok_or_else(|| fail(format!("{dims:?} has more than {} elements", limits::ELEMENTS)))?;
     let data = read_data(proto).map_err(&fail)?;
     if data.len() != count {
-        return Err(fail(format!(
-            "it has {} elements, its dimensions {dims:?} ask for {count}",
-            data.len()
-        )));
+        return Err(fail(format!("it has {} elements, its dimensions {dims:?} ask for {count}", data.len())));
     }
     Ok(Tensor { dims, data })
 }
 
 fn dims_of(proto: &TensorProto) -> Result<Vec<usize>, String> {
     if proto.dims.len() > limits::RANK {
-        return Err(format!(
-            "it has {} dimensions, the limit is {}",
-            proto.dims.len(),
-            limits::RANK
-        ));
+        return Err(format!("it has {} dimensions, the limit is {}", proto.dims.len(), limits::RANK));
     }
-    proto
-        .dims
-        .iter()
-        .map(|&d| usize::try_from(d).map_err(|_| format!("dimension {d} is negative")))
-        .collect()
+    proto.dims.iter().map(|&d| usize::try_from(d).map_err(|_| format!("dimension {d} is negative"))).collect()
 }
 
 fn read_data(proto: &TensorProto) -> Result<Data, String> {
@@ -194,21 +169,21 @@ fn read_data(proto: &TensorProto) -> Result<Data, String> {
     let ints = || proto.int32_data.iter();
     let kind = proto.data_type.unwrap_or_default();
     match DataType::try_from(kind) {
-        Ok(DataType::Float) => Ok(Data::Float(
-            from_raw(raw, f32::from_le_bytes)?.unwrap_or_else(|| proto.float_data.clone()),
-        )),
-        Ok(DataType::Double) => Ok(Data::Double(
-            from_raw(raw, f64::from_le_bytes)?.unwrap_or_else(|| proto.double_data.clone()),
-        )),
-        Ok(DataType::Int64) => Ok(Data::Int64(
-            from_raw(raw, i64::from_le_bytes)?.unwrap_or_else(|| proto.int64_data.clone()),
-        )),
-        Ok(DataType::Int32) => Ok(Data::Int32(
-            from_raw(raw, i32::from_le_bytes)?.unwrap_or_else(|| proto.int32_data.clone()),
-        )),
-        Ok(DataType::Uint8) => Ok(Data::Uint8(
-            raw.map_or_else(|| ints().map(|&v| v as u8).collect(), <[u8]>::to_vec),
-        )),
+        Ok(DataType::Float) => {
+            Ok(Data::Float(from_raw(raw, f32::from_le_bytes)?.unwrap_or_else(|| proto.float_data.clone())))
+        }
+        Ok(DataType::Double) => {
+            Ok(Data::Double(from_raw(raw, f64::from_le_bytes)?.unwrap_or_else(|| proto.double_data.clone())))
+        }
+        Ok(DataType::Int64) => {
+            Ok(Data::Int64(from_raw(raw, i64::from_le_bytes)?.unwrap_or_else(|| proto.int64_data.clone())))
+        }
+        Ok(DataType::Int32) => {
+            Ok(Data::Int32(from_raw(raw, i32::from_le_bytes)?.unwrap_or_else(|| proto.int32_data.clone())))
+        }
+        Ok(DataType::Uint8) => {
+            Ok(Data::Uint8(raw.map_or_else(|| ints().map(|&v| v as u8).collect(), <[u8]>::to_vec)))
+        }
         Ok(DataType::Bool) => Ok(Data::Bool(raw.map_or_else(
             || ints().map(|&v| v != 0).collect(),
             |bytes| bytes.iter().map(|&v| v != 0).collect(),
@@ -226,10 +201,7 @@ fn from_raw<const N: usize, T>(
     let Some(raw) = raw else { return Ok(None) };
     let (chunks, rest) = raw.as_chunks::<N>();
     if !rest.is_empty() {
-        return Err(format!(
-            "{} raw bytes are no multiple of the element size {N}",
-            raw.len()
-        ));
+        return Err(format!("{} raw bytes are no multiple of the element size {N}", raw.len()));
     }
     Ok(Some(chunks.iter().map(|c| make(*c)).collect()))
 }
@@ -290,14 +262,9 @@ mod tests {
             float_data: values,
             ..TensorProto::default()
         };
-        let external = TensorProto {
-            data_location: Some(DataLocation::External as i32),
-            ..float(vec![0], vec![])
-        };
-        let odd = TensorProto {
-            raw_data: Some(vec![0; 5]),
-            ..float(vec![1], vec![])
-        };
+        let external =
+            TensorProto { data_location: Some(DataLocation::External as i32), ..float(vec![0], vec![]) };
+        let odd = TensorProto { raw_data: Some(vec![0; 5]), ..float(vec![1], vec![]) };
         let cases = [
             (float(vec![3], vec![1.0]), "ask for 3"),
             (float(vec![-1], vec![]), "negative"),
@@ -305,20 +272,8 @@ mod tests {
             (float(vec![1; 20], vec![1.0]), "20 dimensions"),
             (external, "another file"),
             (odd, "multiple"),
-            (
-                TensorProto {
-                    data_type: Some(10),
-                    ..float(vec![], vec![])
-                },
-                "FLOAT16",
-            ),
-            (
-                TensorProto {
-                    data_type: Some(99),
-                    ..float(vec![], vec![])
-                },
-                "unknown",
-            ),
+            (TensorProto { data_type: Some(10), ..float(vec![], vec![]) }, "FLOAT16"),
+            (TensorProto { data_type: Some(99), ..float(vec![], vec![]) }, "unknown"),
         ];
         for (proto, expected) in cases {
             let message = read(&proto).unwrap_err().to_string();

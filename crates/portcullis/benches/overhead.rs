@@ -1,6 +1,7 @@
 //! What the gate costs: secured scoring (JWT checked, counted, logged) of one German credit row at 32 connections, beside a
 //! bare hyper handler that parses the same body and evaluates the same compiled model. Both in one run, in turns; the
 //! figures that matter are ratios and server CPU per call. Also: memory after 100,000 calls, and time from start to ready.
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use bytes::Bytes;
 use endpoint::{Call, Scratch, Servable};
@@ -63,18 +64,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map(http_body_util::Collected::to_bytes)
-        .unwrap_or_default();
-    let call = Call {
-        method: &parts.method,
-        tail: "score",
-        query: None,
-        headers: &parts.headers,
-        body: &body,
-    };
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let call =
+        Call { method: &parts.method, tail: "score", query: None, headers: &parts.headers, body: &body };
     let outcome = SCRATCH.with_borrow_mut(|scratch| {
         endpoint::score(&servable, &endpoint::Limits::unbounded(), &call, scratch)
     });
@@ -104,33 +96,16 @@ fn first_line(command: &mut Command) -> Result<(Running, String), Fail> {
 /// User and system CPU of a process in seconds.
 fn cpu(pid: u32) -> Result<f64, Fail> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     // Fields 14 and 15 of proc_pid_stat(5), in ticks of 1/100 s.
-    let ticks = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|f| f.parse::<f64>().ok())
-            .unwrap_or_default()
-    };
+    let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
     Ok((ticks(11) + ticks(12)) / 100.0)
 }
 
 fn resident(pid: u32) -> Result<f64, Fail> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find(|l| l.starts_with("VmRSS"))
-        .unwrap_or_default();
-    let kib: f64 = line
-        .split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmRSS")).unwrap_or_default();
+    let kib: f64 = line.split_whitespace().nth(1).and_then(|n| n.parse().ok()).unwrap_or_default();
     Ok(kib / 1024.0)
 }
 
@@ -143,16 +118,7 @@ fn load(url: &str, bearer: Option<&str>, body: &Path, count: u64, pid: u32) -> R
     let before = cpu(pid)?;
     let mut command = Command::new(BINARY);
     command
-        .args([
-            "bench",
-            url,
-            "--connections",
-            CONNECTIONS,
-            "--json",
-            "--count",
-            &count.to_string(),
-            "--body",
-        ])
+        .args(["bench", url, "--connections", CONNECTIONS, "--json", "--count", &count.to_string(), "--body"])
         .arg(body);
     if let Some(bearer) = bearer {
         command.arg("-H").arg(format!("Authorization: Bearer {bearer}"));
@@ -186,9 +152,7 @@ fn secured(dir: &Path, trials: &str, model: &Path) -> Result<(Running, String, S
     let table =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/german-credit/german_credit_data.csv");
     let (server, line) = first_line(
-        Command::new(BINARY)
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir),
+        Command::new(BINARY).args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir),
     )?;
     let ready: Value = serde_json::from_str(&line)?;
     let url = ready["url"].as_str().ok_or("no url")?.to_owned();
@@ -197,30 +161,10 @@ fn secured(dir: &Path, trials: &str, model: &Path) -> Result<(Running, String, S
         .to_owned();
     let run = |arguments: &[&str]| cli(arguments, &url, &admin);
     run(&["data", "register", "g", &table.display().to_string()])?;
-    run(&[
-        "automl",
-        "run",
-        "--data",
-        "g",
-        "--target",
-        "Risk",
-        "--max-trials",
-        trials,
-        "--register-as",
-        "g",
-    ])?;
+    run(&["automl", "run", "--data", "g", "--target", "Risk", "--max-trials", trials, "--register-as", "g"])?;
     run(&["endpoint", "create", "g"])?;
     run(&["deployment", "create", "--endpoint", "g", "--model", "g:1"])?;
-    run(&[
-        "api",
-        "publish",
-        "--endpoint",
-        "g",
-        "--path",
-        "g",
-        "--audience",
-        "api://g",
-    ])?;
+    run(&["api", "publish", "--endpoint", "g", "--path", "g", "--audience", "api://g"])?;
     run(&["model", "export", "g:1", "--out", &model.display().to_string()])?;
     let made = run(&["principal", "create", "bench", "--audience", "api://g"])?;
     let text = |member: &str| made[member].as_str().unwrap_or_default().to_owned();
@@ -229,9 +173,7 @@ fn secured(dir: &Path, trials: &str, model: &Path) -> Result<(Running, String, S
         text("client_id"),
         text("client_secret")
     );
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answer: Value = runtime.block_on(async {
         let http = reqwest::Client::builder().no_proxy().build()?;
         let request = http
@@ -252,9 +194,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn ready_in(dir: &Path) -> Result<f64, Fail> {
     let begun = Instant::now();
     let (running, _) = first_line(
-        Command::new(BINARY)
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir),
+        Command::new(BINARY).args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir),
     )?;
     let taken = begun.elapsed().as_secs_f64() * 1e3;
     drop(running);
@@ -262,18 +202,12 @@ fn ready_in(dir: &Path) -> Result<f64, Fail> {
 }
 
 fn measure() -> Result<(), Fail> {
-    let count: u64 = std::env::var("PORTCULLIS_BENCH_COUNT")
-        .ok()
-        .and_then(|c| c.parse().ok())
-        .unwrap_or(40_000);
+    let count: u64 =
+        std::env::var("PORTCULLIS_BENCH_COUNT").ok().and_then(|c| c.parse().ok()).unwrap_or(40_000);
     let trials = std::env::var("PORTCULLIS_BENCH_TRIALS").unwrap_or_else(|_| "8".to_owned());
     let folder: PathBuf = std::env::temp_dir().join(format!("portcullis-overhead-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let (dir, model, body) = (
-        folder.join("data"),
-        folder.join("g.onnx"),
-        folder.join("row.json"),
-    );
+    let (dir, model, body) = (folder.join("data"), folder.join("g.onnx"), folder.join("row.json"));
     std::fs::write(&body, ROW)?;
     let (server, url, token) = secured(&dir, &trials, &model)?;
     let (peer, address) = first_line(Command::new(std::env::current_exe()?).arg("bare").arg(&model))?;
@@ -294,16 +228,8 @@ fn measure() -> Result<(), Fail> {
     );
     println!("bare hyper + model   {t:>8.0} requests/s  {tc:>6.1} µs CPU/call");
     println!("secured, logged      {o:>8.0} requests/s  {oc:>6.1} µs CPU/call");
-    println!(
-        "ratio                {:>8.3}             {:>6.3} (bare ÷ ours)",
-        o / t,
-        tc / oc
-    );
-    println!(
-        "resident after {} calls: {:.1} MiB",
-        count * TURNS as u64 + 5_000,
-        resident(server.0.id())?
-    );
+    println!("ratio                {:>8.3}             {:>6.3} (bare ÷ ours)", o / t, tc / oc);
+    println!("resident after {} calls: {:.1} MiB", count * TURNS as u64 + 5_000, resident(server.0.id())?);
     drop(server);
     let starts: Result<Vec<f64>, Fail> = (0..7).map(|_| ready_in(&dir)).collect();
     println!("start to ready: {:.0} ms (median of 7)", median(starts?));

@@ -12,11 +12,7 @@ use std::path::Path;
 use tokio_util::io::ReaderStream;
 
 /// What stays as it is in a path segment besides letters and digits.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// An API path keeps its slashes.
 const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'?').add(b'#').add(b'%');
 
@@ -46,11 +42,7 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|e| Fault::internal(format!("building the HTTP client: {e}")))?;
-        Ok(Self {
-            http,
-            base: base.trim_end_matches('/').to_owned(),
-            token,
-        })
+        Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token })
     }
 
     /// The server's base URL without a trailing slash.
@@ -64,9 +56,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, route: &str) -> reqwest::RequestBuilder {
-        self.http
-            .request(method, format!("{}{route}", self.base))
-            .bearer_auth(&self.token)
+        self.http.request(method, format!("{}{route}", self.base)).bearer_auth(&self.token)
     }
 
     /// GET, JSON answer.
@@ -76,11 +66,7 @@ impl Client {
 
     /// GET, the bytes.
     pub async fn bytes(&self, route: &str) -> Result<Bytes, Fault> {
-        send(self.request(Method::GET, route))
-            .await?
-            .bytes()
-            .await
-            .map_err(broken)
+        send(self.request(Method::GET, route)).await?.bytes().await.map_err(broken)
     }
 
     /// A call with a JSON body and a JSON answer.
@@ -120,9 +106,7 @@ impl Client {
         route: &str,
         stream: BoxStream<'static, std::io::Result<Bytes>>,
     ) -> Result<T, Fault> {
-        let request = self
-            .request(Method::POST, route)
-            .header("content-type", "application/octet-stream");
+        let request = self.request(Method::POST, route).header("content-type", "application/octet-stream");
         json(send(request.body(reqwest::Body::wrap_stream(stream))).await?).await
     }
 
@@ -161,7 +145,7 @@ pub async fn file_stream(
 ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, Fault> {
     const CHUNK: usize = 256 * 1024;
     let mut sum = 0;
-    let mut count = move |chunk: std::io::Result<Bytes>| {
+    let count = move |chunk: std::io::Result<Bytes>| {
         if let Ok(bytes) = &chunk {
             sum += bytes.len() as u64;
             told(sum);
@@ -169,16 +153,11 @@ pub async fn file_stream(
         chunk
     };
     if file.as_os_str() == "-" {
-        return Ok(ReaderStream::with_capacity(tokio::io::stdin(), CHUNK)
-            .map(move |c| count(c))
-            .boxed());
+        return Ok(ReaderStream::with_capacity(tokio::io::stdin(), CHUNK).map(count).boxed());
     }
-    let opened = tokio::fs::File::open(file)
-        .await
-        .map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
-    Ok(ReaderStream::with_capacity(opened, CHUNK)
-        .map(move |c| count(c))
-        .boxed())
+    let opened =
+        tokio::fs::File::open(file).await.map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
+    Ok(ReaderStream::with_capacity(opened, CHUNK).map(count).boxed())
 }
 
 async fn json<T: DeserializeOwned>(answer: reqwest::Response) -> Result<T, Fault> {
@@ -195,9 +174,7 @@ async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Fau
     let status = answer.status();
     let body = answer.bytes().await.unwrap_or_default();
     let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let said = ["detail", "message", "title"]
-        .iter()
-        .find_map(|member| problem.get(member)?.as_str());
+    let said = ["detail", "message", "title"].iter().find_map(|member| problem.get(member)?.as_str());
     let message = said.map_or_else(|| format!("the server answered {status}"), str::to_owned);
     Err(Fault::new(code_of(status.as_u16()), message))
 }

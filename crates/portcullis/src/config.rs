@@ -73,19 +73,15 @@ impl Settings {
             None => None,
         };
         let environment = std::env::vars().filter(|(key, _)| key.starts_with(PREFIX));
-        Self::layered(
-            file.as_ref().map(|(path, text)| (*path, text.as_str())),
-            environment,
-        )
+        Self::layered(file.as_ref().map(|(path, text)| (*path, text.as_str())), environment)
     }
 
     fn layered(
         file: Option<(&Path, &str)>,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Fault> {
-        let mut table: Table = DEFAULTS
-            .parse()
-            .map_err(|e| Fault::internal(format!("config.default.toml: {e}")))?;
+        let mut table: Table =
+            DEFAULTS.parse().map_err(|e| Fault::internal(format!("config.default.toml: {e}")))?;
         let mut wrong = Vec::new();
         if let Some((path, text)) = file {
             let user: Table = text
@@ -100,9 +96,7 @@ impl Settings {
         if !wrong.is_empty() {
             return Err(Fault::invalid(wrong.join("\n       ")));
         }
-        table
-            .try_into()
-            .map_err(|e: toml::de::Error| Fault::invalid(format!("settings: {e}")))
+        table.try_into().map_err(|e: toml::de::Error| Fault::invalid(format!("settings: {e}")))
     }
 
     /// What the gate is built from, for a server reached at `url`.
@@ -153,11 +147,7 @@ impl Listen {
 /// Lays the user's values over the defaults; a key without a default is unknown.
 fn lay(under: &mut Table, over: Table, origin: &str, at: &str, wrong: &mut Vec<String>) {
     for (key, value) in over {
-        let path = if at.is_empty() {
-            key.clone()
-        } else {
-            format!("{at}.{key}")
-        };
+        let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (under.get_mut(&key), value) {
             (None, _) => wrong.push(format!("{origin}: unknown setting '{path}'")),
             (Some(Value::Table(inner)), Value::Table(value)) => lay(inner, value, origin, &path, wrong),
@@ -192,10 +182,7 @@ fn lay_one(under: &mut Table, keys: &[String], origin: &str, text: &str, wrong: 
         Value::Float(_) => text.parse().ok().map(Value::Float),
         Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
         Value::Array(_) => Some(Value::Array(
-            text.split(',')
-                .filter(|t| !t.is_empty())
-                .map(|t| Value::String(t.trim().to_owned()))
-                .collect(),
+            text.split(',').filter(|t| !t.is_empty()).map(|t| Value::String(t.trim().to_owned())).collect(),
         )),
         Value::String(_) => Some(Value::String(text.to_owned())),
         _ => None,
@@ -226,10 +213,7 @@ mod tests {
         let file = "[limits]\nbody_bytes = 1000\nlogin_failures = 3\n";
         let environment = [("PORTCULLIS__LIMITS__BODY_BYTES".to_owned(), "2000".to_owned())];
         let settings = Settings::layered(Some((Path::new("a.toml"), file)), environment.into_iter()).unwrap();
-        assert_eq!(
-            (settings.limits.body_bytes, settings.limits.login_failures),
-            (2000, 3)
-        );
+        assert_eq!((settings.limits.body_bytes, settings.limits.login_failures), (2000, 3));
     }
 
     #[test]
@@ -238,12 +222,9 @@ mod tests {
         let environment = [("PORTCULLIS__LIMITS__BODY_BYTES".to_owned(), "many".to_owned())];
         let fault =
             Settings::layered(Some((Path::new("a.toml"), file)), environment.into_iter()).unwrap_err();
-        for part in [
-            "limits.body_byte'",
-            "'nothing'",
-            "'listen.address' must be a string",
-            "'many' is no integer",
-        ] {
+        for part in
+            ["limits.body_byte'", "'nothing'", "'listen.address' must be a string", "'many' is no integer"]
+        {
             assert!(fault.message.contains(part), "{part} in {}", fault.message);
         }
     }
@@ -251,14 +232,7 @@ mod tests {
     #[test]
     fn only_loopback_listens_without_a_proxy() {
         let settings = Settings::layered(None, none()).unwrap();
-        assert!(
-            settings
-                .clone()
-                .with_listen("0.0.0.0:80")
-                .unwrap_err()
-                .message
-                .contains("behind_proxy")
-        );
+        assert!(settings.clone().with_listen("0.0.0.0:80").unwrap_err().message.contains("behind_proxy"));
         assert!(settings.clone().with_listen("[::1]:0").is_ok());
         assert!(settings.with_listen("nowhere").is_err());
     }

@@ -23,36 +23,20 @@ impl Session {
     pub async fn open(global: &Global) -> Result<Self, Fault> {
         let out = Printer::new(global.json);
         if let Some(url) = &global.server {
-            return Ok(Self {
-                client: Client::new(url, token(global)?)?,
-                out,
-                own: None,
-            });
+            return Ok(Self { client: Client::new(url, token(global)?)?, out, own: None });
         }
         if let Some(url) = store::announced(&global.data_dir) {
-            return Ok(Self {
-                client: Client::new(&url, token(global)?)?,
-                out,
-                own: None,
-            });
+            return Ok(Self { client: Client::new(&url, token(global)?)?, out, own: None });
         }
         let settings = Settings::load(global)?.with_listen("127.0.0.1:0")?;
         let server = Server::start(&global.data_dir, settings).await?;
         let client = Client::new(server.url(), server.admin_token()?)?;
-        Ok(Self {
-            client,
-            out,
-            own: Some(server),
-        })
+        Ok(Self { client, out, own: Some(server) })
     }
 
     /// A session at a server of this process that somebody else closes.
     pub fn at(server: &Server, out: Printer) -> Result<Self, Fault> {
-        Ok(Self {
-            client: Client::new(server.url(), server.admin_token()?)?,
-            out,
-            own: None,
-        })
+        Ok(Self { client: Client::new(server.url(), server.admin_token()?)?, out, own: None })
     }
 
     /// Stops the server of this process, if there is one.

@@ -41,15 +41,9 @@ pub(crate) async fn bind(settings: &Settings) -> Result<(TcpListener, String), F
             format!("{address}: {e}: choose another with --listen, port 0 takes a free one"),
         )
     })?;
-    let bound = listener
-        .local_addr()
-        .map_err(|e| Fault::internal(e.to_string()))?;
+    let bound = listener.local_addr().map_err(|e| Fault::internal(e.to_string()))?;
     let public = settings.listen.public_url.trim_end_matches('/');
-    let url = if public.is_empty() {
-        format!("http://{bound}")
-    } else {
-        public.to_owned()
-    };
+    let url = if public.is_empty() { format!("http://{bound}") } else { public.to_owned() };
     Ok((listener, url))
 }
 
@@ -80,22 +74,8 @@ impl Server {
         };
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(api::router(app));
-        let serving = tokio::spawn(web::serve(
-            listener,
-            service,
-            settings.limits.http.clone(),
-            stopped,
-        ));
-        Ok(Self {
-            url,
-            dir: dir.to_owned(),
-            store,
-            jobs,
-            log,
-            stop,
-            serving,
-            _server_log: server_log,
-        })
+        let serving = tokio::spawn(web::serve(listener, service, settings.limits.http.clone(), stopped));
+        Ok(Self { url, dir: dir.to_owned(), store, jobs, log, stop, serving, _server_log: server_log })
     }
 
     /// The base URL.

@@ -42,10 +42,7 @@ impl Program {
         let path = std::env::current_exe().map_err(Error::Start)?;
         let running = PathBuf::from("/proc/self/exe");
         let path = if path.exists() { path } else { running };
-        Ok(Self {
-            path,
-            arguments: ["worker", "automl"].map(OsString::from).into(),
-        })
+        Ok(Self { path, arguments: ["worker", "automl"].map(OsString::from).into() })
     }
 }
 
@@ -94,11 +91,7 @@ impl Child {
         command
             .args(&program.arguments)
             .env_clear()
-            .envs(
-                INHERITED
-                    .iter()
-                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
-            )
+            .envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .current_dir(&order.output)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -196,6 +189,7 @@ impl Child {
         };
         self.group.ended();
         match (self.failed.take(), status.success()) {
+            (Some(message), _) if starved(&message) => Ended::Failed(starvation(self.memory_bytes)),
             (Some(message), _) => Ended::Failed(message),
             (None, true) if results::are_complete(&self.output) => Ended::Finished,
             (None, true) => Ended::Failed("the job's process ended without a result".to_owned()),
@@ -206,10 +200,7 @@ impl Child {
     /// Asks the child's group to end, kills it after the grace, waits until it is gone.
     async fn stop(&mut self) {
         self.group.signal(Signal::TERM);
-        if tokio::time::timeout(self.grace, self.process.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.grace, self.process.wait()).await.is_err() {
             self.group.signal(Signal::KILL);
             if let Err(error) = self.process.wait().await {
                 tracing::error!(%error, "the job's process was lost");
@@ -239,28 +230,31 @@ async fn read_line(stdout: &mut BufReader<ChildStdout>, line: &mut Vec<u8>) -> R
     }
 }
 
-/// What the log of a child holds that could not get memory, for a value or for a thread.
-const STARVED: [&str; 3] = [
-    "memory allocation of",
-    "Cannot allocate memory",
-    "Resource temporarily unavailable",
-];
+/// What a child says that could not get memory, for a value or for a thread.
+const STARVED: [&str; 3] =
+    ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable"];
 /// Bytes at the end of the log that are looked at.
 const TAIL: u64 = 16 * 1024;
 
+fn starved(said: &str) -> bool {
+    STARVED.iter().any(|sign| said.contains(sign))
+}
+
+fn starvation(memory_bytes: u64) -> String {
+    match memory_bytes {
+        0 => "the job's process had not enough memory".to_owned(),
+        bytes => format!("the job's process had not enough memory (runs.memory_bytes is {bytes})"),
+    }
+}
+
 /// Why a child that told nothing is gone.
 fn cause(status: ExitStatus, memory_bytes: u64, log: &Path) -> String {
-    let limit = match memory_bytes {
-        0 => String::new(),
-        bytes => format!(" (runs.memory_bytes is {bytes})"),
-    };
-    let tail = tail(log).unwrap_or_default();
-    if STARVED.iter().any(|sign| tail.contains(sign)) {
-        return format!("the job's process had not enough memory{limit}");
+    if starved(&tail(log).unwrap_or_default()) {
+        return starvation(memory_bytes);
     }
     match (status.signal(), status.code()) {
         (Some(9), _) => {
-            format!("the job's process was killed from outside, perhaps for lack of memory{limit}")
+            "the job's process was killed from outside, perhaps by the system for lack of memory".to_owned()
         }
         (Some(25), _) => "the job's process wrote a larger file than runs.file_bytes allows".to_owned(),
         (Some(signal), _) => {
@@ -269,10 +263,7 @@ fn cause(status: ExitStatus, memory_bytes: u64, log: &Path) -> String {
         (None, Some(101)) => {
             "the job's process failed by a fault of ours; its worker.log tells more".to_owned()
         }
-        (None, code) => format!(
-            "the job's process ended with code {} and no result",
-            code.unwrap_or(-1)
-        ),
+        (None, code) => format!("the job's process ended with code {} and no result", code.unwrap_or(-1)),
     }
 }
 

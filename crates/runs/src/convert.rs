@@ -9,11 +9,7 @@ pub fn table(frame: Frame) -> Table {
     let columns = frame
         .columns
         .into_iter()
-        .map(|column| Column {
-            name: column.name,
-            kind: kind(column.kind),
-            values: values(column.values),
-        })
+        .map(|column| Column { name: column.name, kind: kind(column.kind), values: values(column.values) })
         .collect();
     Table { columns }
 }

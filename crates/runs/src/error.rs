@@ -54,10 +54,7 @@ pub enum Error {
 impl Error {
     /// Wraps a system error, naming the file.
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { path: path.to_owned(), source }
     }
 }
 

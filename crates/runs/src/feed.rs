@@ -83,16 +83,8 @@ impl Feed {
     /// All events from the first, then live, until the end.
     pub fn watch(self: Arc<Self>) -> BoxStream<'static, Value> {
         let changed = self.changed.subscribe();
-        let reader = Reader {
-            feed: self,
-            changed,
-            event: 0,
-            progress: 0,
-        };
-        stream::unfold(reader, |mut reader| async move {
-            Some((reader.next().await?, reader))
-        })
-        .boxed()
+        let reader = Reader { feed: self, changed, event: 0, progress: 0 };
+        stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) }).boxed()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

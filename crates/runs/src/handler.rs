@@ -92,11 +92,7 @@ fn failed(message: String) -> JobEnd {
 
 /// The end of a job that was stopped on request.
 pub fn canceled() -> JobEnd {
-    JobEnd {
-        status: JobStatus::Canceled,
-        error: None,
-        ..failed(String::new())
-    }
+    JobEnd { status: JobStatus::Canceled, error: None, ..failed(String::new()) }
 }
 
 impl Shared {
@@ -178,10 +174,7 @@ impl Shared {
     async fn order(&self, job: &Job, folder: &Path) -> Result<Order> {
         let ask: SubmitAutoml = serde_json::from_value(job.spec.clone())
             .map_err(|e| Error::Submission(format!("the job's spec: {e}")))?;
-        let data = self
-            .store
-            .data_version(&job.lineage.data, Some(job.lineage.data_version))
-            .await?;
+        let data = self.store.data_version(&job.lineage.data, Some(job.lineage.data_version)).await?;
         let path = self.store.artifacts().path(&data.digest)?;
         clear(folder, false).await;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -252,11 +245,7 @@ fn ended_by(error: Error) -> Result<JobEnd> {
         Error::Registry(_) | Error::Results(_) => true,
         _ => false,
     };
-    if lasting {
-        Ok(failed(Fault::from(error).message))
-    } else {
-        Err(error)
-    }
+    if lasting { Ok(failed(Fault::from(error).message)) } else { Err(error) }
 }
 
 /// Removes a job's folder, or all of it but the log.

@@ -48,20 +48,9 @@ impl Jobs {
             backoff: BACKOFF,
             ..WorkerOptions::new(KIND)
         };
-        let shared = Arc::new(Shared {
-            store,
-            config: config.clone(),
-            program,
-            feeds: Default::default(),
-        });
-        let worker = shared
-            .store
-            .tasks()
-            .work(options, Arc::new(Handler(shared.clone())));
-        Ok(Self(Arc::new(Inner {
-            shared,
-            worker: Mutex::new(Some(worker)),
-        })))
+        let shared = Arc::new(Shared { store, config: config.clone(), program, feeds: Default::default() });
+        let worker = shared.store.tasks().work(options, Arc::new(Handler(shared.clone())));
+        Ok(Self(Arc::new(Inner { shared, worker: Mutex::new(Some(worker)) })))
     }
 
     /// Checks a submission and keeps it together with its task: an accepted job is run, whatever happens to this process.
@@ -81,11 +70,7 @@ impl Jobs {
             kind: JobKind::Automl,
             status: JobStatus::Queued,
             spec: json!(ask),
-            lineage: Lineage {
-                data: data.name,
-                data_version: data.version,
-                data_digest: data.digest,
-            },
+            lineage: Lineage { data: data.name, data_version: data.version, data_digest: data.digest },
             metrics: Metrics::new(),
             result: Value::Null,
             error: None,
@@ -103,11 +88,7 @@ impl Jobs {
         // Jobs run in the order of submission: the newest ones are those that wait, but for some cancelled among them.
         let jobs = self.0.shared.store.jobs(most.saturating_mul(2)).await?;
         let waiting = jobs.iter().filter(|job| job.status == JobStatus::Queued).count();
-        if waiting >= most as usize {
-            Err(Error::QueueFull(most))
-        } else {
-            Ok(())
-        }
+        if waiting >= most as usize { Err(Error::QueueFull(most)) } else { Ok(()) }
     }
 
     /// The newest jobs first, at most `limit`.
@@ -129,15 +110,8 @@ impl Jobs {
     /// A file of a completed job, one of [`FILES`](crate::FILES).
     pub async fn file(&self, id: &RunId, file: &str) -> Result<Vec<u8>> {
         let job = self.show(id).await?;
-        let missing = || Error::NoFile {
-            run: id.to_string(),
-            file: file.to_owned(),
-        };
-        let kept = job
-            .result
-            .get("files")
-            .and_then(|files| files.get(file))
-            .ok_or_else(missing)?;
+        let missing = || Error::NoFile { run: id.to_string(), file: file.to_owned() };
+        let kept = job.result.get("files").and_then(|files| files.get(file)).ok_or_else(missing)?;
         let kept: KeptFile = serde_json::from_value(kept.clone())?;
         let artifacts = self.0.shared.store.artifacts().clone();
         let read = tokio::task::spawn_blocking(move || artifacts.read(&kept.digest)).await;
@@ -194,18 +168,9 @@ impl Jobs {
 
     /// Ends the worker and the children; their jobs run again at the next start.
     pub async fn stop(&self) {
-        let worker = self
-            .0
-            .worker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let worker = self.0.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A job may take hours: nobody waits for it. A worker without one ends at once.
-        let grace = if self.0.shared.feeds.any_active() {
-            Duration::ZERO
-        } else {
-            IDLE_GRACE
-        };
+        let grace = if self.0.shared.feeds.any_active() { Duration::ZERO } else { IDLE_GRACE };
         if let Some(worker) = worker {
             worker.stop(grace).await;
         }

@@ -43,10 +43,7 @@ pub fn keep(folder: &Path, artifacts: &Artifacts) -> Result<Results> {
     let mut files = BTreeMap::new();
     let mut keep = |name: &str| -> Result<Vec<u8>> {
         let bytes = read(folder, name)?;
-        let kept = KeptFile {
-            digest: artifacts.put(&bytes)?,
-            bytes: bytes.len() as u64,
-        };
+        let kept = KeptFile { digest: artifacts.put(&bytes)?, bytes: bytes.len() as u64 };
         files.insert(name.to_owned(), kept);
         Ok(bytes)
     };
@@ -66,13 +63,7 @@ pub fn keep(folder: &Path, artifacts: &Artifacts) -> Result<Results> {
         .iter()
         .map(|t| trial(t, task))
         .collect::<Result<_>>()?;
-    Ok(Results {
-        model,
-        files,
-        metrics,
-        trials,
-        facts,
-    })
+    Ok(Results { model, files, metrics, trials, facts })
 }
 
 fn read(folder: &Path, name: &str) -> Result<Vec<u8>> {
@@ -108,8 +99,7 @@ struct Told {
 /// Metrics that are numbers; one that is not defined for the table stands as null and is left out.
 fn metrics(value: &Value) -> Metrics {
     let all = value.as_object().into_iter().flatten();
-    all.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
-        .collect()
+    all.filter_map(|(name, value)| Some((name.clone(), value.as_f64()?))).collect()
 }
 
 #[cfg(test)]
@@ -122,9 +112,6 @@ mod tests {
         let event = json!({"event": "trial", "number": 3, "learner": "forest", "score": 0.5, "best": 0.7, "weight": 0.0,
             "metrics": {"accuracy": 0.5, "log_loss": null}, "seconds": 1.5});
         let trial = trial(&event, Task::Binary).unwrap();
-        assert_eq!(
-            (trial.number, trial.metrics.len(), trial.metrics["accuracy"]),
-            (3, 1, 0.5)
-        );
+        assert_eq!((trial.number, trial.metrics.len(), trial.metrics["accuracy"]), (3, 1, 0.5));
     }
 }

@@ -77,9 +77,7 @@ impl SubmitAutoml {
             return Err(Error::Submission(text));
         }
         if self.time_limit.is_some_and(|limit| limit.0.is_zero()) {
-            return Err(Error::Submission(
-                "time_limit: give the search more than no time".to_owned(),
-            ));
+            return Err(Error::Submission("time_limit: give the search more than no time".to_owned()));
         }
         for name in &self.exclude {
             if *name == self.target || !data.columns.iter().any(|c| c.name == *name) {

@@ -27,12 +27,7 @@ fn serve(stdin: impl Read + Send + 'static, stdout: &mut impl Write) -> u8 {
         Err(fault) => {
             say(&format!("the job failed: {fault}"));
             // When nobody reads any more, the exit code is all that is left to say.
-            _ = tell(
-                stdout,
-                &Failed {
-                    message: fault.message,
-                },
-            );
+            _ = tell(stdout, &Failed { message: fault.message });
             FAILED
         }
     }
@@ -43,11 +38,7 @@ fn order(stdin: impl Read + Send + 'static) -> Result<Order, Fault> {
     let mut input = BufReader::new(stdin);
     let mut line = Vec::new();
     let wrong = |why: String| Fault::invalid(format!("the order on standard input cannot be read: {why}"));
-    input
-        .by_ref()
-        .take(ORDER_MAX)
-        .read_until(b'\n', &mut line)
-        .map_err(|e| wrong(e.to_string()))?;
+    input.by_ref().take(ORDER_MAX).read_until(b'\n', &mut line).map_err(|e| wrong(e.to_string()))?;
     let order = serde_json::from_slice(&line).map_err(|e| wrong(e.to_string()))?;
     std::thread::Builder::new()
         .name("lifeline".to_owned())
@@ -135,11 +126,7 @@ mod tests {
             let mut out = Vec::new();
             assert_eq!(serve(io::Cursor::new(text), &mut out), FAILED);
             let failed: Failed = serde_json::from_slice(&out).unwrap();
-            assert!(
-                failed.message.starts_with("the order on standard input"),
-                "{}",
-                failed.message
-            );
+            assert!(failed.message.starts_with("the order on standard input"), "{}", failed.message);
         }
     }
 }

@@ -20,11 +20,7 @@ const RATE: u32 = 20_000;
 const SECONDS: u32 = 5;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
@@ -82,15 +78,7 @@ fn row(names: &[Arc<str>; 6], number: u32) -> RequestRow {
 }
 
 fn names() -> [Arc<str>; 6] {
-    [
-        "/credit/score",
-        "german-credit",
-        "blue",
-        "credit",
-        "quickstart-client",
-        "german-credit",
-    ]
-    .map(Arc::from)
+    ["/credit/score", "german-credit", "blue", "credit", "quickstart-client", "german-credit"].map(Arc::from)
 }
 
 async fn steady(store: &Store) {
@@ -110,10 +98,7 @@ async fn steady(store: &Store) {
         log.counters().written(),
         log.counters().dropped()
     );
-    println!(
-        "log(), the caller's side: {:.0} ns a call",
-        calls.as_secs_f64() / rows * 1e9
-    );
+    println!("log(), the caller's side: {:.0} ns a call", calls.as_secs_f64() / rows * 1e9);
     let bytes: u64 = fs::read_dir(store.dir().join("requests"))
         .unwrap()
         .map(|f| f.unwrap().metadata().unwrap().len())
@@ -146,18 +131,12 @@ fn metrics() {
     for n in 0..count {
         metrics.observe(black_box(&handle), 200, f64::from(n % 1000) * 1e-5);
     }
-    println!(
-        "metrics.observe(): {:.1} ns",
-        begin.elapsed().as_nanos() as f64 / f64::from(count)
-    );
+    println!("metrics.observe(): {:.1} ns", begin.elapsed().as_nanos() as f64 / f64::from(count));
     let begin = Instant::now();
     for _ in 0..count {
         metrics.refused(black_box("expired"));
     }
-    println!(
-        "metrics.refused(): {:.1} ns",
-        begin.elapsed().as_nanos() as f64 / f64::from(count)
-    );
+    println!("metrics.refused(): {:.1} ns", begin.elapsed().as_nanos() as f64 / f64::from(count));
 }
 
 /// CPU seconds of this process so far, all threads.

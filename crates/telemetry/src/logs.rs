@@ -36,23 +36,11 @@ pub fn init_logs_to_stderr(config: &ServerLogConfig) -> Result<()> {
 }
 
 fn filter(config: &ServerLogConfig) -> Result<EnvFilter> {
-    let level = |reason: String| Error::Level {
-        level: config.level.clone(),
-        reason,
-    };
-    EnvFilter::builder()
-        .parse(&config.level)
-        .map_err(|e| level(e.to_string()))
+    let level = |reason: String| Error::Level { level: config.level.clone(), reason };
+    EnvFilter::builder().parse(&config.level).map_err(|e| level(e.to_string()))
 }
 
 fn init(filter: EnvFilter, config: &ServerLogConfig, file: Option<file::Sender>) -> Result<()> {
-    let layer = layer::Lines {
-        json: config.format == LogFormat::Json,
-        file,
-    };
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(layer)
-        .try_init()
-        .map_err(|_| Error::SetUp)
+    let layer = layer::Lines { json: config.format == LogFormat::Json, file };
+    tracing_subscriber::registry().with(filter).with(layer).try_init().map_err(|_| Error::SetUp)
 }

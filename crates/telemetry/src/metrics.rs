@@ -12,9 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Upper bounds of the duration buckets in seconds; one more bucket is open above.
-pub const BOUNDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
+pub const BOUNDS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 /// The most (method, route, endpoint) combinations kept; further ones are counted together as `_OTHER`.
 pub const MAX_SERIES: usize = 20_000;
@@ -24,8 +23,8 @@ const MAX_REASONS: usize = 64;
 
 /// Statuses with a series of their own; any other is counted as `_OTHER`.
 const STATUSES: [u16; 36] = [
-    200, 201, 202, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 411, 412, 413, 414, 415,
-    416, 421, 422, 424, 426, 429, 431, 500, 502, 503, 504, 505, 507,
+    200, 201, 202, 204, 206, 301, 302, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 411, 412, 413,
+    414, 415, 416, 421, 422, 424, 426, 429, 431, 500, 502, 503, 504, 505, 507,
 ];
 
 /// Slot of a status in [`STATUSES`]; the slot after the last is `_OTHER`.
@@ -48,11 +47,7 @@ struct Histogram {
 
 impl Histogram {
     fn observe(&self, seconds: f64) {
-        let seconds = if seconds.is_finite() {
-            seconds.max(0.0)
-        } else {
-            0.0
-        };
+        let seconds = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
         let bucket = BOUNDS.iter().take_while(|bound| seconds > **bound).count();
         self.buckets[bucket].fetch_add(1, Relaxed);
         #[expect(
@@ -114,9 +109,7 @@ impl Metrics {
     /// for routes of no endpoint). Asking twice gives the same series.
     pub fn handle(&self, method: &str, route: &str, endpoint: &str) -> Handle {
         let mut all = self.series();
-        let found = all
-            .iter()
-            .find(|s| s.endpoint == endpoint && s.route == route && s.method == method);
+        let found = all.iter().find(|s| s.endpoint == endpoint && s.route == route && s.method == method);
         if let Some(series) = found {
             return Handle(series.clone());
         }
@@ -128,10 +121,7 @@ impl Metrics {
         if let Some(series) = all.iter().find(|s| endpoint == other && s.endpoint == other) {
             return Handle(series.clone());
         }
-        let rows = all
-            .iter()
-            .find(|s| s.endpoint == endpoint)
-            .map(|s| s.scored_rows.clone());
+        let rows = all.iter().find(|s| s.endpoint == endpoint).map(|s| s.scored_rows.clone());
         let series = Arc::new(Series {
             method: method.to_owned(),
             route: route.to_owned(),
@@ -151,10 +141,7 @@ impl Metrics {
     /// Counts one answered request: its status and its duration in seconds. No lock, no allocation once the status has been
     /// seen on this handle.
     pub fn observe(&self, handle: &Handle, status: u16, seconds: f64) {
-        let slot = SLOTS
-            .get(usize::from(status))
-            .copied()
-            .map_or(STATUSES.len(), usize::from);
+        let slot = SLOTS.get(usize::from(status)).copied().map_or(STATUSES.len(), usize::from);
         handle.0.statuses[slot].get_or_init(Box::default).observe(seconds);
     }
 
@@ -167,9 +154,7 @@ impl Metrics {
     pub fn refused(&self, reason: &'static str) {
         let last = MAX_REASONS - 1;
         for (at, slot) in self.0.reasons.iter().enumerate() {
-            let name = slot
-                .name
-                .get_or_init(|| if at == last { "_OTHER" } else { reason });
+            let name = slot.name.get_or_init(|| if at == last { "_OTHER" } else { reason });
             if *name == reason || at == last {
                 slot.count.fetch_add(1, Relaxed);
                 return;
@@ -201,15 +186,9 @@ mod tests {
     #[test]
     fn every_duration_has_one_bucket() {
         let histogram = Histogram::default();
-        for (seconds, bucket) in [
-            (0.0, 0),
-            (0.005, 0),
-            (0.0051, 1),
-            (10.0, 13),
-            (10.1, 14),
-            (f64::NAN, 0),
-            (-1.0, 0),
-        ] {
+        for (seconds, bucket) in
+            [(0.0, 0), (0.005, 0), (0.0051, 1), (10.0, 13), (10.1, 14), (f64::NAN, 0), (-1.0, 0)]
+        {
             let before = histogram.buckets[bucket].load(Relaxed);
             histogram.observe(seconds);
             assert_eq!(histogram.buckets[bucket].load(Relaxed), before + 1, "{seconds}");
@@ -222,10 +201,7 @@ mod tests {
         for n in 0..MAX_SERIES {
             metrics.series().push(metrics_series(&n.to_string()));
         }
-        let (one, two) = (
-            metrics.handle("GET", "/a", "new"),
-            metrics.handle("GET", "/b", "newer"),
-        );
+        let (one, two) = (metrics.handle("GET", "/a", "new"), metrics.handle("GET", "/b", "newer"));
         assert!(Arc::ptr_eq(&one.0, &two.0));
         assert_eq!(one.0.endpoint, "_OTHER");
     }

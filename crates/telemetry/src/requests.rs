@@ -125,11 +125,7 @@ impl RequestLog {
 
     /// Rows by a filter, oldest first: with `after` the first ones behind that cursor, else the newest.
     pub async fn query(&self, filter: &LogFilter) -> Result<Vec<LoggedRequest>> {
-        let order = if filter.after.is_some() {
-            Order::Oldest
-        } else {
-            Order::Newest
-        };
+        let order = if filter.after.is_some() { Order::Oldest } else { Order::Newest };
         let wanted = RequestFilter {
             endpoint: filter.endpoint.clone(),
             since: filter.since,
@@ -158,12 +154,7 @@ impl RequestLog {
     pub async fn close(&self) {
         self.0.shared.closed.store(true, Ordering::Release);
         self.0.shared.call();
-        let writer = self
-            .0
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(writer) = writer
             && let Err(error) = writer.await
         {

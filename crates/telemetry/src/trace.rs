@@ -24,27 +24,18 @@ impl TraceContext {
         let mut trace_id = [0; 16];
         trace_id[..8].copy_from_slice(&random_nonzero());
         trace_id[8..].copy_from_slice(&random_nonzero());
-        Self {
-            trace_id,
-            span_id: random_nonzero(),
-            flags: 0,
-        }
+        Self { trace_id, span_id: random_nonzero(), flags: 0 }
     }
 
     /// A new span in the same trace.
     #[must_use]
     pub fn child(self) -> Self {
-        Self {
-            span_id: random_nonzero(),
-            ..self
-        }
+        Self { span_id: random_nonzero(), ..self }
     }
 
     /// What a request belongs to: a child of the caller's span if its header is valid, else a new trace.
     pub fn of_request(traceparent: Option<&str>) -> Self {
-        traceparent
-            .and_then(Self::parse)
-            .map_or_else(Self::fresh, Self::child)
+        traceparent.and_then(Self::parse).map_or_else(Self::fresh, Self::child)
     }
 
     /// Reads a `traceparent` value. `None` when it is malformed, when an id is all zero, or for version ff. Of versions
@@ -151,10 +142,7 @@ mod tests {
         ] {
             assert_eq!(TraceContext::parse(bad), None, "{bad}");
         }
-        let (one, two) = (
-            TraceContext::of_request(Some("nonsense")),
-            TraceContext::of_request(None),
-        );
+        let (one, two) = (TraceContext::of_request(Some("nonsense")), TraceContext::of_request(None));
         assert_ne!(one.trace_id, two.trace_id);
     }
 

@@ -17,15 +17,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("registry", &["domain", "store", "onnx"]),
     ("runs", &["domain", "store", "data", "automl", "registry"]),
     ("endpoint", &["domain", "store", "registry", "onnx"]),
-    (
-        "gateway",
-        &["domain", "store", "outbound", "telemetry", "endpoint", "web"],
-    ),
+    ("gateway", &["domain", "store", "outbound", "telemetry", "endpoint", "web"]),
     ("pipelines", &["domain", "store", "outbound"]),
-    (
-        "query",
-        &["domain", "store", "data", "endpoint", "onnx", "telemetry"],
-    ),
+    ("query", &["domain", "store", "data", "endpoint", "onnx", "telemetry"]),
     ("api", SURFACE),
     ("studio", SURFACE),
     ("testkit", &["domain", "store"]),
@@ -99,10 +93,7 @@ pub fn check(file: &File) -> Vec<Breach> {
             texts.extend(forbidden(name, dependency));
         }
     }
-    texts
-        .into_iter()
-        .map(|text| Breach::new(&file.name, 0, text))
-        .collect()
+    texts.into_iter().map(|text| Breach::new(&file.name, 0, text)).collect()
 }
 
 fn forbidden(name: &str, dependency: &str) -> Option<String> {
@@ -127,24 +118,13 @@ struct Section<'a> {
 /// Every table of dependencies, also those of a target.
 fn sections(manifest: &Table) -> Vec<Section<'_>> {
     let targets = manifest.get("target").and_then(Value::as_table);
-    let tables = targets
-        .into_iter()
-        .flat_map(Table::values)
-        .filter_map(Value::as_table)
-        .chain([manifest]);
-    let kinds = [
-        ("dependencies", false),
-        ("build-dependencies", false),
-        ("dev-dependencies", true),
-    ];
+    let tables = targets.into_iter().flat_map(Table::values).filter_map(Value::as_table).chain([manifest]);
+    let kinds = [("dependencies", false), ("build-dependencies", false), ("dev-dependencies", true)];
     let mut sections = Vec::new();
     for table in tables {
         for (kind, is_development) in kinds {
             if let Some(table) = table.get(kind).and_then(Value::as_table) {
-                sections.push(Section {
-                    table,
-                    is_development,
-                });
+                sections.push(Section { table, is_development });
             }
         }
     }
@@ -156,20 +136,14 @@ mod tests {
     use super::*;
 
     fn texts(crate_name: &str, manifest: &str) -> Vec<String> {
-        let file = File {
-            name: format!("crates/{crate_name}/Cargo.toml"),
-            text: manifest.to_owned(),
-        };
+        let file = File { name: format!("crates/{crate_name}/Cargo.toml"), text: manifest.to_owned() };
         check(&file).into_iter().map(|b| b.text).collect()
     }
 
     #[test]
     fn an_edge_outside_the_table_is_caught() {
         assert!(texts("runs", "[dependencies]\nstore.workspace = true").is_empty());
-        assert_eq!(
-            texts("api", "[dependencies]\nstore.workspace = true"),
-            ["api may not use store"]
-        );
+        assert_eq!(texts("api", "[dependencies]\nstore.workspace = true"), ["api may not use store"]);
         assert_eq!(
             texts("onnx", "[build-dependencies]\ndomain.workspace = true"),
             ["onnx may not use domain"]
@@ -187,11 +161,7 @@ mod tests {
     #[test]
     fn testkit_is_for_tests_only() {
         assert!(
-            texts(
-                "runs",
-                "[dev-dependencies]\ntestkit.workspace = true\napi.workspace = true"
-            )
-            .is_empty()
+            texts("runs", "[dev-dependencies]\ntestkit.workspace = true\napi.workspace = true").is_empty()
         );
         assert_eq!(
             texts("portcullis", "[dependencies]\ntestkit.workspace = true"),
@@ -205,19 +175,11 @@ mod tests {
             texts(name, &format!("[dependencies]\n{dependency}.workspace = true")).len()
         };
         assert_eq!(
-            [
-                caught("endpoint", "axum"),
-                caught("runs", "sqlx"),
-                caught("data", "datafusion-expr")
-            ],
+            [caught("endpoint", "axum"), caught("runs", "sqlx"), caught("data", "datafusion-expr")],
             [1, 1, 1]
         );
         assert_eq!(
-            [
-                caught("api", "axum"),
-                caught("store", "apalis-sqlite"),
-                caught("outbound", "reqwest")
-            ],
+            [caught("api", "axum"), caught("store", "apalis-sqlite"), caught("outbound", "reqwest")],
             [0, 0, 0]
         );
     }
@@ -225,16 +187,9 @@ mod tests {
     #[test]
     fn a_version_in_a_member_is_caught() {
         assert_eq!(texts("onnx", "[dependencies]\nprost = \"0.14\"").len(), 1);
-        assert_eq!(
-            texts("onnx", "[dev-dependencies]\nprost = { version = \"0.14\" }").len(),
-            1
-        );
+        assert_eq!(texts("onnx", "[dev-dependencies]\nprost = { version = \"0.14\" }").len(), 1);
         assert!(
-            texts(
-                "onnx",
-                "[dependencies]\nprost = { workspace = true, features = [\"std\"] }"
-            )
-            .is_empty()
+            texts("onnx", "[dependencies]\nprost = { workspace = true, features = [\"std\"] }").is_empty()
         );
     }
 }

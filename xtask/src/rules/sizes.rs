@@ -17,10 +17,7 @@ pub fn check(source: &Source) -> Vec<Breach> {
     if GENERATED.contains(&source.name.as_str()) {
         return Vec::new();
     }
-    let mut functions = Functions {
-        source,
-        breaches: Vec::new(),
-    };
+    let mut functions = Functions { source, breaches: Vec::new() };
     functions.visit_file(&source.tree);
     let mut breaches = functions.breaches;
     let lines = lines(source);
@@ -53,15 +50,9 @@ impl Functions<'_> {
         if self.source.in_test(first) {
             return;
         }
-        let inside = self
-            .source
-            .text
-            .lines()
-            .skip(first)
-            .take(last.saturating_sub(first + 1));
-        let code = inside
-            .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//"))
-            .count();
+        let inside = self.source.text.lines().skip(first).take(last.saturating_sub(first + 1));
+        let code =
+            inside.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count();
         if code > FUNCTION {
             let text =
                 format!("function {name} has {code} lines of code, at most {FUNCTION}: name its parts");
@@ -95,10 +86,7 @@ mod tests {
     use crate::rules::source::snippet;
 
     fn breaches(text: &str) -> Vec<String> {
-        check(&snippet("crates/x/src/a.rs", text))
-            .into_iter()
-            .map(|b| b.text)
-            .collect()
+        check(&snippet("crates/x/src/a.rs", text)).into_iter().map(|b| b.text).collect()
     }
 
     #[test]

@@ -64,37 +64,23 @@ pub fn read(files: &[File], breaches: &mut Vec<Breach>) -> Vec<Source> {
 }
 
 fn parse(file: &File) -> syn::Result<Source> {
-    let stream: TokenStream = file
-        .text
-        .parse()
-        .map_err(|e: proc_macro2::LexError| syn::Error::new(e.span(), e))?;
+    let stream: TokenStream =
+        file.text.parse().map_err(|e: proc_macro2::LexError| syn::Error::new(e.span(), e))?;
     let tree = syn::parse2(stream.clone())?;
     let mut tokens = Vec::new();
     flatten(stream, &mut tokens);
     let mut regions = Regions(Vec::new());
     regions.visit_file(&tree);
-    let is_test = file
-        .name
-        .split('/')
-        .any(|part| matches!(part, "tests" | "benches" | "examples" | "testkit"));
-    Ok(Source {
-        name: file.name.clone(),
-        text: file.text.clone(),
-        tree,
-        tokens,
-        is_test,
-        tests: regions.0,
-    })
+    let is_test =
+        file.name.split('/').any(|part| matches!(part, "tests" | "benches" | "examples" | "testkit"));
+    Ok(Source { name: file.name.clone(), text: file.text.clone(), tree, tokens, is_test, tests: regions.0 })
 }
 
 /// One file from its text, as the tests of the rules use it.
 #[cfg(test)]
 pub fn snippet(name: &str, text: &str) -> Source {
     let mut breaches = Vec::new();
-    let file = File {
-        name: name.to_owned(),
-        text: text.to_owned(),
-    };
+    let file = File { name: name.to_owned(), text: text.to_owned() };
     let source = read(&[file], &mut breaches).pop();
     source.unwrap_or_else(|| panic!("{breaches:?}"))
 }
@@ -103,14 +89,8 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
     for tree in stream {
         let line = tree.span().start().line;
         match tree {
-            TokenTree::Ident(ident) => tokens.push(Token {
-                text: ident.to_string(),
-                line,
-            }),
-            TokenTree::Punct(punct) => tokens.push(Token {
-                text: punct.as_char().to_string(),
-                line,
-            }),
+            TokenTree::Ident(ident) => tokens.push(Token { text: ident.to_string(), line }),
+            TokenTree::Punct(punct) => tokens.push(Token { text: punct.as_char().to_string(), line }),
             TokenTree::Literal(_) => {}
             TokenTree::Group(group) => {
                 let (open, close) = match group.delimiter() {
@@ -119,15 +99,9 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
                     Delimiter::Bracket => ("[", "]"),
                     Delimiter::None => ("", ""),
                 };
-                tokens.push(Token {
-                    text: open.to_owned(),
-                    line,
-                });
+                tokens.push(Token { text: open.to_owned(), line });
                 flatten(group.stream(), tokens);
-                tokens.push(Token {
-                    text: close.to_owned(),
-                    line: group.span_close().start().line,
-                });
+                tokens.push(Token { text: close.to_owned(), line: group.span_close().start().line });
             }
         }
     }
@@ -136,11 +110,7 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
 /// Whether the attributes make an item test code.
 pub fn is_test(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(|attribute| {
-        let test = attribute
-            .path()
-            .segments
-            .last()
-            .is_some_and(|segment| segment.ident == "test");
+        let test = attribute.path().segments.last().is_some_and(|segment| segment.ident == "test");
         test || (attribute.path().is_ident("cfg") && asks_for_test(attribute))
     })
 }
@@ -155,23 +125,13 @@ fn asks_for_test(attribute: &syn::Attribute) -> bool {
 
 /// Stems of the files that `#[cfg(test)] mod name;` of this file declares.
 fn test_modules(source: &Source) -> Vec<String> {
-    let (folder, stem) = source
-        .name
-        .trim_end_matches(".rs")
-        .rsplit_once('/')
-        .unwrap_or_default();
-    let folder = if matches!(stem, "lib" | "main") {
-        folder.to_owned()
-    } else {
-        format!("{folder}/{stem}")
-    };
+    let (folder, stem) = source.name.trim_end_matches(".rs").rsplit_once('/').unwrap_or_default();
+    let folder = if matches!(stem, "lib" | "main") { folder.to_owned() } else { format!("{folder}/{stem}") };
     let outline = source.tree.items.iter().filter_map(|item| match item {
         syn::Item::Mod(module) if module.content.is_none() && is_test(&module.attrs) => Some(module),
         _ => None,
     });
-    outline
-        .map(|module| format!("{folder}/{}", module.ident))
-        .collect()
+    outline.map(|module| format!("{folder}/{}", module.ident)).collect()
 }
 
 /// Finds the lines of test items.
@@ -229,32 +189,20 @@ mod tests {
 
     #[test]
     fn a_module_declared_for_tests_is_test_code_in_its_own_file() {
-        let file = |name: &str, text: &str| File {
-            name: name.to_owned(),
-            text: text.to_owned(),
-        };
+        let file = |name: &str, text: &str| File { name: name.to_owned(), text: text.to_owned() };
         let files = [
             file("crates/x/src/rows.rs", "#[cfg(test)]\nmod cases;\nmod cell;\n"),
             file("crates/x/src/rows/cases.rs", "fn a() {}"),
             file("crates/x/src/rows/cell.rs", "fn a() {}"),
         ];
         let sources = read(&files, &mut Vec::new());
-        assert_eq!(
-            sources.iter().map(|s| s.is_test).collect::<Vec<_>>(),
-            [false, true, false]
-        );
+        assert_eq!(sources.iter().map(|s| s.is_test).collect::<Vec<_>>(), [false, true, false]);
     }
 
     #[test]
     fn a_file_that_does_not_parse_is_a_breach() {
         let mut breaches = Vec::new();
-        read(
-            &[File {
-                name: "a.rs".into(),
-                text: "fn (".into(),
-            }],
-            &mut breaches,
-        );
+        read(&[File { name: "a.rs".into(), text: "fn (".into() }], &mut breaches);
         assert_eq!(breaches.len(), 1);
     }
 }

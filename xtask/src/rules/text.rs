@@ -29,11 +29,7 @@ pub fn check(file: &File) -> Vec<Breach> {
         breaches.push(Breach::new(name, 1, "opens without //!: say what the file is"));
     }
     if name.ends_with("/mod.rs") {
-        breaches.push(Breach::new(
-            name,
-            0,
-            "mod.rs: call it after its folder, beside it",
-        ));
+        breaches.push(Breach::new(name, 0, "mod.rs: call it after its folder, beside it"));
     }
     if !EXEMPT.contains(&name) {
         let named = file.text.lines().enumerate().flat_map(|(at, line)| {
@@ -46,16 +42,13 @@ pub fn check(file: &File) -> Vec<Breach> {
 }
 
 fn places(line: &str) -> impl Iterator<Item = String> + '_ {
-    PLACES
-        .iter()
-        .map(|(head, tail)| format!("{head}{tail}"))
-        .filter(move |place| {
-            line.match_indices(place.as_str()).any(|(at, _)| {
-                // A path begins where no word goes on: "a/work/b" is somebody's relative path.
-                !place.starts_with('/')
-                    || !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-}".contains(c))
-            })
+    PLACES.iter().map(|(head, tail)| format!("{head}{tail}")).filter(move |place| {
+        line.match_indices(place.as_str()).any(|(at, _)| {
+            // A path begins where no word goes on: "a/work/b" is somebody's relative path.
+            !place.starts_with('/')
+                || !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-}".contains(c))
         })
+    })
 }
 
 #[cfg(test)]
@@ -63,13 +56,7 @@ mod tests {
     use super::*;
 
     fn texts(name: &str, text: &str) -> Vec<String> {
-        check(&File {
-            name: name.to_owned(),
-            text: text.to_owned(),
-        })
-        .into_iter()
-        .map(|b| b.text)
-        .collect()
+        check(&File { name: name.to_owned(), text: text.to_owned() }).into_iter().map(|b| b.text).collect()
     }
 
     #[test]
@@ -86,11 +73,7 @@ mod tests {
     #[test]
     fn places_of_machines_and_registries_are_caught() {
         for (head, tail) in PLACES {
-            assert_eq!(
-                texts("a.md", &format!("see {head}{tail}x\n")).len(),
-                1,
-                "{head}{tail}"
-            );
+            assert_eq!(texts("a.md", &format!("see {head}{tail}x\n")).len(), 1, "{head}{tail}");
         }
         assert!(texts("a.md", "build/work/x and homework/\n").is_empty());
         assert!(texts("Cargo.lock", &["crates", ".io"].concat()).is_empty());

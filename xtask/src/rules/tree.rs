@@ -18,22 +18,14 @@ pub struct File {
 /// All text files under `root`, in order; what is not UTF-8 is no text.
 pub fn files(root: &Path) -> Result<Vec<File>> {
     let mut files = Vec::new();
-    for entry in WalkDir::new(root)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(is_source)
-    {
+    for entry in WalkDir::new(root).sort_by_file_name().into_iter().filter_entry(is_source) {
         let entry = entry.map_err(|e| Fault::new(e.to_string()))?;
         let path = entry.path();
         if !entry.file_type().is_file() {
             continue;
         }
         if let Ok(text) = std::fs::read_to_string(path) {
-            let name = path
-                .strip_prefix(root)
-                .unwrap_or(path)
-                .to_string_lossy()
-                .replace('\\', "/");
+            let name = path.strip_prefix(root).unwrap_or(path).to_string_lossy().replace('\\', "/");
             files.push(File { name, text });
         }
     }
@@ -58,11 +50,7 @@ mod tests {
             std::fs::write(folder.path().join(name).join("a.txt"), "text").unwrap();
         }
         std::fs::write(folder.path().join("b.bin"), [0xff, 0xfe, 0x00]).unwrap();
-        let names: Vec<String> = files(folder.path())
-            .unwrap()
-            .into_iter()
-            .map(|f| f.name)
-            .collect();
+        let names: Vec<String> = files(folder.path()).unwrap().into_iter().map(|f| f.name).collect();
         assert_eq!(names, ["src/a.txt"]);
     }
 }

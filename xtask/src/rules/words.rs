@@ -67,10 +67,7 @@ pub fn check(source: &Source) -> Vec<Breach> {
         };
         for window in source.tokens.windows(word.tokens.len()) {
             let line = window[0].line;
-            if window
-                .iter()
-                .map(|token| token.text.as_str())
-                .eq(word.tokens.iter().copied())
+            if window.iter().map(|token| token.text.as_str()).eq(word.tokens.iter().copied())
                 && forbidden(line)
             {
                 let text = format!("{}: {}", word.tokens.concat(), word.why);
@@ -88,10 +85,7 @@ mod tests {
 
     fn words(name: &str, text: &str) -> Vec<String> {
         let breaches = check(&snippet(name, text));
-        breaches
-            .into_iter()
-            .map(|b| b.text.split(": ").next().unwrap().to_owned())
-            .collect()
+        breaches.into_iter().map(|b| b.text.split(": ").next().unwrap().to_owned()).collect()
     }
 
     fn in_code(body: &str) -> Vec<String> {
@@ -134,34 +128,16 @@ mod tests {
 
     #[test]
     fn allow_is_caught_everywhere_and_expect_is_not() {
-        assert_eq!(
-            words("crates/x/tests/a.rs", "#[allow(dead_code)]\nfn a() {}"),
-            ["#[allow("]
-        );
-        assert_eq!(
-            words("crates/x/src/a.rs", "#![allow(dead_code)]\nfn a() {}"),
-            ["#![allow("]
-        );
-        assert!(
-            words(
-                "crates/x/src/a.rs",
-                "#[expect(dead_code, reason = \"x\")]\nfn a() {}"
-            )
-            .is_empty()
-        );
+        assert_eq!(words("crates/x/tests/a.rs", "#[allow(dead_code)]\nfn a() {}"), ["#[allow("]);
+        assert_eq!(words("crates/x/src/a.rs", "#![allow(dead_code)]\nfn a() {}"), ["#![allow("]);
+        assert!(words("crates/x/src/a.rs", "#[expect(dead_code, reason = \"x\")]\nfn a() {}").is_empty());
     }
 
     #[test]
     fn printing_is_open_where_it_is_declared_and_routes_in_web() {
         let declared = "#![expect(clippy::print_stdout, reason = \"x\")]\nfn a() { println!() }";
         assert!(words("crates/x/src/show.rs", declared).is_empty());
-        assert!(
-            words(
-                "crates/web/src/guard.rs",
-                "fn a() { r.routes(routes!(y)); r.route(z) }"
-            )
-            .is_empty()
-        );
+        assert!(words("crates/web/src/guard.rs", "fn a() { r.routes(routes!(y)); r.route(z) }").is_empty());
     }
 
     #[test]

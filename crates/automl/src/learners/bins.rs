@@ -35,7 +35,9 @@ impl BinColumn {
         } else {
             quantiles(&sorted)
         };
-        let bin = |&x: &f32| if x.is_nan() { 0 } else { 1 + cuts.partition_point(|&c| c <= x) as u8 };
+        let bin = |&x: &f32| {
+            if x.is_nan() { 0 } else { 1 + cuts.partition_point(|&c| c <= x) as u8 }
+        };
         let bins = values.iter().map(bin).collect();
         Self { column, bins, cuts: cuts.into() }
     }

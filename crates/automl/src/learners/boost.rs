@@ -188,8 +188,12 @@ impl Boost {
             params.extend([("extra_trees", json!(true)), ("extra_seed", json!(job.seed))]);
         }
         params.extend(match data.target.task {
-            Task::Binary => vec![("objective", json!("binary:logistic")), ("eval_metric", json!(["logloss"]))],
-            Task::Regression => vec![("objective", json!("reg:squarederror")), ("eval_metric", json!(["rmse"]))],
+            Task::Binary => {
+                vec![("objective", json!("binary:logistic")), ("eval_metric", json!(["logloss"]))]
+            }
+            Task::Regression => {
+                vec![("objective", json!("reg:squarederror")), ("eval_metric", json!(["rmse"]))]
+            }
             Task::Multiclass => vec![
                 ("objective", json!("multi:softprob")),
                 ("num_class", json!(data.target.class_count())),

@@ -64,7 +64,7 @@ impl Design {
                     shares.iter_mut().for_each(|n| *n /= train.len() as f64);
                     design.categories.push((column, shares));
                 }
-                None => design.numbers.extend(number(column, values.collect(), logarithms)),
+                None => design.numbers.extend(number(column, &values.collect::<Vec<f32>>(), logarithms)),
             }
         }
         design
@@ -100,14 +100,14 @@ impl Design {
 }
 
 /// A number's place in the design; `None` when the training rows hold a single value.
-fn number(column: usize, values: Vec<f32>, logarithms: bool) -> Option<Number> {
+fn number(column: usize, values: &[f32], logarithms: bool) -> Option<Number> {
     let total = values.len();
     let mut sorted: Vec<f32> = values.iter().copied().filter(|x| !x.is_nan()).collect();
     let indicator = sorted.len() < total;
     sorted.sort_unstable_by(f32::total_cmp);
     let (&low, &fill) = (sorted.first()?, sorted.get(sorted.len() / 2)?);
     let mut number = Number { column, fill, log: None, mean: 0.0, scale: 1.0, indicator };
-    let (_, deviation, skewness) = moments(values.iter().map(|&x| plain(&number, x)));
+    let (_, deviation, skewness) = moments(&values.iter().map(|&x| plain(&number, x)));
     if logarithms && skewness > SKEWED {
         // The offset makes the logarithm bend around the typical distance from the lowest value.
         let typical = fill - low;
@@ -116,7 +116,7 @@ fn number(column: usize, values: Vec<f32>, logarithms: bool) -> Option<Number> {
             number.log = Some((low, offset));
         }
     }
-    let (mean, deviation, _) = moments(values.iter().map(|&x| plain(&number, x)));
+    let (mean, deviation, _) = moments(&values.iter().map(|&x| plain(&number, x)));
     if deviation > 0.0 && (1.0 / deviation) < f64::from(f32::MAX) {
         number.mean = mean as f32;
         number.scale = (1.0 / deviation) as f32;
@@ -134,7 +134,7 @@ fn plain(number: &Number, x: f32) -> f64 {
 }
 
 /// Mean, standard deviation and skewness.
-fn moments(values: impl Iterator<Item = f64> + Clone) -> (f64, f64, f64) {
+fn moments(values: &(impl Iterator<Item = f64> + Clone)) -> (f64, f64, f64) {
     let n = values.clone().count() as f64;
     let mean = values.clone().sum::<f64>() / n;
     let central = |power: i32| values.clone().map(|x| (x - mean).powi(power)).sum::<f64>() / n;

@@ -45,7 +45,10 @@ impl Learner for Forest {
             Splitting::Random => "ExtraTrees",
         };
         let share = if self.share > 0.0 { format!("{}", self.share) } else { "sqrt".into() };
-        format!("{kind} ({} trees, {} leaves, min leaf {}, features {share})", self.trees, self.max_leaves, self.min_leaf)
+        format!(
+            "{kind} ({} trees, {} leaves, min leaf {}, features {share})",
+            self.trees, self.max_leaves, self.min_leaf
+        )
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
@@ -55,7 +58,8 @@ impl Learner for Forest {
         let width = data.target.width();
         let prior = prior(&data.target, job.train);
         let smoothing = if data.target.task == Task::Regression { 0.0 } else { LEAF_SMOOTHING };
-        let ground = Ground { columns: &columns, labels: &data.target.values, width, prior: &prior, smoothing };
+        let ground =
+            Ground { columns: &columns, labels: &data.target.values, width, prior: &prior, smoothing };
         let limits = Limits {
             max_leaves: self.max_leaves,
             min_leaf: self.min_leaf,

@@ -18,7 +18,7 @@ pub(super) struct Stop {
 
 /// Minimises `smooth(x, gradient) → value` + Σ `l1[i]`·|x[i]| from `x` on; `stopped` ends it early.
 pub(super) fn minimize(
-    x: &mut Vec<f64>,
+    x: &mut [f64],
     l1: &[f64],
     stop: Stop,
     mut smooth: impl FnMut(&[f64], &mut [f64]) -> f64,

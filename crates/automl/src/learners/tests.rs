@@ -139,7 +139,11 @@ fn logistic_regression_finds_the_known_optimum() {
     let column: Vec<f32> = (0..80).map(|i| f32::from(u8::from(i < 40))).collect();
     let values = (0..80).map(|i| f32::from(u8::from(i < 30 || (40..50).contains(&i)))).collect();
     let target = Target { name: "y".into(), task: Task::Binary, classes: Some(Classes::Boolean), values };
-    let data = Dataset { features: vec![feature("x", 0)], matrix: Matrix { rows: 80, columns: vec![column] }, target };
+    let data = Dataset {
+        features: vec![feature("x", 0)],
+        matrix: Matrix { rows: 80, columns: vec![column] },
+        target,
+    };
     let (send, _receive) = channel();
     let control = Control::new(1, send);
     let train: Vec<u32> = (0..80).collect();

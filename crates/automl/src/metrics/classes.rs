@@ -59,10 +59,8 @@ pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
         |of: &dyn Fn(usize) -> f64| ratio(live.iter().map(|&c| support[c] * of(c)).sum(), total);
     let occurring: Vec<usize> = (0..s.k).filter(|&c| support[c] > 0.0).collect();
     let balanced = mean(occurring.iter().map(|&c| recall(c)));
-    let weighted_accuracy = ratio(
-        (0..s.k).map(|c| support[c] * hits[c]).sum(),
-        support.iter().map(|n| n * n).sum(),
-    );
+    let weighted_accuracy =
+        ratio((0..s.k).map(|c| support[c] * hits[c]).sum(), support.iter().map(|n| n * n).sum());
     let chance = ratio(1.0, s.k as f64);
     let recall_macro = macro_of(&recall);
     vec![

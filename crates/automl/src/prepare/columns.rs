@@ -42,8 +42,7 @@ pub(super) enum Decision {
 pub(super) fn facts(column: &Column, rows: &[u32]) -> Facts {
     match &column.values {
         Values::Numbers(v) => {
-            let mut present: Vec<f64> =
-                rows.iter().map(|&r| v[r as usize]).filter(|x| !x.is_nan()).collect();
+            let mut present: Vec<f64> = rows.iter().map(|&r| v[r as usize]).filter(|x| !x.is_nan()).collect();
             present.sort_unstable_by(f64::total_cmp);
             let missing = rows.len() - present.len();
             let span = present.first().zip(present.last()).map_or(0.0, |(a, b)| b - a + 1.0);
@@ -63,7 +62,9 @@ pub(super) fn facts(column: &Column, rows: &[u32]) -> Facts {
 
 /// Texts of the kept rows with their counts, most frequent first, then by text.
 fn counts<'a>(column: &'a Column, rows: &[u32]) -> Vec<(&'a str, usize)> {
-    let Values::Texts { codes, levels } = &column.values else { return Vec::new() };
+    let Values::Texts { codes, levels } = &column.values else {
+        return Vec::new();
+    };
     let mut by_level = vec![0usize; levels.len()];
     for &r in rows {
         let code = codes[r as usize];
@@ -76,7 +77,7 @@ fn counts<'a>(column: &'a Column, rows: &[u32]) -> Vec<(&'a str, usize)> {
         *by_text.entry(level.as_str()).or_insert(0) += n;
     }
     let mut counts: Vec<(&str, usize)> = by_text.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1));
+    counts.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
     counts
 }
 
@@ -111,7 +112,9 @@ fn useless(column: &Column, rows: usize, facts: &Facts) -> Option<String> {
         Kind::Integer if every_different && rows >= SERIAL_ROWS && names_id(&column.name) => {
             Some("an identifier by its name, every value is different".into())
         }
-        Kind::Category | Kind::Text if facts.distinct as f64 > UNIQUE_SHARE * present as f64 && present > 2 => {
+        Kind::Category | Kind::Text
+            if facts.distinct as f64 > UNIQUE_SHARE * present as f64 && present > 2 =>
+        {
             Some("nearly every value is different".into())
         }
         Kind::Text if facts.distinct > TEXT_LEVELS || facts.distinct as f64 > TEXT_SHARE * rows as f64 => {
@@ -142,7 +145,9 @@ fn number(column: &Column, values: &[f64], rows: &[u32]) -> Decision {
     let first = rows.iter().map(|&r| values[r as usize]).find(|x| x.is_finite()).unwrap_or(0.0);
     let example = match column.kind {
         Kind::Boolean => (first != 0.0).into(),
-        Kind::Integer | Kind::Timestamp if first.abs() < 9e15 && first.fract() == 0.0 => (first as i64).into(),
+        Kind::Integer | Kind::Timestamp if first.abs() < 9e15 && first.fract() == 0.0 => {
+            (first as i64).into()
+        }
         _ => first.into(),
     };
     let note = (column.kind == Kind::Timestamp).then(|| "used as seconds since 1970".to_owned());
@@ -157,7 +162,11 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> 
     let by_level: Vec<f32> = levels
         .iter()
         .map(|l| {
-            if l.is_empty() { coding.absent() } else { index.get(l.as_str()).copied().unwrap_or(coding.unknown()) }
+            if l.is_empty() {
+                coding.absent()
+            } else {
+                index.get(l.as_str()).copied().unwrap_or(coding.unknown())
+            }
         })
         .collect();
     let values = rows
@@ -167,7 +176,10 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> 
             code => by_level[code as usize],
         })
         .collect();
-    let first = rows.iter().map(|&r| codes[r as usize]).find(|&c| c != MISSING_CODE && !levels[c as usize].is_empty());
+    let first = rows
+        .iter()
+        .map(|&r| codes[r as usize])
+        .find(|&c| c != MISSING_CODE && !levels[c as usize].is_empty());
     let example = first.map_or("", |c| levels[c as usize].as_str()).into();
     let merged = counts.len() - coding.levels.len();
     let mut note = (column.kind == Kind::Text).then(|| "text with few values, used as a category".to_owned());
@@ -175,7 +187,8 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> 
         note = Some(format!("{merged} rare values are treated as one"));
     }
     drop(index);
-    let feature = Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Category(coding), example };
+    let feature =
+        Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Category(coding), example };
     Decision::Use { feature, values, note }
 }
 

@@ -108,9 +108,9 @@ fn class_task(column: &Column, count: usize, wish: Option<Task>) -> Result<Task,
         (0 | 1, _) => fail("every row has the same value".into()),
         (2, _) => Ok(Task::Binary),
         (n, Some(Task::Binary)) => fail(format!("a binary task needs two classes, it has {n}")),
-        (n, _) if n > MAX_CLASSES => {
-            fail(format!("{n} classes are more than {MAX_CLASSES}; is it an identifier or a number to predict?"))
-        }
+        (n, _) if n > MAX_CLASSES => fail(format!(
+            "{n} classes are more than {MAX_CLASSES}; is it an identifier or a number to predict?"
+        )),
         _ => Ok(Task::Multiclass),
     }
 }

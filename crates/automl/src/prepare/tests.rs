@@ -59,8 +59,9 @@ fn useless_columns_are_dropped_with_a_reason() {
     let names: Vec<&str> = p.data.features.iter().map(|f| f.name.as_str()).collect();
     assert_eq!(names, ["kept", "now and then"]);
     let note = |i: usize| p.columns[i].note.as_deref().unwrap_or("");
-    for (i, part) in
-        ["serial", "serial", "identifier", "missing", "same value", "different", "free text"].iter().enumerate()
+    for (i, part) in ["serial", "serial", "identifier", "missing", "same value", "different", "free text"]
+        .iter()
+        .enumerate()
     {
         assert!(note(i).contains(part), "{} not in {}", part, note(i));
         assert_eq!(p.columns[i].role, ColumnRole::Dropped);
@@ -120,7 +121,10 @@ fn tasks_are_told_apart() {
 fn rows_without_a_target_are_left_out_and_counted() {
     let n = 30;
     let y = (0..n).map(|i| if i < 5 { f64::NAN } else { f64::from(i % 2) });
-    let p = read(vec![numbers("x", Kind::Float, (0..n).map(|i| f64::from(i * i))), numbers("y", Kind::Integer, y)]);
+    let p = read(vec![
+        numbers("x", Kind::Float, (0..n).map(|i| f64::from(i * i))),
+        numbers("y", Kind::Integer, y),
+    ]);
     assert_eq!(p.data.rows(), 25);
     assert_eq!(p.data.matrix.columns[0][0], 25.0);
     assert!(p.notes[0].starts_with("5 rows"));

@@ -14,7 +14,8 @@ fn table(rows: usize, task: Task) -> Table {
     let mut random = Random::new(11, rows as u64);
     let (mut a, mut b, mut codes, mut y) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rows {
-        let (x, w, level) = (random.between(-2.0, 2.0), random.between(0.0, 5.0).exp(), random.below(4) as u32);
+        let (x, w, level) =
+            (random.between(-2.0, 2.0), random.between(0.0, 5.0).exp(), random.below(4) as u32);
         let z = x + 0.5 * w.ln() - 1.0 + [1.0, -1.0, 0.0, 0.5][level as usize] + random.between(-0.7, 0.7);
         a.push(if random.unit() < 0.1 { f64::NAN } else { x });
         b.push(w);
@@ -25,7 +26,9 @@ fn table(rows: usize, task: Task) -> Table {
     let target = match task {
         Task::Regression => column("y", Kind::Float, Values::Numbers(y)),
         _ => {
-            let cut = |z: &f64| if *z < 0.0 { 0 } else { 1 + u32::from(task == Task::Multiclass && *z > 1.5) };
+            let cut = |z: &f64| {
+                if *z < 0.0 { 0 } else { 1 + u32::from(task == Task::Multiclass && *z > 1.5) }
+            };
             let levels = ["high", "low", "top"].map(String::from).to_vec();
             column("y", Kind::Category, Values::Texts { codes: y.iter().map(cut).collect(), levels })
         }
@@ -62,12 +65,8 @@ fn a_binary_search_gives_a_model_that_scores() {
     assert!((outcome.members.iter().map(|m| m.weight).sum::<f64>() - 1.0).abs() < 1e-9);
     assert_eq!(outcome.work.trials, 8);
     assert!(!outcome.work.truncated);
-    let dropped: Vec<&str> = outcome
-        .columns
-        .iter()
-        .filter(|c| c.role == ColumnRole::Dropped)
-        .map(|c| c.name.as_str())
-        .collect();
+    let dropped: Vec<&str> =
+        outcome.columns.iter().filter(|c| c.role == ColumnRole::Dropped).map(|c| c.name.as_str()).collect();
     assert_eq!(dropped, ["Sno", "empty"]);
     let inputs = outcome.signature["inputs"].as_array().unwrap();
     let names: Vec<&str> = inputs.iter().map(|i| i["name"].as_str().unwrap()).collect();

@@ -36,6 +36,8 @@ def main():
                 feed[feature["name"]] = pd.to_numeric(values).astype(np.float32).reshape(-1, 1)
         session = onnxruntime.InferenceSession(path)
         answers = session.run(None, feed)
+        ours = np.loadtxt(f"{folder}/answers-{seed}.csv", delimiter=",", ndmin=2)
+        print(seed, "largest difference to our evaluator %.1e" % np.abs(ours - answers[-1]).max())
         if signature["output"]["task"] == "regression":
             print(seed, "RMSE", np.sqrt(np.mean((answers[0].ravel() - out[target]) ** 2)))
             continue

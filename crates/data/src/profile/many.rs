@@ -1,6 +1,6 @@
 //! A column of many distinct texts: sums and sketches, nothing kept that grows with the table.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Cell};
 use crate::error::Result;
 use crate::profile::column::{Budget, Odd, Ward, reading};
 use crate::profile::distinct::Distinct;
@@ -64,15 +64,16 @@ impl Many {
 
     /// Looks at a column's cells from a row on.
     pub fn push(&mut self, batch: &Batch, at: usize, from: usize, ward: &Ward<'_>) -> Result<()> {
+        let cells = batch.column(at).enumerate().skip(from);
         match self.reading {
             // Why by hand: a loop of its own for each reading, with nothing to decide inside.
-            Some(Reading::Float) => self.watch(batch, at, from, ward, |text| number(text).map(|n| n.0))?,
+            Some(Reading::Float) => self.watch(batch, cells, ward, |text| number(text).map(|n| n.0))?,
             Some(Reading::Integer) if self.want == Want::Infer => {
                 let whole = |text: &[u8]| number(text).and_then(|(value, whole)| whole.then_some(value));
-                self.watch(batch, at, from, ward, whole)?;
+                self.watch(batch, cells, ward, whole)?;
             }
-            Some(reading) => self.watch(batch, at, from, ward, |text| reading.value(text))?,
-            None => self.watch(batch, at, from, ward, |_| Some(0.0))?,
+            Some(reading) => self.watch(batch, cells, ward, |text| reading.value(text))?,
+            None => self.watch(batch, cells, ward, |_| Some(0.0))?,
         }
         if self.reading.is_some() {
             self.moments.add(&self.values);
@@ -85,14 +86,13 @@ impl Many {
     fn watch(
         &mut self,
         batch: &Batch,
-        at: usize,
-        from: usize,
+        cells: impl Iterator<Item = (usize, Cell)>,
         ward: &Ward<'_>,
         read: impl Fn(&[u8]) -> Option<f64>,
     ) -> Result<()> {
         let missing: &Missing = ward.missing;
         let counts = !self.frequent.is_empty();
-        for (row, cell) in batch.column(at).enumerate().skip(from) {
+        for (row, cell) in cells {
             let whole = batch.bytes(cell);
             let text = trim(whole);
             if missing.is(text) {

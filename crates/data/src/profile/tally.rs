@@ -2,11 +2,12 @@
 
 use crate::batch::{Batch, Cell};
 
-/// Odd constants with well-mixed bits (fractional parts of √2, √3, √5).
-const SEEDS: [u64; 3] = [
+/// Constants with well-mixed bits (fractional parts of √2, √3, √5, √7).
+const SEEDS: [u64; 4] = [
     0x6a09_e667_f3bc_c909,
     0xbb67_ae85_84ca_a73b,
     0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
 ];
 
 /// A text as two words and a hash. Texts of up to 16 bytes are equal when words and length are.
@@ -53,7 +54,7 @@ impl Key {
             low,
             high,
             len,
-            hash: mix(hash, SEEDS[2]),
+            hash: mix(hash, SEEDS[3]),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::batch::{Batch, Cell};
 use crate::limits::COLUMNS_MAX;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
@@ -67,15 +67,21 @@ struct Record {
     lines: u64,
     /// Cells with doubled quotation marks.
     doubled: Vec<usize>,
+    /// Whether one has just ended before it.
+    ended: bool,
 }
 
-/// A closed quoted field.
-struct Quoted {
-    /// Where its text ends.
+/// What a scan may look at and how far it goes.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    len: usize,
+    last: bool,
+    most: usize,
+}
+
+/// Where a quoted field closes, and whether it holds doubled marks.
+struct Closed {
     end: usize,
-    /// After the closing mark.
-    next: usize,
-    lines: u64,
     doubled: bool,
 }
 
@@ -94,14 +100,16 @@ impl Scanner {
 
     /// Cuts `batch.text[..len]`, padded after `len`, into `batch.cells`, at most `most` records. `last`: no text follows.
     pub fn scan(&mut self, batch: &mut Batch, len: usize, last: bool, most: usize) -> Stop {
-        let mut record = Record {
-            begin: 0,
-            cells: batch.cells.len(),
-            lines: 0,
-            doubled: Vec::new(),
-        };
+        let mut record = Record::at(batch.cells.len());
+        match self.cut(batch, &mut record, Bounds { len, last, most }) {
+            Ok(stop) => stop,
+            Err(what) => Stop::Fault(record.wrong(batch, what)),
+        }
+    }
+
+    fn cut(&mut self, batch: &mut Batch, record: &mut Record, bounds: Bounds) -> Result<Stop, What> {
         let (mut start, mut base, mut found) = (0, 0, 0);
-        'words: while base < len {
+        'words: while base < bounds.len {
             let mut hits = self.hits(&batch.text, base);
             while hits != 0 {
                 let at = base + (hits.trailing_zeros() / 8) as usize;
@@ -115,78 +123,107 @@ impl Scanner {
                 if byte == b'\n' {
                     let end = at - usize::from(at > start && batch.text[at - 1] == b'\r');
                     push(batch, start, end);
-                    if let Err(fault) = self.end(batch, &mut record, at + 1) {
-                        return Stop::Fault(fault);
-                    }
                     start = at + 1;
-                    found += 1;
-                    if found == most {
-                        return Stop::Enough(start);
-                    }
-                    continue;
-                }
-                if at != start {
-                    return Stop::Fault(record.wrong(batch, What::StrayQuote));
-                }
-                match self.quoted(&batch.text, at, len, last) {
-                    Ok(Some(quoted)) => {
-                        let next = record.take(batch, start + 1, &quoted);
-                        // The delimiter or newline after the mark is cut here, not by the loop.
-                        match batch.text.get(next).filter(|_| next < len) {
-                            Some(byte) if *byte == self.delimiter => start = next + 1,
-                            ending => {
-                                start = next + usize::from(ending.is_some());
-                                if let Err(fault) = self.end(batch, &mut record, start) {
-                                    return Stop::Fault(fault);
-                                }
-                                found += 1;
-                                if found == most || start >= len {
-                                    return if found == most {
-                                        Stop::Enough(start)
-                                    } else {
-                                        Stop::End(start)
-                                    };
-                                }
-                            }
-                        }
-                        base = start;
-                        continue 'words;
-                    }
-                    Ok(None) => break 'words,
-                    Err(what) => {
-                        record.lines += match what {
-                            What::AfterQuote => self.lines_to_close(&batch.text, at, len),
-                            _ => 0,
-                        };
-                        return Stop::Fault(record.wrong(batch, what));
-                    }
-                }
-            }
-            // Why here: a broken file must not fill the memory with cells before its line ends.
-            if batch.cells.len() - record.cells > self.columns + COLUMNS_MAX {
-                let fields = batch.cells.len() - record.cells;
-                let what = if self.columns == 0 {
-                    What::TooWide
+                    self.end(batch, record, start)?;
+                } else if at != start {
+                    return Err(What::StrayQuote);
                 } else {
-                    What::Ragged(fields)
-                };
-                return Stop::Fault(record.wrong(batch, what));
+                    let Some(next) = self.quoted(batch, record, at, bounds)? else {
+                        break 'words;
+                    };
+                    start = next;
+                    base = next;
+                    // The rest of the word may lie inside the quotes.
+                    hits = 0;
+                }
+                // A record ended, or a quoted field did and its record with it.
+                if record.begin == start && record.ended {
+                    record.ended = false;
+                    found += 1;
+                    if found == bounds.most {
+                        return Ok(Stop::Enough(start));
+                    }
+                }
+                if byte != b'\n' {
+                    continue 'words;
+                }
             }
+            self.check_width(batch, record)?;
             base += 8;
         }
-        if last && record.begin < len {
-            push(
-                batch,
-                start,
-                len - usize::from(len > start && batch.text[len - 1] == b'\r'),
-            );
-            return match self.end(batch, &mut record, len) {
-                Ok(()) => Stop::End(len),
-                Err(fault) => Stop::Fault(fault),
-            };
+        if bounds.last && record.begin < bounds.len {
+            let end = bounds.len - usize::from(bounds.len > start && batch.text[bounds.len - 1] == b'\r');
+            push(batch, start, end);
+            self.end(batch, record, bounds.len)?;
         }
         batch.cells.truncate(record.cells);
-        Stop::End(record.begin)
+        Ok(Stop::End(record.begin))
+    }
+
+    /// Refuses a record of far too many fields before its line ends: a broken file must not fill the memory with cells.
+    #[inline]
+    fn check_width(&self, batch: &Batch, record: &Record) -> Result<(), What> {
+        let fields = batch.cells.len() - record.cells;
+        match fields > self.columns + COLUMNS_MAX {
+            true if self.columns == 0 => Err(What::TooWide),
+            true => Err(What::Ragged(fields)),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes the quoted field that opens at `open`, with the delimiter or newline after it. Gives where the next field
+    /// begins; `None` when the text is needed that follows.
+    fn quoted(
+        &mut self,
+        batch: &mut Batch,
+        record: &mut Record,
+        open: usize,
+        bounds: Bounds,
+    ) -> Result<Option<usize>, What> {
+        let Bounds { len, last, .. } = bounds;
+        let Some(field) = self.close(&batch.text, open, bounds)? else {
+            return Ok(None);
+        };
+        record.lines += memchr_iter(b'\n', &batch.text[open..field.end]).count() as u64;
+        let ends = match &batch.text[field.end + 1..len] {
+            [] => Some(0),
+            [byte, ..] if *byte == self.delimiter => None,
+            [b'\n', ..] => Some(1),
+            [b'\r', b'\n', ..] => Some(2),
+            [b'\r'] if last => Some(1),
+            [b'\r'] => return Ok(None),
+            _ => return Err(What::AfterQuote),
+        };
+        if field.doubled {
+            record.doubled.push(batch.cells.len());
+        }
+        push(batch, open + 1, field.end);
+        let next = field.end + 1 + ends.unwrap_or(1);
+        if ends.is_some() {
+            self.end(batch, record, next)?;
+        }
+        Ok(Some(next))
+    }
+
+    /// Where the quoted field that opens at `open` closes.
+    fn close(&self, text: &[u8], open: usize, bounds: Bounds) -> Result<Option<Closed>, What> {
+        let quote = self.quote.unwrap_or(b'"');
+        let (mut from, mut doubled) = (open + 1, false);
+        loop {
+            let Some(at) = memchr(quote, &text[from..bounds.len]) else {
+                return if bounds.last {
+                    Err(What::OpenQuote)
+                } else {
+                    Ok(None)
+                };
+            };
+            let end = from + at;
+            match text.get(end + 1).filter(|_| end + 1 < bounds.len) {
+                Some(next) if *next == quote => (from, doubled) = (end + 2, true),
+                None if !bounds.last => return Ok(None),
+                _ => return Ok(Some(Closed { end, doubled })),
+            }
+        }
     }
 
     /// The high bit of each byte that is a delimiter, newline or quotation mark among the eight at `base`.
@@ -204,55 +241,8 @@ impl Scanner {
         !(kept | LOW)
     }
 
-    /// The quoted field that opens at `open`; `None` when the text is needed that follows.
-    fn quoted(&self, text: &[u8], open: usize, len: usize, last: bool) -> Result<Option<Quoted>, What> {
-        let quote = self.quote.unwrap_or(b'"');
-        let (mut from, mut doubled) = (open + 1, false);
-        let end = loop {
-            let Some(at) = memchr(quote, &text[from..len]) else {
-                return if last { Err(What::OpenQuote) } else { Ok(None) };
-            };
-            let at = from + at;
-            match text.get(at + 1).filter(|_| at + 1 < len) {
-                Some(next) if *next == quote => (from, doubled) = (at + 2, true),
-                None if !last => return Ok(None),
-                _ => break at,
-            }
-        };
-        let next = match &text[end + 1..len] {
-            [] | [b'\n', ..] => end + 1,
-            [byte, ..] if *byte == self.delimiter => end + 1,
-            [b'\r', b'\n', ..] => end + 2,
-            [b'\r'] if last => end + 2,
-            [b'\r'] => return Ok(None),
-            _ => return Err(What::AfterQuote),
-        };
-        let lines = memchr::memchr_iter(b'\n', &text[open..end]).count() as u64;
-        Ok(Some(Quoted {
-            end,
-            next,
-            lines,
-            doubled,
-        }))
-    }
-
-    /// Newlines between an opening mark and the closing one: to name the line of text after it.
-    fn lines_to_close(&self, text: &[u8], open: usize, len: usize) -> u64 {
-        let quote = self.quote.unwrap_or(b'"');
-        let mut at = open + 1;
-        while let Some(found) = memchr(quote, &text[at..len]) {
-            at += found + 1;
-            if text.get(at) == Some(&quote) {
-                at += 1;
-            } else {
-                break;
-            }
-        }
-        memchr::memchr_iter(b'\n', &text[open..at]).count() as u64
-    }
-
     /// Ends a record whose cells are all cut; the next begins at `next`.
-    fn end(&mut self, batch: &mut Batch, record: &mut Record, next: usize) -> Result<(), Wrong> {
+    fn end(&mut self, batch: &mut Batch, record: &mut Record, next: usize) -> Result<(), What> {
         let fields = batch.cells.len() - record.cells;
         let bare = fields == 1
             && batch
@@ -263,15 +253,16 @@ impl Scanner {
             batch.cells.pop();
             self.blanks += 1;
         } else if self.blanks > 0 {
-            return Err(record.wrong(batch, What::Blank));
+            return Err(What::Blank);
         } else if self.columns != 0 && fields != self.columns {
-            return Err(record.wrong(batch, What::Ragged(fields)));
+            return Err(What::Ragged(fields));
         } else if record.lines > 0 || !record.doubled.is_empty() {
             self.tidy(batch, record);
         }
         record.begin = next;
         record.cells = batch.cells.len();
         record.lines = 0;
+        record.ended = true;
         Ok(())
     }
 
@@ -308,14 +299,14 @@ fn push(batch: &mut Batch, start: usize, end: usize) {
 }
 
 impl Record {
-    /// Takes a quoted field in; gives where the text goes on.
-    fn take(&mut self, batch: &mut Batch, start: usize, quoted: &Quoted) -> usize {
-        if quoted.doubled {
-            self.doubled.push(batch.cells.len());
+    fn at(cells: usize) -> Self {
+        Self {
+            begin: 0,
+            cells,
+            lines: 0,
+            doubled: Vec::new(),
+            ended: false,
         }
-        self.lines += quoted.lines;
-        push(batch, start, quoted.end);
-        quoted.next
     }
 
     /// Names a fault; only whole records stay in the batch.

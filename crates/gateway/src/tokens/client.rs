@@ -36,6 +36,11 @@ pub(super) async fn authenticate(
         gateway.lockout.failed(from, &id, now);
         return Err(Failure::unknown_client(&id, &gateway.tenant));
     };
+    if principal.revoked.is_some() {
+        // The store forgot its secrets with the revocation; who asks is told the reason all the same.
+        gateway.lockout.failed(from, &id, now);
+        return Err(Failure::revoked_client());
+    }
     if !secret::known(&given, &digests) {
         gateway.lockout.failed(from, &id, now);
         tracing::warn!(client = id, address = %from, "a wrong client secret");

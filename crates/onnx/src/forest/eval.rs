@@ -10,8 +10,8 @@ use super::{Aggregate, BLOCK, Forest, Nodes, Rows, Sets, Tree};
 const TREES: usize = 12;
 /// Rows walked together in one tree.
 pub(super) const ROWS: usize = 16;
-/// Steps between looks whether anything still moves.
-const STRIDE: u32 = 1;
+/// Steps of the trees of one row between looks whether anything still moves.
+const STRIDE: u32 = 2;
 
 const NO_SETS: u8 = 0;
 const INLINE: u8 = 1;
@@ -42,10 +42,8 @@ impl Forest {
     fn walk<N: FlatNode, const SETS: u8>(&self, nodes: &[N], count: usize, words: &[u32], sums: &mut [f64]) {
         let width = self.lanes.len();
         if count < lanes::TOGETHER {
-            for (lanes, sums) in words
-                .chunks_exact(width)
-                .zip(sums.chunks_exact_mut(self.targets))
-                .take(count)
+            for (lanes, sums) in
+                words.chunks_exact(width).zip(sums.chunks_exact_mut(self.targets)).take(count)
             {
                 self.walk_row::<N, SETS>(nodes, lanes, sums);
             }
@@ -103,13 +101,11 @@ impl Forest {
     ) {
         let nodes = &nodes[tree.start as usize..];
         let mut at = [0_u32; ROWS];
-        for _ in 0..tree.depth.div_ceil(STRIDE) {
+        for _ in 0..tree.depth {
             let before = at;
-            for _ in 0..STRIDE {
-                for (row, at) in at.iter_mut().enumerate() {
-                    let node = nodes[*at as usize];
-                    *at = node.next(self.hit::<N, SETS>(node, lanes[node.lane()][row]));
-                }
+            for (row, at) in at.iter_mut().enumerate() {
+                let node = nodes[*at as usize];
+                *at = node.next(self.hit::<N, SETS>(node, lanes[node.lane()][row]));
             }
             if at == before {
                 break;

@@ -10,25 +10,13 @@ pub(super) enum Test {
     /// `x < threshold`; a missing `x` goes to yes when `missing_yes`.
     Less { threshold: f32, missing_yes: bool },
     /// `x` is one of the values; `other` and `missing` tell where the rest goes.
-    Member {
-        values: Vec<f32>,
-        other: bool,
-        missing: bool,
-    },
+    Member { values: Vec<f32>, other: bool, missing: bool },
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Folded {
-    Branch {
-        feature: u32,
-        test: Test,
-        yes: u32,
-        no: u32,
-    },
-    Leaf {
-        first: u32,
-        count: u32,
-    },
+    Branch { feature: u32, test: Test, yes: u32, no: u32 },
+    Leaf { first: u32, count: u32 },
 }
 
 #[derive(Debug)]
@@ -42,11 +30,7 @@ pub(super) struct FoldedForest {
 }
 
 pub(super) fn fold(raw: RawForest) -> FoldedForest {
-    let trees = raw
-        .trees
-        .iter()
-        .map(|tree| (fold_tree(tree), tree.root))
-        .collect();
+    let trees = raw.trees.iter().map(|tree| (fold_tree(tree), tree.root)).collect();
     FoldedForest {
         trees,
         weights: raw.weights,
@@ -64,41 +48,15 @@ fn fold_tree(tree: &RawTree) -> Vec<Folded> {
             RawNode::Leaf { first, count } => Folded::Leaf { first, count },
             // Only reached from the chain that took it in: nobody will look here again.
             RawNode::Branch { .. } if swallowed[at] => Folded::Leaf { first: 0, count: 0 },
-            RawNode::Branch {
-                feature,
-                mode: Mode::Eq,
-                yes,
-                ..
-            } => {
+            RawNode::Branch { feature, mode: Mode::Eq, yes, .. } => {
                 let chain = Chain::follow(tree, at, &parents, &mut swallowed);
-                let test = Test::Member {
-                    values: chain.values,
-                    other: false,
-                    missing: chain.missing,
-                };
-                Folded::Branch {
-                    feature,
-                    test,
-                    yes,
-                    no: chain.end,
-                }
+                let test = Test::Member { values: chain.values, other: false, missing: chain.missing };
+                Folded::Branch { feature, test, yes, no: chain.end }
             }
-            RawNode::Branch {
-                feature,
-                mode,
-                value,
-                missing_yes,
-                yes,
-                no,
-            } => {
+            RawNode::Branch { feature, mode, value, missing_yes, yes, no } => {
                 let (test, swap) = numeric(mode, value, missing_yes);
                 let (yes, no) = if swap { (no, yes) } else { (yes, no) };
-                Folded::Branch {
-                    feature,
-                    test,
-                    yes,
-                    no,
-                }
+                Folded::Branch { feature, test, yes, no }
             }
         })
         .collect()
@@ -124,29 +82,13 @@ struct Chain {
 
 impl Chain {
     fn follow(tree: &RawTree, head: usize, parents: &[u32], swallowed: &mut [bool]) -> Self {
-        let mut chain = Self {
-            values: Vec::new(),
-            missing: false,
-            end: head as u32,
-        };
-        let RawNode::Branch {
-            feature: chained,
-            yes: hit,
-            ..
-        } = tree.nodes[head]
-        else {
+        let mut chain = Self { values: Vec::new(), missing: false, end: head as u32 };
+        let RawNode::Branch { feature: chained, yes: hit, .. } = tree.nodes[head] else {
             return chain;
         };
         loop {
             let at = chain.end as usize;
-            let RawNode::Branch {
-                feature,
-                mode: Mode::Eq,
-                value,
-                missing_yes,
-                yes,
-                no,
-            } = tree.nodes[at]
+            let RawNode::Branch { feature, mode: Mode::Eq, value, missing_yes, yes, no } = tree.nodes[at]
             else {
                 return chain;
             };
@@ -171,40 +113,16 @@ fn numeric(mode: Mode, value: f32, missing_yes: bool) -> (Test, bool) {
     let inclusive = matches!(mode, Mode::Leq | Mode::Gt);
     let test = match mode {
         // NaN ≠ v holds, so after the swap a missing value never goes to yes.
-        Mode::Neq => Test::Member {
-            values: vec![value],
-            other: false,
-            missing: false,
-        },
-        Mode::Eq => Test::Member {
-            values: vec![value],
-            other: false,
-            missing: missing_yes,
-        },
+        Mode::Neq => Test::Member { values: vec![value], other: false, missing: false },
+        Mode::Eq => Test::Member { values: vec![value], other: false, missing: missing_yes },
         // Nothing compares with NaN, and the edges that `x < t` can't express, with or without a missing value sent left by -∞.
-        _ if value.is_nan() => Test::Member {
-            values: Vec::new(),
-            other: swap,
-            missing,
-        },
-        _ if inclusive && value == f32::INFINITY => Test::Member {
-            values: Vec::new(),
-            other: true,
-            missing,
-        },
-        _ if !inclusive && value == f32::NEG_INFINITY => Test::Member {
-            values: Vec::new(),
-            other: false,
-            missing,
-        },
-        _ if inclusive => Test::Less {
-            threshold: value.next_up(),
-            missing_yes: missing,
-        },
-        _ => Test::Less {
-            threshold: value,
-            missing_yes: missing,
-        },
+        _ if value.is_nan() => Test::Member { values: Vec::new(), other: swap, missing },
+        _ if inclusive && value == f32::INFINITY => Test::Member { values: Vec::new(), other: true, missing },
+        _ if !inclusive && value == f32::NEG_INFINITY => {
+            Test::Member { values: Vec::new(), other: false, missing }
+        }
+        _ if inclusive => Test::Less { threshold: value.next_up(), missing_yes: missing },
+        _ => Test::Less { threshold: value, missing_yes: missing },
     };
     (test, swap)
 }

@@ -73,12 +73,7 @@ impl Codes {
             // Negative values saturate to 0, which the comparison below tells apart.
             let at = value as usize;
             let exact = at as f32 == value;
-            return self
-                .table
-                .get(at)
-                .filter(|_| exact)
-                .copied()
-                .unwrap_or_else(|| self.other());
+            return self.table.get(at).filter(|_| exact).copied().unwrap_or_else(|| self.other());
         }
         let found = self.values.binary_search_by(|v| v.total_cmp(&(value + 0.0)));
         found.map_or_else(|_| self.other(), |at| at as u32)
@@ -99,18 +94,10 @@ impl Lanes {
         let mut sets: BTreeMap<u32, Vec<f32>> = BTreeMap::new();
         for node in forest.trees.iter().flat_map(|(nodes, _)| nodes) {
             match node {
-                Folded::Branch {
-                    feature,
-                    test: Test::Less { missing_yes, .. },
-                    ..
-                } => {
+                Folded::Branch { feature, test: Test::Less { missing_yes, .. }, .. } => {
                     numbers.insert((*feature, *missing_yes), 0);
                 }
-                Folded::Branch {
-                    feature,
-                    test: Test::Member { values, .. },
-                    ..
-                } => {
+                Folded::Branch { feature, test: Test::Member { values, .. }, .. } => {
                     sets.entry(*feature).or_default().extend(values);
                 }
                 Folded::Leaf { .. } => {}
@@ -119,20 +106,13 @@ impl Lanes {
         let mut all = vec![Lane::Lowest];
         for (&(feature, missing_yes), lane) in &mut numbers {
             *lane = all.len() as u32;
-            let missing = if missing_yes {
-                f32::NEG_INFINITY
-            } else {
-                f32::INFINITY
-            };
+            let missing = if missing_yes { f32::NEG_INFINITY } else { f32::INFINITY };
             all.push(Lane::Number { feature, missing });
         }
         let mut codes = BTreeMap::new();
         for (feature, values) in sets {
             codes.insert(feature, all.len() as u32);
-            all.push(Lane::Code {
-                feature,
-                codes: Codes::new(values),
-            });
+            all.push(Lane::Code { feature, codes: Codes::new(values) });
         }
         Self { all, numbers, codes }
     }
@@ -155,13 +135,7 @@ impl Lanes {
     pub fn most_codes(&self) -> Option<usize> {
         self.all
             .iter()
-            .filter_map(|l| {
-                if let Lane::Code { codes, .. } = l {
-                    Some(codes.count())
-                } else {
-                    None
-                }
-            })
+            .filter_map(|l| if let Lane::Code { codes, .. } = l { Some(codes.count()) } else { None })
             .max()
     }
 }
@@ -173,11 +147,7 @@ pub(super) const TOGETHER: usize = 5;
 /// groups of [`ROWS`] rows, each lane of a group side by side.
 pub(super) fn fill(lanes: &[Lane], rows: Rows<'_>, words: &mut [u32]) {
     let width = lanes.len();
-    let (group, step) = if rows.count < TOGETHER {
-        (1, 1)
-    } else {
-        (ROWS, ROWS)
-    };
+    let (group, step) = if rows.count < TOGETHER { (1, 1) } else { (ROWS, ROWS) };
     // The last group is filled up with its last row: what walks beside the others must be a row too.
     for r in 0..rows.count.next_multiple_of(group) {
         let row = &rows.data[rows.offset + r.min(rows.count - 1) * rows.stride..];

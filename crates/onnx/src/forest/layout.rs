@@ -116,11 +116,7 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Forest, String> {
         pool: builder.pool,
         nodes,
         trees,
-        spans: if builder.single.is_some() {
-            Vec::new()
-        } else {
-            builder.spans
-        },
+        spans: if builder.single.is_some() { Vec::new() } else { builder.spans },
         weights: builder.weights,
         targets: folded.targets,
         features: folded.features,
@@ -156,12 +152,8 @@ fn single_target(folded: &FoldedForest) -> Option<Vec<u32>> {
 
 /// Trees by falling depth, then by number, each with its depth.
 fn order(folded: &FoldedForest) -> Vec<(usize, u32)> {
-    let mut order: Vec<(usize, u32)> = folded
-        .trees
-        .iter()
-        .enumerate()
-        .map(|(i, (nodes, root))| (i, depth(nodes, *root)))
-        .collect();
+    let mut order: Vec<(usize, u32)> =
+        folded.trees.iter().enumerate().map(|(i, (nodes, root))| (i, depth(nodes, *root))).collect();
     order.sort_by_key(|&(i, depth)| (std::cmp::Reverse(depth), i));
     order
 }
@@ -211,19 +203,10 @@ impl Builder<'_> {
     /// Lane, threshold bits and whether it is a set.
     fn test(&mut self, feature: u32, test: &Test) -> (u32, u32, bool) {
         match test {
-            Test::Less {
-                threshold,
-                missing_yes,
-            } => (
-                self.lanes.number(feature, *missing_yes),
-                threshold.to_bits(),
-                false,
-            ),
-            Test::Member {
-                values,
-                other,
-                missing,
-            } => {
+            Test::Less { threshold, missing_yes } => {
+                (self.lanes.number(feature, *missing_yes), threshold.to_bits(), false)
+            }
+            Test::Member { values, other, missing } => {
                 let Some((lane, codes)) = self.lanes.code(feature) else {
                     return (0, 0, false);
                 };
@@ -258,11 +241,7 @@ impl Builder<'_> {
         for &(tree, depth) in order {
             let start = nodes.len();
             self.compact_tree(tree, &mut nodes)?;
-            trees.push(Tree {
-                start: u32::try_from(start).ok()?,
-                depth,
-                target: self.target(tree),
-            });
+            trees.push(Tree { start: u32::try_from(start).ok()?, depth, target: self.target(tree) });
         }
         Some((nodes, trees))
     }
@@ -272,26 +251,15 @@ impl Builder<'_> {
         let (nodes, root) = &folded.trees[tree];
         let start = out.len();
         let most = (nodes.len() * COPIES).min(usize::from(u16::MAX) - 1);
-        let blank = Compact {
-            bits: 0,
-            lane: 0,
-            yes: 0,
-        };
+        let blank = Compact { bits: 0, lane: 0, yes: 0 };
         out.push(blank);
         let mut stack = vec![(*root, 0_usize)];
         while let Some((from, to)) = stack.pop() {
             out[start + to] = match &nodes[from as usize] {
-                Folded::Leaf { first, count } => Compact {
-                    bits: self.leaf(*first, *count),
-                    lane: 0,
-                    yes: to as u16,
-                },
-                Folded::Branch {
-                    feature,
-                    test,
-                    yes,
-                    no,
-                } => {
+                Folded::Leaf { first, count } => {
+                    Compact { bits: self.leaf(*first, *count), lane: 0, yes: to as u16 }
+                }
+                Folded::Branch { feature, test, yes, no } => {
                     let pair = out.len() - start;
                     if pair + 2 > most {
                         return None;
@@ -300,11 +268,7 @@ impl Builder<'_> {
                     // The yes-child is laid out next, so its own pair follows closely.
                     stack.extend([(*no, pair + 1), (*yes, pair)]);
                     let (lane, bits, set) = self.test(*feature, test);
-                    Compact {
-                        bits,
-                        lane: lane as u16 | if set { SET } else { 0 },
-                        yes: pair as u16,
-                    }
+                    Compact { bits, lane: lane as u16 | if set { SET } else { 0 }, yes: pair as u16 }
                 }
             };
         }
@@ -330,34 +294,17 @@ impl Builder<'_> {
             };
             for at in 0..nodes.len() as u32 {
                 out.push(match &nodes[place(at) as usize] {
-                    Folded::Leaf { first, count } => Wide {
-                        bits: self.leaf(*first, *count),
-                        lane: 0,
-                        yes: at,
-                        no: at,
-                    },
-                    Folded::Branch {
-                        feature,
-                        test,
-                        yes,
-                        no,
-                    } => {
+                    Folded::Leaf { first, count } => {
+                        Wide { bits: self.leaf(*first, *count), lane: 0, yes: at, no: at }
+                    }
+                    Folded::Branch { feature, test, yes, no } => {
                         let (lane, bits, set) = self.test(*feature, test);
                         let lane = lane | if set { WIDE_SET } else { 0 };
-                        Wide {
-                            bits,
-                            lane,
-                            yes: place(*yes),
-                            no: place(*no),
-                        }
+                        Wide { bits, lane, yes: place(*yes), no: place(*no) }
                     }
                 });
             }
-            trees.push(Tree {
-                start,
-                depth,
-                target: self.target(tree),
-            });
+            trees.push(Tree { start, depth, target: self.target(tree) });
         }
         (out, trees)
     }

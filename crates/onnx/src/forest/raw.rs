@@ -24,7 +24,10 @@ pub(crate) enum RawNode {
         no: u32,
     },
     /// A range of the tree's weights.
-    Leaf { first: u32, count: u32 },
+    Leaf {
+        first: u32,
+        count: u32,
+    },
 }
 
 /// Node 0 is the root; children follow their parents in no particular order, without cycles.

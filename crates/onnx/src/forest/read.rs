@@ -33,19 +33,8 @@ pub(super) fn read(node: &Node<'_>) -> Result<RawForest> {
         Some("MAX") => Aggregate::Max,
         Some(other) => return Err(node.error(format!("aggregate_function {other:?} is unknown"))),
     };
-    let features = columns
-        .features
-        .iter()
-        .map(|&f| f as usize + 1)
-        .max()
-        .unwrap_or(0);
-    Ok(RawForest {
-        trees,
-        weights,
-        targets,
-        features,
-        aggregate,
-    })
+    let features = columns.features.iter().map(|&f| f as usize + 1).max().unwrap_or(0);
+    Ok(RawForest { trees, weights, targets, features, aggregate })
 }
 
 /// Position of a node by (tree id, node id).
@@ -97,12 +86,7 @@ impl<'a> Columns<'a> {
             same_length(node, name, length, trees.len())?;
         }
         if !columns.missing.is_empty() {
-            same_length(
-                node,
-                "nodes_missing_value_tracks_true",
-                columns.missing.len(),
-                trees.len(),
-            )?;
+            same_length(node, "nodes_missing_value_tracks_true", columns.missing.len(), trees.len())?;
         }
         Ok(columns)
     }
@@ -133,10 +117,7 @@ impl<'a> Columns<'a> {
         let mut nodes = Vec::with_capacity(range.len());
         for place in range.clone() {
             nodes.push(match self.modes[place] {
-                None => RawNode::Leaf {
-                    first: ranges[place].0,
-                    count: ranges[place].1,
-                },
+                None => RawNode::Leaf { first: ranges[place].0, count: ranges[place].1 },
                 Some(_) if ranges[place].1 > 0 => {
                     return Err(node.error(format!("tree {tree}: branch {} has weights", self.ids[place])));
                 }
@@ -164,30 +145,18 @@ fn same_length(node: &Node<'_>, name: &str, length: usize, expected: usize) -> R
 
 fn features(node: &Node<'_>) -> Result<Vec<u32>> {
     let ids = node.ints("nodes_featureids")?;
-    let id = |&f: &i64| {
-        u32::try_from(f)
-            .ok()
-            .filter(|&f| (f as usize) < limits::ROW_WIDTH)
-    };
-    ids.iter()
-        .map(id)
-        .collect::<Option<_>>()
-        .ok_or_else(|| node.error("a feature id is out of range"))
+    let id = |&f: &i64| u32::try_from(f).ok().filter(|&f| (f as usize) < limits::ROW_WIDTH);
+    ids.iter().map(id).collect::<Option<_>>().ok_or_else(|| node.error("a feature id is out of range"))
 }
 
 /// A list of numbers, given plainly or as a tensor (`…_as_tensor`, from version 3 on).
 pub(super) fn floats(node: &Node<'_>, name: &str) -> Result<Vec<f32>> {
     match node.tensor(&format!("{name}_as_tensor"))? {
         None => Ok(node.floats(name)?.to_vec()),
-        Some(Tensor {
-            data: Data::Float(values),
-            ..
-        }) => Ok(values),
+        Some(Tensor { data: Data::Float(values), .. }) => Ok(values),
         Some(other) => {
             let kind = other.data.type_name();
-            Err(node.unsupported(format!(
-                "{name}_as_tensor is {kind}, only float trees are supported"
-            )))
+            Err(node.unsupported(format!("{name}_as_tensor is {kind}, only float trees are supported")))
         }
     }
 }
@@ -223,10 +192,7 @@ fn root(nodes: &[RawNode]) -> Result<u32, String> {
     };
     let depth = depth(nodes, root, parents)?;
     if depth > limits::TREE_DEPTH {
-        return Err(format!(
-            "is {depth} levels deep, the limit is {}",
-            limits::TREE_DEPTH
-        ));
+        return Err(format!("is {depth} levels deep, the limit is {}", limits::TREE_DEPTH));
     }
     Ok(root as u32)
 }
@@ -251,11 +217,7 @@ fn depth(nodes: &[RawNode], root: usize, mut parents: Vec<u32>) -> Result<usize,
             }
         }
     }
-    if seen == nodes.len() {
-        Ok(deepest)
-    } else {
-        Err("has a cycle".to_owned())
-    }
+    if seen == nodes.len() { Ok(deepest) } else { Err("has a cycle".to_owned()) }
 }
 
 /// Weights in order of their nodes, and each node's range of them.
@@ -264,16 +226,10 @@ fn leaf_weights(node: &Node<'_>, leaf: &str, index: &Index) -> Result<(Vec<(u32,
     let ids = node.ints(&format!("{leaf}_nodeids"))?;
     let targets = node.ints(&format!("{leaf}_ids"))?;
     let weights = floats(node, &format!("{leaf}_weights"))?;
-    for (name, length) in [
-        ("nodeids", ids.len()),
-        ("ids", targets.len()),
-        ("weights", weights.len()),
-    ] {
+    for (name, length) in [("nodeids", ids.len()), ("ids", targets.len()), ("weights", weights.len())] {
         if length != trees.len() {
             let expected = trees.len();
-            return Err(node.error(format!(
-                "{leaf}_{name} has {length} entries, {leaf}_treeids {expected}"
-            )));
+            return Err(node.error(format!("{leaf}_{name} has {length} entries, {leaf}_treeids {expected}")));
         }
     }
     let mut entries = Vec::with_capacity(trees.len());
@@ -307,9 +263,7 @@ fn target_count(node: &Node<'_>, leaf: &str, weights: &[(u32, f32)]) -> Result<u
     let count = if leaf == "class" {
         crate::scores::class_count(node)?
     } else {
-        node.int("n_targets")?
-            .and_then(|n| usize::try_from(n).ok())
-            .unwrap_or(1)
+        node.int("n_targets")?.and_then(|n| usize::try_from(n).ok()).unwrap_or(1)
     };
     if count == 0 || count > limits::ROW_WIDTH {
         return Err(node.error(format!("{count} targets are out of range")));

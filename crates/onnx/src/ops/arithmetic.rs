@@ -44,18 +44,10 @@ pub(super) fn build(name: &str) -> Option<Op> {
             int: Some(|a, b| Some(a.wrapping_mul(b))),
             ..add
         },
-        "Div" => Pair {
-            single: |a, b| a / b,
-            double: |a, b| a / b,
-            int: Some(|a, b| a.checked_div(b)),
-            ..add
-        },
-        "Pow" => Pair {
-            single: f32::powf,
-            double: f64::powf,
-            int: Some(power),
-            ..add
-        },
+        "Div" => {
+            Pair { single: |a, b| a / b, double: |a, b| a / b, int: Some(|a, b| a.checked_div(b)), ..add }
+        }
+        "Pow" => Pair { single: f32::powf, double: f64::powf, int: Some(power), ..add },
         "Min" => Pair {
             single: |a, b| if a.is_nan() || a < b { a } else { b },
             double: |a, b| if a.is_nan() || a < b { a } else { b },
@@ -70,10 +62,7 @@ pub(super) fn build(name: &str) -> Option<Op> {
         },
         _ => return None,
     };
-    Some(Box::new(Fold {
-        pair,
-        mean: name == "Mean",
-    }))
+    Some(Box::new(Fold { pair, mean: name == "Mean" }))
 }
 
 fn power(base: i64, exponent: i64) -> Option<i64> {
@@ -95,10 +84,7 @@ impl Pair {
             (Data::Int64(x), Data::Int64(y)) => {
                 let int = self.int.ok_or("does not take int64")?;
                 let (dims, v) = zip((da, x), (db, y), |&x, &y| int(x, y))?;
-                (
-                    dims,
-                    Data::Int64(v.into_iter().collect::<Option<_>>().ok_or("divides by zero")?),
-                )
+                (dims, Data::Int64(v.into_iter().collect::<Option<_>>().ok_or("divides by zero")?))
             }
             (Data::Int32(x), Data::Int32(y)) => {
                 let int = self.int.ok_or("does not take int32")?;
@@ -107,11 +93,7 @@ impl Pair {
                 (dims, Data::Int32(v.ok_or("divides by zero")?))
             }
             (x, y) => {
-                return Err(format!(
-                    "does not combine {} with {}",
-                    x.type_name(),
-                    y.type_name()
-                ));
+                return Err(format!("does not combine {} with {}", x.type_name(), y.type_name()));
             }
         };
         Ok(Tensor { dims, data })
@@ -157,15 +139,7 @@ impl Operator for Fold {
 impl Fold {
     /// Integers per row are kept in f32, where arithmetic would silently round or not wrap.
     fn kind(&self, a: &Value, b: &Value) -> Result<Kind, String> {
-        let whole = |v: &Value| {
-            matches!(
-                v,
-                Value::Row(Row {
-                    kind: Kind::Int | Kind::Code(_),
-                    ..
-                })
-            )
-        };
+        let whole = |v: &Value| matches!(v, Value::Row(Row { kind: Kind::Int | Kind::Code(_), .. }));
         match whole(a) || whole(b) {
             false => Ok(Kind::Float),
             true if self.pair.keeps_integers => Ok(Kind::Int),

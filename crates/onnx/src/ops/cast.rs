@@ -11,9 +11,7 @@ use crate::tensor::{Data, Tensor};
 struct Cast(DataType);
 
 pub(super) fn cast(node: &Node<'_>) -> Result<Op> {
-    let to = node
-        .int("to")?
-        .ok_or_else(|| node.error("attribute to is missing"))?;
+    let to = node.int("to")?.ok_or_else(|| node.error("attribute to is missing"))?;
     match i32::try_from(to).ok().and_then(|t| DataType::try_from(t).ok()) {
         Some(
             to @ (DataType::Float
@@ -47,11 +45,7 @@ fn both(data: &Data) -> Result<(Vec<f64>, Vec<i64>), String> {
         Data::Bool(v) => v.iter().map(|&x| (f64::from(u8::from(x)), i64::from(x))).unzip(),
         Data::Text(v) => {
             let wide: Vec<f64> = v.iter().map(|t| parse(t)).collect::<Result<_, _>>()?;
-            let whole = wide
-                .iter()
-                .zip(v)
-                .map(|(&w, t)| t.trim().parse().unwrap_or(w as i64))
-                .collect();
+            let whole = wide.iter().zip(v).map(|(&w, t)| t.trim().parse().unwrap_or(w as i64)).collect();
             (wide, whole)
         }
     })
@@ -84,10 +78,7 @@ impl Operator for Cast {
                 }
             }
         };
-        Ok(vec![Tensor {
-            dims: input.dims.clone(),
-            data,
-        }])
+        Ok(vec![Tensor { dims: input.dims.clone(), data }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -122,9 +113,7 @@ impl Operator for Cast {
                 to.iter_mut().zip(from).for_each(|(to, x)| *to = x.trunc());
             })?,
             DataType::Bool => lower.map(&row, shape, Kind::Bool, |from, to| {
-                to.iter_mut()
-                    .zip(from)
-                    .for_each(|(to, &x)| *to = f32::from(u8::from(x != 0.0)));
+                to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x != 0.0)));
             })?,
             other => return Err(format!("casts to {} are not compiled", other.as_str_name())),
         };

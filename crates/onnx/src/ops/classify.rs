@@ -31,12 +31,7 @@ impl Linear {
             let count = coefficients.len();
             return Err(node.error(format!("{count} coefficients do not make {rows} rows")));
         }
-        Ok(Self {
-            width: coefficients.len() / rows,
-            coefficients,
-            intercepts,
-            post: Post::read(node)?,
-        })
+        Ok(Self { width: coefficients.len() / rows, coefficients, intercepts, post: Post::read(node)? })
     }
 
     fn rows(&self) -> usize {
@@ -44,11 +39,7 @@ impl Linear {
     }
 
     fn fits(&self, width: usize) -> Result<(), String> {
-        if width == self.width {
-            Ok(())
-        } else {
-            Err(format!("takes {} columns, got {width}", self.width))
-        }
+        if width == self.width { Ok(()) } else { Err(format!("takes {} columns, got {width}", self.width)) }
     }
 
     /// Raw scores of one row.
@@ -63,9 +54,7 @@ struct Regressor(Arc<Linear>);
 
 pub(super) fn linear_regressor(node: &Node<'_>) -> Result<Op> {
     let targets = node.int("targets")?.unwrap_or(1);
-    let targets = usize::try_from(targets)
-        .ok()
-        .filter(|&t| t > 0 && t <= crate::limits::ROW_WIDTH);
+    let targets = usize::try_from(targets).ok().filter(|&t| t > 0 && t <= crate::limits::ROW_WIDTH);
     let targets = targets.ok_or_else(|| node.error("targets is out of range"))?;
     let linear = Linear::read(node, targets)?;
     if linear.rows() != targets {
@@ -88,10 +77,7 @@ impl Operator for Regressor {
         self.0.fits(width)?;
         let values = numbers(input)?;
         let mut out = vec![0.0; rows * self.0.rows()];
-        for (from, to) in values
-            .chunks_exact(width)
-            .zip(out.chunks_exact_mut(self.0.rows()))
-        {
+        for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(self.0.rows())) {
             Self::predict(&self.0, from, to);
         }
         Ok(vec![float(vec![rows, self.0.rows()], out)])
@@ -102,9 +88,7 @@ impl Operator for Regressor {
         self.0.fits(row.shape.matrix_width()?)?;
         let linear = Arc::clone(&self.0);
         let shape = Shape::matrix(linear.rows());
-        let row = lower.map(&row, shape, Kind::Float, move |from, to| {
-            Self::predict(&linear, from, to)
-        })?;
+        let row = lower.map(&row, shape, Kind::Float, move |from, to| Self::predict(&linear, from, to))?;
         Ok(vec![Value::Row(row)])
     }
 }
@@ -120,19 +104,12 @@ pub(super) fn linear_classifier(node: &Node<'_>) -> Result<Op> {
     let linear = Linear::read(node, labels.len())?;
     let fits = linear.rows() == labels.len() || (linear.rows() == 1 && labels.len() == 2);
     if !fits {
-        return Err(node.error(format!(
-            "has {} intercepts for {} classes",
-            linear.rows(),
-            labels.len()
-        )));
+        return Err(node.error(format!("has {} intercepts for {} classes", linear.rows(), labels.len())));
     }
     if labels.len() < 2 {
         return Err(node.unsupported("it has fewer than two classes"));
     }
-    Ok(Box::new(Classifier {
-        linear: Arc::new(linear),
-        labels,
-    }))
+    Ok(Box::new(Classifier { linear: Arc::new(linear), labels }))
 }
 
 /// Scores of one row, and its class.
@@ -160,10 +137,7 @@ pub(super) fn label_tensor(labels: &Labels, classes: &[usize]) -> Tensor {
         Labels::Text(v) => Data::Text(classes.iter().map(|&c| v[c].clone()).collect()),
         Labels::Integer(v) => Data::Int64(classes.iter().map(|&c| v[c]).collect()),
     };
-    Tensor {
-        dims: vec![classes.len()],
-        data,
-    }
+    Tensor { dims: vec![classes.len()], data }
 }
 
 /// The meaning of class numbers.
@@ -185,10 +159,7 @@ impl Operator for Classifier {
         let mut out = vec![0.0; rows * count];
         let each = values.chunks_exact(width).zip(out.chunks_exact_mut(count));
         let classes: Vec<usize> = each.map(|(from, to)| classify(&self.linear, from, to)).collect();
-        Ok(vec![
-            label_tensor(&self.labels, &classes),
-            float(vec![rows, count], out),
-        ])
+        Ok(vec![label_tensor(&self.labels, &classes), float(vec![rows, count], out)])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -223,11 +194,7 @@ impl Step for ClassifyStep {
         let (read, write) = block.arena.split_at_mut(split);
         for row in 0..block.rows {
             let source = &read[from.row(row)..][..self.linear.width];
-            let class = classify(
-                &self.linear,
-                source,
-                &mut write[scores.row(row) - split..][..self.classes],
-            );
+            let class = classify(&self.linear, source, &mut write[scores.row(row) - split..][..self.classes]);
             write[label.row(row) - split] = class as f32;
         }
     }

@@ -26,36 +26,11 @@ struct Where;
 /// The operator of this name, when it is one of these.
 pub(super) fn build(name: &str) -> Option<Op> {
     let compare = match name {
-        "Equal" => Compare {
-            single: f32::eq,
-            double: f64::eq,
-            int: i64::eq,
-            equal: true,
-        },
-        "Less" => Compare {
-            single: f32::lt,
-            double: f64::lt,
-            int: i64::lt,
-            equal: false,
-        },
-        "LessOrEqual" => Compare {
-            single: f32::le,
-            double: f64::le,
-            int: i64::le,
-            equal: false,
-        },
-        "Greater" => Compare {
-            single: f32::gt,
-            double: f64::gt,
-            int: i64::gt,
-            equal: false,
-        },
-        "GreaterOrEqual" => Compare {
-            single: f32::ge,
-            double: f64::ge,
-            int: i64::ge,
-            equal: false,
-        },
+        "Equal" => Compare { single: f32::eq, double: f64::eq, int: i64::eq, equal: true },
+        "Less" => Compare { single: f32::lt, double: f64::lt, int: i64::lt, equal: false },
+        "LessOrEqual" => Compare { single: f32::le, double: f64::le, int: i64::le, equal: false },
+        "Greater" => Compare { single: f32::gt, double: f64::gt, int: i64::gt, equal: false },
+        "GreaterOrEqual" => Compare { single: f32::ge, double: f64::ge, int: i64::ge, equal: false },
         "And" => return Some(Box::new(Logic(|a, b| a && b))),
         "Or" => return Some(Box::new(Logic(|a, b| a || b))),
         "Xor" => return Some(Box::new(Logic(|a, b| a != b))),
@@ -80,17 +55,10 @@ impl Operator for Compare {
             (Data::Bool(x), Data::Bool(y)) if self.equal => zip((da, x), (db, y), bool::eq)?,
             (Data::Text(x), Data::Text(y)) if self.equal => zip((da, x), (db, y), String::eq)?,
             (x, y) => {
-                return Err(format!(
-                    "does not compare {} with {}",
-                    x.type_name(),
-                    y.type_name()
-                ));
+                return Err(format!("does not compare {} with {}", x.type_name(), y.type_name()));
             }
         };
-        Ok(vec![Tensor {
-            dims,
-            data: Data::Bool(values),
-        }])
+        Ok(vec![Tensor { dims, data: Data::Bool(values) }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -117,9 +85,7 @@ fn equal_text(lower: &mut Lower, row: &Row, dims: &[usize], texts: &[String]) ->
         return Err("compares numbers with texts".to_owned());
     };
     let [text] = texts else {
-        return Err(format!(
-            "compares texts with a constant of shape {dims:?}, expected one text"
-        ));
+        return Err(format!("compares texts with a constant of shape {dims:?}, expected one text"));
     };
     let table = dict.text_table(|level| f32::from(u8::from(level == Some(text))))?;
     Ok(Value::Row(lower.lookup(row, table, Kind::Bool)?))
@@ -136,18 +102,13 @@ fn bools<'a>(inputs: &Inputs<'a>, index: usize) -> Result<(&'a [usize], &'a [boo
 impl Operator for Logic {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let (dims, values) = zip(bools(inputs, 0)?, bools(inputs, 1)?, |&a, &b| (self.0)(a, b))?;
-        Ok(vec![Tensor {
-            dims,
-            data: Data::Bool(values),
-        }])
+        Ok(vec![Tensor { dims, data: Data::Bool(values) }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let f = self.0;
         let (a, b) = (need_value(inputs, 0)?, need_value(inputs, 1)?);
-        let row = lower.zip([a, b], Kind::Bool, move |x, y| {
-            f32::from(u8::from(f(x != 0.0, y != 0.0)))
-        })?;
+        let row = lower.zip([a, b], Kind::Bool, move |x, y| f32::from(u8::from(f(x != 0.0, y != 0.0))))?;
         Ok(vec![Value::Row(row)])
     }
 }
@@ -156,18 +117,13 @@ impl Operator for Not {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let (dims, values) = bools(inputs, 0)?;
         let values = values.iter().map(|v| !v).collect();
-        Ok(vec![Tensor {
-            dims: dims.to_vec(),
-            data: Data::Bool(values),
-        }])
+        Ok(vec![Tensor { dims: dims.to_vec(), data: Data::Bool(values) }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         let row = lower.map(&row, row.shape.clone(), Kind::Bool, |from, to| {
-            to.iter_mut()
-                .zip(from)
-                .for_each(|(to, &x)| *to = f32::from(u8::from(x == 0.0)));
+            to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x == 0.0)));
         })?;
         Ok(vec![Value::Row(row)])
     }
@@ -194,22 +150,14 @@ impl Operator for Where {
             (Data::Bool(x), Data::Bool(y)) => Data::Bool(select(&places, hit, x, y)),
             (Data::Text(x), Data::Text(y)) => Data::Text(select(&places, hit, x, y)),
             (x, y) => {
-                return Err(format!(
-                    "does not choose between {} and {}",
-                    x.type_name(),
-                    y.type_name()
-                ));
+                return Err(format!("does not choose between {} and {}", x.type_name(), y.type_name()));
             }
         };
         Ok(vec![Tensor { dims, data }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
-        let (hit, a, b) = (
-            need_value(inputs, 0)?,
-            need_value(inputs, 1)?,
-            need_value(inputs, 2)?,
-        );
+        let (hit, a, b) = (need_value(inputs, 0)?, need_value(inputs, 1)?, need_value(inputs, 2)?);
         let kind = match (a, b) {
             (Value::Row(row), _) | (_, Value::Row(row)) => row.kind.clone(),
             (Value::Const(t), _) => match t.data {
@@ -218,11 +166,7 @@ impl Operator for Where {
                 _ => Kind::Float,
             },
         };
-        let kind = if matches!(kind, Kind::Code(_)) {
-            Kind::Int
-        } else {
-            kind
-        };
+        let kind = if matches!(kind, Kind::Code(_)) { Kind::Int } else { kind };
         let row = lower.zip3([hit, a, b], kind, |c, x, y| if c == 0.0 { y } else { x })?;
         Ok(vec![Value::Row(row)])
     }

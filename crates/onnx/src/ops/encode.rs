@@ -25,12 +25,8 @@ impl Keys {
             Data::Text(v) => Some(Self::Text(v.clone(), index(v))),
             Data::Int64(v) => Some(Self::Int(index(v))),
             Data::Float(v) => {
-                let mut sorted: Vec<(f32, usize)> = v
-                    .iter()
-                    .map(|x| x + 0.0)
-                    .zip(0..)
-                    .filter(|(x, _)| !x.is_nan())
-                    .collect();
+                let mut sorted: Vec<(f32, usize)> =
+                    v.iter().map(|x| x + 0.0).zip(0..).filter(|(x, _)| !x.is_nan()).collect();
                 sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
                 sorted.dedup_by(|b, a| a.0 == b.0);
                 Some(Self::Float(sorted, v.iter().position(|x| x.is_nan())))
@@ -40,11 +36,7 @@ impl Keys {
     }
 
     fn text(&self, key: &str) -> Option<usize> {
-        if let Self::Text(_, map) = self {
-            map.get(key).copied()
-        } else {
-            None
-        }
+        if let Self::Text(_, map) = self { map.get(key).copied() } else { None }
     }
 
     fn int(&self, key: i64) -> Option<usize> {
@@ -89,11 +81,7 @@ pub(super) fn label_encoder(node: &Node<'_>) -> Result<Op> {
         return label_encoder_1(node);
     }
     let list = |stem: &str| -> Result<Option<Data>> {
-        let names = [
-            format!("{stem}_strings"),
-            format!("{stem}_int64s"),
-            format!("{stem}_floats"),
-        ];
+        let names = [format!("{stem}_strings"), format!("{stem}_int64s"), format!("{stem}_floats")];
         if node.has(&names[0]) {
             return Ok(Some(Data::Text(node.texts(&names[0])?)));
         }
@@ -116,10 +104,7 @@ pub(super) fn label_encoder(node: &Node<'_>) -> Result<Op> {
         (Data::Text(v), Some(Data::Text(d))) => v.extend(d.into_iter().take(1)),
         (Data::Int64(v), Some(Data::Int64(d))) => v.extend(d.into_iter().take(1)),
         (Data::Float(v), Some(Data::Float(d))) => v.extend(d.into_iter().take(1)),
-        (Data::Text(v), None) => v.push(
-            node.text("default_string")?
-                .unwrap_or_else(|| "_Unused".to_owned()),
-        ),
+        (Data::Text(v), None) => v.push(node.text("default_string")?.unwrap_or_else(|| "_Unused".to_owned())),
         (Data::Int64(v), None) => v.push(node.int("default_int64")?.unwrap_or(-1)),
         (Data::Float(v), None) => v.push(node.float("default_float")?.unwrap_or(-0.0)),
         (v, _) => return Err(node.unsupported(format!("values of {} are not supported", v.type_name()))),
@@ -143,44 +128,27 @@ struct Both {
 fn label_encoder_1(node: &Node<'_>) -> Result<Op> {
     let classes = node.texts("classes_strings")?;
     let mut texts = classes.clone();
-    texts.push(
-        node.text("default_string")?
-            .unwrap_or_else(|| "_Unused".to_owned()),
-    );
+    texts.push(node.text("default_string")?.unwrap_or_else(|| "_Unused".to_owned()));
     let mut numbers: Vec<i64> = (0..classes.len() as i64).collect();
     let by_int = Keys::Int(index(&numbers));
     numbers.push(node.int("default_int64")?.unwrap_or(-1));
     let map = index(&classes);
     Ok(Box::new(Both {
-        to_int: LabelEncoder {
-            keys: Keys::Text(classes, map),
-            values: Data::Int64(numbers),
-        },
-        to_text: LabelEncoder {
-            keys: by_int,
-            values: Data::Text(texts),
-        },
+        to_int: LabelEncoder { keys: Keys::Text(classes, map), values: Data::Int64(numbers) },
+        to_text: LabelEncoder { keys: by_int, values: Data::Text(texts) },
     }))
 }
 
 impl Operator for Both {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let text = matches!(need(inputs, 0)?.data, Data::Text(_));
-        if text {
-            self.to_int.run(inputs)
-        } else {
-            self.to_text.run(inputs)
-        }
+        if text { self.to_int.run(inputs) } else { self.to_text.run(inputs) }
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = need_value(inputs, 0)?.row()?;
         let text = matches!(&row.kind, Kind::Code(dict) if matches!(dict.levels, Levels::Text(_)));
-        if text {
-            self.to_int.lower(lower, inputs)
-        } else {
-            self.to_text.lower(lower, inputs)
-        }
+        if text { self.to_int.lower(lower, inputs) } else { self.to_text.lower(lower, inputs) }
     }
 
     fn levels(&self) -> Option<Vec<String>> {
@@ -213,11 +181,7 @@ impl LabelEncoder {
     }
 
     fn kind(&self) -> Kind {
-        if matches!(self.values, Data::Int64(_)) {
-            Kind::Int
-        } else {
-            Kind::Float
-        }
+        if matches!(self.values, Data::Int64(_)) { Kind::Int } else { Kind::Float }
     }
 
     fn lower_code(&self, lower: &mut Lower, row: &Row, dict: &Dict) -> Result<Row, String> {
@@ -241,14 +205,8 @@ impl LabelEncoder {
         let all: Vec<usize> = (0..self.values.len()).collect();
         let (table, kind) = match &self.values {
             Data::Text(v) => {
-                let dict = Dict {
-                    levels: Levels::Text(v.clone()),
-                    open: false,
-                };
-                (
-                    all.iter().map(|&p| p as f32).collect(),
-                    Kind::Code(Arc::new(dict)),
-                )
+                let dict = Dict { levels: Levels::Text(v.clone()), open: false };
+                (all.iter().map(|&p| p as f32).collect(), Kind::Code(Arc::new(dict)))
             }
             _ => (self.numbers(&all)?, self.kind()),
         };
@@ -271,10 +229,7 @@ impl Operator for LabelEncoder {
             (other, _) => return Err(format!("its keys are not {}", other.type_name())),
         };
         let data = super::pick::gather_places(&self.values, &places);
-        Ok(vec![Tensor {
-            dims: input.dims.clone(),
-            data,
-        }])
+        Ok(vec![Tensor { dims: input.dims.clone(), data }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -311,11 +266,7 @@ pub(super) fn one_hot(node: &Node<'_>) -> Result<Op> {
     };
     let count = data.len();
     let keys = Keys::new(&data).ok_or_else(|| node.error("has unusable categories"))?;
-    Ok(Box::new(OneHot {
-        keys,
-        count,
-        zeros: node.int("zeros")?.unwrap_or(1) != 0,
-    }))
+    Ok(Box::new(OneHot { keys, count, zeros: node.int("zeros")?.unwrap_or(1) != 0 }))
 }
 
 impl Operator for OneHot {
@@ -334,10 +285,7 @@ impl Operator for OneHot {
             return Err("meets a value that is no category".to_owned());
         }
         if places.len().saturating_mul(self.count) > limits::RUN_ELEMENTS {
-            return Err(format!(
-                "the result has more than {} elements",
-                limits::RUN_ELEMENTS
-            ));
+            return Err(format!("the result has more than {} elements", limits::RUN_ELEMENTS));
         }
         let mut out = vec![0.0; places.len() * self.count];
         for (row, place) in places.iter().enumerate() {
@@ -345,10 +293,7 @@ impl Operator for OneHot {
                 out[row * self.count + place] = 1.0;
             }
         }
-        Ok(vec![super::float(
-            [input.dims.as_slice(), &[self.count]].concat(),
-            out,
-        )])
+        Ok(vec![super::float([input.dims.as_slice(), &[self.count]].concat(), out)])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -357,10 +302,7 @@ impl Operator for OneHot {
         }
         let row = need_value(inputs, 0)?.row()?.clone();
         let count = self.count;
-        let shape = Shape {
-            inner: [row.shape.inner.as_slice(), &[count]].concat(),
-            ..row.shape.clone()
-        };
+        let shape = Shape { inner: [row.shape.inner.as_slice(), &[count]].concat(), ..row.shape.clone() };
         let encode: Box<dyn Fn(f32) -> Option<usize> + Send + Sync> = match &row.kind {
             Kind::Code(dict) => {
                 let mut places: Vec<Option<usize>> = match &dict.levels {

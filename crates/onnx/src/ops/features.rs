@@ -23,9 +23,7 @@ struct Rowwise {
 
 impl fmt::Debug for Rowwise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rowwise")
-            .field("width", &self.width)
-            .finish_non_exhaustive()
+        f.debug_struct("Rowwise").field("width", &self.width).finish_non_exhaustive()
     }
 }
 
@@ -52,10 +50,7 @@ impl Operator for Rowwise {
         }
         if self.keeps_integers && matches!(input.data, Data::Int64(_)) {
             let data = Data::Int64(out.iter().map(|&x| x as i64).collect());
-            return Ok(vec![Tensor {
-                dims: input.dims.clone(),
-                data,
-            }]);
+            return Ok(vec![Tensor { dims: input.dims.clone(), data }]);
         }
         Ok(vec![float(input.dims.clone(), out)])
     }
@@ -63,11 +58,7 @@ impl Operator for Rowwise {
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         self.fits(row.shape.matrix_width()?)?;
-        let kind = if self.keeps_integers {
-            row.kind.clone()
-        } else {
-            Kind::Float
-        };
+        let kind = if self.keeps_integers { row.kind.clone() } else { Kind::Float };
         let f = Arc::clone(&self.f);
         let row = lower.map(&row, row.shape.clone(), kind, move |from, to| f(from, to))?;
         Ok(vec![Value::Row(row)])
@@ -95,11 +86,7 @@ pub(super) fn scaler(node: &Node<'_>) -> Result<Op> {
             *to = (x - offset) * scale;
         }
     };
-    Ok(Box::new(Rowwise {
-        f: Arc::new(f),
-        width: offsets.or(scales),
-        keeps_integers: false,
-    }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: offsets.or(scales), keeps_integers: false }))
 }
 
 pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
@@ -109,34 +96,18 @@ pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
     } else {
         node.float("replaced_value_float")?.unwrap_or(0.0)
     };
-    let ints: Vec<f32> = node
-        .ints("imputed_value_int64s")?
-        .iter()
-        .map(|&v| v as f32)
-        .collect();
-    let given = if whole {
-        &ints
-    } else {
-        node.floats("imputed_value_floats")?
-    };
+    let ints: Vec<f32> = node.ints("imputed_value_int64s")?.iter().map(|&v| v as f32).collect();
+    let given = if whole { &ints } else { node.floats("imputed_value_floats")? };
     if given.is_empty() {
         return Err(node.error("has no imputed values"));
     }
     let (values, width) = per_column(given, 0.0);
     let f = move |from: &[f32], to: &mut [f32]| {
         for ((to, &x), &value) in to.iter_mut().zip(from).zip(values.iter().cycle()) {
-            *to = if x == replaced || (replaced.is_nan() && x.is_nan()) {
-                value
-            } else {
-                x
-            };
+            *to = if x == replaced || (replaced.is_nan() && x.is_nan()) { value } else { x };
         }
     };
-    Ok(Box::new(Rowwise {
-        f: Arc::new(f),
-        width,
-        keeps_integers: true,
-    }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width, keeps_integers: true }))
 }
 
 pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
@@ -151,25 +122,15 @@ pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
         let divisor = if norm == 0.0 { 1.0 } else { norm };
         to.iter_mut().zip(from).for_each(|(to, x)| *to = x / divisor);
     };
-    Ok(Box::new(Rowwise {
-        f: Arc::new(f),
-        width: None,
-        keeps_integers: false,
-    }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, keeps_integers: false }))
 }
 
 pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
     let threshold = node.float("threshold")?.unwrap_or(0.0);
     let f = move |from: &[f32], to: &mut [f32]| {
-        to.iter_mut()
-            .zip(from)
-            .for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
+        to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
     };
-    Ok(Box::new(Rowwise {
-        f: Arc::new(f),
-        width: None,
-        keeps_integers: false,
-    }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, keeps_integers: false }))
 }
 
 /// Puts inputs side by side as floats, each cut or padded with zeros to its width.
@@ -179,19 +140,10 @@ struct Vectorizer {
 }
 
 pub(super) fn vectorizer(node: &Node<'_>) -> Result<Op> {
-    let widths = node
-        .ints("inputdimensions")?
-        .iter()
-        .map(|&w| usize::try_from(w).ok());
-    let widths = widths
-        .collect::<Option<Vec<_>>>()
-        .filter(|w| w.len() == node.proto.input.len());
+    let widths = node.ints("inputdimensions")?.iter().map(|&w| usize::try_from(w).ok());
+    let widths = widths.collect::<Option<Vec<_>>>().filter(|w| w.len() == node.proto.input.len());
     let widths = widths.ok_or_else(|| node.error("inputdimensions does not give a width for each input"))?;
-    crate::check::at_most(
-        "width of a FeatureVectorizer",
-        widths.iter().sum(),
-        crate::limits::ROW_WIDTH,
-    )?;
+    crate::check::at_most("width of a FeatureVectorizer", widths.iter().sum(), crate::limits::ROW_WIDTH)?;
     Ok(Box::new(Vectorizer { widths }))
 }
 
@@ -237,10 +189,6 @@ impl Operator for Vectorizer {
             });
         }
         let total = self.widths.iter().sum();
-        Ok(vec![Value::Row(lower.concat(
-            &rows,
-            Shape::matrix(total),
-            Kind::Float,
-        )?)])
+        Ok(vec![Value::Row(lower.concat(&rows, Shape::matrix(total), Kind::Float)?)])
     }
 }

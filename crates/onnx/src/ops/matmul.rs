@@ -39,19 +39,13 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
             sums[lane] += f64::from(a[lane]) * f64::from(b[lane]);
         }
     }
-    let tail: f64 = rest
-        .iter()
-        .zip(rest_b)
-        .map(|(&a, &b)| f64::from(a) * f64::from(b))
-        .sum();
+    let tail: f64 = rest.iter().zip(rest_b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
     sums.iter().sum::<f64>() + tail
 }
 
 /// Columns of a `[rows, columns]` matrix one after the other.
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns)
-        .flat_map(|c| (0..rows).map(move |r| values[r * columns + c]))
-        .collect()
+    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
 }
 
 impl Operator for MatMul {
@@ -79,10 +73,7 @@ impl Operator for MatMul {
         let count: usize = outer.iter().product();
         let size = count.checked_mul(rows).and_then(|n| n.checked_mul(columns));
         if size.is_none_or(|n| n > limits::RUN_ELEMENTS) {
-            return Err(format!(
-                "the result has more than {} elements",
-                limits::RUN_ELEMENTS
-            ));
+            return Err(format!("the result has more than {} elements", limits::RUN_ELEMENTS));
         }
         let mut out = vec![0.0; count * rows * columns];
         let (pa, pb) = (broadcast::places(oa, &outer), broadcast::places(ob, &outer));
@@ -90,11 +81,7 @@ impl Operator for MatMul {
             let right = transposed(&vb[pb * inner * columns..][..inner * columns], inner, columns);
             for row in 0..rows {
                 let from = &va[(pa * rows + row) * inner..][..inner];
-                dot_each(
-                    from,
-                    &right,
-                    &mut out[(block * rows + row) * columns..][..columns],
-                );
+                dot_each(from, &right, &mut out[(block * rows + row) * columns..][..columns]);
             }
         }
         let mut dims = outer;
@@ -115,23 +102,15 @@ impl Operator for MatMul {
             [height, columns] => (height, Some(columns)),
             [height] => (height, None),
             _ => {
-                return Err(format!(
-                    "multiplies rows with a constant of shape {:?}",
-                    right.dims
-                ));
+                return Err(format!("multiplies rows with a constant of shape {:?}", right.dims));
             }
         };
         if height != width {
-            return Err(format!(
-                "multiplies rows of {width} with a constant of shape {:?}",
-                right.dims
-            ));
+            return Err(format!("multiplies rows of {width} with a constant of shape {:?}", right.dims));
         }
         let weights = transposed(floats(right)?, height, columns.unwrap_or(1));
         let shape = columns.map_or_else(Shape::column, Shape::matrix);
-        let row = lower.map(&row, shape, Kind::Float, move |from, to| {
-            dot_each(from, &weights, to)
-        })?;
+        let row = lower.map(&row, shape, Kind::Float, move |from, to| dot_each(from, &weights, to))?;
         Ok(vec![Value::Row(row)])
     }
 }
@@ -179,21 +158,13 @@ impl Operator for Gemm {
         if inner != height {
             return Err(format!("shapes {:?} and {:?} do not fit", a.dims, b.dims));
         }
-        let left = if self.turn_a {
-            transposed(values, inner, rows)
-        } else {
-            values.to_vec()
-        };
+        let left = if self.turn_a { transposed(values, inner, rows) } else { values.to_vec() };
         let size = rows.checked_mul(columns).filter(|&n| n <= limits::RUN_ELEMENTS);
         let size =
             size.ok_or_else(|| format!("the result has more than {} elements", limits::RUN_ELEMENTS))?;
         let mut out = vec![0.0; size];
         for row in 0..rows {
-            dot_each(
-                &left[row * inner..][..inner],
-                &right,
-                &mut out[row * columns..][..columns],
-            );
+            dot_each(&left[row * inner..][..inner], &right, &mut out[row * columns..][..columns]);
         }
         let dims = vec![rows, columns];
         let bias = inputs.get(2).copied().flatten();
@@ -201,16 +172,10 @@ impl Operator for Gemm {
             None => vec![0.0; size],
             Some(bias) => {
                 if broadcast::shape(&[&bias.dims, &dims])? != dims {
-                    return Err(format!(
-                        "the third input has shape {:?}, the result {dims:?}",
-                        bias.dims
-                    ));
+                    return Err(format!("the third input has shape {:?}, the result {dims:?}", bias.dims));
                 }
                 let values = floats(bias)?;
-                broadcast::places(&bias.dims, &dims)
-                    .into_iter()
-                    .map(|p| values[p])
-                    .collect()
+                broadcast::places(&bias.dims, &dims).into_iter().map(|p| values[p]).collect()
             }
         };
         for (out, added) in out.iter_mut().zip(added) {
@@ -227,9 +192,7 @@ impl Operator for Gemm {
         let (weights, height, columns) = self.right(need_value(inputs, 1)?.constant()?)?;
         let width = row.shape.matrix_width()?;
         if width != height {
-            return Err(format!(
-                "multiplies rows of {width} with a matrix of height {height}"
-            ));
+            return Err(format!("multiplies rows of {width} with a matrix of height {height}"));
         }
         let mut bias = vec![0.0; columns];
         if let Some(value) = inputs.get(2).and_then(Option::as_ref) {
@@ -240,9 +203,7 @@ impl Operator for Gemm {
                 return Err(format!("adds a constant of shape {:?} to rows", tensor.dims));
             }
             let places = broadcast::places(&tensor.dims, &dims);
-            bias.iter_mut()
-                .zip(places)
-                .for_each(|(b, p)| *b = values[p] * self.beta);
+            bias.iter_mut().zip(places).for_each(|(b, p)| *b = values[p] * self.beta);
         }
         let alpha = self.alpha;
         let row = lower.map(&row, Shape::matrix(columns), Kind::Float, move |from, to| {

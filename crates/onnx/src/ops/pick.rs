@@ -34,28 +34,18 @@ struct Gather {
 }
 
 pub(super) fn gather(node: &Node<'_>) -> Result<Op> {
-    Ok(Box::new(Gather {
-        axis: node.int("axis")?.unwrap_or(0),
-        extractor: false,
-    }))
+    Ok(Box::new(Gather { axis: node.int("axis")?.unwrap_or(0), extractor: false }))
 }
 
 pub(super) fn array_feature_extractor() -> Op {
-    Box::new(Gather {
-        axis: -1,
-        extractor: true,
-    })
+    Box::new(Gather { axis: -1, extractor: true })
 }
 
 impl Gather {
     /// Indices within an axis of this length.
     fn indices(&self, tensor: &Tensor, length: usize) -> Result<Vec<usize>, String> {
         let place = |i: i64| {
-            let from_start = if i < 0 && !self.extractor {
-                i + length as i64
-            } else {
-                i
-            };
+            let from_start = if i < 0 && !self.extractor { i + length as i64 } else { i };
             let place = usize::try_from(from_start).ok().filter(|&p| p < length);
             place.ok_or_else(|| format!("index {i} is out of range for {length} elements"))
         };
@@ -72,10 +62,7 @@ impl Operator for Gather {
         let (before, after): (usize, usize) = (outer.iter().product(), inner.iter().product());
         let count = before.checked_mul(picks.len()).and_then(|n| n.checked_mul(after));
         if count.is_none_or(|n| n > limits::RUN_ELEMENTS) {
-            return Err(format!(
-                "the result has more than {} elements",
-                limits::RUN_ELEMENTS
-            ));
+            return Err(format!("the result has more than {} elements", limits::RUN_ELEMENTS));
         }
         let mut places = Vec::with_capacity(before * picks.len() * after);
         for block in 0..before {
@@ -89,10 +76,7 @@ impl Operator for Gather {
             (true, false) => [outer, &[picks.len()]].concat(),
             (false, _) => [outer, &index.dims, inner].concat(),
         };
-        Ok(vec![Tensor {
-            dims,
-            data: gather_places(&data.data, &places),
-        }])
+        Ok(vec![Tensor { dims, data: gather_places(&data.data, &places) }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -120,20 +104,9 @@ impl Gather {
                 columns.extend(start..start + after);
             }
         }
-        let index_dims = if self.extractor {
-            vec![picks.len()]
-        } else {
-            index.dims.clone()
-        };
+        let index_dims = if self.extractor { vec![picks.len()] } else { index.dims.clone() };
         let inner = [&inner[..at], &index_dims, &inner[at + 1..]].concat();
-        lower.pick(
-            row,
-            &columns,
-            Shape {
-                inner,
-                ..row.shape.clone()
-            },
-        )
+        lower.pick(row, &columns, Shape { inner, ..row.shape.clone() })
     }
 
     /// An element of a constant vector per row: the index becomes the code of the element.
@@ -145,23 +118,14 @@ impl Gather {
         // The index lies flat behind the data's leading axis.
         let shape = match self.extractor {
             false => index.shape.clone(),
-            true if index.width() == 1 => Shape {
-                before: 1,
-                inner: Vec::new(),
-            },
+            true if index.width() == 1 => Shape { before: 1, inner: Vec::new() },
             true => return Err("picks several elements of a constant per row".to_owned()),
         };
         let length = data.data.len() as f32;
         let negative = !self.extractor;
         let kind = match &data.data {
-            Data::Text(v) => Kind::Code(Arc::new(Dict {
-                levels: Levels::Text(v.clone()),
-                open: false,
-            })),
-            Data::Int64(v) => Kind::Code(Arc::new(Dict {
-                levels: Levels::Integer(v.clone()),
-                open: false,
-            })),
+            Data::Text(v) => Kind::Code(Arc::new(Dict { levels: Levels::Text(v.clone()), open: false })),
+            Data::Int64(v) => Kind::Code(Arc::new(Dict { levels: Levels::Integer(v.clone()), open: false })),
             Data::Int32(v) => {
                 let levels = Levels::Integer(v.iter().map(|&x| x.into()).collect());
                 Kind::Code(Arc::new(Dict { levels, open: false }))
@@ -179,20 +143,14 @@ impl Gather {
         };
         let index = lower.number(&Value::Row(index.clone()))?;
         lower.map(&index, shape, kind, move |from, to| {
-            to.iter_mut()
-                .zip(from)
-                .for_each(|(to, &i)| *to = place(i, length, negative) as f32);
+            to.iter_mut().zip(from).for_each(|(to, &i)| *to = place(i, length, negative) as f32);
         })
     }
 }
 
 /// An index within `length` elements; what is out of range goes to the nearest end.
 fn place(index: f32, length: f32, negative: bool) -> usize {
-    let from_start = if negative && index < 0.0 {
-        index + length
-    } else {
-        index
-    };
+    let from_start = if negative && index < 0.0 { index + length } else { index };
     from_start.clamp(0.0, length - 1.0) as usize
 }
 
@@ -203,9 +161,7 @@ struct Concat {
 
 pub(super) fn concat(node: &Node<'_>) -> Result<Op> {
     let axis = node.int("axis")?;
-    Ok(Box::new(Concat {
-        axis: axis.ok_or_else(|| node.error("attribute axis is missing"))?,
-    }))
+    Ok(Box::new(Concat { axis: axis.ok_or_else(|| node.error("attribute axis is missing"))? }))
 }
 
 /// Appends a run of elements of one tensor to another of the same type.
@@ -237,10 +193,7 @@ impl Operator for Concat {
             let mut expected = dims.clone();
             expected[at] = 0;
             if others != expected {
-                return Err(format!(
-                    "input {index} has shape {:?}, input 0 {:?}",
-                    tensor.dims, first.dims
-                ));
+                return Err(format!("input {index} has shape {:?}, input 0 {:?}", tensor.dims, first.dims));
             }
             dims[at] += size;
             tensors.push(tensor);

@@ -35,15 +35,9 @@ pub(super) fn reduce(node: &Node<'_>) -> Result<Option<Op>> {
         "ReduceSumSquare" => |v| v.map(|x| f64::from(x) * f64::from(x)).sum::<f64>() as f32,
         "ReduceLogSum" => |v| v.map(f64::from).sum::<f64>().ln() as f32,
         "ReduceLogSumExp" => |v| {
-            let (top, sum) = v
-                .map(f64::from)
-                .fold((f64::MIN, 0.0), |(top, sum): (f64, f64), x| {
-                    if x > top {
-                        (x, sum * (top - x).exp() + 1.0)
-                    } else {
-                        (top, sum + (x - top).exp())
-                    }
-                });
+            let (top, sum) = v.map(f64::from).fold((f64::MIN, 0.0), |(top, sum): (f64, f64), x| {
+                if x > top { (x, sum * (top - x).exp() + 1.0) } else { (top, sum + (x - top).exp()) }
+            });
             (top + sum.ln()) as f32
         },
         _ => return Ok(None),
@@ -85,11 +79,7 @@ impl Reduce {
 
 /// For every element of the result, the elements that go into it.
 fn sources(dims: &[usize], reduced: &[bool]) -> Vec<Vec<usize>> {
-    let kept: Vec<usize> = dims
-        .iter()
-        .zip(reduced)
-        .map(|(&d, &r)| if r { 1 } else { d })
-        .collect();
+    let kept: Vec<usize> = dims.iter().zip(reduced).map(|(&d, &r)| if r { 1 } else { d }).collect();
     let mut out = vec![Vec::new(); kept.iter().product()];
     if dims.contains(&0) {
         return out;
@@ -113,10 +103,7 @@ impl Operator for Reduce {
         };
         let values = numbers(input)?;
         let out = sources(&input.dims, &reduced);
-        let out: Vec<f32> = out
-            .iter()
-            .map(|s| (self.fold)(&mut s.iter().map(|&i| values[i])))
-            .collect();
+        let out: Vec<f32> = out.iter().map(|s| (self.fold)(&mut s.iter().map(|&i| values[i]))).collect();
         if whole && values.iter().chain(&out).any(|v| v.abs() > EXACT) {
             return Err("meets integers beyond 2^24".to_owned());
         }
@@ -131,11 +118,7 @@ impl Operator for Reduce {
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
-        let parameter = inputs
-            .get(1)
-            .and_then(Option::as_ref)
-            .map(Value::constant)
-            .transpose()?;
+        let parameter = inputs.get(1).and_then(Option::as_ref).map(Value::constant).transpose()?;
         let Some(reduced) = self.reduced(row.shape.rank(), parameter.map(AsRef::as_ref))? else {
             return Ok(vec![Value::Row(row)]);
         };
@@ -143,10 +126,7 @@ impl Operator for Reduce {
         if before.contains(&true) && (before[row.shape.before] || !self.keep) {
             return Err("reduces over rows".to_owned());
         }
-        let shape = Shape {
-            inner: self.dims_after(&row.shape.inner, inner),
-            ..row.shape.clone()
-        };
+        let shape = Shape { inner: self.dims_after(&row.shape.inner, inner), ..row.shape.clone() };
         let sources = sources(&row.shape.inner, inner);
         let fold = self.fold;
         let kind = row.kind.clone();
@@ -181,11 +161,7 @@ impl Arg {
     fn best(&self, values: impl Iterator<Item = f32>) -> usize {
         let mut best = (0, f32::NAN);
         for (at, value) in values.enumerate() {
-            let better = if self.least {
-                value < best.1
-            } else {
-                value > best.1
-            };
+            let better = if self.least { value < best.1 } else { value > best.1 };
             if at == 0 || better || (self.last && value == best.1) {
                 best = (at, value);
             }
@@ -202,20 +178,14 @@ impl Operator for Arg {
         let mut reduced = vec![false; input.dims.len()];
         reduced[at] = true;
         let found = sources(&input.dims, &reduced);
-        let found = found
-            .iter()
-            .map(|s| self.best(s.iter().map(|&i| values[i])) as i64)
-            .collect();
+        let found = found.iter().map(|s| self.best(s.iter().map(|&i| values[i])) as i64).collect();
         let mut dims = input.dims.clone();
         if self.keep {
             dims[at] = 1;
         } else {
             dims.remove(at);
         }
-        Ok(vec![Tensor {
-            dims,
-            data: Data::Int64(found),
-        }])
+        Ok(vec![Tensor { dims, data: Data::Int64(found) }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -230,10 +200,7 @@ impl Operator for Arg {
         } else {
             inner.remove(at);
         }
-        let shape = Shape {
-            inner,
-            ..row.shape.clone()
-        };
+        let shape = Shape { inner, ..row.shape.clone() };
         let arg = Self { ..*self };
         let row = lower.map(&row, shape, Kind::Int, move |from, to| {
             to[0] = arg.best(from.iter().copied()) as f32;
@@ -253,11 +220,7 @@ struct Softmax {
 pub(super) fn softmax(node: &Node<'_>) -> Result<Op> {
     let flat = node.version < 13;
     let axis = node.int("axis")?.unwrap_or(if flat { 1 } else { -1 });
-    Ok(Box::new(Softmax {
-        axis,
-        flat,
-        log: node.op() == "LogSoftmax",
-    }))
+    Ok(Box::new(Softmax { axis, flat, log: node.op() == "LogSoftmax" }))
 }
 
 impl Softmax {
@@ -279,9 +242,8 @@ impl Operator for Softmax {
             return Err(format!("does not take {}", input.data.type_name()));
         };
         let at = axis(self.axis, input.dims.len())?;
-        let reduced: Vec<bool> = (0..input.dims.len())
-            .map(|a| if self.flat { a >= at } else { a == at })
-            .collect();
+        let reduced: Vec<bool> =
+            (0..input.dims.len()).map(|a| if self.flat { a >= at } else { a == at }).collect();
         let mut out = values.clone();
         for places in sources(&input.dims, &reduced) {
             let mut group: Vec<f32> = places.iter().map(|&i| values[i]).collect();
@@ -294,11 +256,8 @@ impl Operator for Softmax {
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         let at = row.shape.inner_axis(self.axis)?;
-        let over: usize = if self.flat {
-            row.shape.inner[at..].iter().product()
-        } else {
-            row.shape.inner[at]
-        };
+        let over: usize =
+            if self.flat { row.shape.inner[at..].iter().product() } else { row.shape.inner[at] };
         if over != row.width() {
             return Err("works along one of several axes of a row".to_owned());
         }

@@ -36,10 +36,7 @@ struct Constant(Tensor);
 
 pub(super) fn constant(node: &Node<'_>) -> Result<Op> {
     let list = |n: usize, data: Data| Tensor { dims: vec![n], data };
-    let scalar = |data: Data| Tensor {
-        dims: Vec::new(),
-        data,
-    };
+    let scalar = |data: Data| Tensor { dims: Vec::new(), data };
     let tensor = if let Some(tensor) = node.tensor("value")? {
         tensor
     } else if let Some(v) = node.float("value_float")? {
@@ -76,40 +73,24 @@ impl Operator for Constant {
 /// Rearranges the dimensions; the order of the elements stays.
 #[derive(Debug)]
 enum Form {
-    Reshape {
-        target: Option<Vec<i64>>,
-        allow_zero: bool,
-    },
-    Flatten {
-        axis: i64,
-    },
-    Squeeze {
-        axes: Option<Vec<i64>>,
-    },
-    Unsqueeze {
-        axes: Option<Vec<i64>>,
-    },
+    Reshape { target: Option<Vec<i64>>, allow_zero: bool },
+    Flatten { axis: i64 },
+    Squeeze { axes: Option<Vec<i64>> },
+    Unsqueeze { axes: Option<Vec<i64>> },
 }
 
 pub(super) fn reshape(node: &Node<'_>) -> Result<Op> {
-    let target = node
-        .has("shape")
-        .then(|| node.ints("shape").map(<[i64]>::to_vec))
-        .transpose()?;
+    let target = node.has("shape").then(|| node.ints("shape").map(<[i64]>::to_vec)).transpose()?;
     let allow_zero = node.int("allowzero")?.is_some_and(|v| v != 0);
     Ok(Box::new(Form::Reshape { target, allow_zero }))
 }
 
 pub(super) fn flatten(node: &Node<'_>) -> Result<Op> {
-    Ok(Box::new(Form::Flatten {
-        axis: node.int("axis")?.unwrap_or(1),
-    }))
+    Ok(Box::new(Form::Flatten { axis: node.int("axis")?.unwrap_or(1) }))
 }
 
 fn axes(node: &Node<'_>) -> Result<Option<Vec<i64>>> {
-    node.has("axes")
-        .then(|| node.ints("axes").map(<[i64]>::to_vec))
-        .transpose()
+    node.has("axes").then(|| node.ints("axes").map(<[i64]>::to_vec)).transpose()
 }
 
 pub(super) fn squeeze(node: &Node<'_>) -> Result<Op> {
@@ -130,15 +111,9 @@ impl Form {
                 reshaped(dims, target, *allow_zero)
             }
             Self::Flatten { axis } => {
-                let axis = if *axis < 0 {
-                    axis + dims.len() as i64
-                } else {
-                    *axis
-                };
-                let at = usize::try_from(axis)
-                    .ok()
-                    .filter(|&a| a <= dims.len())
-                    .ok_or("axis is out of range")?;
+                let axis = if *axis < 0 { axis + dims.len() as i64 } else { *axis };
+                let at =
+                    usize::try_from(axis).ok().filter(|&a| a <= dims.len()).ok_or("axis is out of range")?;
                 Ok(vec![dims[..at].iter().product(), dims[at..].iter().product()])
             }
             Self::Squeeze { axes } => match given.as_ref().or(axes.as_ref()) {
@@ -172,65 +147,36 @@ fn reshaped(dims: &[usize], target: &[i64], allow_zero: bool) -> Result<Vec<usiz
     if let Some(at) = free {
         out[at] = count.checked_div(known).ok_or_else(fail)?;
     }
-    if elements(&out) == Some(count) {
-        Ok(out)
-    } else {
-        Err(fail())
-    }
+    if elements(&out) == Some(count) { Ok(out) } else { Err(fail()) }
 }
 
 fn squeezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
-    let axes: Vec<usize> = axes
-        .iter()
-        .map(|&a| axis(a, dims.len()))
-        .collect::<Result<_, _>>()?;
+    let axes: Vec<usize> = axes.iter().map(|&a| axis(a, dims.len())).collect::<Result<_, _>>()?;
     if let Some(&at) = axes.iter().find(|&&a| dims[a] != 1) {
         return Err(format!("can't remove axis {at} of {dims:?}"));
     }
-    Ok(dims
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !axes.contains(i))
-        .map(|(_, &d)| d)
-        .collect())
+    Ok(dims.iter().enumerate().filter(|(i, _)| !axes.contains(i)).map(|(_, &d)| d).collect())
 }
 
 fn unsqueezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
     let rank = dims.len() + axes.len();
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?;
     let mut rest = dims.iter();
-    let out = (0..rank).map(|at| {
-        if axes.contains(&at) {
-            Some(1)
-        } else {
-            rest.next().copied()
-        }
-    });
+    let out = (0..rank).map(|at| if axes.contains(&at) { Some(1) } else { rest.next().copied() });
     let out = out.collect::<Option<Vec<_>>>().ok_or("names an axis twice")?;
-    if rest.next().is_some() {
-        Err("names an axis twice".to_owned())
-    } else {
-        Ok(out)
-    }
+    if rest.next().is_some() { Err("names an axis twice".to_owned()) } else { Ok(out) }
 }
 
 impl Operator for Form {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
         let dims = self.dims(&input.dims, inputs.get(1).copied().flatten())?;
-        Ok(vec![Tensor {
-            dims,
-            data: input.data.clone(),
-        }])
+        Ok(vec![Tensor { dims, data: input.data.clone() }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = need_value(inputs, 0)?.row()?;
-        let parameter = inputs
-            .get(1)
-            .and_then(Option::as_ref)
-            .map(Value::constant)
-            .transpose()?;
+        let parameter = inputs.get(1).and_then(Option::as_ref).map(Value::constant).transpose()?;
         let shape = self.row_shape(row, parameter.map(AsRef::as_ref))?;
         Ok(vec![Value::Row(lower.view(row, shape, row.kind.clone()))])
     }
@@ -253,10 +199,7 @@ impl Form {
         if !keeps || a[..at].iter().any(|&d| d != 1) {
             return Err(fail());
         }
-        Ok(Shape {
-            before: at,
-            inner: a[at + 1..].to_vec(),
-        })
+        Ok(Shape { before: at, inner: a[at + 1..].to_vec() })
     }
 }
 
@@ -267,10 +210,7 @@ struct ShapeOf {
 }
 
 pub(super) fn shape_of(node: &Node<'_>) -> Result<Op> {
-    Ok(Box::new(ShapeOf {
-        start: node.int("start")?.unwrap_or(0),
-        end: node.int("end")?,
-    }))
+    Ok(Box::new(ShapeOf { start: node.int("start")?.unwrap_or(0), end: node.int("end")? }))
 }
 
 impl Operator for ShapeOf {
@@ -280,10 +220,7 @@ impl Operator for ShapeOf {
         let place = |at: i64| (if at < 0 { at + rank } else { at }).clamp(0, rank) as usize;
         let (start, end) = (place(self.start), place(self.end.unwrap_or(rank)));
         let out: Vec<i64> = dims[start..end.max(start)].iter().map(|&d| d as i64).collect();
-        Ok(vec![Tensor {
-            dims: vec![out.len()],
-            data: Data::Int64(out),
-        }])
+        Ok(vec![Tensor { dims: vec![out.len()], data: Data::Int64(out) }])
     }
 
     fn lower(&self, _: &mut Lower, _: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -297,9 +234,7 @@ struct Transpose {
 }
 
 pub(super) fn transpose(node: &Node<'_>) -> Result<Op> {
-    Ok(Box::new(Transpose {
-        order: node.ints("perm")?.to_vec(),
-    }))
+    Ok(Box::new(Transpose { order: node.ints("perm")?.to_vec() }))
 }
 
 impl Operator for Transpose {
@@ -308,11 +243,7 @@ impl Operator for Transpose {
         let rank = input.dims.len();
         let mut order: Vec<usize> = (0..rank).rev().collect();
         if !self.order.is_empty() {
-            order = self
-                .order
-                .iter()
-                .map(|&a| axis(a, rank))
-                .collect::<Result<_, _>>()?;
+            order = self.order.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?;
         }
         let mut sorted = order.clone();
         sorted.sort_unstable();
@@ -335,10 +266,7 @@ impl Operator for Transpose {
                 place
             })
             .collect();
-        Ok(vec![Tensor {
-            dims,
-            data: super::pick::gather_places(&input.data, &places),
-        }])
+        Ok(vec![Tensor { dims, data: super::pick::gather_places(&input.data, &places) }])
     }
 
     fn lower(&self, _: &mut Lower, _: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -353,10 +281,7 @@ mod tests {
     #[test]
     fn shapes_after_each_form() {
         let form = |form: &Form, dims: &[usize]| form.dims(dims, None);
-        let reshape = |target: &[i64]| Form::Reshape {
-            target: Some(target.to_vec()),
-            allow_zero: false,
-        };
+        let reshape = |target: &[i64]| Form::Reshape { target: Some(target.to_vec()), allow_zero: false };
         assert_eq!(form(&reshape(&[-1, 2]), &[3, 4]).unwrap(), [6, 2]);
         assert_eq!(form(&reshape(&[0, 2, 2]), &[3, 4]).unwrap(), [3, 2, 2]);
         assert!(form(&reshape(&[-1, 5]), &[3, 4]).is_err());
@@ -365,41 +290,15 @@ mod tests {
         assert_eq!(form(&Form::Flatten { axis: 1 }, &[2, 3, 4]).unwrap(), [2, 12]);
         assert_eq!(form(&Form::Squeeze { axes: None }, &[1, 3, 1]).unwrap(), [3]);
         assert!(form(&Form::Squeeze { axes: Some(vec![1]) }, &[1, 3]).is_err());
-        assert_eq!(
-            form(
-                &Form::Unsqueeze {
-                    axes: Some(vec![0, -1])
-                },
-                &[3]
-            )
-            .unwrap(),
-            [1, 3, 1]
-        );
-        assert!(
-            form(
-                &Form::Unsqueeze {
-                    axes: Some(vec![0, 0])
-                },
-                &[3]
-            )
-            .is_err()
-        );
+        assert_eq!(form(&Form::Unsqueeze { axes: Some(vec![0, -1]) }, &[3]).unwrap(), [1, 3, 1]);
+        assert!(form(&Form::Unsqueeze { axes: Some(vec![0, 0]) }, &[3]).is_err());
     }
 
     #[test]
     fn transposes() {
-        let input = Tensor {
-            dims: vec![2, 3],
-            data: Data::Int64((0..6).collect()),
-        };
+        let input = Tensor { dims: vec![2, 3], data: Data::Int64((0..6).collect()) };
         let out = Transpose { order: vec![] }.run(&[Some(&input)]).unwrap();
-        assert_eq!(
-            out[0],
-            Tensor {
-                dims: vec![3, 2],
-                data: Data::Int64(vec![0, 3, 1, 4, 2, 5])
-            }
-        );
+        assert_eq!(out[0], Tensor { dims: vec![3, 2], data: Data::Int64(vec![0, 3, 1, 4, 2, 5]) });
         assert!(Transpose { order: vec![0, 0] }.run(&[Some(&input)]).is_err());
     }
 }

@@ -69,11 +69,7 @@ pub(super) fn classifier(node: &Node<'_>) -> Result<Op> {
     let (forest, facts) = Forest::from_node(node)?;
     let base = forest::base_values(node)?;
     if base.len() > labels.len() {
-        return Err(node.error(format!(
-            "has {} base values for {} classes",
-            base.len(),
-            labels.len()
-        )));
+        return Err(node.error(format!("has {} base values for {} classes", base.len(), labels.len())));
     }
     let rule = Rule::Classes(TreeRule {
         base,
@@ -81,43 +77,25 @@ pub(super) fn classifier(node: &Node<'_>) -> Result<Op> {
         one_sum: labels.len() == 2 && facts.only_target.is_some(),
         all_positive: facts.all_positive,
     });
-    Ok(Box::new(Trees {
-        ensemble: Arc::new(Ensemble { forest, rule }),
-        labels: Some(labels),
-    }))
+    Ok(Box::new(Trees { ensemble: Arc::new(Ensemble { forest, rule }), labels: Some(labels) }))
 }
 
 pub(super) fn regressor(node: &Node<'_>) -> Result<Op> {
     let (forest, facts) = Forest::from_node(node)?;
     let base = forest::base_values(node)?;
     if !base.is_empty() && base.len() != forest.targets() {
-        return Err(node.error(format!(
-            "has {} base values for {} targets",
-            base.len(),
-            forest.targets()
-        )));
+        return Err(node.error(format!("has {} base values for {} targets", base.len(), forest.targets())));
     }
     let average = node.text("aggregate_function")?.as_deref() == Some("AVERAGE");
     let trees = if average { facts.trees as f64 } else { 1.0 };
-    let rule = Rule::Values(ValueRule {
-        base,
-        post: Post::read(node)?,
-        trees,
-    });
-    Ok(Box::new(Trees {
-        ensemble: Arc::new(Ensemble { forest, rule }),
-        labels: None,
-    }))
+    let rule = Rule::Values(ValueRule { base, post: Post::read(node)?, trees });
+    Ok(Box::new(Trees { ensemble: Arc::new(Ensemble { forest, rule }), labels: None }))
 }
 
 impl Trees {
     fn fits(&self, width: usize) -> Result<(), String> {
         let needed = self.ensemble.forest.features();
-        if width >= needed {
-            Ok(())
-        } else {
-            Err(format!("reads {needed} columns, got {width}"))
-        }
+        if width >= needed { Ok(()) } else { Err(format!("reads {needed} columns, got {width}")) }
     }
 }
 
@@ -135,12 +113,7 @@ impl Operator for Trees {
         let mut classes = Vec::with_capacity(rows);
         for (block, out) in out.chunks_mut(targets * BLOCK).enumerate() {
             let count = out.len() / targets;
-            let part = Rows {
-                data: &values,
-                offset: block * BLOCK * width,
-                stride: width,
-                count,
-            };
+            let part = Rows { data: &values, offset: block * BLOCK * width, stride: width, count };
             forest.sum(part, &mut words, &mut sums);
             for (sums, out) in sums.chunks_exact(targets).zip(out.chunks_exact_mut(targets)) {
                 classes.push(rule.finish(sums, out));
@@ -157,10 +130,7 @@ impl Operator for Trees {
         let row = lower.number(need_value(inputs, 0)?)?;
         self.fits(row.shape.matrix_width()?)?;
         let targets = self.ensemble.forest.targets();
-        let label = self
-            .labels
-            .as_ref()
-            .map(|l| lower.make(0, Shape::column(), label_kind(l)));
+        let label = self.labels.as_ref().map(|l| lower.make(0, Shape::column(), label_kind(l)));
         let label = label.transpose()?;
         let scores = lower.make(usize::from(label.is_some()), Shape::matrix(targets), Kind::Float)?;
         lower.scratch(self.ensemble.forest.scratch_words(), targets * BLOCK);
@@ -186,12 +156,7 @@ impl Step for TreeStep {
     fn run(&self, block: &mut Block<'_>) {
         let Ensemble { forest, rule } = &*self.ensemble;
         let (from, scores) = (block.places[self.from], block.places[self.scores]);
-        let rows = Rows {
-            data: block.arena,
-            offset: from.offset,
-            stride: from.stride,
-            count: block.rows,
-        };
+        let rows = Rows { data: block.arena, offset: from.offset, stride: from.stride, count: block.rows };
         forest.sum(rows, block.words, block.sums);
         let targets = forest.targets();
         for (row, sums) in block.sums.chunks_exact(targets).take(block.rows).enumerate() {

@@ -51,30 +51,18 @@ pub(crate) struct Lower {
 impl Lower {
     /// `uses` counts the readers of each name.
     pub fn new(input_width: usize, uses: HashMap<String, usize>) -> Self {
-        Self {
-            input_width,
-            uses,
-            ..Self::default()
-        }
+        Self { input_width, uses, ..Self::default() }
     }
 
     /// Prepares for a node with these outputs.
     pub fn enter(&mut self, outputs: &[String]) {
-        self.sole = outputs
-            .iter()
-            .map(|o| self.uses.get(o).is_some_and(|&n| n == 1))
-            .collect();
+        self.sole = outputs.iter().map(|o| self.uses.get(o).is_some_and(|&n| n == 1)).collect();
     }
 
     /// The columns of a graph input.
     pub fn input(&mut self, column: usize, width: usize, kind: Kind) -> Row {
         let place = self.place(PlaceDef::Input { column });
-        Row {
-            place,
-            shape: Shape::matrix(width),
-            kind,
-            sole: false,
-        }
+        Row { place, shape: Shape::matrix(width), kind, sole: false }
     }
 
     /// Room for output `output` of the node in work.
@@ -82,18 +70,10 @@ impl Lower {
         let width = shape.width();
         self.width += width;
         if width == 0 || self.width > limits::ROW_WIDTH {
-            return Err(format!(
-                "rows of 0 or more than {} numbers can't be compiled",
-                limits::ROW_WIDTH
-            ));
+            return Err(format!("rows of 0 or more than {} numbers can't be compiled", limits::ROW_WIDTH));
         }
         let place = self.place(PlaceDef::Root { width });
-        Ok(Row {
-            place,
-            shape,
-            kind,
-            sole: self.sole.get(output).copied().unwrap_or(false),
-        })
+        Ok(Row { place, shape, kind, sole: self.sole.get(output).copied().unwrap_or(false) })
     }
 
     /// Adds a step.
@@ -110,12 +90,7 @@ impl Lower {
     /// The same numbers under another shape or meaning.
     pub fn view(&self, row: &Row, shape: Shape, kind: Kind) -> Row {
         let sole = row.sole && self.sole.first().copied().unwrap_or(false);
-        Row {
-            place: row.place,
-            shape,
-            kind,
-            sole,
-        }
+        Row { place: row.place, shape, kind, sole }
     }
 
     /// A value of numbers: looks integers up that so far are codes.
@@ -150,11 +125,8 @@ impl Lower {
         f: impl Fn(&[f32], &mut [f32]) + Send + Sync + 'static,
     ) -> Result<Row, String> {
         let to = self.make(0, shape, kind)?;
-        let step = Rowwise {
-            from: (from.place, from.width()),
-            to: (to.place, to.width()),
-            f: RowFn(Box::new(f)),
-        };
+        let step =
+            Rowwise { from: (from.place, from.width()), to: (to.place, to.width()), f: RowFn(Box::new(f)) };
         self.push(step);
         Ok(to)
     }
@@ -191,11 +163,7 @@ impl Lower {
     fn align(&mut self, values: &[&Value]) -> Result<(Vec<usize>, Shape), String> {
         let mut rows = Vec::new();
         for value in values {
-            rows.push(if let Value::Row(_) = value {
-                Some(self.number(value)?)
-            } else {
-                None
-            });
+            rows.push(if let Value::Row(_) = value { Some(self.number(value)?) } else { None });
         }
         let mut ranks = rows.iter().flatten().map(|r| r.shape.inner.len());
         let rank = ranks.next().ok_or("takes only constants")?;
@@ -220,17 +188,7 @@ impl Lower {
             let columns = ops::broadcast_places(inner, &out);
             places.push(match (value, row) {
                 (_, Some(row)) if *inner == out => row.place,
-                (_, Some(row)) => {
-                    self.pick(
-                        &row,
-                        &columns,
-                        Shape {
-                            before,
-                            inner: out.clone(),
-                        },
-                    )?
-                    .place
-                }
+                (_, Some(row)) => self.pick(&row, &columns, Shape { before, inner: out.clone() })?.place,
                 (Value::Const(tensor), _) => self.constant(tensor, &columns)?,
                 (Value::Row(_), None) => return Err("lost a value".to_owned()),
             });
@@ -260,16 +218,8 @@ impl Lower {
         }
         let first = *columns.first().ok_or("picks no column")?;
         if columns.iter().enumerate().all(|(i, &c)| c == first + i) {
-            let place = self.place(PlaceDef::Part {
-                parent: row.place,
-                column: first,
-            });
-            return Ok(Row {
-                place,
-                shape,
-                kind: row.kind.clone(),
-                sole: false,
-            });
+            let place = self.place(PlaceDef::Part { parent: row.place, column: first });
+            return Ok(Row { place, shape, kind: row.kind.clone(), sole: false });
         }
         let columns = columns.to_vec();
         self.map(row, shape, row.kind.clone(), move |from, to| {
@@ -284,19 +234,12 @@ impl Lower {
         let whole = self.make(0, shape, kind)?;
         let mut column = 0;
         for row in rows {
-            let part = PlaceDef::Part {
-                parent: whole.place,
-                column,
-            };
+            let part = PlaceDef::Part { parent: whole.place, column };
             if row.sole && matches!(self.places[row.place], PlaceDef::Root { .. }) {
                 self.places[row.place] = part;
             } else {
                 let to = self.place(part);
-                self.push(Copy {
-                    from: row.place,
-                    to,
-                    width: row.width(),
-                });
+                self.push(Copy { from: row.place, to, width: row.width() });
             }
             column += row.width();
         }
@@ -311,29 +254,19 @@ impl Lower {
     /// Lays the arena out.
     pub fn finish(self, ending: Ending) -> Program {
         let mut cursor = self.constants.len();
-        let inputs = Place {
-            offset: cursor,
-            stride: self.input_width,
-        };
+        let inputs = Place { offset: cursor, stride: self.input_width };
         cursor += BLOCK * self.input_width;
         let mut places: Vec<Option<Place>> = Vec::with_capacity(self.places.len());
         for def in &self.places {
             places.push(match *def {
-                PlaceDef::Input { column } => Some(Place {
-                    offset: inputs.offset + column,
-                    stride: inputs.stride,
-                }),
-                PlaceDef::Constant { at } => Some(Place {
-                    offset: at,
-                    stride: 0,
-                }),
+                PlaceDef::Input { column } => {
+                    Some(Place { offset: inputs.offset + column, stride: inputs.stride })
+                }
+                PlaceDef::Constant { at } => Some(Place { offset: at, stride: 0 }),
                 PlaceDef::Root { width } => {
                     let offset = cursor;
                     cursor += BLOCK * width;
-                    Some(Place {
-                        offset,
-                        stride: width,
-                    })
+                    Some(Place { offset, stride: width })
                 }
                 PlaceDef::Part { .. } => None,
             });
@@ -356,10 +289,7 @@ impl Lower {
         loop {
             match (places[at], self.places[at]) {
                 (Some(place), _) => {
-                    return Place {
-                        offset: place.offset + shift,
-                        ..place
-                    };
+                    return Place { offset: place.offset + shift, ..place };
                 }
                 (None, PlaceDef::Part { parent, column }) => {
                     shift += column;
@@ -376,9 +306,7 @@ fn constant_shape(dims: &[usize], rank: usize) -> Result<(usize, Vec<usize>), St
     let split = dims.len().saturating_sub(rank);
     let (outer, inner) = dims.split_at(split);
     if outer.iter().any(|&d| d != 1) {
-        return Err(format!(
-            "combines rows with a constant of shape {dims:?}, which has rows of its own"
-        ));
+        return Err(format!("combines rows with a constant of shape {dims:?}, which has rows of its own"));
     }
     let mut padded = vec![1; rank - inner.len()];
     padded.extend(inner);
@@ -396,8 +324,5 @@ pub(crate) fn exact(value: i64) -> Result<f32, String> {
 
 /// The kind of texts with these levels.
 pub(crate) fn texts(levels: Vec<String>, open: bool) -> Kind {
-    Kind::Code(Arc::new(Dict {
-        levels: Levels::Text(levels),
-        open,
-    }))
+    Kind::Code(Arc::new(Dict { levels: Levels::Text(levels), open }))
 }

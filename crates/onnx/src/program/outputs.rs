@@ -6,14 +6,8 @@ use crate::scores::Labels;
 /// Where the predictions of a block lie.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    Classes {
-        label: LabelColumn,
-        scores: Option<(usize, usize)>,
-        labels: Labels,
-    },
-    Value {
-        place: usize,
-    },
+    Classes { label: LabelColumn, scores: Option<(usize, usize)>, labels: Labels },
+    Value { place: usize },
 }
 
 /// The place of the class numbers.
@@ -26,39 +20,26 @@ pub(crate) struct LabelColumn {
 impl Ending {
     /// `rows` are the outputs that have a value per row, in the graph's order.
     pub fn read(rows: &[Row]) -> Result<Self, String> {
-        let scores = rows
-            .iter()
-            .find(|r| matches!(r.kind, Kind::Float) && r.width() > 1);
-        if let Some(row) = rows
-            .iter()
-            .find(|r| r.width() == 1 && matches!(r.kind, Kind::Code(_)))
-        {
+        let scores = rows.iter().find(|r| matches!(r.kind, Kind::Float) && r.width() > 1);
+        if let Some(row) = rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Code(_))) {
             return Self::classes(row, scores, rows);
         }
-        let label = rows
-            .iter()
-            .find(|r| r.width() == 1 && matches!(r.kind, Kind::Int));
+        let label = rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Int));
         if let (Some(row), Some(scores)) = (label, scores) {
             let count = scores.width();
             let labels = Labels::Integer((0..count as i64).collect());
             return Ok(Self::Classes {
-                label: LabelColumn {
-                    place: row.place,
-                    classes: count,
-                },
+                label: LabelColumn { place: row.place, classes: count },
                 scores: Some((scores.place, count)),
                 labels,
             });
         }
-        match rows
-            .iter()
-            .find(|r| r.width() == 1 && matches!(r.kind, Kind::Float | Kind::Int))
-        {
+        match rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Float | Kind::Int)) {
             Some(row) if scores.is_none() => Ok(Self::Value { place: row.place }),
-            _ => Err(
-                "the graph gives neither a class (with a probability for each class) nor one value a row"
-                    .to_owned(),
-            ),
+            _ => {
+                Err("the graph gives neither a class (with a probability for each class) nor one value a row"
+                    .to_owned())
+            }
         }
     }
 
@@ -80,18 +61,9 @@ impl Ending {
             Some(found) => Some((found.place, classes)),
             None if scores.is_none() => None,
             None => {
-                return Err(format!(
-                    "there are {classes} classes, but no output has one column for each"
-                ));
+                return Err(format!("there are {classes} classes, but no output has one column for each"));
             }
         };
-        Ok(Self::Classes {
-            label: LabelColumn {
-                place: row.place,
-                classes,
-            },
-            scores,
-            labels,
-        })
+        Ok(Self::Classes { label: LabelColumn { place: row.place, classes }, scores, labels })
     }
 }

@@ -5,7 +5,9 @@ use std::fmt;
 use super::{Block, Step};
 
 /// A function from one row to another.
-pub(super) struct RowFn(pub Box<dyn Fn(&[f32], &mut [f32]) + Send + Sync>);
+pub(super) struct RowFn(pub Box<Function>);
+
+type Function = dyn Fn(&[f32], &mut [f32]) + Send + Sync;
 
 impl fmt::Debug for RowFn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,10 +67,7 @@ pub(super) struct Zip {
 
 impl fmt::Debug for Zip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Zip")
-            .field("from", &self.from)
-            .field("to", &self.to)
-            .finish_non_exhaustive()
+        f.debug_struct("Zip").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
     }
 }
 
@@ -79,11 +78,7 @@ impl Zip {
                 *to = f(a, b);
             }
         };
-        Self {
-            from: [from[0], from[1], from[1]],
-            to,
-            f: Box::new(each),
-        }
+        Self { from: [from[0], from[1], from[1]], to, f: Box::new(each) }
     }
 
     pub fn three(
@@ -96,11 +91,7 @@ impl Zip {
                 *to = f(a, b, c);
             }
         };
-        Self {
-            from,
-            to,
-            f: Box::new(each),
-        }
+        Self { from, to, f: Box::new(each) }
     }
 }
 

@@ -57,18 +57,12 @@ pub(crate) struct Shape {
 impl Shape {
     /// `[N, width]`.
     pub fn matrix(width: usize) -> Self {
-        Self {
-            before: 0,
-            inner: vec![width],
-        }
+        Self { before: 0, inner: vec![width] }
     }
 
     /// `[N]`.
     pub fn column() -> Self {
-        Self {
-            before: 0,
-            inner: Vec::new(),
-        }
+        Self { before: 0, inner: Vec::new() }
     }
 
     pub fn width(&self) -> usize {
@@ -82,8 +76,7 @@ impl Shape {
     /// Position in `inner` of an axis of the tensor.
     pub fn inner_axis(&self, axis: i64) -> Result<usize, String> {
         let axis = crate::ops::axis(axis, self.rank())?;
-        axis.checked_sub(self.before + 1)
-            .ok_or_else(|| format!("axis {axis} goes across rows"))
+        axis.checked_sub(self.before + 1).ok_or_else(|| format!("axis {axis} goes across rows"))
     }
 
     /// Width of a matrix (`[N, width]`), or of `[N]`.
@@ -98,9 +91,7 @@ impl Shape {
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ones = std::iter::repeat_n("1".to_owned(), self.before);
-        let dims = ones
-            .chain(["N".to_owned()])
-            .chain(self.inner.iter().map(ToString::to_string));
+        let dims = ones.chain(["N".to_owned()]).chain(self.inner.iter().map(ToString::to_string));
         write!(f, "[{}]", dims.collect::<Vec<_>>().join(", "))
     }
 }

@@ -83,21 +83,14 @@ fn walk(mut bytes: &[u8], kind: Kind, depth: usize, total: &mut u64) -> Result<(
         }
         if *total > limits::DECODED_BYTES {
             let what = "decoded model (bytes, estimated)".to_owned();
-            return Err(Error::TooLarge {
-                what,
-                amount: *total,
-                limit: limits::DECODED_BYTES,
-            });
+            return Err(Error::TooLarge { what, amount: *total, limit: limits::DECODED_BYTES });
         }
     }
     Ok(())
 }
 
 fn broken(reason: &str) -> Error {
-    Error::Decode {
-        what: "model",
-        reason: reason.to_owned(),
-    }
+    Error::Decode { what: "model", reason: reason.to_owned() }
 }
 
 fn varint(bytes: &mut &[u8]) -> Result<u64> {

@@ -61,12 +61,8 @@ impl Publish {
 }
 
 fn row(api: &Record) -> [String; 5] {
-    let claims: Vec<String> = api
-        .policy
-        .required_claims
-        .iter()
-        .map(|(c, v)| format!("{c}={}", v.join("|")))
-        .collect();
+    let claims: Vec<String> =
+        api.policy.required_claims.iter().map(|(c, v)| format!("{c}={}", v.join("|"))).collect();
     [
         format!("/{}", api.path),
         api.endpoint.to_string(),
@@ -83,16 +79,10 @@ impl Api {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         match self {
             Self::Publish(publish) => {
-                let made: Record = session
-                    .client
-                    .send(Method::PUT, "/api/v1/apis", &publish.body()?)
-                    .await?;
+                let made: Record = session.client.send(Method::PUT, "/api/v1/apis", &publish.body()?).await?;
                 let base = session.client.base();
                 session.out.value(&made, |api| {
-                    format!(
-                        "published {base}/{}/score over endpoint {}",
-                        api.path, api.endpoint
-                    )
+                    format!("published {base}/{}/score over endpoint {}", api.path, api.endpoint)
                 });
             }
             Self::List => {
@@ -112,15 +102,9 @@ impl Api {
                 let wanted = wanted.trim_matches('/').to_owned();
                 session
                     .client
-                    .quiet(
-                        Method::DELETE,
-                        &format!("/api/v1/apis/{}", path(&wanted)),
-                        None::<&Value>,
-                    )
+                    .quiet(Method::DELETE, &format!("/api/v1/apis/{}", path(&wanted)), None::<&Value>)
                     .await?;
-                session.out.value(&json!({ "unpublished": wanted }), |_| {
-                    format!("unpublished /{wanted}")
-                });
+                session.out.value(&json!({ "unpublished": wanted }), |_| format!("unpublished /{wanted}"));
             }
         }
         Ok(())

@@ -60,30 +60,25 @@ impl Automl {
         let ask = run.submission(&name, &version)?;
         let job: Job = session.client.post("/api/v1/jobs", &ask).await?;
         let job = finished(session, watch(session, &job, run.max_trials).await?)?;
-        let trials: Vec<Trial> = session
-            .client
-            .get(&format!("/api/v1/jobs/{}/trials", job.id))
-            .await?;
+        let trials: Vec<Trial> = session.client.get(&format!("/api/v1/jobs/{}/trials", job.id)).await?;
         let files = match &run.out {
             Some(out) => fetch(session, &job, out).await?,
             None => json!({}),
         };
-        session
-            .out
-            .value(&json!({ "job": job, "trials": trials, "files": files }), |_| {
-                let wrote = files
-                    .as_object()
-                    .into_iter()
-                    .flatten()
-                    .map(|(_, f)| format!("\nwrote {}", f.as_str().unwrap_or_default()));
-                format!(
-                    "{}\n\n{}\n\n{}{}",
-                    leaderboard(&trials),
-                    metrics(&job),
-                    importance(&job),
-                    wrote.collect::<String>()
-                )
-            });
+        session.out.value(&json!({ "job": job, "trials": trials, "files": files }), |_| {
+            let wrote = files
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(_, f)| format!("\nwrote {}", f.as_str().unwrap_or_default()));
+            format!(
+                "{}\n\n{}\n\n{}{}",
+                leaderboard(&trials),
+                metrics(&job),
+                importance(&job),
+                wrote.collect::<String>()
+            )
+        });
         Ok(())
     }
 }
@@ -94,10 +89,8 @@ impl Run {
         let file = PathBuf::from(&self.data);
         if !file.is_file() {
             let (name, version) = reference(&self.data);
-            let found: DataVersion = session
-                .client
-                .get(&format!("/api/v1/data/{name}/versions/{version}"))
-                .await?;
+            let found: DataVersion =
+                session.client.get(&format!("/api/v1/data/{name}/versions/{version}")).await?;
             return Ok((found.name.to_string(), found.version.to_string()));
         }
         let (version, created) = register_file(session, &file).await?;
@@ -106,9 +99,7 @@ impl Run {
     }
 
     fn submission(&self, name: &str, version: &str) -> Result<Value, Fault> {
-        let version: u32 = version
-            .parse()
-            .map_err(|_| Fault::internal("a version that is no number"))?;
+        let version: u32 = version.parse().map_err(|_| Fault::internal("a version that is no number"))?;
         Ok(json!({
             "data": name, "data_version": version, "target": self.target, "task": self.task, "metric": self.metric,
             "max_trials": self.max_trials, "time_limit": self.time_limit, "seed": self.seed,
@@ -120,16 +111,8 @@ impl Run {
 /// Registers a file under its own name, made fit for a name.
 pub async fn register_file(session: &Session, file: &std::path::Path) -> Result<(DataVersion, bool), Fault> {
     let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or("data");
-    let name: String = stem
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .collect();
+    let name: String =
+        stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     let register = Register {
         name: name.trim_matches('-').to_owned(),
         source: file.display().to_string(),
@@ -151,38 +134,36 @@ pub async fn watch(session: &Session, job: &Job, trials: u32) -> Result<Job, Fau
     let mut best = String::from("reading the table");
     let seen = session
         .client
-        .lines(&format!("/api/v1/jobs/{}/events", job.id), |event| {
-            match event["event"].as_str() {
-                Some("plan") => {
-                    if let Some(trials) = event["trials"].as_u64() {
-                        bar.set_length(trials);
-                    }
-                    best = format!(
-                        "{} rows × {} features, {}",
-                        event["rows"],
-                        event["features"],
-                        text(&event["metric"])
-                    );
-                    bar.set_message(best.clone());
+        .lines(&format!("/api/v1/jobs/{}/events", job.id), |event| match event["event"].as_str() {
+            Some("plan") => {
+                if let Some(trials) = event["trials"].as_u64() {
+                    bar.set_length(trials);
                 }
-                Some("trial") => {
-                    bar.inc(1);
-                    if let Some(score) = event["best"].as_f64() {
-                        best = format!(
-                            "best {} · last {} {}",
-                            number(score),
-                            text(&event["learner"]),
-                            number(event["score"].as_f64().unwrap_or(f64::NAN))
-                        );
-                    }
-                    bar.set_message(best.clone());
-                }
-                Some("ensemble") => bar.set_message(format!("{best} · building the ensemble")),
-                Some("warning") => {
-                    bar.suspend(|| crate::show::note(&format!("note: {}", text(&event["message"]))))
-                }
-                _ => {}
+                best = format!(
+                    "{} rows × {} features, {}",
+                    event["rows"],
+                    event["features"],
+                    text(&event["metric"])
+                );
+                bar.set_message(best.clone());
             }
+            Some("trial") => {
+                bar.inc(1);
+                if let Some(score) = event["best"].as_f64() {
+                    best = format!(
+                        "best {} · last {} {}",
+                        number(score),
+                        text(&event["learner"]),
+                        number(event["score"].as_f64().unwrap_or(f64::NAN))
+                    );
+                }
+                bar.set_message(best.clone());
+            }
+            Some("ensemble") => bar.set_message(format!("{best} · building the ensemble")),
+            Some("warning") => {
+                bar.suspend(|| crate::show::note(&format!("note: {}", text(&event["message"]))))
+            }
+            _ => {}
         })
         .await;
     bar.finish_and_clear();
@@ -210,10 +191,7 @@ async fn fetch(session: &Session, job: &Job, out: &std::path::Path) -> Result<Va
     std::fs::create_dir_all(out).map_err(|e| Fault::invalid(format!("{}: {e}", out.display())))?;
     let mut files = serde_json::Map::new();
     for name in runs::FILES {
-        let bytes = session
-            .client
-            .bytes(&format!("/api/v1/jobs/{}/files/{}", job.id, segment(name)))
-            .await?;
+        let bytes = session.client.bytes(&format!("/api/v1/jobs/{}/files/{}", job.id, segment(name))).await?;
         let path = out.join(name);
         registry::write_file(&path, &bytes)?;
         files.insert(name.to_owned(), json!(path));
@@ -225,24 +203,11 @@ async fn fetch(session: &Session, job: &Job, out: &std::path::Path) -> Result<Va
 pub fn leaderboard(trials: &[Trial]) -> String {
     let mut sorted: Vec<&Trial> = trials.iter().collect();
     let lower = trials.first().is_some_and(|t| t.task == domain::Task::Regression);
-    sorted.sort_by(|a, b| {
-        if lower {
-            a.score.total_cmp(&b.score)
-        } else {
-            b.score.total_cmp(&a.score)
-        }
-    });
+    sorted.sort_by(|a, b| if lower { a.score.total_cmp(&b.score) } else { b.score.total_cmp(&a.score) });
     let rows = sorted.iter().map(|t| {
         let loss = t.metrics.get("log_loss").or_else(|| t.metrics.get("r2_score"));
-        let accuracy = t
-            .metrics
-            .get("accuracy")
-            .or_else(|| t.metrics.get("mean_absolute_error"));
-        let weight = if t.weight > 0.0 {
-            format!("{:.0} %", t.weight * 100.0)
-        } else {
-            String::new()
-        };
+        let accuracy = t.metrics.get("accuracy").or_else(|| t.metrics.get("mean_absolute_error"));
+        let weight = if t.weight > 0.0 { format!("{:.0} %", t.weight * 100.0) } else { String::new() };
         let shown = |v: Option<&f64>| v.map(|v| format!("{v:.4}")).unwrap_or_default();
         [
             t.number.to_string(),
@@ -254,25 +219,13 @@ pub fn leaderboard(trials: &[Trial]) -> String {
             format!("{:.1} s", t.seconds),
         ]
     });
-    let (second, third) = if lower {
-        ("MAE", "R²")
-    } else {
-        ("accuracy", "log loss")
-    };
-    table(
-        &["trial", "learner", "score", second, third, "in ensemble", "time"],
-        rows,
-    )
+    let (second, third) = if lower { ("MAE", "R²") } else { ("accuracy", "log loss") };
+    table(&["trial", "learner", "score", second, third, "in ensemble", "time"], rows)
 }
 
 /// The metrics of the result.
 pub fn metrics(job: &Job) -> String {
-    table(
-        &["metric", "value"],
-        job.metrics
-            .iter()
-            .map(|(name, value)| [name.clone(), format!("{value:.5}")]),
-    )
+    table(&["metric", "value"], job.metrics.iter().map(|(name, value)| [name.clone(), format!("{value:.5}")]))
 }
 
 /// Permutation importance as bars.
@@ -283,11 +236,7 @@ pub fn importance(job: &Job) -> String {
         let mean = i["mean"].as_f64().unwrap_or_default();
         let share = if largest > 0.0 { mean / largest } else { 0.0 };
         let deviation = i["deviation"].as_f64().unwrap_or_default();
-        [
-            text(&i["column"]),
-            format!("{mean:.4} ± {deviation:.4}"),
-            bar(share, 24),
-        ]
+        [text(&i["column"]), format!("{mean:.4} ± {deviation:.4}"), bar(share, 24)]
     });
     table(&["feature", "importance", ""], rows)
 }

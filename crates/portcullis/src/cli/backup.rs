@@ -42,14 +42,8 @@ impl Create {
         let part = self.file.with_extension("part");
         let mut stream = session.client.download(Method::POST, "/api/v1/backup").await?;
         let mut options = tokio::fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&part)
-            .await
-            .map_err(wrong)?;
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(0o600).open(&part).await.map_err(wrong)?;
         let bar = progress::bytes(None, session.out.json());
         let mut sum = 0;
         while let Some(chunk) = stream.next().await {
@@ -61,15 +55,9 @@ impl Create {
         file.sync_all().await.map_err(wrong)?;
         tokio::fs::rename(&part, &self.file).await.map_err(wrong)?;
         bar.finish_and_clear();
-        session
-            .out
-            .value(&json!({ "file": self.file, "bytes": sum }), |_| {
-                format!(
-                    "wrote {} ({}); it holds secrets: keep it safe",
-                    self.file.display(),
-                    size(sum)
-                )
-            });
+        session.out.value(&json!({ "file": self.file, "bytes": sum }), |_| {
+            format!("wrote {} ({}); it holds secrets: keep it safe", self.file.display(), size(sum))
+        });
         Ok(())
     }
 }
@@ -80,11 +68,7 @@ impl Restore {
         store::backup::restore(&self.file, &global.data_dir)?;
         let out = Printer::new(global.json);
         out.value(&json!({ "data_dir": global.data_dir }), |_| {
-            format!(
-                "restored {} into {}",
-                self.file.display(),
-                global.data_dir.display()
-            )
+            format!("restored {} into {}", self.file.display(), global.data_dir.display())
         });
         Ok(ExitCode::SUCCESS)
     }

@@ -46,11 +46,7 @@ impl Bench {
     }
 
     fn load(&self) -> Load {
-        Load {
-            connections: self.connections.clamp(1, 10_000),
-            duration: self.duration.0,
-            count: self.count,
-        }
+        Load { connections: self.connections.clamp(1, 10_000), duration: self.duration.0, count: self.count }
     }
 
     /// Loads a URL.
@@ -78,10 +74,8 @@ impl Bench {
             ),
             None => Bytes::from(sample(session, &endpoint, self.rows).await?),
         };
-        let mut target = self.target_at(
-            &format!("{}/endpoints/{}/score", client.base(), endpoint.name),
-            Some(body),
-        )?;
+        let mut target =
+            self.target_at(&format!("{}/endpoints/{}/score", client.base(), endpoint.name), Some(body))?;
         let bearer = format!("Bearer {}", keys["primaryKey"].as_str().unwrap_or_default());
         let value =
             HeaderValue::from_str(&bearer).map_err(|_| Fault::internal("a key that is no header value"))?;
@@ -111,19 +105,10 @@ async fn sample(session: &Session, endpoint: &Endpoint, rows: usize) -> Result<V
     let first = deployments
         .first()
         .ok_or_else(|| Fault::invalid(format!("endpoint '{}' has no deployment", endpoint.name)))?;
-    let version: ModelVersion = session
-        .client
-        .get(&format!(
-            "/api/v1/models/{}/versions/{}",
-            first.model, first.version
-        ))
-        .await?;
-    let row: serde_json::Map<String, Value> = version
-        .signature
-        .inputs
-        .iter()
-        .map(|f| (f.name.clone(), f.example.clone()))
-        .collect();
+    let version: ModelVersion =
+        session.client.get(&format!("/api/v1/models/{}/versions/{}", first.model, first.version)).await?;
+    let row: serde_json::Map<String, Value> =
+        version.signature.inputs.iter().map(|f| (f.name.clone(), f.example.clone())).collect();
     let body = json!({ "data": vec![Value::Object(row); rows.max(1)] });
     serde_json::to_vec(&body).map_err(|e| Fault::internal(e.to_string()))
 }

@@ -98,12 +98,7 @@ impl Report {
         let mut steps: Vec<(Duration, u64)> = self
             .latency
             .iter_linear(top.div_ceil(most))
-            .map(|s| {
-                (
-                    Duration::from_micros(s.value_iterated_to()),
-                    s.count_since_last_iteration(),
-                )
-            })
+            .map(|s| (Duration::from_micros(s.value_iterated_to()), s.count_since_last_iteration()))
             .collect();
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let rest: u64 = steps.iter().skip(most).map(|(_, count)| count).sum();
@@ -136,14 +131,9 @@ impl Report {
 pub async fn run(target: &Target, load: &Load) -> Result<Report, Fault> {
     let left = Arc::new(AtomicU64::new(load.count.unwrap_or(u64::MAX)));
     let start = Instant::now();
-    let end = if load.count.is_some() {
-        None
-    } else {
-        Some(start + load.duration)
-    };
-    let tasks: Vec<_> = (0..load.connections)
-        .map(|_| tokio::spawn(worker(target.clone(), left.clone(), end)))
-        .collect();
+    let end = if load.count.is_some() { None } else { Some(start + load.duration) };
+    let tasks: Vec<_> =
+        (0..load.connections).map(|_| tokio::spawn(worker(target.clone(), left.clone(), end))).collect();
     let mut report = Report::new(load.connections)?;
     for task in tasks {
         report.add(&task.await.map_err(|e| Fault::internal(e.to_string()))??);
@@ -200,25 +190,17 @@ async fn worker(target: Target, left: Arc<AtomicU64>, end: Option<Instant>) -> R
 }
 
 fn take(left: &AtomicU64) -> bool {
-    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
-        .is_ok()
+    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
 }
 
 async fn connect(uri: &Uri) -> Result<SendRequest<Full<Bytes>>, String> {
-    let host = uri
-        .host()
-        .unwrap_or("127.0.0.1")
-        .trim_matches(['[', ']'])
-        .to_owned();
+    let host = uri.host().unwrap_or("127.0.0.1").trim_matches(['[', ']']).to_owned();
     let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80)))
         .await
         .map_err(|e| format!("connecting: {}", e.kind()))?;
-    stream
-        .set_nodelay(true)
-        .map_err(|e| format!("connecting: {}", e.kind()))?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| format!("connecting: {e}"))?;
+    stream.set_nodelay(true).map_err(|e| format!("connecting: {}", e.kind()))?;
+    let (mut sender, connection) =
+        handshake(TokioIo::new(stream)).await.map_err(|e| format!("connecting: {e}"))?;
     tokio::spawn(async move {
         let _ = connection.await;
     });
@@ -227,17 +209,10 @@ async fn connect(uri: &Uri) -> Result<SendRequest<Full<Bytes>>, String> {
 }
 
 async fn call(sender: &mut SendRequest<Full<Bytes>>, target: &Target) -> Result<(u16, u64), String> {
-    let method = if target.body.is_some() {
-        Method::POST
-    } else {
-        Method::GET
-    };
+    let method = if target.body.is_some() { Method::POST } else { Method::GET };
     let path = target.uri.path_and_query().map_or("/", |p| p.as_str());
     let host = target.uri.authority().map_or("localhost", |a| a.as_str());
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(http::header::HOST, host);
+    let mut request = Request::builder().method(method).uri(path).header(http::header::HOST, host);
     if target.body.is_some() {
         request = request.header(http::header::CONTENT_TYPE, "application/json");
     }
@@ -248,15 +223,8 @@ async fn call(sender: &mut SendRequest<Full<Bytes>>, target: &Target) -> Result<
         .body(Full::new(target.body.clone().unwrap_or_default()))
         .map_err(|e| format!("building: {e}"))?;
     sender.ready().await.map_err(|e| format!("broken: {e}"))?;
-    let answer = sender
-        .send_request(request)
-        .await
-        .map_err(|e| format!("broken: {e}"))?;
+    let answer = sender.send_request(request).await.map_err(|e| format!("broken: {e}"))?;
     let status = answer.status().as_u16();
-    let body = answer
-        .into_body()
-        .collect()
-        .await
-        .map_err(|e| format!("broken: {e}"))?;
+    let body = answer.into_body().collect().await.map_err(|e| format!("broken: {e}"))?;
     Ok((status, body.to_bytes().len() as u64))
 }

@@ -153,9 +153,7 @@ impl Data {
                 session.out.value(&assets, |assets| {
                     table(
                         &["name", "latest", "created"],
-                        assets
-                            .iter()
-                            .map(|a| [a.name.to_string(), a.latest.to_string(), time(a.created)]),
+                        assets.iter().map(|a| [a.name.to_string(), a.latest.to_string(), time(a.created)]),
                     )
                 });
                 Ok(())
@@ -163,10 +161,8 @@ impl Data {
             Self::Show { asset } if !asset.contains(':') => versions(session, &asset).await,
             Self::Show { asset } | Self::Profile { asset } => {
                 let (name, version) = reference(&asset);
-                let version: DataVersion = session
-                    .client
-                    .get(&format!("/api/v1/data/{name}/versions/{version}"))
-                    .await?;
+                let version: DataVersion =
+                    session.client.get(&format!("/api/v1/data/{name}/versions/{version}")).await?;
                 session.out.value(&version, profile);
                 Ok(())
             }
@@ -176,10 +172,8 @@ impl Data {
 }
 
 async fn versions(session: &Session, asset: &str) -> Result<(), Fault> {
-    let versions: Vec<DataVersion> = session
-        .client
-        .get(&format!("/api/v1/data/{}/versions", segment(asset)))
-        .await?;
+    let versions: Vec<DataVersion> =
+        session.client.get(&format!("/api/v1/data/{}/versions", segment(asset))).await?;
     session.out.value(&versions, |versions| {
         let rows = versions.iter().map(|v| {
             [
@@ -198,20 +192,11 @@ async fn versions(session: &Session, asset: &str) -> Result<(), Fault> {
 
 async fn preview(session: &Session, asset: &str, rows: usize) -> Result<(), Fault> {
     let (name, version) = reference(asset);
-    let found: Value = session
-        .client
-        .get(&format!(
-            "/api/v1/data/{name}/versions/{version}/preview?rows={rows}"
-        ))
-        .await?;
+    let found: Value =
+        session.client.get(&format!("/api/v1/data/{name}/versions/{version}/preview?rows={rows}")).await?;
     session.out.value(&found, |found| {
         let text = |v: &Value| v.as_str().unwrap_or("").to_owned();
-        let header: Vec<String> = found["columns"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(text)
-            .collect();
+        let header: Vec<String> = found["columns"].as_array().into_iter().flatten().map(text).collect();
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         let rows = found["rows"]
             .as_array()
@@ -225,11 +210,7 @@ async fn preview(session: &Session, asset: &str, rows: usize) -> Result<(), Faul
 
 /// One line about a version just registered.
 pub fn registered(v: &DataVersion, created: bool) -> String {
-    let what = if created {
-        "registered"
-    } else {
-        "already there, equal content:"
-    };
+    let what = if created { "registered" } else { "already there, equal content:" };
     format!(
         "{what} {}:{} · {} rows × {} columns · {} · sha256 {}…",
         v.name,
@@ -243,13 +224,7 @@ pub fn registered(v: &DataVersion, created: bool) -> String {
 
 /// The profile as a table: a line a column.
 pub fn profile(v: &DataVersion) -> String {
-    let columns = v
-        .profile
-        .get("columns")
-        .unwrap_or(&v.profile)
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let columns = v.profile.get("columns").unwrap_or(&v.profile).as_array().cloned().unwrap_or_default();
     let rows = columns.iter().map(|c| {
         let field = |key: &str| c.get(key).filter(|v| !v.is_null()).map(plain).unwrap_or_default();
         [
@@ -268,12 +243,7 @@ pub fn profile(v: &DataVersion) -> String {
         v.name,
         v.version,
         v.rows,
-        table(
-            &[
-                "column", "type", "missing", "distinct", "min", "mean", "max", "values"
-            ],
-            rows
-        )
+        table(&["column", "type", "missing", "distinct", "min", "mean", "max", "values"], rows)
     )
 }
 
@@ -281,11 +251,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(n) => n.as_f64().map(number).unwrap_or_default(),
-        Value::Object(map) => map
-            .get("count")
-            .or_else(|| map.get("value"))
-            .map(plain)
-            .unwrap_or_default(),
+        Value::Object(map) => map.get("count").or_else(|| map.get("value")).map(plain).unwrap_or_default(),
         other => other.to_string(),
     }
 }
@@ -293,31 +259,14 @@ fn plain(value: &Value) -> String {
 /// A histogram as a row of blocks, or the most frequent values.
 fn shape(column: &Value) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let counts: Vec<f64> = column["histogram"]["counts"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_f64)
-        .collect();
+    let counts: Vec<f64> =
+        column["histogram"]["counts"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
     let largest = counts.iter().copied().fold(0.0, f64::max);
     if largest > 0.0 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of 0 to 7"
-        )]
-        return counts
-            .iter()
-            .map(|c| BLOCKS[((c / largest) * 7.0).ceil() as usize])
-            .collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of 0 to 7")]
+        return counts.iter().map(|c| BLOCKS[((c / largest) * 7.0).ceil() as usize]).collect();
     }
     let top = column["top"].as_array().into_iter().flatten().take(4);
-    let shown: Vec<String> = top
-        .map(|t| format!("{} {}", plain(&t["value"]), plain(&t["count"])))
-        .collect();
-    if shown.is_empty() {
-        bar(0.0, 1)
-    } else {
-        shown.join(", ")
-    }
+    let shown: Vec<String> = top.map(|t| format!("{} {}", plain(&t["value"]), plain(&t["count"]))).collect();
+    if shown.is_empty() { bar(0.0, 1) } else { shown.join(", ") }
 }

@@ -66,8 +66,7 @@ impl Deployment {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         match self {
             Self::Create(create) => {
-                let body =
-                    json!({ "name": create.name, "model": create.model, "all_traffic": create.all_traffic });
+                let body = json!({ "name": create.name, "model": create.model, "all_traffic": create.all_traffic.then_some(true) });
                 let route = format!("/api/v1/endpoints/{}/deployments", segment(&create.endpoint));
                 let made: Record = session.client.post(&route, &body).await?;
                 session.out.value(&made, |d| {
@@ -77,61 +76,21 @@ impl Deployment {
             Self::List { endpoint } => {
                 let all = list(session, &endpoint).await?;
                 session.out.value(&all, |all| {
-                    let rows = all.iter().map(|d| {
-                        [
-                            d.name.to_string(),
-                            format!("{}:{}", d.model, d.version),
-                            time(d.created),
-                        ]
-                    });
+                    let rows = all
+                        .iter()
+                        .map(|d| [d.name.to_string(), format!("{}:{}", d.model, d.version), time(d.created)]);
                     table(&["name", "model", "created"], rows)
                 });
             }
-            Self::Show { endpoint, name } => {
-                let all = list(session, &endpoint).await?;
-                let found = all
-                    .into_iter()
-                    .find(|d| d.name.as_str() == name)
-                    .ok_or_else(|| Fault::not_found("deployment", &name))?;
-                let route = format!("/api/v1/models/{}/versions/{}", found.model, found.version);
-                let model: ModelVersion = session.client.get(&route).await?;
+            Self::Show { endpoint, name } => show(session, &endpoint, &name).await?,
+            Self::Logs { endpoint, name, tail } => logs(session, &endpoint, &name, tail).await?,
+            Self::Delete { endpoint, name } => {
+                let route =
+                    format!("/api/v1/endpoints/{}/deployments/{}", segment(&endpoint), segment(&name));
+                session.client.quiet(Method::DELETE, &route, None::<&Value>).await?;
                 session
                     .out
-                    .value(&json!({ "deployment": found, "model": model }), |_| {
-                        format!(
-                            "{}/{} runs {}:{} (sha256 {}) since {}",
-                            found.endpoint,
-                            found.name,
-                            found.model,
-                            found.version,
-                            model.digest,
-                            time(found.created)
-                        )
-                    });
-            }
-            Self::Logs { endpoint, name, tail } => {
-                let quoted = |text: &str| text.replace('\'', "''");
-                let sql = format!(
-                    "SELECT * FROM (SELECT TimeGenerated, Method, Path, ResponseCode, TotalDurationMs, Principal, XRequestId FROM requests \
-                     WHERE EndpointName = '{}' AND DeploymentName = '{}' ORDER BY TimeGenerated DESC LIMIT {tail}) ORDER BY TimeGenerated",
-                    quoted(&endpoint),
-                    quoted(&name)
-                );
-                crate::cli::logs::sql(session, &sql).await?;
-            }
-            Self::Delete { endpoint, name } => {
-                let route = format!(
-                    "/api/v1/endpoints/{}/deployments/{}",
-                    segment(&endpoint),
-                    segment(&name)
-                );
-                session
-                    .client
-                    .quiet(Method::DELETE, &route, None::<&Value>)
-                    .await?;
-                session.out.value(&json!({ "deleted": name }), |_| {
-                    format!("deleted deployment {endpoint}/{name}")
-                });
+                    .value(&json!({ "deleted": name }), |_| format!("deleted deployment {endpoint}/{name}"));
             }
         }
         Ok(())
@@ -139,8 +98,30 @@ impl Deployment {
 }
 
 async fn list(session: &Session, endpoint: &str) -> Result<Vec<Record>, Fault> {
-    session
-        .client
-        .get(&format!("/api/v1/endpoints/{}/deployments", segment(endpoint)))
-        .await
+    session.client.get(&format!("/api/v1/endpoints/{}/deployments", segment(endpoint))).await
+}
+
+async fn show(session: &Session, endpoint: &str, name: &str) -> Result<(), Fault> {
+    let all = list(session, endpoint).await?;
+    let found = all.into_iter().find(|d| d.name.as_str() == name);
+    let found = found.ok_or_else(|| Fault::not_found("deployment", name))?;
+    let route = format!("/api/v1/models/{}/versions/{}", found.model, found.version);
+    let model: ModelVersion = session.client.get(&route).await?;
+    session.out.value(&json!({ "deployment": found, "model": model }), |_| {
+        let Record { endpoint, name, model: of, version, created } = &found;
+        format!("{endpoint}/{name} runs {of}:{version} (sha256 {}) since {}", model.digest, time(*created))
+    });
+    Ok(())
+}
+
+async fn logs(session: &Session, endpoint: &str, name: &str, tail: u32) -> Result<(), Fault> {
+    let quoted = |text: &str| text.replace('\'', "''");
+    let sql = format!(
+        "SELECT * FROM (SELECT TimeGenerated, Method, Path, ResponseCode, TotalDurationMs, Principal, XRequestId \
+         FROM requests WHERE EndpointName = '{}' AND DeploymentName = '{}' ORDER BY TimeGenerated DESC LIMIT {tail}) \
+         ORDER BY TimeGenerated",
+        quoted(endpoint),
+        quoted(name)
+    );
+    crate::cli::logs::sql(session, &sql).await
 }

@@ -84,41 +84,24 @@ impl Endpoint {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         let client = &session.client;
         match self {
-            Self::Create {
-                name,
-                docs_public,
-                description,
-            } => {
+            Self::Create { name, docs_public, description } => {
                 let body = json!({ "name": name, "docs_public": docs_public, "description": description });
                 let made: Record = client.post("/api/v1/endpoints", &body).await?;
                 session.out.value(&made, |e| {
-                    format!(
-                        "created endpoint {} at {}/endpoints/{}/",
-                        e.name,
-                        client.base(),
-                        e.name
-                    )
+                    format!("created endpoint {} at {}/endpoints/{}/", e.name, client.base(), e.name)
                 });
                 Ok(())
             }
             Self::List => {
                 let all: Vec<Record> = client.get("/api/v1/endpoints").await?;
                 session.out.value(&all, |all| {
-                    table(
-                        &["name", "auth", "traffic", "docs", "created"],
-                        all.iter().map(row),
-                    )
+                    table(&["name", "auth", "traffic", "docs", "created"], all.iter().map(row))
                 });
                 Ok(())
             }
             Self::Show { name } => show(session, &name).await,
             Self::Keys { name } => {
-                keys(
-                    session,
-                    Method::GET,
-                    &format!("/api/v1/endpoints/{}/keys", segment(&name)),
-                )
-                .await
+                keys(session, Method::GET, &format!("/api/v1/endpoints/{}/keys", segment(&name))).await
             }
             Self::RegenerateKey { name, key } => {
                 let slot = match key {
@@ -133,22 +116,14 @@ impl Endpoint {
                 .await
             }
             Self::SetTraffic { name, shares } => set_traffic(session, &name, &shares).await,
-            Self::Invoke {
-                name,
-                request_file,
-                deployment,
-            } => invoke(session, &name, &request_file, deployment).await,
+            Self::Invoke { name, request_file, deployment } => {
+                invoke(session, &name, &request_file, deployment).await
+            }
             Self::Delete { name } => {
                 client
-                    .quiet(
-                        Method::DELETE,
-                        &format!("/api/v1/endpoints/{}", segment(&name)),
-                        None::<&Value>,
-                    )
+                    .quiet(Method::DELETE, &format!("/api/v1/endpoints/{}", segment(&name)), None::<&Value>)
                     .await?;
-                session.out.value(&json!({ "deleted": name }), |_| {
-                    format!("deleted endpoint {name}")
-                });
+                session.out.value(&json!({ "deleted": name }), |_| format!("deleted endpoint {name}"));
                 Ok(())
             }
         }
@@ -158,13 +133,7 @@ impl Endpoint {
 fn row(e: &Record) -> [String; 5] {
     let traffic: Vec<String> = e.traffic.iter().map(|(d, p)| format!("{d}={p}")).collect();
     let docs = if e.docs_public { "public" } else { "closed" };
-    [
-        e.name.to_string(),
-        "key".to_owned(),
-        traffic.join(" "),
-        docs.to_owned(),
-        time(e.created),
-    ]
+    [e.name.to_string(), "key".to_owned(), traffic.join(" "), docs.to_owned(), time(e.created)]
 }
 
 async fn show(session: &Session, name: &str) -> Result<(), Fault> {
@@ -202,10 +171,7 @@ async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Faul
         let text = |member: &str| keys[member].as_str().unwrap_or_default().to_owned();
         table(
             &["", "key"],
-            [
-                ["primary".to_owned(), text("primaryKey")],
-                ["secondary".to_owned(), text("secondaryKey")],
-            ],
+            [["primary".to_owned(), text("primaryKey")], ["secondary".to_owned(), text("secondaryKey")]],
         )
     });
     Ok(())
@@ -214,19 +180,14 @@ async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Faul
 async fn set_traffic(session: &Session, name: &str, shares: &[String]) -> Result<(), Fault> {
     let mut traffic = BTreeMap::new();
     for pair in shares.iter().flat_map(|s| s.split_whitespace()) {
-        let wrong = || {
-            Fault::invalid(format!(
-                "'{pair}': write DEPLOYMENT=PERCENT with a percent from 0 to 100"
-            ))
-        };
+        let wrong =
+            || Fault::invalid(format!("'{pair}': write DEPLOYMENT=PERCENT with a percent from 0 to 100"));
         let (deployment, percent) = pair.split_once('=').ok_or_else(wrong)?;
         traffic.insert(deployment.to_owned(), percent.parse::<u8>().map_err(|_| wrong())?);
     }
     let route = format!("/api/v1/endpoints/{}/traffic", segment(name));
     let changed: Record = session.client.send(Method::PUT, &route, &traffic).await?;
-    session.out.value(&changed, |e| {
-        table(&["name", "auth", "traffic", "docs", "created"], [row(e)])
-    });
+    session.out.value(&changed, |e| table(&["name", "auth", "traffic", "docs", "created"], [row(e)]));
     Ok(())
 }
 
@@ -237,24 +198,14 @@ async fn invoke(
     deployment: Option<String>,
 ) -> Result<(), Fault> {
     let body = std::fs::read(file).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
-    let keys: Value = session
-        .client
-        .get(&format!("/api/v1/endpoints/{}/keys", segment(name)))
-        .await?;
+    let keys: Value = session.client.get(&format!("/api/v1/endpoints/{}/keys", segment(name))).await?;
     let url = format!("{}/endpoints/{}/score", session.client.base(), segment(name));
-    let mut call = session
-        .client
-        .http()
-        .post(url)
-        .bearer_auth(keys["primaryKey"].as_str().unwrap_or_default());
+    let mut call =
+        session.client.http().post(url).bearer_auth(keys["primaryKey"].as_str().unwrap_or_default());
     if let Some(deployment) = deployment {
         call = call.header("azureml-model-deployment", deployment);
     }
-    let answer = call
-        .header("content-type", "application/json")
-        .body(body)
-        .send()
-        .await;
+    let answer = call.header("content-type", "application/json").body(body).send().await;
     let answer = answer.map_err(|e| Fault::new(domain::ErrorCode::Unavailable, e.to_string()))?;
     let status = answer.status();
     let text = answer.text().await.unwrap_or_default();
@@ -262,9 +213,6 @@ async fn invoke(
     if status.is_success() {
         Ok(())
     } else {
-        Err(Fault::new(
-            domain::ErrorCode::Unprocessable,
-            format!("the endpoint answered {status}"),
-        ))
+        Err(Fault::new(domain::ErrorCode::Unprocessable, format!("the endpoint answered {status}")))
     }
 }

@@ -57,30 +57,19 @@ impl Job {
                 session.out.value(&json!({ "job": job, "trials": trials }), |_| {
                     let error = job.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default();
                     let head = format!("{} · {}{error} · {}", job.id, job.status.as_str(), job.experiment);
-                    format!(
-                        "{head}\n\n{}\n\n{}\n\n{}",
-                        leaderboard(&trials),
-                        metrics(&job),
-                        importance(&job)
-                    )
+                    format!("{head}\n\n{}\n\n{}\n\n{}", leaderboard(&trials), metrics(&job), importance(&job))
                 });
             }
             Self::Stream { id } => {
                 session
                     .client
-                    .lines(&format!("/api/v1/jobs/{}/events", segment(&id)), |event| {
-                        line(&event.to_string())
-                    })
+                    .lines(&format!("/api/v1/jobs/{}/events", segment(&id)), |event| line(&event.to_string()))
                     .await?;
             }
             Self::Cancel { id } => {
-                let job: Record = session
-                    .client
-                    .post(&format!("/api/v1/jobs/{}/cancel", segment(&id)), &json!({}))
-                    .await?;
-                session
-                    .out
-                    .value(&job, |job| format!("{} is {}", job.id, job.status.as_str()));
+                let job: Record =
+                    session.client.post(&format!("/api/v1/jobs/{}/cancel", segment(&id)), &json!({})).await?;
+                session.out.value(&job, |job| format!("{} is {}", job.id, job.status.as_str()));
             }
         }
         Ok(())

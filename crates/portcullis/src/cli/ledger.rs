@@ -23,10 +23,8 @@ impl Ledger {
     /// Carries the verb out.
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         let Self::Show { after, limit } = self;
-        let entries: Vec<LedgerEntry> = session
-            .client
-            .get(&format!("/api/v1/ledger?after={after}&limit={limit}"))
-            .await?;
+        let entries: Vec<LedgerEntry> =
+            session.client.get(&format!("/api/v1/ledger?after={after}&limit={limit}")).await?;
         session.out.value(&entries, |entries| {
             let rows = entries.iter().map(|e| {
                 [

@@ -56,11 +56,7 @@ impl Logs {
         }
         loop {
             for row in &rows {
-                line(&if session.out.json() {
-                    row.to_string()
-                } else {
-                    row_line(row)
-                });
+                line(&if session.out.json() { row.to_string() } else { row_line(row) });
             }
             tokio::select! {
                 () = tokio::time::sleep(FOLLOW) => {}
@@ -85,26 +81,16 @@ impl Logs {
         if let Some(after) = after {
             query.append_pair("after", &after.to_string());
         }
-        session
-            .client
-            .get(&format!("/api/v1/logs?{}", query.finish()))
-            .await
+        session.client.get(&format!("/api/v1/logs?{}", query.finish())).await
     }
 }
 
 /// Runs one SELECT and prints its rows.
 pub async fn sql(session: &Session, text: &str) -> Result<(), Fault> {
-    let found: Value = session
-        .client
-        .post("/api/v1/logs/query", &json!({ "sql": text }))
-        .await?;
+    let found: Value = session.client.post("/api/v1/logs/query", &json!({ "sql": text })).await?;
     session.out.value(&found, |found| {
-        let header: Vec<&str> = found["columns"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let header: Vec<&str> =
+            found["columns"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let rows = found["rows"]
             .as_array()
             .into_iter()
@@ -131,17 +117,7 @@ fn cell(value: &Value) -> String {
 /// Rows of the log as a table.
 pub fn rows_table(rows: &[Value]) -> String {
     table(
-        &[
-            "time",
-            "method",
-            "path",
-            "status",
-            "total ms",
-            "model ms",
-            "auth",
-            "principal",
-            "version",
-        ],
+        &["time", "method", "path", "status", "total ms", "model ms", "auth", "principal", "version"],
         rows.iter().map(|row| SHOWN.map(|c| cell(&row[c]))),
     )
 }

@@ -62,12 +62,7 @@ impl Model {
                     let rows = models.iter().map(|m| {
                         let aliases: Vec<String> =
                             m.aliases.iter().map(|(a, v)| format!("{a}→{v}")).collect();
-                        [
-                            m.name.to_string(),
-                            m.latest.to_string(),
-                            aliases.join(" "),
-                            time(m.created),
-                        ]
+                        [m.name.to_string(), m.latest.to_string(), aliases.join(" "), time(m.created)]
                     });
                     table(&["name", "latest", "aliases", "created"], rows)
                 });
@@ -103,22 +98,13 @@ impl Register {
 }
 
 async fn versions(session: &Session, model: &str) -> Result<(), Fault> {
-    let versions: Vec<ModelVersion> = session
-        .client
-        .get(&format!("/api/v1/models/{}/versions", segment(model)))
-        .await?;
+    let versions: Vec<ModelVersion> =
+        session.client.get(&format!("/api/v1/models/{}/versions", segment(model))).await?;
     session.out.value(&versions, |versions| {
         let rows = versions.iter().map(|v| {
-            let data = v
-                .lineage
-                .as_ref()
-                .map(|l| format!("{}:{}", l.data, l.data_version))
-                .unwrap_or_default();
-            let run = v
-                .run
-                .as_ref()
-                .map(|r| r.as_str()[..12].to_owned())
-                .unwrap_or_default();
+            let data =
+                v.lineage.as_ref().map(|l| format!("{}:{}", l.data, l.data_version)).unwrap_or_default();
+            let run = v.run.as_ref().map(|r| r.as_str()[..12].to_owned()).unwrap_or_default();
             [
                 v.version.to_string(),
                 size(v.bytes),
@@ -138,23 +124,13 @@ async fn show(session: &Session, model: &str) -> Result<(), Fault> {
     let route = format!("/api/v1/models/{name}/versions/{version}");
     let found: ModelVersion = session.client.get(&route).await?;
     let lineage: Value = session.client.get(&format!("{route}/lineage")).await?;
-    session
-        .out
-        .value(&json!({ "version": found, "lineage": lineage }), |_| {
-            described(&found, &lineage)
-        });
+    session.out.value(&json!({ "version": found, "lineage": lineage }), |_| described(&found, &lineage));
     Ok(())
 }
 
 fn described(v: &ModelVersion, lineage: &Value) -> String {
     let inputs = v.signature.inputs.iter().map(|f| {
-        let seen = f
-            .categories
-            .iter()
-            .take(6)
-            .cloned()
-            .collect::<Vec<_>>()
-            .join(", ");
+        let seen = f.categories.iter().take(6).cloned().collect::<Vec<_>>().join(", ");
         [
             f.name.clone(),
             f.kind.to_string(),
@@ -164,30 +140,13 @@ fn described(v: &ModelVersion, lineage: &Value) -> String {
         ]
     });
     let metrics = v.metrics.iter().map(|(k, v)| [k.clone(), number(*v)]);
-    let classes: Vec<String> = v
-        .signature
-        .output
-        .classes
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let classes: Vec<String> = v.signature.output.classes.iter().map(ToString::to_string).collect();
     let came = v.lineage.as_ref().map_or_else(
         || "a file".to_owned(),
-        |l| {
-            format!(
-                "{}:{} (sha256 {}…)",
-                l.data,
-                l.data_version,
-                &l.data_digest.hex()[..12]
-            )
-        },
+        |l| format!("{}:{} (sha256 {}…)", l.data, l.data_version, &l.data_digest.hex()[..12]),
     );
-    let runs_in: Vec<String> = lineage["deployments"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(deployment)
-        .collect();
+    let runs_in: Vec<String> =
+        lineage["deployments"].as_array().into_iter().flatten().map(deployment).collect();
     format!(
         "{}:{} · {} · {} · sha256 {}\nfrom {came}{} → deployments: {}\n\n{}\n\npredicts {} ({}) {}\n\n{}",
         v.model,
@@ -196,11 +155,7 @@ fn described(v: &ModelVersion, lineage: &Value) -> String {
         size(v.bytes),
         v.digest,
         v.run.as_ref().map(|r| format!(" → run {r}")).unwrap_or_default(),
-        if runs_in.is_empty() {
-            "none".to_owned()
-        } else {
-            runs_in.join(", ")
-        },
+        if runs_in.is_empty() { "none".to_owned() } else { runs_in.join(", ") },
         table(&["input", "type", "", "example", "seen"], inputs),
         v.signature.output.name,
         v.signature.output.task,
@@ -218,19 +173,13 @@ fn deployment(value: &Value) -> String {
 
 async fn set_alias(session: &Session, model: &str, alias: &str) -> Result<(), Fault> {
     let (name, version) = reference(model);
-    let found: ModelVersion = session
-        .client
-        .get(&format!("/api/v1/models/{name}/versions/{version}"))
-        .await?;
+    let found: ModelVersion =
+        session.client.get(&format!("/api/v1/models/{name}/versions/{version}")).await?;
     let route = format!("/api/v1/models/{name}/aliases/{}", segment(alias));
-    session
-        .client
-        .quiet(Method::PUT, &route, Some(&json!({ "version": found.version })))
-        .await?;
-    session.out.value(
-        &json!({ "model": found.model, "alias": alias, "version": found.version }),
-        |_| format!("{}@{alias} is now version {}", found.model, found.version),
-    );
+    session.client.quiet(Method::PUT, &route, Some(&json!({ "version": found.version }))).await?;
+    session.out.value(&json!({ "model": found.model, "alias": alias, "version": found.version }), |_| {
+        format!("{}@{alias} is now version {}", found.model, found.version)
+    });
     Ok(())
 }
 
@@ -241,9 +190,8 @@ async fn export(session: &Session, model: &str, out: Option<PathBuf>) -> Result<
     let bytes = session.client.bytes(&format!("{route}/file")).await?;
     let out = out.unwrap_or_else(|| PathBuf::from(format!("{}-{}.onnx", found.model, found.version)));
     registry::write_file(&out, &bytes)?;
-    session.out.value(
-        &json!({ "file": out, "bytes": bytes.len(), "sha256": found.digest }),
-        |_| format!("wrote {} ({})", out.display(), size(bytes.len() as u64)),
-    );
+    session.out.value(&json!({ "file": out, "bytes": bytes.len(), "sha256": found.digest }), |_| {
+        format!("wrote {} ({})", out.display(), size(bytes.len() as u64))
+    });
     Ok(())
 }

@@ -44,11 +44,7 @@ impl Onnx {
         match self {
             Self::Check { model } => check(out, &model),
             Self::Score { model, input } => score(out, &model, &input),
-            Self::Run {
-                model,
-                in_dir,
-                out_dir,
-            } => run(out, &model, &in_dir, &out_dir),
+            Self::Run { model, in_dir, out_dir } => run(out, &model, &in_dir, &out_dir),
         }?;
         Ok(ExitCode::SUCCESS)
     }
@@ -67,25 +63,20 @@ fn check(out: Printer, file: &Path) -> Result<(), Fault> {
     let model = load(file)?;
     let signature = registry::signature::from_model(&model);
     let bytes = std::fs::metadata(file).map_or(0, |m| m.len());
-    out.value(
-        &json!({ "ok": true, "bytes": bytes, "signature": signature }),
-        |_| {
-            let rows = signature
-                .inputs
-                .iter()
-                .map(|f| [f.name.clone(), f.kind.to_string(), f.example.to_string()]);
-            let classes: Vec<String> = signature.output.classes.iter().map(ToString::to_string).collect();
-            format!(
-                "{}: ok, {}\n{}\nanswers {} ({}) {}",
-                file.display(),
-                size(bytes),
-                table(&["input", "type", "example"], rows),
-                signature.output.name,
-                signature.output.task,
-                classes.join(" | ")
-            )
-        },
-    );
+    out.value(&json!({ "ok": true, "bytes": bytes, "signature": signature }), |_| {
+        let rows =
+            signature.inputs.iter().map(|f| [f.name.clone(), f.kind.to_string(), f.example.to_string()]);
+        let classes: Vec<String> = signature.output.classes.iter().map(ToString::to_string).collect();
+        format!(
+            "{}: ok, {}\n{}\nanswers {} ({}) {}",
+            file.display(),
+            size(bytes),
+            table(&["input", "type", "example"], rows),
+            signature.output.name,
+            signature.output.task,
+            classes.join(" | ")
+        )
+    });
     Ok(())
 }
 
@@ -103,11 +94,7 @@ fn records(file: &Path) -> Result<Value, Fault> {
     }
     let table = data::read_text(&bytes[..], &data::ReadOptions::default())?;
     let rows = table.rows.into_iter().map(|row| {
-        let members = table
-            .columns
-            .iter()
-            .zip(row)
-            .map(|(name, cell)| (name.clone(), json!(cell)));
+        let members = table.columns.iter().zip(row).map(|(name, cell)| (name.clone(), json!(cell)));
         Value::Object(members.collect::<Map<_, _>>())
     });
     Ok(Value::Array(rows.collect()))
@@ -125,28 +112,21 @@ fn score(out: Printer, file: &Path, input: &Path) -> Result<(), Fault> {
     } else {
         answer(&servable, &rows, "predict_proba")?
     };
-    out.value(
-        &json!({ "predictions": labels, "probabilities": probabilities }),
-        |_| {
-            let classes: Vec<String> = signature.output.classes.iter().map(ToString::to_string).collect();
-            let mut header = vec![signature.output.name.as_str()];
-            header.extend(classes.iter().map(String::as_str));
-            let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
-            let probabilities = list(&probabilities);
-            let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
-            let rows = list(&labels).into_iter().enumerate().map(|(at, label)| {
-                let shares = probabilities.get(at).map(list).unwrap_or_default();
-                std::iter::once(text(&label))
-                    .chain(
-                        shares
-                            .iter()
-                            .map(|p| format!("{:.5}", p.as_f64().unwrap_or(f64::NAN))),
-                    )
-                    .collect::<Vec<_>>()
-            });
-            table(&header, rows)
-        },
-    );
+    out.value(&json!({ "predictions": labels, "probabilities": probabilities }), |_| {
+        let classes: Vec<String> = signature.output.classes.iter().map(ToString::to_string).collect();
+        let mut header = vec![signature.output.name.as_str()];
+        header.extend(classes.iter().map(String::as_str));
+        let list = |v: &Value| v.as_array().cloned().unwrap_or_default();
+        let probabilities = list(&probabilities);
+        let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        let rows = list(&labels).into_iter().enumerate().map(|(at, label)| {
+            let shares = probabilities.get(at).map(list).unwrap_or_default();
+            std::iter::once(text(&label))
+                .chain(shares.iter().map(|p| format!("{:.5}", p.as_f64().unwrap_or(f64::NAN))))
+                .collect::<Vec<_>>()
+        });
+        table(&header, rows)
+    });
     Ok(())
 }
 
@@ -159,22 +139,14 @@ fn answer(servable: &Servable, rows: &Value, method: &str) -> Result<Value, Faul
         headers: &HeaderMap::new(),
         body: body.as_bytes(),
     };
-    let outcome = endpoint::score(
-        servable,
-        &endpoint::Limits::unbounded(),
-        &call,
-        &mut Scratch::default(),
-    );
+    let outcome = endpoint::score(servable, &endpoint::Limits::unbounded(), &call, &mut Scratch::default());
     let answered: Value = serde_json::from_slice(&outcome.body).unwrap_or_default();
     if outcome.status.is_success() {
         return Ok(answered["Results"].clone());
     }
     Err(Fault::new(
         ErrorCode::Unprocessable,
-        answered["detail"]
-            .as_str()
-            .unwrap_or("the rows could not be scored")
-            .to_owned(),
+        answered["detail"].as_str().unwrap_or("the rows could not be scored").to_owned(),
     ))
 }
 
@@ -184,10 +156,7 @@ fn run(out: Printer, file: &Path, in_dir: &Path, out_dir: &Path) -> Result<(), F
     let mut inputs = Vec::new();
     for (at, slot) in model.slots().iter().enumerate() {
         let bytes = read(&in_dir.join(format!("input_{at}.pb")))?;
-        inputs.push((
-            slot.name.clone(),
-            Tensor::from_proto_bytes(&bytes).map_err(wrong)?.1,
-        ));
+        inputs.push((slot.name.clone(), Tensor::from_proto_bytes(&bytes).map_err(wrong)?.1));
     }
     let outputs = model.run_tensors(inputs).map_err(wrong)?;
     std::fs::create_dir_all(out_dir).map_err(|e| Fault::invalid(format!("{}: {e}", out_dir.display())))?;

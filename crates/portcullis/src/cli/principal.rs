@@ -53,9 +53,8 @@ impl Principal {
                 let all: Vec<Record> = session.client.get("/api/v1/principals").await?;
                 session.out.value(&all, |all| {
                     let rows = all.iter().map(|p| {
-                        let state = p
-                            .revoked
-                            .map_or_else(|| "active".to_owned(), |t| format!("revoked {}", time(t)));
+                        let state =
+                            p.revoked.map_or_else(|| "active".to_owned(), |t| format!("revoked {}", time(t)));
                         [
                             p.name.to_string(),
                             p.role.as_str().to_owned(),
@@ -70,9 +69,7 @@ impl Principal {
             Self::Revoke { name } => {
                 let route = format!("/api/v1/principals/{}/revoke", segment(&name));
                 session.client.quiet(Method::POST, &route, None::<&Value>).await?;
-                session
-                    .out
-                    .value(&json!({ "revoked": name }), |_| format!("revoked {name}"));
+                session.out.value(&json!({ "revoked": name }), |_| format!("revoked {name}"));
             }
         }
         Ok(())

@@ -19,19 +19,11 @@ pub fn bytes(total: Option<u64>, json: bool) -> ProgressBar {
     let template = "{spinner} {bytes} of {total_bytes} {wide_bar} {bytes_per_sec} {eta}";
     match total.filter(|t| *t > 0) {
         Some(total) => styled(ProgressBar::new(total), template, json),
-        None => styled(
-            ProgressBar::no_length(),
-            "{spinner} {bytes} {bytes_per_sec}",
-            json,
-        ),
+        None => styled(ProgressBar::no_length(), "{spinner} {bytes} {bytes_per_sec}", json),
     }
 }
 
 /// A bar over trials with a message.
 pub fn trials(total: u64, json: bool) -> ProgressBar {
-    styled(
-        ProgressBar::new(total),
-        "{spinner} {elapsed} trial {pos}/{len} {bar:30} {msg}",
-        json,
-    )
+    styled(ProgressBar::new(total), "{spinner} {elapsed} trial {pos}/{len} {bar:30} {msg}", json)
 }

@@ -84,28 +84,14 @@ impl Quickstart {
 
     fn road(&self) -> Result<Road, Fault> {
         let (Some(data), Some(target)) = (&self.data, &self.target) else {
-            return Ok(Road {
-                name: Name::new("german-credit")?,
-                target: "Risk".to_owned(),
-                shipped: true,
-            });
+            return Ok(Road { name: Name::new("german-credit")?, target: "Risk".to_owned(), shipped: true });
         };
         let stem = data.file_stem().and_then(|s| s.to_str()).unwrap_or("table");
         let fit: String = stem
             .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() {
-                    c.to_ascii_lowercase()
-                } else {
-                    '-'
-                }
-            })
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
             .collect();
-        Ok(Road {
-            name: Name::new(fit.trim_matches('-'))?,
-            target: target.clone(),
-            shipped: false,
-        })
+        Ok(Road { name: Name::new(fit.trim_matches('-'))?, target: target.clone(), shipped: false })
     }
 
     async fn walk(&self, session: &Session, road: &Road, global: &Global) -> Result<(), Fault> {
@@ -119,9 +105,7 @@ impl Quickstart {
         heading(out, 4, "endpoint, closed");
         let endpoint = endpoint(session, road, &model).await?;
         heading(out, 5, "gateway");
-        let published = publish(session, road, &endpoint, global)
-            .await?
-            .with_row(road, &model);
+        let published = publish(session, road, &endpoint, global).await?.with_row(road, &model);
         let proof = prove(session, road, &model, &published).await?;
         heading(out, 6, "what there is now");
         self.report(session, &job, &published, proof).await
@@ -138,17 +122,10 @@ impl Quickstart {
                 let body = stream::once(async { Ok(Bytes::from_static(EXAMPLE)) }).boxed();
                 let answer: Value = session.client.upload(&route, body).await?;
                 let created = answer["is_new"].as_bool().unwrap_or_default();
-                (
-                    serde_json::from_value(answer).map_err(|e| Fault::internal(e.to_string()))?,
-                    created,
-                )
+                (serde_json::from_value(answer).map_err(|e| Fault::internal(e.to_string()))?, created)
             }
         };
-        session.out.say(&format!(
-            "{}\n\n{}",
-            registered(&version, created),
-            profile(&version)
-        ));
+        session.out.say(&format!("{}\n\n{}", registered(&version, created), profile(&version)));
         Ok(version)
     }
 
@@ -157,22 +134,15 @@ impl Quickstart {
         let jobs: Vec<Job> = session.client.get("/api/v1/jobs").await?;
         let same =
             |job: &Job| job.lineage.data_digest == data.digest && job.spec["target"] == json!(road.target);
-        let found = jobs
-            .into_iter()
-            .filter(same)
-            .find(|j| j.status == JobStatus::Completed || !j.status.is_final());
+        let found =
+            jobs.into_iter().filter(same).find(|j| j.status == JobStatus::Completed || !j.status.is_final());
         let job = match found {
             Some(job) if job.status == JobStatus::Completed => {
-                session.out.say(&format!(
-                    "run {} has learned this table already: not trained again",
-                    job.id
-                ));
+                session.out.say(&format!("run {} has learned this table already: not trained again", job.id));
                 return Ok(job);
             }
             Some(job) => {
-                session
-                    .out
-                    .say(&format!("run {} is at it already: watching", job.id));
+                session.out.say(&format!("run {} is at it already: watching", job.id));
                 job
             }
             None => {
@@ -184,10 +154,7 @@ impl Quickstart {
             }
         };
         let job = finished(session, watch(session, &job, self.max_trials).await?)?;
-        let seconds = job
-            .ended
-            .zip(job.started)
-            .map_or(0.0, |(e, s)| (e.micros() - s.micros()) as f64 / 1e6);
+        let seconds = job.ended.zip(job.started).map_or(0.0, |(e, s)| (e.micros() - s.micros()) as f64 / 1e6);
         session.out.say(&format!(
             "run {} completed in {seconds:.1} s: {} {:.4}",
             job.id,
@@ -204,10 +171,7 @@ impl Quickstart {
         published: &Published,
         proof: Value,
     ) -> Result<(), Fault> {
-        let trials: Vec<Trial> = session
-            .client
-            .get(&format!("/api/v1/jobs/{}/trials", job.id))
-            .await?;
+        let trials: Vec<Trial> = session.client.get(&format!("/api/v1/jobs/{}/trials", job.id)).await?;
         let value = json!({ "job": job, "trials": trials, "proof": proof });
         if session.out.json() {
             session.out.value(&value, |_| String::new());
@@ -224,11 +188,7 @@ impl Quickstart {
             published.curl(),
             published.python()
         ));
-        line(&format!(
-            "Swagger UI   {}\nswagger.json {}\n",
-            published.docs_url(),
-            published.swagger_url()
-        ));
+        line(&format!("Swagger UI   {}\nswagger.json {}\n", published.docs_url(), published.swagger_url()));
         line(&format!(
             "request log of the calls just made\n{}",
             proof["log_table"].as_str().unwrap_or_default()
@@ -258,22 +218,13 @@ fn file_register(road: &Road, file: &std::path::Path) -> Register {
 
 /// The model version the run registered.
 async fn model(session: &Session, road: &Road, job: &Job) -> Result<ModelVersion, Fault> {
-    let versions: Vec<ModelVersion> = session
-        .client
-        .get(&format!(
-            "/api/v1/models/{}/versions",
-            segment(road.name.as_str())
-        ))
-        .await?;
+    let versions: Vec<ModelVersion> =
+        session.client.get(&format!("/api/v1/models/{}/versions", segment(road.name.as_str()))).await?;
     let model = versions.into_iter().find(|v| v.run.as_ref() == Some(&job.id));
     let model = model
         .ok_or_else(|| Fault::internal(format!("run {} registered no version of {}", job.id, road.name)))?;
     let inputs: Vec<&str> = model.signature.inputs.iter().map(|f| f.name.as_str()).collect();
-    let from = model
-        .lineage
-        .as_ref()
-        .map(|l| format!("{}:{}", l.data, l.data_version))
-        .unwrap_or_default();
+    let from = model.lineage.as_ref().map(|l| format!("{}:{}", l.data, l.data_version)).unwrap_or_default();
     session.out.say(&format!(
         "{}:{} · ONNX, {} · from {from} by run {}\ntakes {}\nanswers {} ({})",
         model.model,
@@ -282,14 +233,7 @@ async fn model(session: &Session, road: &Road, job: &Job) -> Result<ModelVersion
         job.id,
         inputs.join(", "),
         model.signature.output.name,
-        model
-            .signature
-            .output
-            .classes
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(" | ")
+        model.signature.output.classes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
     ));
     Ok(model)
 }
@@ -307,20 +251,14 @@ async fn endpoint(session: &Session, road: &Road, model: &ModelVersion) -> Resul
         session.out.say(&format!("created endpoint {}", road.name));
     }
     let deployments: Vec<domain::Deployment> = client.get(&format!("{route}/deployments")).await?;
-    if deployments
-        .iter()
-        .any(|d| d.model == model.model && d.version == model.version)
-    {
-        session
-            .out
-            .say(&format!("{}:{} is deployed", model.model, model.version));
+    if deployments.iter().any(|d| d.model == model.model && d.version == model.version) {
+        session.out.say(&format!("{}:{} is deployed", model.model, model.version));
     } else {
         let body = json!({ "name": "blue", "model": format!("{}:{}", model.model, model.version), "all_traffic": true });
         let made: domain::Deployment = client.post(&format!("{route}/deployments"), &body).await?;
-        session.out.say(&format!(
-            "deployed {}:{} as {}/{}",
-            made.model, made.version, made.endpoint, made.name
-        ));
+        session
+            .out
+            .say(&format!("deployed {}:{} as {}/{}", made.model, made.version, made.endpoint, made.name));
     }
     client.get(&route).await
 }

@@ -33,10 +33,7 @@ pub async fn publish(
     let client = &session.client;
     let audience = format!("api://{}", road.name);
     let apis: Vec<Api> = client.get("/api/v1/apis").await?;
-    if apis
-        .iter()
-        .any(|api| api.path == road.name.as_str() && api.endpoint == endpoint.name)
-    {
+    if apis.iter().any(|api| api.path == road.name.as_str() && api.endpoint == endpoint.name) {
         session.out.say(&format!("/{} is published", road.name));
     } else {
         let body = json!({ "path": road.name, "endpoint": endpoint.name, "audiences": [audience] });
@@ -69,13 +66,9 @@ async fn principal(session: &Session, road: &Road, audience: &str, global: &Glob
     let all: Vec<Principal> = session.client.get("/api/v1/principals").await?;
     if let Ok(text) = std::fs::read_to_string(&file)
         && let Ok(kept) = serde_json::from_str::<Value>(&text)
-        && all
-            .iter()
-            .any(|p| json!(p.client_id) == kept["client_id"] && p.revoked.is_none())
+        && all.iter().any(|p| json!(p.client_id) == kept["client_id"] && p.revoked.is_none())
     {
-        session
-            .out
-            .say(&format!("the client of {} is there", file.display()));
+        session.out.say(&format!("the client of {} is there", file.display()));
         return Ok(kept);
     }
     let taken = |name: &str| all.iter().any(|p| p.name.as_str() == name);
@@ -87,10 +80,9 @@ async fn principal(session: &Session, road: &Road, audience: &str, global: &Glob
     let ask = json!({ "name": name, "role": "scorer", "audience": audience });
     let made: Value = session.client.post("/api/v1/principals", &ask).await?;
     registry::write_private_file(&file, made.to_string().as_bytes())?;
-    session.out.say(&format!(
-        "created principal {name} (scorer); its secret is in {} (yours only)",
-        file.display()
-    ));
+    session
+        .out
+        .say(&format!("created principal {name} (scorer); its secret is in {} (yours only)", file.display()));
     Ok(made)
 }
 
@@ -107,16 +99,19 @@ fn row(road: &Road, model: &ModelVersion) -> Value {
         });
     }
     Value::Object(
-        model
-            .signature
-            .inputs
-            .iter()
-            .map(|f| (f.name.clone(), f.example.clone()))
-            .collect::<Map<_, _>>(),
+        model.signature.inputs.iter().map(|f| (f.name.clone(), f.example.clone())).collect::<Map<_, _>>(),
     )
 }
 
-/// What one call answered.
+/// One call of the proof: what it is, what it must answer, where it goes, what it brings.
+struct Probe<'a> {
+    what: &'static str,
+    expected: u16,
+    url: &'a str,
+    bearer: Option<&'a str>,
+}
+
+/// What a call answered.
 struct Seen {
     what: &'static str,
     expected: u16,
@@ -132,78 +127,67 @@ pub async fn prove(
     published: &Published,
 ) -> Result<Value, Fault> {
     let since = Timestamp::now();
-    let body = json!({ "data": [row(road, model)] });
-    let direct = format!(
-        "{}/endpoints/{}/score",
-        published.base,
-        segment(&published.endpoint)
-    );
+    let direct = format!("{}/endpoints/{}/score", published.base, segment(&published.endpoint));
     let front = format!("{}/{}/score", published.base, published.path);
-    let keys: Value = session
-        .client
-        .get(&format!(
-            "/api/v1/endpoints/{}/keys",
-            segment(&published.endpoint)
-        ))
-        .await?;
+    let keys: Value =
+        session.client.get(&format!("/api/v1/endpoints/{}/keys", segment(&published.endpoint))).await?;
     let token = token(session, published).await?;
-    let key = keys["primaryKey"].as_str().unwrap_or_default();
-    let calls = [
-        ("endpoint without credentials", 401, &direct, None),
-        ("gateway without a token", 401, &front, None),
-        ("gateway with the endpoint's key", 401, &front, Some(key)),
-        (
-            "endpoint with the caller's token",
-            401,
-            &direct,
-            Some(token.as_str()),
-        ),
-        ("endpoint with its key", 200, &direct, Some(key)),
-        ("gateway with the token", 200, &front, Some(token.as_str())),
+    let (key, token) = (keys["primaryKey"].as_str(), Some(token.as_str()));
+    let probe = |what, expected, url, bearer| Probe { what, expected, url, bearer };
+    let probes = [
+        probe("endpoint without credentials", 401, &direct, None),
+        probe("gateway without a token", 401, &front, None),
+        probe("gateway with the endpoint's key", 401, &front, key),
+        probe("endpoint with the caller's token", 401, &direct, token),
+        probe("endpoint with its key", 200, &direct, key),
+        probe("gateway with the token", 200, &front, token),
     ];
+    let body = json!({ "data": [row(road, model)] });
     let mut seen = Vec::new();
-    for (what, expected, url, bearer) in calls {
-        seen.push(call(session, what, expected, url, bearer, &body).await?);
+    for probe in &probes {
+        seen.push(call(session, probe, &body).await?);
     }
-    let rows = seen
-        .iter()
-        .map(|s| [s.what.to_owned(), s.status.to_string(), clip(&s.body)]);
+    let rows = seen.iter().map(|s| [s.what.to_owned(), s.status.to_string(), clip(&said(&s.body))]);
     session.out.say(&table(&["call", "status", "answer"], rows));
     if let Some(wrong) = seen.iter().find(|s| s.status != s.expected) {
-        return Err(Fault::new(
-            ErrorCode::Internal,
-            format!(
-                "{}: expected {}, got {}",
-                wrong.what, wrong.expected, wrong.status
-            ),
-        ));
+        let message = format!("{}: expected {}, got {}", wrong.what, wrong.expected, wrong.status);
+        return Err(Fault::new(ErrorCode::Internal, message));
     }
+    let logged = logged(session, published, since, probes.len()).await?;
+    let answers: Vec<Value> =
+        seen.iter().map(|s| json!({ "call": s.what, "status": s.status, "body": s.body })).collect();
+    Ok(json!({ "calls": answers, "log": logged, "log_table": rows_table(&logged) }))
+}
+
+/// The rows of the request log that the calls left.
+async fn logged(
+    session: &Session,
+    published: &Published,
+    since: Timestamp,
+    calls: usize,
+) -> Result<Vec<Value>, Fault> {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("endpoint", &published.endpoint)
         .append_pair("since", &since.to_string())
         .finish();
-    let logged: Vec<Value> = session.client.get(&format!("/api/v1/logs?{query}")).await?;
-    if logged.len() < calls.len() {
-        return Err(Fault::internal(format!(
-            "{} calls were made, {} stand in the request log",
-            calls.len(),
-            logged.len()
-        )));
+    let rows: Vec<Value> = session.client.get(&format!("/api/v1/logs?{query}")).await?;
+    if rows.len() < calls {
+        let message = format!("{calls} calls were made, {} stand in the request log", rows.len());
+        return Err(Fault::internal(message));
     }
-    let answers: Vec<Value> = seen
-        .iter()
-        .map(|s| json!({ "call": s.what, "status": s.status, "body": s.body }))
-        .collect();
-    Ok(json!({ "calls": answers, "log": logged, "log_table": rows_table(&logged) }))
+    Ok(rows)
+}
+
+/// The message of a problem, else the body as it is.
+fn said(body: &str) -> String {
+    let problem: Option<Value> = serde_json::from_str(body).ok();
+    let message = problem.as_ref().and_then(|p| p.get("message")).and_then(Value::as_str);
+    message.map_or_else(|| body.to_owned(), str::to_owned)
 }
 
 fn clip(text: &str) -> String {
     let short: String = text.chars().take(70).collect();
-    if short.len() < text.len() {
-        format!("{short}…")
-    } else {
-        short
-    }
+    if short.len() < text.len() { format!("{short}…") } else { short }
 }
 
 async fn token(session: &Session, published: &Published) -> Result<String, Fault> {
@@ -217,48 +201,27 @@ async fn token(session: &Session, published: &Published) -> Result<String, Fault
         .http()
         .post(&published.token_url)
         .header("content-type", "application/x-www-form-urlencoded");
-    let answer = request
-        .body(form)
-        .send()
-        .await
-        .map_err(|e| Fault::internal(format!("asking for a token: {e}")))?;
+    let answer =
+        request.body(form).send().await.map_err(|e| Fault::internal(format!("asking for a token: {e}")))?;
     let status = answer.status();
-    let answer: Value = answer
-        .json()
-        .await
-        .map_err(|e| Fault::internal(format!("asking for a token: {e}")))?;
+    let answer: Value =
+        answer.json().await.map_err(|e| Fault::internal(format!("asking for a token: {e}")))?;
     let token = answer["access_token"].as_str().map(str::to_owned);
     token.ok_or_else(|| {
-        Fault::internal(format!(
-            "asking for a token: {status}: {}",
-            answer["error_description"]
-        ))
+        Fault::internal(format!("asking for a token: {status}: {}", answer["error_description"]))
     })
 }
 
-async fn call(
-    session: &Session,
-    what: &'static str,
-    expected: u16,
-    url: &str,
-    bearer: Option<&str>,
-    body: &Value,
-) -> Result<Seen, Fault> {
-    let mut request = session.client.http().post(url).json(body);
-    if let Some(bearer) = bearer {
+async fn call(session: &Session, probe: &Probe<'_>, body: &Value) -> Result<Seen, Fault> {
+    let what = probe.what;
+    let mut request = session.client.http().post(probe.url).json(body);
+    if let Some(bearer) = probe.bearer {
         request = request.bearer_auth(bearer);
     }
-    let answer = request
-        .send()
-        .await
-        .map_err(|e| Fault::internal(format!("{what}: {e}")))?;
+    let answer = request.send().await.map_err(|e| Fault::internal(format!("{what}: {e}")))?;
     let status = answer.status().as_u16();
-    Ok(Seen {
-        what,
-        expected,
-        status,
-        body: answer.text().await.unwrap_or_default(),
-    })
+    let body = answer.text().await.unwrap_or_default();
+    Ok(Seen { what, expected: probe.expected, status, body })
 }
 
 impl Published {

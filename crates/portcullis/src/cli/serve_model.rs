@@ -44,10 +44,8 @@ impl ServeModel {
         if global.json {
             line(&json!({ "ready": true, "url": server.url(), "key_file": key_file }).to_string());
         } else {
-            let door = key_file.map_or_else(
-                || "open to everybody".to_owned(),
-                |file| format!("key in {}", file.display()),
-            );
+            let door = key_file
+                .map_or_else(|| "open to everybody".to_owned(), |file| format!("key in {}", file.display()));
             let url = server.url();
             line(&format!(
                 "serving {} on {url}/score ({door}); documents at {url}/docs",

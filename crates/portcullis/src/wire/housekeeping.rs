@@ -16,10 +16,7 @@ impl Housekeeping for StoreHousekeeping {
 
     fn backup(&self) -> BoxFuture<'_, Result<PathBuf, Fault>> {
         Box::pin(async move {
-            let path = self
-                .0
-                .dir()
-                .join(format!(".new-backup-{}.tar", domain::RunId::generate()));
+            let path = self.0.dir().join(format!(".new-backup-{}.tar", domain::RunId::generate()));
             store::backup::create(&self.0, &path).await?;
             Ok(path)
         })

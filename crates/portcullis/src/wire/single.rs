@@ -38,23 +38,11 @@ impl SingleModel {
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
         let metrics = Arc::new(Metrics::new(log.counters()));
         let (listener, url) = bind(&settings).await?;
-        let door = SingleDoor::new(
-            (&name, servable),
-            key.as_deref(),
-            &settings.gate(&url),
-            log.clone(),
-            metrics,
-        )?;
+        let door =
+            SingleDoor::new((&name, servable), key.as_deref(), &settings.gate(&url), log.clone(), metrics)?;
         let (stop, stopped) = watch::channel(false);
         let serving = tokio::spawn(web::serve(listener, door, settings.limits.http, stopped));
-        Ok(Self {
-            url,
-            stop,
-            serving,
-            log,
-            store,
-            _folder: folder,
-        })
+        Ok(Self { url, stop, serving, log, store, _folder: folder })
     }
 
     /// The base URL.

@@ -40,14 +40,7 @@ fn swagger_ui_shows_the_operations_of_an_endpoint() {
     let road = Road::walk();
     let server: &Server = &road.server;
     server.cli(&["endpoint", "create", "shown", "--docs-public"]);
-    server.cli(&[
-        "deployment",
-        "create",
-        "--endpoint",
-        "shown",
-        "--model",
-        "small:1",
-    ]);
+    server.cli(&["deployment", "create", "--endpoint", "shown", "--model", "small:1"]);
     let page = dom(chromium, &format!("{}/endpoints/shown/docs", server.url));
     for part in ["swagger-ui", "/score", "/predict", "Authorize"] {
         assert!(

@@ -10,10 +10,7 @@ fn python() -> Option<String> {
 
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{out}\n{err}");
     out.into_owned()
 }
@@ -44,14 +41,7 @@ fn the_two_step_client_scores_the_german_row() {
         "german-credit",
     ]);
     server.cli(&["endpoint", "create", "german-credit"]);
-    server.cli(&[
-        "deployment",
-        "create",
-        "--endpoint",
-        "german-credit",
-        "--model",
-        "german-credit:1",
-    ]);
+    server.cli(&["deployment", "create", "--endpoint", "german-credit", "--model", "german-credit:1"]);
     server.cli(&[
         "api",
         "publish",
@@ -75,10 +65,9 @@ fn the_two_step_client_scores_the_german_row() {
 
 #[test]
 fn the_endpoint_client_and_ab_score_the_bank_request() {
-    let (Some(table), Some(request)) = (
-        shared("bankmarketing_train.csv"),
-        shared("bank_marketing_score_request.json"),
-    ) else {
+    let (Some(table), Some(request)) =
+        (shared("bankmarketing_train.csv"), shared("bank_marketing_score_request.json"))
+    else {
         return skip("the_endpoint_client", "shared/data");
     };
     let folder = tempfile::tempdir().unwrap();
@@ -105,11 +94,7 @@ fn the_endpoint_client_and_ab_score_the_bank_request() {
         Some(python) => {
             let script = repository("tests-python/endpoint_client.py");
             let mut command = Command::new(python);
-            run(command
-                .arg(script)
-                .env("SCORING_URL", &url)
-                .env("KEY", key)
-                .env("REQUEST_FILE", &request));
+            run(command.arg(script).env("SCORING_URL", &url).env("KEY", key).env("REQUEST_FILE", &request));
         }
         None => skip("the_endpoint_client", "PORTCULLIS_PYTHON"),
     }
@@ -117,14 +102,14 @@ fn the_endpoint_client_and_ab_score_the_bank_request() {
         return skip("ab", "apache2-utils");
     }
     let header = format!("Authorization: Bearer {key}");
-    let out = run(Command::new("ab")
-        .args(["-n", "1000", "-c", "8", "-p"])
-        .arg(&request)
-        .args(["-T", "application/json", "-H", &header, &url]));
-    let failed = out
-        .lines()
-        .find(|l| l.starts_with("Failed requests:"))
-        .unwrap_or_default();
+    let out = run(Command::new("ab").args(["-n", "1000", "-c", "8", "-p"]).arg(&request).args([
+        "-T",
+        "application/json",
+        "-H",
+        &header,
+        &url,
+    ]));
+    let failed = out.lines().find(|l| l.starts_with("Failed requests:")).unwrap_or_default();
     assert_eq!(failed.split_whitespace().last(), Some("0"), "{out}");
     assert!(!out.contains("Non-2xx"), "{out}");
     assert!(out.contains("Complete requests:      1000"), "{out}");
@@ -138,11 +123,10 @@ fn onnxruntime_and_we_agree_on_our_own_file() {
     let road = Road::walk();
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("m.onnx");
-    road.server
-        .cli(&["model", "export", "small:1", "--out", model.to_str().unwrap()]);
+    road.server.cli(&["model", "export", "small:1", "--out", model.to_str().unwrap()]);
     let row = |n: usize| {
         let colour = ["red", "green", "violet"][n % 3];
-        json!({ "x.one": n * 2, "colour name": colour, "flag": n % 2 == 0 })
+        json!({ "x.one": n * 2, "colour name": colour, "flag": n.is_multiple_of(2) })
     };
     let rows: Vec<Value> = (0..50).map(row).collect();
     let input = folder.path().join("rows.json");
@@ -150,7 +134,5 @@ fn onnxruntime_and_we_agree_on_our_own_file() {
     let scored = run(binary().args(["onnx", "score", "--json"]).args([&model, &input]));
     let ours = folder.path().join("ours.json");
     std::fs::write(&ours, &scored).unwrap();
-    run(Command::new(python)
-        .arg(repository("tests-python/onnx_check.py"))
-        .args([&model, &input, &ours]));
+    run(Command::new(python).arg(repository("tests-python/onnx_check.py")).args([&model, &input, &ours]));
 }

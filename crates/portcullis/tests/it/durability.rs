@@ -36,21 +36,13 @@ fn call(
     body: Option<Vec<u8>>,
     json_body: bool,
 ) -> Option<(u16, Value)> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut request = http
-            .request(method.parse().unwrap(), format!("{url}{route}"))
-            .bearer_auth(token);
+        let mut request = http.request(method.parse().unwrap(), format!("{url}{route}")).bearer_auth(token);
         if let Some(body) = body {
             request = request
-                .header(
-                    "content-type",
-                    if json_body { "application/json" } else { "text/csv" },
-                )
+                .header("content-type", if json_body { "application/json" } else { "text/csv" })
                 .body(body);
         }
         let answer = request.send().await.ok()?;
@@ -66,34 +58,18 @@ fn work(
     round: u64,
     told: &std::sync::mpsc::Sender<(&'static str, String, Value)>,
 ) -> Option<()> {
-    let post = |route: &str, body: Value| {
-        call(
-            url,
-            token,
-            "POST",
-            route,
-            Some(body.to_string().into_bytes()),
-            true,
-        )
-    };
+    let post =
+        |route: &str, body: Value| call(url, token, "POST", route, Some(body.to_string().into_bytes()), true);
     let yes = |answer: (u16, Value)| (200..300).contains(&answer.0).then_some(answer.1);
     for step in 0..4 {
         let name = format!("t{round}-{step}");
         let table = small_table(120, round * 10 + step + 1).into_bytes();
-        let version = yes(call(
-            url,
-            token,
-            "POST",
-            &format!("/api/v1/data/{name}/versions"),
-            Some(table),
-            false,
-        )?)?;
-        told.send(("data", name.clone(), version["digest"].clone()))
-            .ok()?;
+        let version =
+            yes(call(url, token, "POST", &format!("/api/v1/data/{name}/versions"), Some(table), false)?)?;
+        told.send(("data", name.clone(), version["digest"].clone())).ok()?;
         let ask = json!({ "data": name, "target": "y", "max_trials": 1, "register_as": name });
         let job = yes(post("/api/v1/jobs", ask)?)?;
-        told.send(("job", job["id"].as_str()?.to_owned(), Value::Null))
-            .ok()?;
+        told.send(("job", job["id"].as_str()?.to_owned(), Value::Null)).ok()?;
         let endpoint = format!("e{round}-{step}");
         yes(post("/api/v1/endpoints", json!({ "name": endpoint }))?)?;
         told.send(("endpoint", endpoint.clone(), Value::Null)).ok()?;
@@ -106,14 +82,7 @@ fn work(
                 )?)?;
                 told.send(("deployment", endpoint.clone(), Value::Null)).ok()?;
                 let api = json!({ "path": endpoint, "endpoint": endpoint, "audiences": ["api://x"] });
-                yes(call(
-                    url,
-                    token,
-                    "PUT",
-                    "/api/v1/apis",
-                    Some(api.to_string().into_bytes()),
-                    true,
-                )?)?;
+                yes(call(url, token, "PUT", "/api/v1/apis", Some(api.to_string().into_bytes()), true)?)?;
                 told.send(("api", endpoint, Value::Null)).ok()?;
             }
         }
@@ -161,21 +130,10 @@ async fn look(server: &Server, all: &Acknowledged, begun: Instant) {
     let row = json!({ "data": [{ "x.one": 1.5, "colour name": "red", "flag": false }] });
     for endpoint in &all.deployments {
         let keys = get(server, &format!("/api/v1/endpoints/{endpoint}/keys")).await;
-        let (status, answer) = server
-            .post(
-                &format!("/endpoints/{endpoint}/score"),
-                keys["primaryKey"].as_str(),
-                &row,
-            )
-            .await;
+        let (status, answer) =
+            server.post(&format!("/endpoints/{endpoint}/score"), keys["primaryKey"].as_str(), &row).await;
         assert_eq!(status, 200, "{endpoint}: {answer}");
-        assert_eq!(
-            server
-                .post(&format!("/endpoints/{endpoint}/score"), None, &row)
-                .await
-                .0,
-            401
-        );
+        assert_eq!(server.post(&format!("/endpoints/{endpoint}/score"), None, &row).await.0, 401);
     }
     for api in &all.apis {
         assert_eq!(
@@ -184,37 +142,22 @@ async fn look(server: &Server, all: &Acknowledged, begun: Instant) {
             "{api} is published and closed"
         );
     }
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "looking took {:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < Duration::from_secs(20), "looking took {:?}", begun.elapsed());
     for (name, digest) in &all.data {
-        assert_eq!(
-            &get(server, &format!("/api/v1/data/{name}/versions/latest")).await["digest"],
-            digest
-        );
+        assert_eq!(&get(server, &format!("/api/v1/data/{name}/versions/latest")).await["digest"], digest);
         get(server, &format!("/api/v1/data/{name}/versions/latest/preview")).await;
     }
     for endpoint in &all.endpoints {
         get(server, &format!("/api/v1/endpoints/{endpoint}")).await;
     }
     for asset in get(server, "/api/v1/data").await.as_array().unwrap() {
-        let preview = get(
-            server,
-            &format!(
-                "/api/v1/data/{}/versions/latest/preview",
-                asset["name"].as_str().unwrap()
-            ),
-        )
-        .await;
+        let preview =
+            get(server, &format!("/api/v1/data/{}/versions/latest/preview", asset["name"].as_str().unwrap()))
+                .await;
         assert!(!preview["rows"].as_array().unwrap().is_empty(), "{asset}");
     }
     for model in get(server, "/api/v1/models").await.as_array().unwrap() {
-        let route = format!(
-            "/api/v1/models/{}/versions/latest/file",
-            model["name"].as_str().unwrap()
-        );
+        let route = format!("/api/v1/models/{}/versions/latest/file", model["name"].as_str().unwrap());
         let answer = server
             .http()
             .get(format!("{}{route}", server.url))
@@ -230,21 +173,9 @@ async fn look(server: &Server, all: &Acknowledged, begun: Instant) {
 async fn jobs_end(server: &Server, jobs: &[String]) {
     for id in jobs {
         let url = format!("{}/api/v1/jobs/{id}/events", server.url);
-        server
-            .http()
-            .get(url)
-            .bearer_auth(&server.token)
-            .send()
-            .await
-            .unwrap()
-            .bytes()
-            .await
-            .unwrap();
+        server.http().get(url).bearer_auth(&server.token).send().await.unwrap().bytes().await.unwrap();
         let job = get(server, &format!("/api/v1/jobs/{id}")).await;
-        assert!(
-            ["Completed", "Failed"].contains(&job["status"].as_str().unwrap()),
-            "{job}"
-        );
+        assert!(["Completed", "Failed"].contains(&job["status"].as_str().unwrap()), "{job}");
         if job["status"] == json!("Completed") {
             let name = job["lineage"]["data"].as_str().unwrap();
             let versions = get(server, &format!("/api/v1/models/{name}/versions")).await;

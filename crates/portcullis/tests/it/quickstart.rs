@@ -6,26 +6,14 @@ use std::path::Path;
 
 fn quickstart(dir: &Path, more: &[&str]) -> (bool, String, String) {
     let output = binary()
-        .args([
-            "quickstart",
-            "--once",
-            "--listen",
-            "127.0.0.1:0",
-            "--max-trials",
-            "3",
-            "--data-dir",
-        ])
+        .args(["quickstart", "--once", "--listen", "127.0.0.1:0", "--max-trials", "3", "--data-dir"])
         .arg(dir)
         .args(more)
         .env("PATH", "")
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (
-        output.status.success(),
-        text(&output.stdout),
-        text(&output.stderr),
-    )
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
 #[test]
@@ -73,19 +61,9 @@ fn it_takes_any_table_and_speaks_json() {
     );
     assert!(ok, "{out}\n{err}");
     let told: Value = serde_json::from_str(&out).unwrap();
-    let statuses: Vec<&Value> = told["proof"]["calls"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|c| &c["status"])
-        .collect();
-    assert_eq!(
-        statuses,
-        [401, 401, 401, 401, 200, 200]
-            .map(|s| json!(s))
-            .iter()
-            .collect::<Vec<_>>()
-    );
+    let statuses: Vec<&Value> =
+        told["proof"]["calls"].as_array().unwrap().iter().map(|c| &c["status"]).collect();
+    assert_eq!(statuses, [401, 401, 401, 401, 200, 200].map(|s| json!(s)).iter().collect::<Vec<_>>());
     assert!(told["proof"]["log"].as_array().unwrap().len() >= 6);
 }
 
@@ -94,10 +72,8 @@ fn a_target_that_is_not_there_fails_with_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let table = folder.path().join("t.csv");
     std::fs::write(&table, small_table(50, 3)).unwrap();
-    let (ok, _, err) = quickstart(
-        &folder.path().join("data"),
-        &["--data", table.to_str().unwrap(), "--target", "z"],
-    );
+    let (ok, _, err) =
+        quickstart(&folder.path().join("data"), &["--data", table.to_str().unwrap(), "--target", "z"]);
     assert!(!ok);
     assert!(err.contains("'z'"), "{err}");
 }

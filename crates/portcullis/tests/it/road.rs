@@ -36,27 +36,9 @@ async fn keys_rotate_one_at_a_time_and_revocation_is_at_once() {
     let secondary = road.keys["secondaryKey"].as_str().unwrap().to_owned();
     let keys = server.cli(&["endpoint", "regenerate-key", "small", "--key", "primary"]);
     assert_ne!(keys["primaryKey"], road.keys["primaryKey"]);
-    assert_eq!(
-        server
-            .post("/endpoints/small/score", Some(road.key()), &body)
-            .await
-            .0,
-        401
-    );
-    assert_eq!(
-        server
-            .post("/endpoints/small/score", Some(&secondary), &body)
-            .await
-            .0,
-        200
-    );
-    assert_eq!(
-        server
-            .post("/endpoints/small/score", keys["primaryKey"].as_str(), &body)
-            .await
-            .0,
-        200
-    );
+    assert_eq!(server.post("/endpoints/small/score", Some(road.key()), &body).await.0, 401);
+    assert_eq!(server.post("/endpoints/small/score", Some(&secondary), &body).await.0, 200);
+    assert_eq!(server.post("/endpoints/small/score", keys["primaryKey"].as_str(), &body).await.0, 200);
 
     let token = server.token_for(&road.principal).await;
     assert_eq!(server.post("/team/small/score", Some(&token), &body).await.0, 200);
@@ -87,19 +69,9 @@ async fn the_request_log_holds_every_call() {
     let sql = "SELECT ResponseCode, COUNT(*) AS calls, SUM(Rows) AS scored FROM requests GROUP BY ResponseCode ORDER BY ResponseCode";
     let answer = server.cli(&["logs", "--sql", sql]);
     assert_eq!(answer["rows"], json!([[200, 5, 10], [401, 1, 0]]));
-    assert!(
-        !server
-            .try_cli(&["logs", "--sql", "DELETE FROM requests"])
-            .status
-            .success()
-    );
-    let metrics = server
-        .http()
-        .get(format!("{}/metrics", server.url))
-        .bearer_auth(&server.token)
-        .send()
-        .await
-        .unwrap();
+    assert!(!server.try_cli(&["logs", "--sql", "DELETE FROM requests"]).status.success());
+    let metrics =
+        server.http().get(format!("{}/metrics", server.url)).bearer_auth(&server.token).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     assert!(
         metrics.contains("http_server_request_duration_seconds_count") && metrics.contains("small"),
@@ -116,27 +88,17 @@ async fn bad_rows_are_told_by_row_and_field() {
             json!({ "data": [Road::row(), { "x.one": "many", "colour name": "red", "flag": true }] }),
             ["row 1", "x.one"],
         ),
-        (
-            json!({ "data": [{ "colour name": "red", "flag": true }] }),
-            ["row 0", "x.one"],
-        ),
+        (json!({ "data": [{ "colour name": "red", "flag": true }] }), ["row 0", "x.one"]),
         (json!({ "nothing": [] }), ["data", "Inputs"]),
     ] {
-        let (status, answer) = server
-            .post("/endpoints/small/score", Some(road.key()), &body)
-            .await;
+        let (status, answer) = server.post("/endpoints/small/score", Some(road.key()), &body).await;
         assert!((400..500).contains(&status), "{status} {answer}");
         for part in parts {
             assert!(answer.contains(part), "'{part}' is missing in {answer}");
         }
     }
-    let (status, answer) = server
-        .post(
-            "/endpoints/small/predict",
-            Some(road.key()),
-            &json!({ "x.one": 1 }),
-        )
-        .await;
+    let (status, answer) =
+        server.post("/endpoints/small/predict", Some(road.key()), &json!({ "x.one": 1 })).await;
     assert_eq!(status, 422, "{answer}");
     assert!(answer.contains(r#""loc":["body","colour name"]"#), "{answer}");
 }
@@ -153,25 +115,12 @@ async fn lineage_and_ledger_tell_the_whole_story() {
         .iter()
         .map(|f| f["name"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(
-        names,
-        ["x.one", "colour name", "flag"],
-        "the serial number leaves the signature"
-    );
+    assert_eq!(names, ["x.one", "colour name", "flag"], "the serial number leaves the signature");
     let ledger = road.server.cli(&["ledger", "show"]);
-    let actions: Vec<&str> = ledger
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|e| e["action"].as_str())
-        .collect();
+    let actions: Vec<&str> = ledger.as_array().unwrap().iter().filter_map(|e| e["action"].as_str()).collect();
     assert!(actions.len() >= 6, "{actions:?}");
-    let sequences: Vec<i64> = ledger
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|e| e["sequence"].as_i64())
-        .collect();
+    let sequences: Vec<i64> =
+        ledger.as_array().unwrap().iter().filter_map(|e| e["sequence"].as_i64()).collect();
     assert_eq!(sequences, (1..=sequences.len() as i64).collect::<Vec<_>>());
 }
 
@@ -179,12 +128,9 @@ async fn lineage_and_ledger_tell_the_whole_story() {
 async fn bad_tables_are_refused_by_line_and_column_and_leave_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
-    for (text, part) in [
-        ("a,b\n1,2\n3\n", "line 3"),
-        ("a,a\n1,2\n", "'a'"),
-        ("a,b\n1,\"x\"y\n", "line 2"),
-        ("", "empty"),
-    ] {
+    for (text, part) in
+        [("a,b\n1,2\n3\n", "line 3"), ("a,a\n1,2\n", "'a'"), ("a,b\n1,\"x\"y\n", "line 2"), ("", "empty")]
+    {
         let file = folder.path().join("bad.csv");
         std::fs::write(&file, text).unwrap();
         let output = server.try_cli(&["data", "register", "bad", file.to_str().unwrap()]);
@@ -215,18 +161,11 @@ async fn a_backup_made_while_serving_restores() {
         .arg(&dir)
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let restored = Server::start(&dir);
     let body = json!({ "data": [Road::row()] });
     assert_eq!(
-        restored
-            .post("/endpoints/small/score", Some(road.key()), &body)
-            .await
-            .0,
+        restored.post("/endpoints/small/score", Some(road.key()), &body).await.0,
         200,
         "the same keys open the restored endpoint"
     );
@@ -244,11 +183,7 @@ async fn the_control_plane_is_closed() {
             .keys()
             .filter(|m| ["get", "post", "put", "delete"].contains(&m.as_str()))
         {
-            let url = format!(
-                "{}{}",
-                server.url,
-                path.replace("{*path}", "x").replace(['{', '}'], "1")
-            );
+            let url = format!("{}{}", server.url, path.replace("{*path}", "x").replace(['{', '}'], "1"));
             let method: http::Method = method.to_uppercase().parse().unwrap();
             for bearer in [None, Some("wrong")] {
                 let mut request = server.http().request(method.clone(), &url);
@@ -257,27 +192,13 @@ async fn the_control_plane_is_closed() {
                 }
                 let answer = request.send().await.unwrap();
                 assert_eq!(answer.status(), 401, "{method} {path} with {bearer:?}");
-                assert!(
-                    answer.headers().contains_key("www-authenticate"),
-                    "{method} {path}"
-                );
+                assert!(answer.headers().contains_key("www-authenticate"), "{method} {path}");
             }
         }
     }
-    let health = server
-        .http()
-        .get(format!("{}/health", server.url))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        (health.status().as_u16(), health.text().await.unwrap().as_str()),
-        (200, "ok")
-    );
+    let health = server.http().get(format!("{}/health", server.url)).send().await.unwrap();
+    assert_eq!((health.status().as_u16(), health.text().await.unwrap().as_str()), (200, "ok"));
     use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(server.dir.join("admin-token"))
-        .unwrap()
-        .permissions()
-        .mode();
+    let mode = std::fs::metadata(server.dir.join("admin-token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

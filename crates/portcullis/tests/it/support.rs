@@ -8,12 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 /// The binary under test.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    for variable in [
-        "PORTCULLIS_SERVER",
-        "PORTCULLIS_TOKEN",
-        "PORTCULLIS_DATA_DIR",
-        "PORTCULLIS_CONFIG",
-    ] {
+    for variable in ["PORTCULLIS_SERVER", "PORTCULLIS_TOKEN", "PORTCULLIS_DATA_DIR", "PORTCULLIS_CONFIG"] {
         command.env_remove(variable);
     }
     command
@@ -21,9 +16,7 @@ pub fn binary() -> Command {
 
 /// A file beside the tests' own repository, when it is there.
 pub fn shared(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     path.is_file().then_some(path)
 }
 
@@ -53,36 +46,20 @@ impl Server {
     /// Starts `serve` on a free port and waits until it says that it is ready.
     pub fn start(dir: &Path) -> Self {
         let mut command = binary();
-        command
-            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(dir);
+        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
         Self::ready(command, dir)
     }
 
     fn ready(mut command: Command, dir: &Path) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("first line {line:?}: {e}"));
         assert_eq!(ready["ready"], json!(true));
-        let token = std::fs::read_to_string(ready["admin_token_file"].as_str().unwrap())
-            .unwrap()
-            .trim()
-            .to_owned();
+        let token =
+            std::fs::read_to_string(ready["admin_token_file"].as_str().unwrap()).unwrap().trim().to_owned();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self {
-            child,
-            url: ready["url"].as_str().unwrap().to_owned(),
-            token,
-            dir: dir.to_owned(),
-            http,
-        }
+        Self { child, url: ready["url"].as_str().unwrap().to_owned(), token, dir: dir.to_owned(), http }
     }
 
     /// The HTTP client.
@@ -99,11 +76,7 @@ impl Server {
     /// A command of the same binary against this server; panics unless it succeeds. Gives its JSON.
     pub fn cli(&self, args: &[&str]) -> Value {
         let output = self.try_cli(args);
-        assert!(
-            output.status.success(),
-            "{args:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|e| panic!("{args:?}: {e}: {}", String::from_utf8_lossy(&output.stdout)))
     }
@@ -111,28 +84,19 @@ impl Server {
     /// The same, whatever comes out.
     pub fn try_cli(&self, args: &[&str]) -> Output {
         let mut command = binary();
-        command
-            .args(args)
-            .args(["--json", "--server", &self.url])
-            .env("PORTCULLIS_TOKEN", &self.token);
+        command.args(args).args(["--json", "--server", &self.url]).env("PORTCULLIS_TOKEN", &self.token);
         command.output().unwrap()
     }
 
     /// A call of the control plane with the admin token.
     pub async fn api(&self, method: http::Method, route: &str, body: Option<Value>) -> (u16, Value) {
-        let mut request = self
-            .http
-            .request(method, format!("{}{route}", self.url))
-            .bearer_auth(&self.token);
+        let mut request = self.http.request(method, format!("{}{route}", self.url)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(&body);
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        (
-            status,
-            serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default(),
-        )
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
     }
 
     /// POST of JSON with a bearer, or without; status and body.
@@ -153,18 +117,11 @@ impl Server {
             ("client_id", text("client_id")),
             ("client_secret", text("client_secret")),
         ];
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form)
-            .finish();
-        let request = self
-            .http
-            .post(text("token_url"))
-            .header("content-type", "application/x-www-form-urlencoded");
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request =
+            self.http.post(text("token_url")).header("content-type", "application/x-www-form-urlencoded");
         let answer: Value = request.body(form).send().await.unwrap().json().await.unwrap();
-        answer["access_token"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{answer}"))
-            .to_owned()
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 }
 
@@ -227,14 +184,7 @@ impl Road {
             "small",
         ]);
         server.cli(&["endpoint", "create", "small"]);
-        server.cli(&[
-            "deployment",
-            "create",
-            "--endpoint",
-            "small",
-            "--model",
-            "small:1",
-        ]);
+        server.cli(&["deployment", "create", "--endpoint", "small", "--model", "small:1"]);
         server.cli(&[
             "api",
             "publish",
@@ -245,22 +195,10 @@ impl Road {
             "--audience",
             "api://small",
         ]);
-        let principal = server.cli(&[
-            "principal",
-            "create",
-            "caller",
-            "--role",
-            "scorer",
-            "--audience",
-            "api://small",
-        ]);
+        let principal =
+            server.cli(&["principal", "create", "caller", "--role", "scorer", "--audience", "api://small"]);
         let keys = server.cli(&["endpoint", "keys", "small"]);
-        Self {
-            server,
-            keys,
-            principal,
-            _folder: folder,
-        }
+        Self { server, keys, principal, _folder: folder }
     }
 
     /// One request row.

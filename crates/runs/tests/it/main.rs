@@ -1,10 +1,6 @@
 //! Jobs end to end: a real store, a real child process, a small generated table.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may stop at any fault, also in its helpers"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at any fault, also in its helpers")]
 
 mod support;
 
@@ -25,9 +21,7 @@ const LONG: u32 = 1000;
 async fn a_search_ends_with_trials_files_and_a_registered_model() {
     let dir = tempfile::tempdir().unwrap();
     let (store, data) = store(dir.path(), 300).await;
-    let jobs = Jobs::start_with(store.clone(), &config(), worker())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(store.clone(), &config(), worker()).await.unwrap();
     let mut wanted = ask(3);
     wanted.register_as = Some(Name::new("points-model").unwrap());
     let job = submit(&jobs, wanted).await;
@@ -35,11 +29,7 @@ async fn a_search_ends_with_trials_files_and_a_registered_model() {
 
     let seen: Vec<Value> = jobs.watch(&job.id).await.unwrap().collect().await;
     let count = |kind: &str| seen.iter().filter(|e| e["event"] == kind).count();
-    assert_eq!(
-        (count("plan"), count("trial"), count("end")),
-        (1, 3, 1),
-        "{seen:#?}"
-    );
+    assert_eq!((count("plan"), count("trial"), count("end")), (1, 3, 1), "{seen:#?}");
     assert_eq!(seen.last().unwrap()["status"], "Completed");
 
     let job = jobs.show(&job.id).await.unwrap();
@@ -50,15 +40,9 @@ async fn a_search_ends_with_trials_files_and_a_registered_model() {
     for file in FILES {
         assert!(!jobs.file(&job.id, file).await.unwrap().is_empty(), "{file}");
     }
-    assert!(
-        !dir.path().join("runs").join(job.id.as_str()).exists(),
-        "the folder is cleared"
-    );
+    assert!(!dir.path().join("runs").join(job.id.as_str()).exists(), "the folder is cleared");
 
-    let model = store
-        .model_version(&Name::new("points-model").unwrap(), None)
-        .await
-        .unwrap();
+    let model = store.model_version(&Name::new("points-model").unwrap(), None).await.unwrap();
     assert_eq!((model.version, model.run), (Version(1), Some(job.id.clone())));
     assert_eq!(model.lineage.unwrap().data_digest, data.digest);
     assert_eq!(job.result["model"], json!({"name": "points-model", "version": 1}));
@@ -74,9 +58,7 @@ async fn a_search_ends_with_trials_files_and_a_registered_model() {
 async fn a_late_watcher_sees_all_and_a_cancelled_job_leaves_no_process() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = store(dir.path(), 300).await;
-    let jobs = Jobs::start_with(store.clone(), &config(), worker())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(store.clone(), &config(), worker()).await.unwrap();
     let running = submit(&jobs, ask(LONG)).await;
     let waiting = submit(&jobs, ask(LONG)).await;
     let mut early = jobs.watch(&running.id).await.unwrap();
@@ -108,9 +90,7 @@ async fn a_late_watcher_sees_all_and_a_cancelled_job_leaves_no_process() {
 async fn a_killed_process_fails_its_job_and_the_next_one_runs() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = store(dir.path(), 300).await;
-    let jobs = Jobs::start_with(store.clone(), &config(), worker())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(store.clone(), &config(), worker()).await.unwrap();
     let job = submit(&jobs, ask(LONG)).await;
     until(&mut jobs.watch(&job.id).await.unwrap(), "trial").await;
     let pid = process(dir.path(), &job).unwrap();
@@ -129,9 +109,7 @@ async fn a_killed_process_fails_its_job_and_the_next_one_runs() {
 async fn a_job_whose_server_stopped_begins_again_with_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let (first, _) = store(dir.path(), 300).await;
-    let jobs = Jobs::start_with(first.clone(), &config(), worker())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(first.clone(), &config(), worker()).await.unwrap();
     let job = submit(&jobs, ask(30)).await;
     until(&mut jobs.watch(&job.id).await.unwrap(), "trial").await;
     jobs.stop().await;
@@ -141,9 +119,7 @@ async fn a_job_whose_server_stopped_begins_again_with_the_next() {
     drop(first);
 
     let second = reopened(dir.path()).await;
-    let jobs = Jobs::start_with(second.clone(), &config(), worker())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(second.clone(), &config(), worker()).await.unwrap();
     let job = ended(&jobs, &job).await;
     assert_eq!(job.status, JobStatus::Completed);
     let trials = jobs.trials(&job.id).await.unwrap();
@@ -156,9 +132,7 @@ async fn a_job_whose_server_stopped_begins_again_with_the_next() {
 async fn a_result_that_was_complete_is_kept_and_not_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let (first, data) = store(dir.path(), 300).await;
-    let jobs = Jobs::start_with(first.clone(), &config(), nothing())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(first.clone(), &config(), nothing()).await.unwrap();
     let mut wanted = ask(2);
     wanted.register_as = Some(Name::new("m").unwrap());
     let job = submit(&jobs, wanted).await;
@@ -174,11 +148,7 @@ async fn a_result_that_was_complete_is_kept_and_not_made_again() {
         "spec": {"target": "label", "max_trials": 2, "seed": 42}, "output": folder,
         "limits": {"nice": 0, "memory_bytes": 0, "file_bytes": 0},
     });
-    let mut child = Command::new(worker().path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new(worker().path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut lifeline = child.stdin.take().unwrap();
     writeln!(lifeline, "{order}").unwrap();
     assert!(child.wait().unwrap().success());
@@ -186,19 +156,10 @@ async fn a_result_that_was_complete_is_kept_and_not_made_again() {
     drop(first);
 
     let second = reopened(dir.path()).await;
-    let jobs = Jobs::start_with(second.clone(), &config(), nothing())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(second.clone(), &config(), nothing()).await.unwrap();
     let job = ended(&jobs, &job).await;
     assert_eq!((job.status, job.error), (JobStatus::Completed, None));
-    assert_eq!(
-        second
-            .model_version(&Name::new("m").unwrap(), None)
-            .await
-            .unwrap()
-            .run,
-        Some(job.id)
-    );
+    assert_eq!(second.model_version(&Name::new("m").unwrap(), None).await.unwrap().run, Some(job.id));
     jobs.stop().await;
     second.close().await;
 }
@@ -212,11 +173,7 @@ async fn a_child_ends_when_its_server_is_gone() {
         "spec": {"target": "label", "max_trials": LONG, "seed": 42}, "output": dir.path(),
         "limits": {"nice": 0, "memory_bytes": 0, "file_bytes": 0},
     });
-    let mut child = Command::new(worker().path)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = Command::new(worker().path).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut lifeline = child.stdin.take().unwrap();
     writeln!(lifeline, "{order}").unwrap();
     drop(lifeline);
@@ -228,10 +185,7 @@ async fn a_child_ends_when_its_server_is_gone() {
 async fn a_process_without_memory_or_program_fails_its_job_truthfully() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = store(dir.path(), 300).await;
-    let small = portcullis_runs::Config {
-        memory_bytes: 1 << 20,
-        ..config()
-    };
+    let small = portcullis_runs::Config { memory_bytes: 1 << 20, ..config() };
     let jobs = Jobs::start_with(store.clone(), &small, worker()).await.unwrap();
     let job = submit(&jobs, ask(2)).await;
     let job = ended(&jobs, &job).await;
@@ -240,10 +194,7 @@ async fn a_process_without_memory_or_program_fails_its_job_truthfully() {
     assert!(error.contains("memory"), "{error}");
     jobs.stop().await;
 
-    let once = portcullis_runs::Config {
-        max_attempts: 1,
-        ..config()
-    };
+    let once = portcullis_runs::Config { max_attempts: 1, ..config() };
     let jobs = Jobs::start_with(store.clone(), &once, nothing()).await.unwrap();
     let job = submit(&jobs, ask(2)).await;
     let job = ended(&jobs, &job).await;
@@ -251,10 +202,7 @@ async fn a_process_without_memory_or_program_fails_its_job_truthfully() {
     assert!(job.error.unwrap().contains("cannot be started"));
     jobs.stop().await;
 
-    let silent = Program {
-        path: "/bin/true".into(),
-        arguments: Vec::new(),
-    };
+    let silent = Program { path: "/bin/true".into(), arguments: Vec::new() };
     let jobs = Jobs::start_with(store.clone(), &config(), silent).await.unwrap();
     let job = submit(&jobs, ask(2)).await;
     assert_eq!(ended(&jobs, &job).await.status, JobStatus::Failed);
@@ -266,51 +214,22 @@ async fn a_process_without_memory_or_program_fails_its_job_truthfully() {
 async fn an_impossible_submission_is_refused_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = store(dir.path(), 300).await;
-    let jobs = Jobs::start_with(store.clone(), &config(), nothing())
-        .await
-        .unwrap();
+    let jobs = Jobs::start_with(store.clone(), &config(), nothing()).await.unwrap();
     let refused = async |change: &dyn Fn(&mut portcullis_runs::SubmitAutoml)| {
         let mut wanted = ask(2);
         change(&mut wanted);
         Fault::from(jobs.submit(wanted, &Actor::admin()).await.unwrap_err())
     };
-    assert_eq!(
-        refused(&|a| a.data = Name::new("nowhere").unwrap()).await.code,
-        ErrorCode::NotFound
-    );
-    assert_eq!(
-        refused(&|a| a.data_version = Some(Version(9))).await.code,
-        ErrorCode::NotFound
-    );
-    assert!(
-        refused(&|a| a.target = "nothing".to_owned())
-            .await
-            .message
-            .contains("nothing")
-    );
-    assert!(
-        refused(&|a| a.max_trials = Some(0))
-            .await
-            .message
-            .contains("max_trials")
-    );
-    assert!(
-        refused(&|a| a.exclude = vec!["label".to_owned()])
-            .await
-            .message
-            .contains("exclude")
-    );
+    assert_eq!(refused(&|a| a.data = Name::new("nowhere").unwrap()).await.code, ErrorCode::NotFound);
+    assert_eq!(refused(&|a| a.data_version = Some(Version(9))).await.code, ErrorCode::NotFound);
+    assert!(refused(&|a| a.target = "nothing".to_owned()).await.message.contains("nothing"));
+    assert!(refused(&|a| a.max_trials = Some(0)).await.message.contains("max_trials"));
+    assert!(refused(&|a| a.exclude = vec!["label".to_owned()]).await.message.contains("exclude"));
     assert!(jobs.list(10).await.unwrap().is_empty());
     let unknown = RunId::generate();
-    assert_eq!(
-        jobs.watch(&unknown).await.err().map(|e| Fault::from(e).code),
-        Some(ErrorCode::NotFound)
-    );
+    assert_eq!(jobs.watch(&unknown).await.err().map(|e| Fault::from(e).code), Some(ErrorCode::NotFound));
 
-    let full = portcullis_runs::Config {
-        max_queued: 0,
-        ..config()
-    };
+    let full = portcullis_runs::Config { max_queued: 0, ..config() };
     let jobs = Jobs::start_with(store.clone(), &full, nothing()).await.unwrap();
     let fault = Fault::from(jobs.submit(ask(2), &Actor::admin()).await.unwrap_err());
     assert_eq!(fault.code, ErrorCode::TooManyRequests);

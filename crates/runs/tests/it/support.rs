@@ -14,22 +14,13 @@ use store::Store;
 pub fn worker() -> Program {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().unwrap().parent().unwrap().join("examples/worker");
-    assert!(
-        path.is_file(),
-        "the example worker is not built: run cargo test without --test"
-    );
-    Program {
-        path,
-        arguments: Vec::new(),
-    }
+    assert!(path.is_file(), "the example worker is not built: run cargo test without --test");
+    Program { path, arguments: Vec::new() }
 }
 
 /// A program that cannot be started.
 pub fn nothing() -> Program {
-    Program {
-        path: PathBuf::from("/nonexistent/worker"),
-        arguments: Vec::new(),
-    }
+    Program { path: PathBuf::from("/nonexistent/worker"), arguments: Vec::new() }
 }
 
 pub fn config() -> Config {
@@ -49,19 +40,9 @@ pub fn config() -> Config {
 /// Rows whose label depends on both numbers.
 fn table(rows: u32) -> String {
     (0..rows).fold("x,y,colour,label\n".to_owned(), |text, n| {
-        let (x, y) = (
-            n.wrapping_mul(2_654_435_761) % 1000,
-            n.wrapping_mul(40_503) % 1000,
-        );
-        let label = if (x + y + n % 7 * 60) % 2000 > 1000 {
-            "yes"
-        } else {
-            "no"
-        };
-        format!(
-            "{text}{x},{y},{},{label}\n",
-            ["red", "green", "blue"][n as usize % 3]
-        )
+        let (x, y) = (n.wrapping_mul(2_654_435_761) % 1000, n.wrapping_mul(40_503) % 1000);
+        let label = if (x + y + n % 7 * 60) % 2000 > 1000 { "yes" } else { "no" };
+        format!("{text}{x},{y},{},{label}\n", ["red", "green", "blue"][n as usize % 3])
     })
 }
 
@@ -86,24 +67,14 @@ async fn register(store: &Store, name: Name, text: Vec<u8>) -> DataVersion {
     };
     let assets = data::Assets::new(store.clone(), outbound::Client::new(&outbound).unwrap());
     let source = data::Source::Reader(Box::new(Cursor::new(text)));
-    let registered = assets
-        .register(
-            name,
-            source,
-            data::ReadOptions::default(),
-            String::new(),
-            &Actor::admin(),
-        )
-        .await;
+    let registered =
+        assets.register(name, source, data::ReadOptions::default(), String::new(), &Actor::admin()).await;
     registered.unwrap().0
 }
 
 /// A search on the table.
 pub fn ask(trials: u32) -> SubmitAutoml {
-    SubmitAutoml {
-        max_trials: Some(trials),
-        ..SubmitAutoml::new(Name::new("points").unwrap(), "label")
-    }
+    SubmitAutoml { max_trials: Some(trials), ..SubmitAutoml::new(Name::new("points").unwrap(), "label") }
 }
 
 pub async fn submit(jobs: &Jobs, ask: SubmitAutoml) -> Job {
@@ -113,10 +84,7 @@ pub async fn submit(jobs: &Jobs, ask: SubmitAutoml) -> Job {
 /// Passes events over until one of this kind.
 pub async fn until(events: &mut BoxStream<'static, Value>, kind: &str) -> Value {
     loop {
-        let event = events
-            .next()
-            .await
-            .unwrap_or_else(|| panic!("no {kind} event came"));
+        let event = events.next().await.unwrap_or_else(|| panic!("no {kind} event came"));
         if event["event"] == kind {
             return event;
         }
@@ -134,10 +102,6 @@ pub fn process(dir: &Path, job: &Job) -> Option<i32> {
     let folder = dir.canonicalize().unwrap().join("runs").join(job.id.as_str());
     std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
         let works_there = std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == folder);
-        entry
-            .file_name()
-            .to_str()
-            .filter(|_| works_there)
-            .and_then(|name| name.parse().ok())
+        entry.file_name().to_str().filter(|_| works_there).and_then(|name| name.parse().ok())
     })
 }

@@ -47,10 +47,7 @@ pub struct FileWriter {
 impl FileWriter {
     /// Opens the file in `folder`, which is made when absent, and starts the thread.
     pub fn start(folder: &Path, config: &ServerLogConfig) -> Result<Self> {
-        let failed = |source| Error::LogFile {
-            path: folder.join(NAME),
-            source,
-        };
+        let failed = |source| Error::LogFile { path: folder.join(NAME), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let rotating =
             Rotating::open(folder.join(NAME), config.file_bytes.max(1), config.files).map_err(failed)?;
@@ -61,10 +58,7 @@ impl FileWriter {
             .name("server-log".to_owned())
             .spawn(move || write_lines(&lines, rotating, &counter))
             .map_err(failed)?;
-        Ok(Self {
-            sender: Sender { queue, lost },
-            thread: Some(thread),
-        })
+        Ok(Self { sender: Sender { queue, lost }, thread: Some(thread) })
     }
 
     /// A way into the file.
@@ -115,13 +109,7 @@ impl Rotating {
     fn open(path: PathBuf, max_bytes: u64, keep: u32) -> io::Result<Self> {
         let file = append(&path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self {
-            path,
-            file,
-            bytes,
-            max_bytes,
-            keep,
-        })
+        Ok(Self { path, file, bytes, max_bytes, keep })
     }
 
     fn write(&mut self, line: &str) -> io::Result<()> {

@@ -38,14 +38,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
-        for span in context
-            .event_scope(event)
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .into_iter()
-            .rev()
-        {
+        for span in context.event_scope(event).into_iter().flatten().collect::<Vec<_>>().into_iter().rev() {
             if let Some(of_span) = span.extensions().get::<Fields>() {
                 fields.values.extend(of_span.values.clone());
             }
@@ -93,10 +86,7 @@ mod tests {
             files: 1,
         };
         let file = FileWriter::start(dir.path(), &config).unwrap();
-        let layer = Lines {
-            json: true,
-            file: Some(file.sender()),
-        };
+        let layer = Lines { json: true, file: Some(file.sender()) };
         let subscriber = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             let span = tracing::info_span!("request", trace_id = "4bf9", rows = tracing::field::Empty);

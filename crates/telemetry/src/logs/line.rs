@@ -6,15 +6,7 @@ use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 
 /// Parts of field names whose values are never written.
-const SECRET: [&str; 7] = [
-    "authorization",
-    "cookie",
-    "password",
-    "secret",
-    "token",
-    "api_key",
-    "credential",
-];
+const SECRET: [&str; 7] = ["authorization", "cookie", "password", "secret", "token", "api_key", "credential"];
 /// What stands in their place.
 const HIDDEN: &str = "[hidden]";
 
@@ -31,8 +23,7 @@ impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
         let name = field.name();
         let secret = SECRET.iter().any(|part| name.contains(part));
-        self.values
-            .insert(name.to_owned(), if secret { Value::from(HIDDEN) } else { value });
+        self.values.insert(name.to_owned(), if secret { Value::from(HIDDEN) } else { value });
     }
 }
 
@@ -121,9 +112,7 @@ impl Line {
 
 /// Text without control characters: what a caller sent must not forge a line or steer a terminal.
 fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -136,25 +125,16 @@ mod tests {
             time: Timestamp(1_700_000_000_123_456),
             severity: "INFO",
             target: "portcullis_runs".to_owned(),
-            fields: Fields {
-                body: body.to_owned(),
-                values,
-            },
+            fields: Fields { body: body.to_owned(), values },
         }
     }
 
     #[test]
     fn a_line_for_people() {
-        let values = [
-            ("run", Value::from("1f")),
-            ("note", Value::from("two words")),
-            ("trials", Value::from(3)),
-        ];
+        let values =
+            [("run", Value::from("1f")), ("note", Value::from("two words")), ("trials", Value::from(3))];
         let text = line("job ended", &values).text();
-        assert_eq!(
-            text,
-            "2023-11-14T22:13:20.123456Z INFO  job ended note=\"two words\" run=1f trials=3\n"
-        );
+        assert_eq!(text, "2023-11-14T22:13:20.123456Z INFO  job ended note=\"two words\" run=1f trials=3\n");
         let forged = line("x\n2023 ERROR \u{1b}[31m", &[("a", Value::from("b\nc"))]).text();
         assert_eq!(forged.matches('\n').count(), 1);
         assert!(!forged.contains('\u{1b}'));

@@ -22,10 +22,7 @@ pub fn cpu_seconds() -> Option<f64> {
 
 /// When the process started, in seconds since 1970.
 pub fn start_time() -> f64 {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     age().map_or(now, |age| now - age)
 }
 

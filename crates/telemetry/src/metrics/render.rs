@@ -28,10 +28,7 @@ impl Metrics {
     /// The content type and the metrics as text, in the form that the request's `Accept` header (empty when absent) prefers.
     pub fn render(&self, accept: &str) -> (&'static str, String) {
         let open = prefers_openmetrics(accept);
-        let mut text = Text {
-            out: String::with_capacity(16 * 1024),
-            open,
-        };
+        let mut text = Text { out: String::with_capacity(16 * 1024), open };
         let inner: &Inner = &self.0;
         text.build(inner.version);
         text.process(inner.started);
@@ -85,48 +82,26 @@ impl Text {
 
     fn process(&mut self, started: f64) {
         if let Some(bytes) = process::resident_bytes() {
-            self.family(
-                "process_resident_memory_bytes",
-                Kind::Gauge,
-                "bytes",
-                "Resident memory size.",
-            );
+            self.family("process_resident_memory_bytes", Kind::Gauge, "bytes", "Resident memory size.");
             self.sample("process_resident_memory_bytes", &[], &bytes.to_string());
         }
         if let Some(seconds) = process::cpu_seconds() {
-            self.family(
-                "process_cpu_seconds",
-                Kind::Counter,
-                "seconds",
-                "User and system CPU time spent.",
-            );
+            self.family("process_cpu_seconds", Kind::Counter, "seconds", "User and system CPU time spent.");
             self.sample("process_cpu_seconds_total", &[], &seconds.to_string());
         }
-        self.family(
-            "process_start_time_seconds",
-            Kind::Gauge,
-            "seconds",
-            "Start of the process since 1970.",
-        );
+        self.family("process_start_time_seconds", Kind::Gauge, "seconds", "Start of the process since 1970.");
         self.sample("process_start_time_seconds", &[], &format!("{started:.3}"));
     }
 
     fn requests(&mut self, metrics: &Metrics) {
         let name = "http_server_request_duration_seconds";
-        self.family(
-            name,
-            Kind::Histogram,
-            "seconds",
-            "Duration of HTTP server requests.",
-        );
+        self.family(name, Kind::Histogram, "seconds", "Duration of HTTP server requests.");
         for series in metrics.series().iter() {
             for (slot, histogram) in series.statuses.iter().enumerate() {
                 let Some(histogram) = histogram.get() else {
                     continue;
                 };
-                let status = STATUSES
-                    .get(slot)
-                    .map_or_else(|| "_OTHER".to_owned(), u16::to_string);
+                let status = STATUSES.get(slot).map_or_else(|| "_OTHER".to_owned(), u16::to_string);
                 let labels = [
                     ("http_request_method", series.method.as_str()),
                     ("http_route", series.route.as_str()),
@@ -149,11 +124,7 @@ impl Text {
                 (None, _) => "+Inf".to_owned(),
             };
             let [method, route, status, endpoint] = *labels;
-            self.sample(
-                &bucket,
-                &[method, route, status, endpoint, ("le", &bound)],
-                &count.to_string(),
-            );
+            self.sample(&bucket, &[method, route, status, endpoint, ("le", &bound)], &count.to_string());
         }
         // The sum is read after the buckets: a call counted in between shows in the sum first, never the reverse for long.
         let nanos = histogram.nanos.load(Relaxed);
@@ -163,12 +134,7 @@ impl Text {
     }
 
     fn rows(&mut self, metrics: &Metrics) {
-        self.family(
-            "portcullis_scored_rows",
-            Kind::Counter,
-            "",
-            "Rows scored by models.",
-        );
+        self.family("portcullis_scored_rows", Kind::Counter, "", "Rows scored by models.");
         // Handles of one endpoint share their counter: take each endpoint once.
         let endpoints: BTreeMap<String, u64> = metrics
             .series()
@@ -183,12 +149,7 @@ impl Text {
     }
 
     fn gate(&mut self, inner: &Inner) {
-        self.family(
-            "portcullis_gate_refusals",
-            Kind::Counter,
-            "",
-            "Calls refused by the gate, by reason.",
-        );
+        self.family("portcullis_gate_refusals", Kind::Counter, "", "Calls refused by the gate, by reason.");
         for reason in &inner.reasons {
             if let Some(name) = reason.name.get() {
                 let count = reason.count.load(Relaxed).to_string();
@@ -199,24 +160,11 @@ impl Text {
 
     fn log(&mut self, inner: &Inner) {
         let log = &inner.log;
-        self.family(
-            "portcullis_request_log_rows",
-            Kind::Counter,
-            "",
-            "Rows written to the request log.",
-        );
-        self.sample(
-            "portcullis_request_log_rows_total",
-            &[],
-            &log.written().to_string(),
-        );
+        self.family("portcullis_request_log_rows", Kind::Counter, "", "Rows written to the request log.");
+        self.sample("portcullis_request_log_rows_total", &[], &log.written().to_string());
         let help = "Request-log rows lost because the queue was full or the disk refused them.";
         self.family("portcullis_request_log_dropped", Kind::Counter, "", help);
-        self.sample(
-            "portcullis_request_log_dropped_total",
-            &[],
-            &log.dropped().to_string(),
-        );
+        self.sample("portcullis_request_log_dropped_total", &[], &log.dropped().to_string());
     }
 }
 
@@ -285,10 +233,7 @@ mod tests {
             "# TYPE portcullis_gate_refusals_total counter".to_owned(),
             r#"portcullis_gate_refusals_total{reason="expired"} 2"#.to_owned(),
             "# TYPE portcullis_build_info gauge".to_owned(),
-            format!(
-                r#"portcullis_build_info{{version="{}"}} 1"#,
-                env!("CARGO_PKG_VERSION")
-            ),
+            format!(r#"portcullis_build_info{{version="{}"}} 1"#, env!("CARGO_PKG_VERSION")),
         ] {
             assert!(text.lines().any(|l| l == line), "missing {line} in\n{text}");
         }
@@ -334,11 +279,9 @@ mod tests {
             return;
         }
         let (_, text) = Metrics::new(std::sync::Arc::default()).render("");
-        for name in [
-            "process_resident_memory_bytes ",
-            "process_cpu_seconds_total ",
-            "process_start_time_seconds ",
-        ] {
+        for name in
+            ["process_resident_memory_bytes ", "process_cpu_seconds_total ", "process_start_time_seconds "]
+        {
             let line = text.lines().find(|l| l.starts_with(name)).unwrap();
             assert!(line[name.len()..].parse::<f64>().unwrap() >= 0.0, "{line}");
         }

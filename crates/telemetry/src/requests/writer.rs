@@ -62,12 +62,7 @@ impl Writer {
 
     async fn round(&mut self, rows: &mut Vec<RequestRow>) {
         // Taken before the rows: what these callers logged is then among the rows.
-        let waiting = self
-            .shared
-            .flushes()
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default();
+        let waiting = self.shared.flushes().as_mut().map(std::mem::take).unwrap_or_default();
         self.shared.queue.drain(rows);
         if !rows.is_empty() {
             self.write(rows).await;

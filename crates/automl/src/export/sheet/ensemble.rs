@@ -73,14 +73,13 @@ impl Arrays {
         (set, missing_left): (CodeSet, bool),
         (left, right): (i64, i64),
     ) {
-        let inside: Vec<f32> = (0..codes).map(|c| c as f32).filter(|&c| crate::learners::has(&set, c)).collect();
-        let outside: Vec<f32> = (0..codes).map(|c| c as f32).filter(|&c| !crate::learners::has(&set, c)).collect();
+        let inside: Vec<f32> =
+            (0..codes).map(|c| c as f32).filter(|&c| crate::learners::has(&set, c)).collect();
+        let outside: Vec<f32> =
+            (0..codes).map(|c| c as f32).filter(|&c| !crate::learners::has(&set, c)).collect();
         let swap = !outside.is_empty() && (inside.is_empty() || outside.len() < inside.len());
-        let (members, hit, miss, missing_yes) = if swap {
-            (outside, right, left, !missing_left)
-        } else {
-            (inside, left, right, missing_left)
-        };
+        let (members, hit, miss, missing_yes) =
+            if swap { (outside, right, left, !missing_left) } else { (inside, left, right, missing_left) };
         let mut at = at;
         for (i, &value) in members.iter().enumerate() {
             let no = if i + 1 == members.len() {
@@ -157,7 +156,9 @@ impl Sheet<'_> {
         match link {
             Link::Identity => sums,
             Link::Logistic => self.make("Sigmoid", "probability", &[&sums], vec![]),
-            Link::Softmax => self.make("Softmax", "class_probabilities", &[&sums], vec![("axis", Attr::Int(1))]),
+            Link::Softmax => {
+                self.make("Softmax", "class_probabilities", &[&sums], vec![("axis", Attr::Int(1))])
+            }
         }
     }
 }

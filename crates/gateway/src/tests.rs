@@ -1,0 +1,7 @@
+//! The gate as a whole: a real store, a real model, a real listener, raw sockets.
+
+mod control;
+mod direct;
+mod published;
+mod support;
+mod tokens;

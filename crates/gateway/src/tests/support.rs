@@ -1,0 +1,319 @@
+//! A running server over a temporary data directory, and a client that sees every byte.
+
+use crate::{CreatePrincipal, CreatedPrincipal, Gateway, Options, PublishApi};
+use domain::{
+    Actor, ColumnType, Deployment, Endpoint, EndpointAuth, Feature, Name, Role, Signature, Span, Target,
+    Task, Timestamp, Version,
+};
+use endpoint::Keys;
+use onnx::{Domain, ElementType, GraphBuilder};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{NewModelVersion, SegmentConfig, Store};
+use telemetry::{LogFilter, LoggedRequest, Metrics, RequestLog, RequestLogConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use web::HttpLimits;
+
+pub(super) const AUDIENCE: &str = "api://double";
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let fits = |line: &&str| {
+            line.split(':')
+                .next()
+                .is_some_and(|n| n.eq_ignore_ascii_case(name))
+        };
+        self.head
+            .lines()
+            .find(fits)
+            .and_then(|line| line.split_once(": "))
+            .map(|(_, v)| v)
+    }
+}
+
+pub(super) struct Server {
+    pub address: SocketAddr,
+    pub gateway: Arc<Gateway>,
+    pub store: Store,
+    pub log: RequestLog,
+    _stop: watch::Sender<bool>,
+    _dir: tempfile::TempDir,
+}
+
+fn span(seconds: u64) -> Span {
+    Span(Duration::from_secs(seconds))
+}
+
+pub(super) fn options(public_url: String) -> Options {
+    Options {
+        config: crate::Config {
+            clock_skew: Duration::from_secs(30),
+            max_lifetime: span(86_400),
+            token_cache: 1000,
+            token_cache_for: span(60),
+            lockout: span(60),
+            large_body: 1 << 16,
+            large_calls: 2,
+            hosts: vec![],
+        },
+        endpoint: endpoint::Config {
+            rows: 100_000,
+            depth: 64,
+            healthy: "Healthy".into(),
+            cors_origins: vec![],
+        },
+        public_url,
+        body_bytes: 1 << 20,
+        login_failures: 5,
+        behind_proxy: vec![],
+    }
+}
+
+fn limits() -> HttpLimits {
+    HttpLimits {
+        connections: 100,
+        head_timeout: span(10),
+        body_timeout: span(10),
+        idle_timeout: span(10),
+        head_bytes: 65_536,
+        streams: 10,
+        shutdown_grace: span(1),
+    }
+}
+
+pub(super) fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// `y = factor × x`, and its signature.
+pub(super) fn model(factor: f32) -> (Vec<u8>, Signature) {
+    let mut graph = GraphBuilder::new("double");
+    graph.input("x", ElementType::Float, 1);
+    graph.output("variable", ElementType::Float, &[-1, 1]);
+    let factor = graph.floats("factor", &[1], vec![factor]);
+    graph.node(Domain::Onnx, "Mul", &["x", &factor], &["variable"], vec![]);
+    let signature = Signature {
+        inputs: vec![Feature {
+            name: "x".into(),
+            kind: ColumnType::Float,
+            required: true,
+            categories: vec![],
+            example: json!(1.5),
+        }],
+        output: Target {
+            name: "y".into(),
+            task: Task::Regression,
+            classes: vec![],
+        },
+    };
+    (graph.finish().unwrap(), signature)
+}
+
+impl Server {
+    /// An endpoint `double` with one deployment, documents closed, nothing published.
+    pub(super) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let by = Actor::admin();
+        deploy(&store, 2.0, &by).await;
+        let log_config = RequestLogConfig {
+            queue_rows: 1000,
+            batch_rows: 100,
+            flush_every: Span(Duration::from_millis(50)),
+        };
+        let segments = SegmentConfig {
+            rows: 100_000,
+            max_bytes: 1 << 30,
+            query_time: span(5),
+            query_rows: 1000,
+        };
+        let log = RequestLog::start(&store, &log_config, &segments).unwrap();
+        let metrics = Arc::new(Metrics::new(log.counters()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let options = options(format!("http://{address}"));
+        let gateway = Gateway::start(store.clone(), log.clone(), metrics, options)
+            .await
+            .unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let service = gateway.service(super::control::router());
+        tokio::spawn(web::serve(listener, service, limits(), stopped));
+        Self {
+            address,
+            gateway,
+            store,
+            log,
+            _stop: stop,
+            _dir: dir,
+        }
+    }
+
+    /// Sends one request and reads the whole answer.
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        let mut text = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
+            self.address
+        );
+        for (name, value) in headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        if !body.is_empty() || method == "POST" {
+            text += &format!("Content-Length: {}\r\n", body.len());
+        }
+        self.raw(&(text + "\r\n" + body)).await
+    }
+
+    pub(super) async fn raw(&self, text: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        let _ = stream.read_to_end(&mut bytes).await;
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        Answer {
+            status: head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0),
+            head: head.to_owned(),
+            body: body.to_owned(),
+        }
+    }
+
+    /// Scores `{"data":[{"x":3}]}`.
+    pub(super) async fn score(&self, path: &str, bearer: Option<&str>) -> Answer {
+        let bearer = bearer.map(|b| format!("Bearer {b}"));
+        let mut headers = vec![("Content-Type", "application/json")];
+        if let Some(bearer) = &bearer {
+            headers.push(("Authorization", bearer));
+        }
+        self.call("POST", path, &headers, r#"{"data":[{"x":3}]}"#).await
+    }
+
+    pub(super) async fn admin(&self, method: &str, path: &str, body: &str) -> Answer {
+        let token = std::fs::read_to_string(self.store.dir().join(crate::ADMIN_TOKEN_FILE)).unwrap();
+        let bearer = format!("Bearer {token}");
+        self.call(
+            method,
+            path,
+            &[("Authorization", &bearer), ("Content-Type", "application/json")],
+            body,
+        )
+        .await
+    }
+
+    pub(super) async fn keys(&self) -> Keys {
+        let secret = endpoint::workspace_secret(&self.store).unwrap();
+        let endpoint = self.store.endpoint(&name("double")).await.unwrap();
+        Keys::derive(&secret, &endpoint.name, endpoint.key_generations)
+    }
+
+    pub(super) async fn publish(&self, path: &str, claims: &[(&str, &str)]) {
+        let ask = PublishApi {
+            path: path.into(),
+            endpoint: name("double"),
+            audiences: vec![AUDIENCE.into()],
+            required_claims: claims
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), vec![(*v).to_owned()]))
+                .collect(),
+        };
+        self.gateway.publish(ask, &Actor::admin()).await.unwrap();
+    }
+
+    pub(super) async fn principal(&self, text: &str, role: Role, audience: Option<&str>) -> CreatedPrincipal {
+        let ask = CreatePrincipal {
+            name: name(text),
+            role,
+            audience: audience.map(str::to_owned),
+        };
+        self.gateway.create_principal(ask, &Actor::admin()).await.unwrap()
+    }
+
+    pub(super) async fn token_call(&self, path: &str, form: &str) -> Answer {
+        let path = format!("/{}/{path}", self.gateway.tenant());
+        self.call(
+            "POST",
+            &path,
+            &[("Content-Type", "application/x-www-form-urlencoded")],
+            form,
+        )
+        .await
+    }
+
+    pub(super) async fn token(&self, client: &CreatedPrincipal) -> String {
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            client.client_id, client.client_secret
+        );
+        let answer = self.token_call("oauth2/token", &form).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    pub(super) async fn rows(&self) -> Vec<LoggedRequest> {
+        self.log.flush().await;
+        let filter = LogFilter {
+            limit: 100,
+            ..LogFilter::default()
+        };
+        self.log.query(&filter).await.unwrap()
+    }
+}
+
+/// Registers a model, makes the endpoint when it is not there, and sends it all traffic.
+pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
+    let now = Timestamp::now();
+    let (bytes, signature) = model(factor);
+    let version = NewModelVersion {
+        model: name("double"),
+        digest: store.artifacts().put(&bytes).unwrap(),
+        bytes: bytes.len() as u64,
+        signature,
+        metrics: BTreeMap::new(),
+        run: None,
+        lineage: None,
+        description: String::new(),
+    };
+    let version: Version = store.add_model_version(version, by, now).await.unwrap().version;
+    let endpoint = Endpoint {
+        name: name("double"),
+        auth_mode: EndpointAuth::Key,
+        docs_public: false,
+        description: String::new(),
+        traffic: BTreeMap::new(),
+        key_generations: [0, 0],
+        created: now,
+    };
+    if store.endpoint(&endpoint.name).await.is_err() {
+        store.add_endpoint(&endpoint, by).await.unwrap();
+    }
+    let deployment = Deployment {
+        name: name("blue"),
+        endpoint: name("double"),
+        model: name("double"),
+        version,
+        created: now,
+    };
+    store.put_deployment(&deployment, true, by).await.unwrap();
+}
