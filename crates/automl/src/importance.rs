@@ -4,12 +4,11 @@
 //! the column's importance (Breiman 2001; Fisher, Rudin, Dominici 2019).
 
 use crate::dataset::{Dataset, Matrix};
-use crate::folds::Folds;
-use crate::metrics::{self, Goal};
+use crate::metrics;
 use crate::outcome::Importance;
 use crate::parallel;
 use crate::random::Random;
-use crate::search::Done;
+use crate::search::{Done, Search};
 
 /// Shuffles of each column.
 const REPEATS: usize = 5;
@@ -21,34 +20,37 @@ const WORK: usize = 80_000_000;
 
 /// Everything the importance reads.
 pub(crate) struct Question<'a> {
-    pub data: &'a Dataset,
-    pub folds: &'a Folds,
-    pub goal: &'a Goal,
+    pub search: &'a Search<'a>,
     /// Trials with their weights.
     pub members: Vec<(&'a Done, f64)>,
-    pub seed: u64,
-    pub threads: usize,
 }
 
 impl Question<'_> {
+    fn data(&self) -> &Dataset {
+        self.search.shared.data
+    }
+
     /// Importance of every feature column, by falling mean.
     pub(crate) fn answer(&self) -> Vec<Importance> {
         let chunks = self.sample();
         let rows: Vec<u32> = chunks.iter().flatten().copied().collect();
-        let matrix = self.data.matrix.take(&rows);
+        let matrix = self.data().matrix.take(&rows);
         let base = self.score(&matrix, &rows, &chunks);
-        let shuffles = self.data.features.len() * REPEATS;
-        let losses = parallel::map(shuffles, self.threads, |index| {
-            let (column, repeat) = (index / REPEATS, index % REPEATS);
-            let mut random = Random::new(self.seed, 70_000 + index as u64);
+        let shuffles = self.data().features.len() * REPEATS;
+        let losses = parallel::map(shuffles, self.search.threads, |index| {
+            if self.search.control.cancelled() {
+                return 0.0;
+            }
+            self.search.control.pulse();
+            let column = index / REPEATS;
+            let mut random = Random::new(self.search.seed, 70_000 + index as u64);
             let mut shuffled = matrix.clone();
             random.shuffle(&mut shuffled.columns[column]);
             let score = self.score(&shuffled, &rows, &chunks);
-            let _ = repeat;
-            if self.goal.higher { base - score } else { score - base }
+            if self.search.goal.higher { base - score } else { score - base }
         });
         let mut out: Vec<Importance> = self
-            .data
+            .data()
             .features
             .iter()
             .zip(losses.chunks_exact(REPEATS))
@@ -63,13 +65,13 @@ impl Question<'_> {
         let kept = self.members.iter().map(|(d, _)| d.probes.len()).min().unwrap_or(0);
         let trees: usize =
             self.members.iter().filter_map(|(d, _)| d.probes.first()).map(|p| p.rounds().max(1)).sum();
-        let each = trees * self.data.target.width() * self.data.features.len() * REPEATS;
+        let each = trees * self.data().target.width() * self.data().features.len() * REPEATS;
         let wished = (WORK / each.max(1)).clamp(MIN_ROWS, MAX_ROWS);
-        let splits = &self.folds.splits[..kept.min(self.folds.splits.len())];
+        let splits = &self.search.folds.splits[..kept.min(self.search.folds.splits.len())];
         let share = wished.div_ceil(splits.len().max(1));
         let part = |(i, valid): (usize, &Vec<u32>)| {
             let mut rows = valid.clone();
-            Random::new(self.seed, 60_000 + i as u64).shuffle(&mut rows);
+            Random::new(self.search.seed, 60_000 + i as u64).shuffle(&mut rows);
             rows.truncate(share);
             rows
         };
@@ -77,7 +79,7 @@ impl Question<'_> {
     }
 
     fn score(&self, matrix: &Matrix, rows: &[u32], chunks: &[Vec<u32>]) -> f64 {
-        let width = self.data.target.width();
+        let width = self.data().target.width();
         let mut mixed = vec![0.0f32; rows.len() * width];
         let mut start = 0;
         for (split, chunk) in chunks.iter().enumerate() {
@@ -90,7 +92,7 @@ impl Question<'_> {
             }
             start += chunk.len();
         }
-        self.goal.of(&metrics::all(&self.data.target, rows, &mixed))
+        self.search.goal.of(&metrics::all(&self.data().target, rows, &mixed))
     }
 }
 

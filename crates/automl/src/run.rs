@@ -1,26 +1,24 @@
 //! The whole search, from table to outcome.
 
+mod vote;
+
 use crate::control::Control;
-use crate::dataset::Dataset;
 use crate::export::{self, Weighted};
-use crate::folds::{self, Folds};
+use crate::folds;
 use crate::importance::Question;
 use crate::learners::{Job, Shared};
-use crate::metrics::{self, Goal, Metrics};
-use crate::outcome::{Event, Member, Outcome, Trial, Work};
+use crate::metrics::Goal;
+use crate::outcome::{Event, Outcome, Work};
 use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, trial_seed};
 use crate::{Error, Spec, Table};
-use crate::{blend, parallel, portfolio};
-use serde_json::json;
+use crate::{parallel, portfolio};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
+use vote::Vote;
 
 /// Rounds of the final fit over the best round of the folds: it sees more rows.
 const MORE_ROUNDS: f64 = 1.05;
-/// Name of the ensemble on the leaderboard.
-const ENSEMBLE: &str = "VotingEnsemble";
-
 /// Searches a model for `spec.target` in `table`.
 ///
 /// `on_event` is called on the caller's thread, several times a second; [`ControlFlow::Break`] stops all work within
@@ -94,42 +92,25 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         time_limit: spec.time_limit_seconds,
     };
     let done = search.run(&portfolio::plan(&data, spec.max_trials as usize, spec.seed))?;
-    let vote = Vote::new(&data, &folds, &goal, &done, spec.seed);
+    let vote = Vote::new(&search, &done);
     control.tell(Event::Ensemble {
         members: vote.members(&done),
         score: vote.score,
         metrics: vote.metrics.clone(),
     });
-    let members = refit(&shared, &done, &vote, &search)?;
-    let work = Work {
-        trials: done.len() as u32,
-        rounds: control.rounds(),
-        rows: data.rows(),
-        splits: folds.splits.len(),
-        truncated: done.len() < spec.max_trials as usize && control.closed(),
-    };
+    let members = refit(&search, &done, &vote)?;
+    let work = work_done(&search, &done, spec);
     if work.truncated {
-        notes.push(format!(
-            "the time limit ended the search after {} of {} trials",
-            work.trials, spec.max_trials
-        ));
+        let (trials, planned) = (work.trials, spec.max_trials);
+        notes.push(format!("the time limit ended the search after {trials} of {planned} trials"));
     }
-    let importance = Question {
-        data: &data,
-        folds: &folds,
-        goal: &goal,
-        members: vote.weighted(&done),
-        seed: spec.seed,
-        threads: spec.workers(),
-    }
-    .answer();
+    let importance = Question { search: &search, members: vote.weighted(&done) }.answer();
     if control.cancelled() {
         return Err(Error::Cancelled);
     }
     control.tell(Event::Importance { columns: importance.clone() });
     let signature = export::signature(&data);
-    let training = facts(&data, &goal, spec, (&vote, &done));
-    let model = export::write(&data, &members, &signature, &training)?;
+    let model = export::write(&data, &members, &signature, &vote.facts(&search, &done))?;
     export::check(&model, &data, &members)?;
     Ok(Outcome {
         model,
@@ -137,7 +118,7 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         metric: goal.name.clone(),
         higher_is_better: goal.higher,
         score: vote.score,
-        trials: leaderboard(&goal, &done, &vote),
+        trials: vote.leaderboard(&goal, &done),
         members: vote.members(&done),
         metrics: vote.metrics,
         importance,
@@ -148,47 +129,19 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
     })
 }
 
-/// The chosen ensemble.
-struct Vote {
-    /// One weight a finished trial.
-    weights: Vec<f64>,
-    metrics: Metrics,
-    score: f64,
-    seconds: f64,
-}
-
-impl Vote {
-    fn new(data: &Dataset, folds: &Folds, goal: &Goal, done: &[Done], seed: u64) -> Self {
-        let start = std::time::Instant::now();
-        let candidates: Vec<&[f32]> = done.iter().map(|d| d.predictions.as_slice()).collect();
-        let weights = blend::weights(&data.target, &folds.scored, &candidates, seed);
-        let mixed = blend::mix(&candidates, &weights);
-        let metrics = metrics::all(&data.target, &folds.scored, &mixed);
-        let score = goal.of(&metrics);
-        Self { weights, metrics, score, seconds: start.elapsed().as_secs_f64() }
-    }
-
-    fn weighted<'d>(&self, done: &'d [Done]) -> Vec<(&'d Done, f64)> {
-        done.iter().zip(self.weights.iter().copied()).filter(|(_, w)| *w > 0.0).collect()
-    }
-
-    fn members(&self, done: &[Done]) -> Vec<Member> {
-        let member =
-            |(d, weight): (&Done, f64)| Member { trial: d.number, learner: d.candidate.name(), weight };
-        let mut members: Vec<Member> = self.weighted(done).into_iter().map(member).collect();
-        members.sort_by(|a, b| b.weight.total_cmp(&a.weight));
-        members
+fn work_done(search: &Search<'_>, done: &[Done], spec: &Spec) -> Work {
+    Work {
+        trials: done.len() as u32,
+        rounds: search.control.rounds(),
+        rows: search.shared.data.rows(),
+        splits: search.folds.splits.len(),
+        truncated: done.len() < spec.max_trials as usize && search.control.closed(),
     }
 }
 
 /// Fits the members on all rows.
-fn refit(
-    shared: &Shared<'_>,
-    done: &[Done],
-    vote: &Vote,
-    search: &Search<'_>,
-) -> Result<Vec<Weighted>, Error> {
-    let all: Vec<u32> = (0..shared.data.rows()).map(|r| r as u32).collect();
+fn refit(search: &Search<'_>, done: &[Done], vote: &Vote) -> Result<Vec<Weighted>, Error> {
+    let all: Vec<u32> = (0..search.shared.data.rows()).map(|r| r as u32).collect();
     let chosen = vote.weighted(done);
     let fits = parallel::map(chosen.len(), search.threads, |i| {
         let (trial, weight) = chosen[i];
@@ -199,55 +152,11 @@ fn refit(
             seed: trial_seed(search.seed, trial.number),
             control: search.control,
         };
-        let model = trial.candidate.fit(shared, &job)?.model;
+        let model = trial.candidate.fit(search.shared, &job)?.model;
         search.control.count(model.rounds() as u64);
         Ok(Weighted { weight, model })
     });
     fits.into_iter().collect()
-}
-
-/// All trials and the ensemble, best first.
-fn leaderboard(goal: &Goal, done: &[Done], vote: &Vote) -> Vec<Trial> {
-    let row = |(d, &weight): (&Done, &f64)| Trial {
-        number: d.number,
-        learner: d.candidate.name(),
-        score: d.score,
-        metrics: d.metrics.clone(),
-        weight,
-        seconds: d.seconds,
-    };
-    let mut trials: Vec<Trial> = done.iter().zip(&vote.weights).map(row).collect();
-    trials.push(Trial {
-        number: trials.iter().map(|t| t.number).max().unwrap_or(0) + 1,
-        learner: ENSEMBLE.into(),
-        score: vote.score,
-        metrics: vote.metrics.clone(),
-        weight: 1.0,
-        seconds: vote.seconds,
-    });
-    // Of equal scores the ensemble, which is what was made, comes first.
-    trials.sort_by(|a, b| {
-        let order = a.score.total_cmp(&b.score);
-        let order = if goal.higher { order.reverse() } else { order };
-        order.then_with(|| (b.learner == ENSEMBLE).cmp(&(a.learner == ENSEMBLE)))
-    });
-    trials
-}
-
-/// What the file says about its making; nothing that differs between two runs.
-fn facts(data: &Dataset, goal: &Goal, spec: &Spec, (vote, done): (&Vote, &[Done])) -> serde_json::Value {
-    json!({
-        "producer": concat!("portcullis-automl ", env!("CARGO_PKG_VERSION")),
-        "target": data.target.name,
-        "task": data.target.task,
-        "rows": data.rows(),
-        "features": data.features.len(),
-        "seed": spec.seed,
-        "trials": done.len(),
-        "metric": goal.name,
-        "metrics": vote.metrics,
-        "members": vote.members(done),
-    })
 }
 
 #[cfg(test)]

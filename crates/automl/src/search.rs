@@ -140,12 +140,7 @@ impl Search<'_> {
     }
 
     /// Cuts the fits to their common best round, predicts the held-out rows and measures.
-    fn finish(
-        &self,
-        number: u32,
-        candidate: &Candidate,
-        fits: Fits
-    ) -> Result<Done, Error> {
+    fn finish(&self, number: u32, candidate: &Candidate, fits: Fits) -> Result<Done, Error> {
         let start = Instant::now();
         let mut seconds = 0.0;
         let mut models = Vec::with_capacity(fits.len());

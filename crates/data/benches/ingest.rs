@@ -53,16 +53,9 @@ fn main() {
             println!("{name}: failed: {}", String::from_utf8_lossy(&output.stderr));
             continue;
         };
-        let peak = text
-            .lines()
-            .find_map(|l| l.strip_prefix("VmHWM:"))
-            .unwrap_or("?")
-            .trim();
+        let peak = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("?").trim();
         let rate = bytes as f64 / 1e6 / seconds;
-        println!(
-            "{name:16} {rate:8.0} MB/s  {seconds:7.2} s  {} rows  peak {peak}",
-            words.next().unwrap()
-        );
+        println!("{name:16} {rate:8.0} MB/s  {seconds:7.2} s  {} rows  peak {peak}", words.next().unwrap());
     }
 }
 
@@ -76,14 +69,9 @@ fn child(what: &str, file: &Path) {
     } else {
         let dir = tempfile::tempdir_in(file.parent().unwrap()).unwrap();
         let artifacts = store::Artifacts::open(dir.path()).unwrap();
-        portcullis_data::ingest(
-            input,
-            &artifacts,
-            &portcullis_data::ReadOptions::default(),
-            &|_| (),
-        )
-        .unwrap()
-        .rows
+        portcullis_data::ingest(input, &artifacts, &portcullis_data::ReadOptions::default(), &|_| ())
+            .unwrap()
+            .rows
     };
     println!(
         "{} {rows}\n{}",
@@ -92,7 +80,7 @@ fn child(what: &str, file: &Path) {
     );
 }
 
-/// Numbers, categories, dates, an identifier and free text, as tables of customers have them.
+/// Writes rows until the file has its size.
 fn generate(dir: &Path) -> PathBuf {
     let size = std::env::var("PORTCULLIS_BENCH_MB").map_or(64, |mb| mb.parse().unwrap()) * 1_000_000_u64;
     let path = dir.join("table.csv");
@@ -102,57 +90,48 @@ fn generate(dir: &Path) -> PathBuf {
         "id,age,balance,rate,job,marital,contact,opened,last seen,duration,score,city,note,active,y"
     )
     .unwrap();
-    let jobs = [
-        "admin.",
-        "blue-collar",
-        "technician",
-        "services",
-        "management",
-        "retired",
-        "unknown",
-    ];
-    let states = ["married", "single", "divorced"];
-    let mut random = 1_u64;
-    let (mut written, mut row) = (0, 0_u64);
+    let (mut random, mut written, mut row) = (1_u64, 0, 0_u64);
     while written < size {
-        random = random
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        let r = random >> 16;
-        let pick = |words: &[&'static str], salt: u64| words[(r / salt % words.len() as u64) as usize];
-        let line = format!(
-            "{row},{},{}.{:02},{:.6},{},{},{},{}-{:02}-{:02},{}-{:02}-{:02} {:02}:{:02}:{:02},{},{:.3},city {},{},{},{}\n",
-            18 + r % 70,
-            r % 1_000_000,
-            r % 97,
-            (r % 1_000_003) as f64 / 1_000_003.0,
-            pick(&jobs, 3),
-            pick(&states, 5),
-            if r % 9 == 0 { "" } else { "cellular" },
-            1990 + r % 34,
-            1 + r % 12,
-            1 + r % 28,
-            2015 + r % 9,
-            1 + r % 11,
-            1 + r % 27,
-            r % 24,
-            r % 60,
-            r % 59,
-            r % 4000,
-            (r % 100_000_007) as f64 * 1e-3,
-            r % 3000,
-            if r % 4 == 0 {
-                "\"asked for a call, later\""
-            } else {
-                "no remark"
-            },
-            r % 2 == 0,
-            if r % 8 == 0 { "yes" } else { "no" },
-        );
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let line = line(row, random >> 16);
         out.write_all(line.as_bytes()).unwrap();
         written += line.len() as u64;
         row += 1;
     }
     out.flush().unwrap();
     path
+}
+
+/// Numbers, categories, dates, an identifier and free text, as tables of customers have them.
+fn line(row: u64, r: u64) -> String {
+    let jobs = ["admin.", "blue-collar", "technician", "services", "management", "retired", "unknown"];
+    let states = ["married", "single", "divorced"];
+    let pick = |words: &[&'static str], salt: u64| words[(r / salt % words.len() as u64) as usize];
+    let numbers = format!(
+        "{row},{},{}.{:02},{:.6}",
+        18 + r % 70,
+        r % 1_000_000,
+        r % 97,
+        (r % 1_000_003) as f64 / 1_000_003.0
+    );
+    let contact = if r.is_multiple_of(9) { "" } else { "cellular" };
+    let words = format!("{},{},{contact}", pick(&jobs, 3), pick(&states, 5));
+    let opened = format!("{}-{:02}-{:02}", 1990 + r % 34, 1 + r % 12, 1 + r % 28);
+    let seen = format!(
+        "{}-{:02}-{:02} {:02}:{:02}:{:02}",
+        2015 + r % 9,
+        1 + r % 11,
+        1 + r % 27,
+        r % 24,
+        r % 60,
+        r % 59
+    );
+    let score = (r % 100_000_007) as f64 * 1e-3;
+    let note = pick(&["no remark", "\"asked for a call, later\"", "no remark", "moved"], 7);
+    let (active, y) = (pick(&["true", "false"], 11), pick(&["no", "no", "no", "yes", "no"], 13));
+    format!(
+        "{numbers},{words},{opened},{seen},{},{score:.3},city {},{note},{active},{y}\n",
+        r % 4000,
+        r % 3000
+    )
 }

@@ -81,9 +81,7 @@ fn version_of(name: Name, description: String, found: Ingested) -> Result<NewDat
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    spawn_blocking(work)
-        .await
-        .unwrap_or_else(|e| Err(Error::Internal(e.to_string())))
+    spawn_blocking(work).await.unwrap_or_else(|e| Err(Error::Internal(e.to_string())))
 }
 
 /// The data assets of a workspace; cheap to clone.
@@ -135,10 +133,7 @@ impl Assets {
     }
 
     /// [`register`] without a progress bar.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the five parts of a registration, each of another type"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "the five parts of a registration, each of another type")]
     pub async fn register(
         &self,
         name: Name,
@@ -147,12 +142,7 @@ impl Assets {
         description: String,
         by: &Actor,
     ) -> Result<(DataVersion, bool)> {
-        let table = Registration {
-            name,
-            source,
-            options,
-            description,
-        };
+        let table = Registration { name, source, options, description };
         register(&self.store, &self.outbound, table, by, Arc::new(|_| ())).await
     }
 }

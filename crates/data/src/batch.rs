@@ -40,6 +40,12 @@ impl Batch {
         self.may_grow = false;
     }
 
+    /// Takes the cells out and leaves the text.
+    pub fn clear_cells(&mut self) {
+        self.cells.clear();
+        self.breaks.clear();
+    }
+
     /// How many rows.
     pub fn rows(&self) -> usize {
         self.cells.len().checked_div(self.columns).unwrap_or(0)
@@ -60,12 +66,7 @@ impl Batch {
 
     /// The line a row begins on.
     pub fn line(&self, row: usize) -> u64 {
-        let more: u64 = self
-            .breaks
-            .iter()
-            .filter(|(r, _)| *r < row)
-            .map(|(_, more)| more)
-            .sum();
+        let more: u64 = self.breaks.iter().filter(|(r, _)| *r < row).map(|(_, more)| more).sum();
         self.first_line + row as u64 + more
     }
 
@@ -73,10 +74,7 @@ impl Batch {
     pub fn push(&mut self, text: &[u8]) {
         let start = self.text.len() as u32;
         self.text.extend_from_slice(text);
-        self.cells.push(Cell {
-            start,
-            len: text.len() as u32,
-        });
+        self.cells.push(Cell { start, len: text.len() as u32 });
     }
 
     /// Closes the text; nothing may be added after.

@@ -222,11 +222,7 @@ impl From<Error> for Fault {
 /// A cell as messages show it.
 pub(crate) fn shorten(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    let mut short: String = text
-        .chars()
-        .take(SHOWN)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut short: String = text.chars().take(SHOWN).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(SHOWN).is_some() {
         short.push('…');
     }

@@ -62,16 +62,11 @@ impl Values {
     /// The values at some rows, in their order.
     fn take(&self, rows: &[usize]) -> Self {
         match self {
-            Self::Numbers(numbers) => Self::Numbers(
-                rows.iter()
-                    .map(|row| numbers.get(*row).copied().unwrap_or(f64::NAN))
-                    .collect(),
-            ),
+            Self::Numbers(numbers) => {
+                Self::Numbers(rows.iter().map(|row| numbers.get(*row).copied().unwrap_or(f64::NAN)).collect())
+            }
             Self::Texts { codes, levels } => Self::Texts {
-                codes: rows
-                    .iter()
-                    .map(|row| codes.get(*row).copied().unwrap_or(MISSING_CODE))
-                    .collect(),
+                codes: rows.iter().map(|row| codes.get(*row).copied().unwrap_or(MISSING_CODE)).collect(),
                 levels: levels.clone(),
             },
         }
@@ -91,24 +86,16 @@ impl Frame {
 
     /// Some rows, in the order given; a row that is not there is missing throughout.
     pub fn take(&self, rows: &[usize]) -> Self {
-        let take = |c: &FrameColumn| FrameColumn {
-            name: c.name.clone(),
-            kind: c.kind,
-            values: c.values.take(rows),
-        };
-        Self {
-            columns: self.columns.iter().map(take).collect(),
-        }
+        let take =
+            |c: &FrameColumn| FrameColumn { name: c.name.clone(), kind: c.kind, values: c.values.take(rows) };
+        Self { columns: self.columns.iter().map(take).collect() }
     }
 }
 
 /// Reads a registered table into memory by the format and columns of its version. The whole table must fit.
 pub fn load(path: &Path, format: &Format, columns: &[Column]) -> Result<Frame> {
     let mut loader = Loader::new(format, columns);
-    pump(
-        |lane| lane.drive(&mut *open::file(path, format)?),
-        |batch| loader.push(batch).map(|()| true),
-    )?;
+    pump(|lane| lane.drive(&mut *open::file(path, format)?), |batch| loader.push(batch).map(|()| true))?;
     Ok(loader.finish())
 }
 
@@ -127,16 +114,8 @@ struct Loading {
 }
 
 enum Cells {
-    Numbers {
-        reading: Reading,
-        values: Vec<f64>,
-    },
-    Texts {
-        tally: Tally,
-        codes: Vec<u32>,
-        code_of: Vec<u32>,
-        levels: u32,
-    },
+    Numbers { reading: Reading, values: Vec<f64> },
+    Texts { tally: Tally, codes: Vec<u32>, code_of: Vec<u32>, levels: u32 },
 }
 
 impl Loader {
@@ -176,15 +155,9 @@ impl Loader {
     fn finish(self) -> Frame {
         let columns = self.columns.into_iter().map(|mut column| {
             column.cells.skip(self.rows);
-            FrameColumn {
-                name: column.name,
-                kind: column.kind,
-                values: column.cells.into_values(),
-            }
+            FrameColumn { name: column.name, kind: column.kind, values: column.cells.into_values() }
         });
-        Frame {
-            columns: columns.collect(),
-        }
+        Frame { columns: columns.collect() }
     }
 }
 
@@ -199,31 +172,19 @@ impl Loading {
                         _ if missing.is(text) => f64::NAN,
                         Some(value) => value,
                         None => {
-                            let place = Place {
-                                line: batch.line(row),
-                                column: name.clone(),
-                            };
+                            let place = Place { line: batch.line(row), column: name.clone() };
                             return Err(Error::of_type(place, kind, text));
                         }
                     });
                 }
             }
-            Cells::Texts {
-                tally,
-                codes,
-                code_of,
-                levels,
-            } => {
+            Cells::Texts { tally, codes, code_of, levels } => {
                 for cell in batch.column(at) {
                     let text = batch.bytes(cell);
                     match tally.add(&Key::of(batch, cell), text) {
                         Added::Known(entry) => codes.push(code_of[entry]),
                         Added::New(_) => {
-                            let code = if missing.is(trim(text)) {
-                                MISSING_CODE
-                            } else {
-                                *levels
-                            };
+                            let code = if missing.is(trim(text)) { MISSING_CODE } else { *levels };
                             *levels += u32::from(code != MISSING_CODE);
                             code_of.push(code);
                             codes.push(code);
@@ -247,18 +208,10 @@ fn cells(kind: ColumnType, layout: Option<Layout>) -> Cells {
         ColumnType::Timestamp => Reading::Timestamp(layout.unwrap_or(Layout::Iso)),
         ColumnType::Category | ColumnType::Text => {
             let tally = Tally::new(u32::MAX as usize - 1, u32::MAX as usize);
-            return Cells::Texts {
-                tally,
-                codes: Vec::new(),
-                code_of: Vec::new(),
-                levels: 0,
-            };
+            return Cells::Texts { tally, codes: Vec::new(), code_of: Vec::new(), levels: 0 };
         }
     };
-    Cells::Numbers {
-        reading,
-        values: Vec::new(),
-    }
+    Cells::Numbers { reading, values: Vec::new() }
 }
 
 impl Cells {
@@ -273,20 +226,10 @@ impl Cells {
     fn into_values(self) -> Values {
         match self {
             Self::Numbers { values, .. } => Values::Numbers(values),
-            Self::Texts {
-                tally,
-                codes,
-                code_of,
-                ..
-            } => {
-                let entries = tally
-                    .entries()
-                    .iter()
-                    .zip(&code_of)
-                    .filter(|(_, code)| **code != MISSING_CODE);
-                let levels = entries
-                    .map(|(e, _)| String::from_utf8_lossy(tally.text(e)).into_owned())
-                    .collect();
+            Self::Texts { tally, codes, code_of, .. } => {
+                let entries = tally.entries().iter().zip(&code_of).filter(|(_, code)| **code != MISSING_CODE);
+                let levels =
+                    entries.map(|(e, _)| String::from_utf8_lossy(tally.text(e)).into_owned()).collect();
                 Values::Texts { codes, levels }
             }
         }

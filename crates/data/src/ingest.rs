@@ -53,16 +53,14 @@ pub fn ingest(
     Ok(ingested(writer.finish()?, format, surveyed))
 }
 
-fn ingested((digest, bytes): (Digest, u64), mut format: Format, found: Surveyed) -> Ingested {
-    format.timestamps = found.timestamps;
-    Ingested {
-        digest,
-        bytes,
-        rows: found.rows,
-        format,
-        columns: found.columns,
-        profile: found.profile,
-    }
+fn ingested((digest, bytes): (Digest, u64), format: Format, found: Surveyed) -> Ingested {
+    Ingested { digest, bytes, rows: found.rows, format, columns: found.columns, profile: found.profile }
+}
+
+/// The format completed by how the survey read timestamps.
+fn concluded(mut format: Format, mut found: Surveyed) -> (Format, Surveyed) {
+    format.timestamps = std::mem::take(&mut found.timestamps);
+    (format, found)
 }
 
 /// Surveys a text table while its bytes go to `out`.
@@ -88,7 +86,7 @@ pub(crate) fn survey_text(
         },
         |batch| surveyor.push(batch).map(|()| true),
     )?;
-    Ok((format, surveyor.finish()?))
+    Ok(concluded(format, surveyor.finish()?))
 }
 
 fn survey_parquet(file: File, options: &ReadOptions) -> Result<(Format, Surveyed)> {
@@ -101,9 +99,6 @@ fn survey_parquet(file: File, options: &ReadOptions) -> Result<(Format, Surveyed
         |_| Ok(true),
     )?;
     let mut surveyor = Surveyor::new(&options.types, wants, &options.missing_texts());
-    pump(
-        |lane| lane.drive(&mut rows),
-        |batch| surveyor.push(batch).map(|()| true),
-    )?;
-    Ok((open::parquet_format(options), surveyor.finish()?))
+    pump(|lane| lane.drive(&mut rows), |batch| surveyor.push(batch).map(|()| true))?;
+    Ok(concluded(open::parquet_format(options), surveyor.finish()?))
 }

@@ -30,3 +30,6 @@ pub use profile::{ColumnProfile, Extreme, Histogram, Profile, TopValue};
 pub use split::{Split, split};
 pub use target::check_target;
 pub use values::Layout;
+
+#[cfg(test)]
+mod tests;

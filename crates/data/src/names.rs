@@ -9,20 +9,11 @@ pub(crate) fn near<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Ve
     // A short name is near to every other short one.
     let most = wanted.len().div_ceil(3) - usize::from(wanted.len() < 3);
     let mut found: Vec<(usize, &str)> = known
-        .map(|name| {
-            (
-                distance(&wanted, &name.to_lowercase().chars().collect::<Vec<_>>()),
-                name,
-            )
-        })
+        .map(|name| (distance(&wanted, &name.to_lowercase().chars().collect::<Vec<_>>()), name))
         .filter(|(apart, _)| *apart <= most)
         .collect();
     found.sort_unstable();
-    found
-        .into_iter()
-        .take(PROPOSED)
-        .map(|(_, name)| name.to_owned())
-        .collect()
+    found.into_iter().take(PROPOSED).map(|(_, name)| name.to_owned()).collect()
 }
 
 /// Insertions, deletions and changes that make one of the other (Levenshtein).

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The texts that stand for a missing value unless others are stated; the empty cell always does.
-pub const MISSING: [&str; 13] = [
-    "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "#NULL!", "?",
-];
+pub const MISSING: [&str; 13] =
+    ["NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "#NULL!", "?"];
 
 /// The file formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -33,8 +33,7 @@ impl Preview {
             if self.rows.len() == most {
                 break;
             }
-            self.rows
-                .push(row.iter().map(|cell| text(batch.bytes(*cell))).collect());
+            self.rows.push(row.iter().map(|cell| text(batch.bytes(*cell))).collect());
         }
         self.rows.len() < most
     }
@@ -57,10 +56,7 @@ pub fn preview(
     let missing = Missing::new(&format.missing);
     let most = rows.min(PREVIEW_ROWS_MAX);
     let mut found = Preview::default();
-    pump(
-        |lane| lane.drive(&mut *open::file(path, format)?),
-        |batch| Ok(found.push(batch, &missing, most)),
-    )?;
+    pump(|lane| lane.drive(&mut *open::file(path, format)?), |batch| Ok(found.push(batch, &missing, most)))?;
     // Columns that appear below the last row shown.
     found.columns = columns.iter().map(|c| c.name.clone()).collect();
     Ok(found.even().rows)

@@ -69,10 +69,7 @@ fn strata(frame: &Frame, column: Option<&str>) -> Result<Vec<Vec<usize>>> {
     };
     let column = frame.column(name).ok_or_else(|| {
         let near = Near(names::near(name, frame.columns.iter().map(|c| c.name.as_str())));
-        Error::UnknownColumn {
-            name: name.to_owned(),
-            near,
-        }
+        Error::UnknownColumn { name: name.to_owned(), near }
     })?;
     let mut classes: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
     match &column.values {
@@ -85,11 +82,8 @@ fn strata(frame: &Frame, column: Option<&str>) -> Result<Vec<Vec<usize>>> {
         Values::Numbers(numbers) => {
             let edges = edges(numbers);
             for (row, number) in numbers.iter().enumerate() {
-                let class = if number.is_nan() {
-                    u64::MAX
-                } else {
-                    edges.partition_point(|e| e < number) as u64
-                };
+                let class =
+                    if number.is_nan() { u64::MAX } else { edges.partition_point(|e| e < number) as u64 };
                 classes.entry(class).or_default().push(row);
             }
         }
@@ -106,9 +100,7 @@ fn edges(numbers: &[f64]) -> Vec<f64> {
     if distinct.len() <= CLASSES {
         return distinct;
     }
-    (1..=BINS)
-        .filter_map(|bin| sorted.get((sorted.len() * bin / BINS).saturating_sub(1)).copied())
-        .collect()
+    (1..=BINS).filter_map(|bin| sorted.get((sorted.len() * bin / BINS).saturating_sub(1)).copied()).collect()
 }
 
 /// SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014).
@@ -148,20 +140,12 @@ mod tests {
             values: Values::Texts { codes, levels },
         };
         let numbers = (0..rows).map(|row| row as f64).collect();
-        let x = FrameColumn {
-            name: "x".into(),
-            kind: ColumnType::Float,
-            values: Values::Numbers(numbers),
-        };
+        let x = FrameColumn { name: "x".into(), kind: ColumnType::Float, values: Values::Numbers(numbers) };
         Frame { columns: vec![x, y] }
     }
 
     fn how(fractions: &[f64], stratify: Option<&str>) -> Split {
-        Split {
-            fractions: fractions.to_vec(),
-            seed: 7,
-            stratify: stratify.map(str::to_owned),
-        }
+        Split { fractions: fractions.to_vec(), seed: 7, stratify: stratify.map(str::to_owned) }
     }
 
     #[test]
@@ -177,15 +161,9 @@ mod tests {
         }
         let parts = split(&frame, &how(&[0.75, 0.25], Some("y"))).unwrap();
         assert_eq!(parts[1].iter().filter(|row| *row % 10 == 0).count(), 25);
-        let low = split(&frame, &how(&[0.5], Some("x"))).unwrap()[0]
-            .iter()
-            .filter(|row| **row < 100)
-            .count();
+        let low = split(&frame, &how(&[0.5], Some("x"))).unwrap()[0].iter().filter(|row| **row < 100).count();
         assert_eq!(low, 50);
-        let other = Split {
-            seed: 8,
-            ..how(&[0.75, 0.25], Some("y"))
-        };
+        let other = Split { seed: 8, ..how(&[0.75, 0.25], Some("y")) };
         assert_ne!(parts, split(&frame, &other).unwrap());
         assert_eq!(frame.take(&parts[1]).rows(), 250);
     }
@@ -194,10 +172,7 @@ mod tests {
     fn what_cannot_be_split_is_refused() {
         let frame = frame(10);
         for fractions in [&[0.7, 0.7][..], &[0.0], &[-0.5], &[f64::NAN], &[0.001]] {
-            assert!(
-                matches!(split(&frame, &how(fractions, None)), Err(Error::Option(_))),
-                "{fractions:?}"
-            );
+            assert!(matches!(split(&frame, &how(fractions, None)), Err(Error::Option(_))), "{fractions:?}");
         }
         let unknown = split(&frame, &how(&[0.5], Some("Y"))).unwrap_err();
         assert!(unknown.to_string().contains("did you mean 'y'"), "{unknown}");

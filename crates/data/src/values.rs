@@ -167,27 +167,17 @@ mod tests {
     #[test]
     fn missing_texts_are_exact() {
         let missing = Missing::new(&["NA".to_owned(), " ? ".to_owned()]);
-        for (text, is) in [
-            ("", true),
-            ("NA", true),
-            ("?", true),
-            ("na", false),
-            ("NAN", false),
-            ("0", false),
-        ] {
+        for (text, is) in [("", true), ("NA", true), ("?", true), ("na", false), ("NAN", false), ("0", false)]
+        {
             assert_eq!(missing.is(text.as_bytes()), is, "{text}");
         }
     }
 
     #[test]
     fn stated_booleans_take_more_spellings() {
-        for (text, value) in [
-            ("Yes", Some(true)),
-            ("0", Some(false)),
-            ("1.0", Some(true)),
-            ("2", None),
-            ("maybe", None),
-        ] {
+        for (text, value) in
+            [("Yes", Some(true)), ("0", Some(false)), ("1.0", Some(true)), ("2", None), ("maybe", None)]
+        {
             assert_eq!(stated_truth(text.as_bytes()), value, "{text}");
         }
     }

@@ -41,11 +41,7 @@ fn texts(words: &[&str]) -> Vec<String> {
 fn feature(name: &str, words: &[&str]) -> Feature {
     Feature {
         name: name.into(),
-        kind: if words.is_empty() {
-            ColumnType::Integer
-        } else {
-            ColumnType::Category
-        },
+        kind: if words.is_empty() { ColumnType::Integer } else { ColumnType::Category },
         required: true,
         categories: texts(words),
         example: json!(null),
@@ -60,9 +56,7 @@ fn input(graph: &mut GraphBuilder, name: &str, words: &[&str]) -> String {
     }
     graph.input(name, ElementType::String, 1);
     let code = graph.fresh("code");
-    let codes = (0..words.len())
-        .map(|at| if at == 0 { 1.0 } else { 2.0 })
-        .collect();
+    let codes = (0..words.len()).map(|at| if at == 0 { 1.0 } else { 2.0 }).collect();
     let attributes = vec![
         ("keys_strings", Attr::Texts(texts(words))),
         ("values_floats", Attr::Floats(codes)),
@@ -94,33 +88,14 @@ fn tree() -> Vec<(&'static str, Attr)> {
 /// A tree with one split over the encoded columns.
 fn model() -> Result<(Vec<u8>, Signature), Failure> {
     let mut graph = GraphBuilder::new("credit");
-    let parts: Vec<String> = COLUMNS
-        .iter()
-        .map(|(name, words)| input(&mut graph, name, words))
-        .collect();
+    let parts: Vec<String> = COLUMNS.iter().map(|(name, words)| input(&mut graph, name, words)).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    graph.node(
-        Domain::Onnx,
-        "Concat",
-        &parts,
-        &["features"],
-        vec![("axis", Attr::Int(1))],
-    );
+    graph.node(Domain::Onnx, "Concat", &parts, &["features"], vec![("axis", Attr::Int(1))]);
     graph.output("label", ElementType::String, &[-1]);
     graph.output("probabilities", ElementType::Float, &[-1, 2]);
-    graph.node(
-        Domain::Ml,
-        "TreeEnsembleClassifier",
-        &["features"],
-        &["label", "probabilities"],
-        tree(),
-    );
+    graph.node(Domain::Ml, "TreeEnsembleClassifier", &["features"], &["label", "probabilities"], tree());
     let classes = vec![Label::Text("bad".into()), Label::Text("good".into())];
-    let output = Target {
-        name: "Risk".into(),
-        task: Task::Binary,
-        classes,
-    };
+    let output = Target { name: "Risk".into(), task: Task::Binary, classes };
     let inputs = COLUMNS.iter().map(|(name, words)| feature(name, words)).collect();
     Ok((graph.finish()?, Signature { inputs, output }))
 }
@@ -139,12 +114,7 @@ fn best(calls: u32, mut call: impl FnMut()) -> f64 {
 }
 
 fn limits() -> Result<Limits, Failure> {
-    let config = Config {
-        rows: 100_000,
-        depth: 64,
-        healthy: "Healthy".into(),
-        cors_origins: Vec::new(),
-    };
+    let config = Config { rows: 100_000, depth: 64, healthy: "Healthy".into(), cors_origins: Vec::new() };
     Ok(config.limits()?)
 }
 
@@ -154,24 +124,11 @@ fn time(servable: &Servable, tail: &str, body: &str, calls: u32) -> Result<f64, 
     let mut scratch = Scratch::new();
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
-    let call = Call {
-        method: &Method::POST,
-        tail,
-        query: None,
-        headers: &headers,
-        body: body.as_bytes(),
-    };
+    let call = Call { method: &Method::POST, tail, query: None, headers: &headers, body: body.as_bytes() };
     if score(servable, &limits, &call, &mut scratch).status != StatusCode::OK {
         return Err(format!("{body} does not score").into());
     }
-    Ok(best(calls, || {
-        drop(black_box(score(
-            servable,
-            &limits,
-            black_box(&call),
-            &mut scratch,
-        )))
-    }))
+    Ok(best(calls, || drop(black_box(score(servable, &limits, black_box(&call), &mut scratch)))))
 }
 
 fn main() -> Result<(), Failure> {
@@ -183,27 +140,14 @@ fn main() -> Result<(), Failure> {
     let data = format!(r#"{{"data":[{ROW}]}}"#);
     say("score, data, 1 row", time(&servable, "score", &data, calls)?)?;
     let bare = format!(r#"{{"input_data":[{ROW}]}}"#);
-    say(
-        "score, input_data, 1 row",
-        time(&servable, "score", &bare, calls)?,
-    )?;
+    say("score, input_data, 1 row", time(&servable, "score", &bare, calls)?)?;
     say("predict, 1 row", time(&servable, "predict", ROW, calls)?)?;
     let many = format!(r#"{{"data":[{}]}}"#, vec![ROW; 1000].join(","));
-    say(
-        "score, 1000 rows, a row",
-        time(&servable, "score", &many, calls / 500 + 1)? / 1000.0,
-    )?;
+    say("score, 1000 rows, a row", time(&servable, "score", &many, calls / 500 + 1)? / 1000.0)?;
     let mut batch = servable.model().batch();
     batch.push_row();
-    say(
-        "the model alone, 1 row",
-        best(calls, || drop(black_box(servable.model().predict(&mut batch)))),
-    )?;
-    let tree = || {
-        drop(black_box(serde_json::from_str::<serde_json::Value>(black_box(
-            ROW,
-        ))))
-    };
+    say("the model alone, 1 row", best(calls, || drop(black_box(servable.model().predict(&mut batch)))))?;
+    let tree = || drop(black_box(serde_json::from_str::<serde_json::Value>(black_box(ROW))));
     say("serde_json::Value, 1 row", best(calls, tree))?;
     Ok(())
 }

@@ -43,9 +43,7 @@ impl Labels {
             None if classes.is_empty() => own,
             None => classes.to_vec(),
         };
-        Ok(Self {
-            labels: labels.iter().map(Written::new).collect(),
-        })
+        Ok(Self { labels: labels.iter().map(Written::new).collect() })
     }
 
     /// How many classes there are.
@@ -75,11 +73,7 @@ impl Written {
         let quoted = ascii(&Value::from(once.as_str()).to_string());
         let twice = &quoted[1..quoted.len() - 1];
         let name = Value::from(label.to_string()).to_string();
-        Self {
-            once: once.as_bytes().into(),
-            twice: twice.as_bytes().into(),
-            name: name.into_bytes().into(),
-        }
+        Self { once: once.as_bytes().into(), twice: twice.as_bytes().into(), name: name.into_bytes().into() }
     }
 }
 
@@ -205,10 +199,7 @@ mod tests {
     fn labels_keep_their_type_and_the_models_order() {
         let own = [Label::Text("false".into()), Label::Text("true".into())];
         let classes = [Label::Boolean(true), Label::Boolean(false)];
-        assert_eq!(
-            typed(&own, &classes),
-            Some(vec![Label::Boolean(false), Label::Boolean(true)])
-        );
+        assert_eq!(typed(&own, &classes), Some(vec![Label::Boolean(false), Label::Boolean(true)]));
         assert_eq!(typed(&own, &[Label::Integer(0), Label::Integer(1)]), None);
     }
 }

@@ -43,9 +43,7 @@ pub struct Request {
 
 /// Reads a `/score` body; the rows go to the reader.
 pub fn read(reader: &mut Reader<'_>, body: &[u8]) -> Result<Request, Refusal> {
-    let (form, ask) = parse(reader, body, |reader, input| {
-        Seed(Top { reader }).deserialize(input)
-    })?;
+    let (form, ask) = parse(reader, body, |reader, input| Seed(Top { reader }).deserialize(input))?;
     let form = form.ok_or_else(|| reader.place(Wrong::NoRows))?;
     Ok(Request { form, ask })
 }
@@ -53,9 +51,7 @@ pub fn read(reader: &mut Reader<'_>, body: &[u8]) -> Result<Request, Refusal> {
 /// Reads a `/predict` body: one flat object.
 pub fn read_flat(reader: &mut Reader<'_>, body: &[u8]) -> Result<(), Refusal> {
     reader.level = 1;
-    parse(reader, body, |reader, input| {
-        Seed(Flat { reader }).deserialize(input)
-    })
+    parse(reader, body, |reader, input| Seed(Flat { reader }).deserialize(input))
 }
 
 /// The flat object of `/predict`.
@@ -91,10 +87,7 @@ impl<'de> Take<'de> for Top<'_, '_> {
         let reader = self.reader;
         let mut form = None;
         let mut ask = None;
-        while let Some(member) = object.next_key_seed(Seed(Name {
-            reader: &mut *reader,
-            form,
-        }))? {
+        while let Some(member) = object.next_key_seed(Seed(Name { reader: &mut *reader, form }))? {
             match member {
                 Member::Rows(brings) => {
                     rows(reader, brings, &mut object)?;
@@ -108,10 +101,7 @@ impl<'de> Take<'de> for Top<'_, '_> {
                     let said = object.next_value_seed(Seed(Parameters { reader: &mut *reader }))?;
                     set_ask(reader, &mut ask, said, "GlobalParameters")?;
                 }
-                Member::Other => object.next_value_seed(Seed(Skip {
-                    reader: &mut *reader,
-                    level: 1,
-                }))?,
+                Member::Other => object.next_value_seed(Seed(Skip { reader: &mut *reader, level: 1 }))?,
             }
         }
         reader.forget_strangers();

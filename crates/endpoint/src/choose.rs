@@ -92,10 +92,7 @@ mod tests {
     fn without_traffic_nothing_answers() {
         let one = [deployment("blue")];
         assert_eq!(choose(&one, &split(&[]), None, 5), Err(Unrouted::NoTraffic));
-        assert_eq!(
-            choose(&one, &split(&[("gone", 100)]), None, 5),
-            Err(Unrouted::NoTraffic)
-        );
+        assert_eq!(choose(&one, &split(&[("gone", 100)]), None, 5), Err(Unrouted::NoTraffic));
         assert_eq!(choose(&[], &split(&[]), None, 5), Err(Unrouted::NoTraffic));
     }
 }

@@ -34,12 +34,7 @@ pub struct Limits {
 impl Limits {
     /// No limit on rows, the default depth, no CORS: for callers that own what they score, as the command line.
     pub fn unbounded() -> Self {
-        Self {
-            rows: usize::MAX,
-            depth: 64,
-            healthy: "Healthy".to_owned(),
-            origins: Vec::new(),
-        }
+        Self { rows: usize::MAX, depth: 64, healthy: "Healthy".to_owned(), origins: Vec::new() }
     }
 }
 
@@ -84,15 +79,9 @@ mod tests {
         assert!(config().limits().is_ok());
         let none = Config { rows: 0, ..config() };
         assert!(none.limits().is_err());
-        let deep = Config {
-            depth: 101,
-            ..config()
-        };
+        let deep = Config { depth: 101, ..config() };
         assert!(deep.limits().is_err());
-        let odd = Config {
-            cors_origins: vec!["a\nb".into()],
-            ..config()
-        };
+        let odd = Config { cors_origins: vec!["a\nb".into()], ..config() };
         assert!(odd.limits().is_err());
     }
 }

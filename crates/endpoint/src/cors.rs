@@ -45,10 +45,7 @@ mod tests {
 
     #[test]
     fn only_configured_origins_are_echoed() {
-        assert_eq!(
-            answered(&["https://a"], Some("https://a")).origin.unwrap(),
-            "https://a"
-        );
+        assert_eq!(answered(&["https://a"], Some("https://a")).origin.unwrap(), "https://a");
         assert_eq!(answered(&["https://a"], Some("https://b")).origin, None);
         assert!(answered(&["https://a"], Some("https://b")).vary);
         assert_eq!(answered(&["*"], Some("https://b")).origin.unwrap(), "https://b");

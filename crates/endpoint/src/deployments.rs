@@ -47,18 +47,13 @@ impl Endpoints {
             version: found.version,
             created: Timestamp::now(),
         };
-        self.store
-            .put_deployment(&deployment, new.all_traffic.unwrap_or(first), by)
-            .await?;
+        self.store.put_deployment(&deployment, new.all_traffic.unwrap_or(first), by).await?;
         Ok(deployment)
     }
 
     /// Removes a deployment; refused while it gets traffic.
     pub async fn undeploy(&self, endpoint: &Name, deployment: &Name, by: &Actor) -> Result<(), Fault> {
-        Ok(self
-            .store
-            .delete_deployment(endpoint, deployment, by, Timestamp::now())
-            .await?)
+        Ok(self.store.delete_deployment(endpoint, deployment, by, Timestamp::now()).await?)
     }
 }
 

@@ -38,20 +38,12 @@ pub fn answer(info: &DocInfo<'_>, tail: &str, query: Option<&str>) -> Option<Out
             Ok(document) => document,
             Err(unknown) => {
                 let message = unknown.to_string();
-                return Some(Outcome::problem(
-                    StatusCode::NOT_FOUND,
-                    &message,
-                    "swagger version",
-                ));
+                return Some(Outcome::problem(StatusCode::NOT_FOUND, &message, "swagger version"));
             }
         },
         _ => return None,
     };
-    Some(Outcome::new(
-        StatusCode::OK,
-        JSON,
-        serde_json::to_vec(&document).unwrap_or_default(),
-    ))
+    Some(Outcome::new(StatusCode::OK, JSON, serde_json::to_vec(&document).unwrap_or_default()))
 }
 
 /// The `version` of a query; 2 when there is none.

@@ -46,11 +46,7 @@ impl Endpoints {
 
     /// The services over a store, with a secret given.
     pub fn new(store: Store, workspace_secret: &[u8]) -> Self {
-        Self {
-            registry: Registry::new(store.clone()),
-            store,
-            secret: workspace_secret.into(),
-        }
+        Self { registry: Registry::new(store.clone()), store, secret: workspace_secret.into() }
     }
 
     /// All endpoints by name.
@@ -96,10 +92,7 @@ impl Endpoints {
         traffic: &BTreeMap<Name, u8>,
         by: &Actor,
     ) -> Result<Endpoint, Fault> {
-        Ok(self
-            .store
-            .set_traffic(name, traffic, by, Timestamp::now())
-            .await?)
+        Ok(self.store.set_traffic(name, traffic, by, Timestamp::now()).await?)
     }
 
     /// Removes an endpoint and its deployments; refused while a published API points at it.

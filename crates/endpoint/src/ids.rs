@@ -50,12 +50,7 @@ impl RequestIds {
     /// Fresh ids, for an answer to a call whose own ids cannot be used.
     pub fn fresh() -> Self {
         let request = fresh_id();
-        Self {
-            ms_request: request.clone(),
-            request,
-            client: None,
-            trace: None,
-        }
+        Self { ms_request: request.clone(), request, client: None, trace: None }
     }
 }
 
@@ -139,11 +134,7 @@ mod tests {
     #[test]
     fn ids_follow_the_contract() {
         let some = |text: &str| Some(text.to_owned());
-        let all = ids(&[
-            ("x-request-id", "a"),
-            ("x-ms-request-id", "b"),
-            ("x-ms-client-request-id", "c"),
-        ]);
+        let all = ids(&[("x-request-id", "a"), ("x-ms-request-id", "b"), ("x-ms-client-request-id", "c")]);
         assert_eq!(echoed(&all.unwrap()), [some("a"), some("b"), some("c")]);
         let client = ids(&[("x-request-id", "a"), ("x-ms-client-request-id", "c")]);
         assert_eq!(echoed(&client.unwrap()), [some("a"), some("c"), some("c")]);

@@ -52,12 +52,7 @@ pub fn derive_key(workspace_secret: &[u8], endpoint: &Name, slot: KeySlot, gener
         KeySlot::Primary => b"primary",
         KeySlot::Secondary => b"secondary",
     };
-    let parts = [
-        DOMAIN,
-        endpoint.as_str().as_bytes(),
-        slot,
-        &generation.to_be_bytes(),
-    ];
+    let parts = [DOMAIN, endpoint.as_str().as_bytes(), slot, &generation.to_be_bytes()];
     URL_SAFE_NO_PAD.encode(mac(workspace_secret, &message(&parts)).as_ref())
 }
 

@@ -46,9 +46,7 @@ fn utf8(parameters: &str) -> bool {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
         let value = value.trim().trim_matches('"');
         !name.trim().eq_ignore_ascii_case("charset")
-            || ["utf-8", "utf8", "us-ascii"]
-                .iter()
-                .any(|u| value.eq_ignore_ascii_case(u))
+            || ["utf-8", "utf8", "us-ascii"].iter().any(|u| value.eq_ignore_ascii_case(u))
     })
 }
 
@@ -65,27 +63,15 @@ mod tests {
             media(&headers)
         };
         assert_eq!(media(&HeaderMap::new()), Media::Json);
-        for json in [
-            "application/json",
-            "Application/JSON; charset=UTF-8",
-            "application/vnd.x+json",
-            "",
-        ] {
+        for json in ["application/json", "Application/JSON; charset=UTF-8", "application/vnd.x+json", ""] {
             assert_eq!(judged(json), Media::Json, "{json}");
         }
-        for lenient in [
-            "text/plain",
-            "application/x-www-form-urlencoded",
-            "text/plain;charset=\"utf-8\"",
-        ] {
+        for lenient in ["text/plain", "application/x-www-form-urlencoded", "text/plain;charset=\"utf-8\""] {
             assert_eq!(judged(lenient), Media::Lenient, "{lenient}");
         }
-        for refused in [
-            "text/csv",
-            "application/json; charset=latin-1",
-            "multipart/form-data; boundary=x",
-            "é",
-        ] {
+        for refused in
+            ["text/csv", "application/json; charset=latin-1", "multipart/form-data; boundary=x", "é"]
+        {
             assert_eq!(judged(refused), Media::Refused, "{refused}");
         }
     }

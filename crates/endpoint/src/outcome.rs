@@ -104,10 +104,7 @@ impl Outcome {
             status,
             content_type,
             body: body.into(),
-            extra: SmallHeaders {
-                failed: Some(false),
-                ..SmallHeaders::default()
-            },
+            extra: SmallHeaders { failed: Some(false), ..SmallHeaders::default() },
             rows: 0,
             unknown: 0,
             read_us: 0,

@@ -59,24 +59,15 @@ impl Plan {
     pub fn new(model: &Model, signature: &Signature) -> Result<Self, Error> {
         let inputs = &signature.inputs;
         if inputs.len() > COLUMNS_MAX {
-            return Err(Error::Signature(format!(
-                "{} columns are more than {COLUMNS_MAX}",
-                inputs.len()
-            )));
+            return Err(Error::Signature(format!("{} columns are more than {COLUMNS_MAX}", inputs.len())));
         }
         let places = places(model, inputs)?;
-        let columns: Vec<Column> = inputs
-            .iter()
-            .zip(places)
-            .map(|(feature, place)| column(model, feature, place))
-            .collect();
+        let columns: Vec<Column> =
+            inputs.iter().zip(places).map(|(feature, place)| column(model, feature, place)).collect();
         let names = Words::new(columns.iter().map(|c| &*c.name));
         for (at, column) in columns.iter().enumerate() {
             if names.find(&column.name) != Some(at) {
-                return Err(Error::Signature(format!(
-                    "column '{}' stands in it twice",
-                    column.name
-                )));
+                return Err(Error::Signature(format!("column '{}' stands in it twice", column.name)));
             }
         }
         Ok(Self { columns, names })
@@ -96,12 +87,7 @@ fn places(model: &Model, inputs: &[Feature]) -> Result<Vec<(usize, usize)>, Erro
             cells.insert(name, (slot, index));
         }
     }
-    let place = |f: &Feature| {
-        cells
-            .get(&f.name)
-            .copied()
-            .ok_or_else(|| Error::NoSlot(f.name.clone()))
-    };
+    let place = |f: &Feature| cells.get(&f.name).copied().ok_or_else(|| Error::NoSlot(f.name.clone()));
     inputs.iter().map(place).collect()
 }
 
@@ -125,11 +111,7 @@ fn column(model: &Model, feature: &Feature, (slot, index): (usize, usize)) -> Co
         slot,
         index,
         categories: listed.then(|| Words::new(feature.categories.iter().map(String::as_str))),
-        truths: if capital {
-            ["False", "True"]
-        } else {
-            ["false", "true"]
-        },
+        truths: if capital { ["False", "True"] } else { ["false", "true"] },
     }
 }
 
@@ -158,14 +140,8 @@ impl Words {
                 break;
             }
         }
-        let mut chosen = best.map_or_else(
-            || Self {
-                words: Vec::new(),
-                table: vec![0; 2],
-                seed: 0,
-            },
-            |(_, words)| words,
-        );
+        let mut chosen =
+            best.map_or_else(|| Self { words: Vec::new(), table: vec![0; 2], seed: 0 }, |(_, words)| words);
         chosen.words = words;
         chosen
     }
@@ -211,10 +187,7 @@ fn hash(bytes: &[u8], seed: u64) -> usize {
     for chunk in chunks {
         h = mix(h, u64::from_le_bytes(*chunk));
     }
-    let tail = rest
-        .iter()
-        .rev()
-        .fold(0, |word, byte| (word << 8) | u64::from(*byte));
+    let tail = rest.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
     (mix(h, tail) >> 32) as usize
 }
 

@@ -12,10 +12,7 @@ pub fn refused(refusals: &[Refusal]) -> Outcome {
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     // A flat object is one row: its number says nothing.
-    let plain = |refusal: &Refusal| Refusal {
-        row: None,
-        ..refusal.clone()
-    };
+    let plain = |refusal: &Refusal| Refusal { row: None, ..refusal.clone() };
     let message: Vec<String> = refusals.iter().map(|r| plain(r).to_string()).collect();
     let body = Body {
         kind: "about:blank",

@@ -88,10 +88,8 @@ impl<'a> Values<'a> {
 
 /// The columns of a query as the rows of a body.
 fn rows(columns: &[&Member], method: Option<&Member>) -> Result<String, Wrong> {
-    let columns: Vec<(String, Values<'_>)> = columns
-        .iter()
-        .map(|(name, values)| (quoted(name), Values::new(values)))
-        .collect();
+    let columns: Vec<(String, Values<'_>)> =
+        columns.iter().map(|(name, values)| (quoted(name), Values::new(values))).collect();
     let lengths = columns.iter().filter_map(|(_, values)| match values {
         Values::Each(list) => Some(list.len()),
         Values::Same(_) => None,
@@ -162,14 +160,8 @@ mod tests {
     #[test]
     fn names_become_columns_and_lists_rows() {
         assert_eq!(as_rows("a=1&b.c=x").unwrap(), r#"{"data":[{"a":1,"b.c":"x"}]}"#);
-        assert_eq!(
-            as_rows("a=1&a=2&b=x").unwrap(),
-            r#"{"data":[{"a":1,"b":"x"},{"a":2,"b":"x"}]}"#
-        );
-        assert_eq!(
-            as_rows("a=[1,2]&b=[3,4]").unwrap(),
-            r#"{"data":[{"a":1,"b":3},{"a":2,"b":4}]}"#
-        );
+        assert_eq!(as_rows("a=1&a=2&b=x").unwrap(), r#"{"data":[{"a":1,"b":"x"},{"a":2,"b":"x"}]}"#);
+        assert_eq!(as_rows("a=[1,2]&b=[3,4]").unwrap(), r#"{"data":[{"a":1,"b":3},{"a":2,"b":4}]}"#);
         assert_eq!(as_rows("a=[]").unwrap(), r#"{"data":[]}"#);
         assert_eq!(as_rows("a=[1,2]&b=[3]"), Err(Wrong::UnevenQuery));
     }

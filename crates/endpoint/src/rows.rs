@@ -83,12 +83,7 @@ pub struct Target<'a> {
 impl<'a> Reader<'a> {
     /// A reader over an emptied batch. `collect` lists all faults of the first row instead of the first one.
     pub fn new(target: Target<'a>, limits: &crate::Limits, collect: bool) -> Self {
-        let Target {
-            plan,
-            model,
-            batch,
-            memory,
-        } = target;
+        let Target { plan, model, batch, memory } = target;
         batch.clear();
         memory.header.clear();
         memory.strangers.clear();

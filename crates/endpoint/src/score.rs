@@ -72,11 +72,7 @@ fn options(allow: &'static str) -> Outcome {
 }
 
 fn scored(servable: &Servable, limits: &Limits, call: &Call<'_>, scratch: &mut Scratch) -> Outcome {
-    let media = if *call.method == Method::GET {
-        Media::Json
-    } else {
-        media(call.headers)
-    };
+    let media = if *call.method == Method::GET { Media::Json } else { media(call.headers) };
     if media == Media::Refused {
         return unsupported();
     }
@@ -156,21 +152,12 @@ fn read_flat(servable: &Servable, limits: &Limits, body: &[u8], work: &mut Work)
 }
 
 fn target<'a>(servable: &'a Servable, work: &'a mut Work) -> Target<'a> {
-    Target {
-        plan: &servable.plan,
-        model: servable.model(),
-        batch: &mut work.batch,
-        memory: &mut work.memory,
-    }
+    Target { plan: &servable.plan, model: servable.model(), batch: &mut work.batch, memory: &mut work.memory }
 }
 
 /// The first fault as an answer.
 fn refused(refusal: &Refusal) -> Outcome {
-    Outcome::problem(
-        refusal.wrong.status(),
-        &refusal.to_string(),
-        predict::reason(refusal),
-    )
+    Outcome::problem(refusal.wrong.status(), &refusal.to_string(), predict::reason(refusal))
 }
 
 fn micros(from: Instant, to: Instant) -> u32 {

@@ -81,11 +81,7 @@ impl Scratch {
         let kept = self.works.iter().rposition(|(id, _)| *id == servable.id);
         match kept {
             Some(at) => self.works.remove(at).1,
-            None => Work {
-                batch: servable.model.batch(),
-                memory: Memory::default(),
-                out: Vec::new(),
-            },
+            None => Work { batch: servable.model.batch(), memory: Memory::default(), out: Vec::new() },
         }
     }
 
@@ -115,26 +111,14 @@ mod tests {
         assert!(matches!(Servable::load(&bytes, &other), Err(Error::NoSlot(name)) if name == "Agé"));
         let mut other = signature.clone();
         other.output.classes.pop();
-        assert!(matches!(
-            Servable::load(&bytes, &other),
-            Err(Error::Classes {
-                signature: 1,
-                model: 2
-            })
-        ));
+        assert!(matches!(Servable::load(&bytes, &other), Err(Error::Classes { signature: 1, model: 2 })));
         let mut other = signature.clone();
         other.output.task = Task::Regression;
-        assert!(matches!(
-            Servable::load(&bytes, &other),
-            Err(Error::Task(Task::Regression))
-        ));
+        assert!(matches!(Servable::load(&bytes, &other), Err(Error::Task(Task::Regression))));
         let mut other = signature;
         other.inputs.push(other.inputs[0].clone());
         assert!(matches!(Servable::load(&bytes, &other), Err(Error::Signature(_))));
-        assert!(matches!(
-            Servable::load(b"no model", &other),
-            Err(Error::Model(_))
-        ));
+        assert!(matches!(Servable::load(b"no model", &other), Err(Error::Model(_))));
     }
 
     #[test]

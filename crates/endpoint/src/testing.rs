@@ -64,13 +64,7 @@ fn encoded(graph: &mut GraphBuilder, name: &str, words: &[&str]) -> String {
 
 fn concat(graph: &mut GraphBuilder, parts: &[String]) {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    graph.node(
-        Domain::Onnx,
-        "Concat",
-        &parts,
-        &["features"],
-        vec![("axis", Attr::Int(1))],
-    );
+    graph.node(Domain::Onnx, "Concat", &parts, &["features"], vec![("axis", Attr::Int(1))]);
 }
 
 /// One split at `Duration` 24.5: [0.25, 0.75] below, [0.875, 0.125] above and for a missing value. One
@@ -111,10 +105,8 @@ fn credit_with(classes: Vec<Label>) -> (Vec<u8>, Signature) {
         }
     }
     concat(&mut graph, &parts);
-    let numbers: Option<Vec<i64>> = classes
-        .iter()
-        .map(|c| if let Label::Integer(n) = c { Some(*n) } else { None })
-        .collect();
+    let numbers: Option<Vec<i64>> =
+        classes.iter().map(|c| if let Label::Integer(n) = c { Some(*n) } else { None }).collect();
     let texts = || Attr::Texts(classes.iter().map(ToString::to_string).collect());
     let (labels, kind) = match numbers {
         Some(numbers) => (("classlabels_int64s", Attr::Ints(numbers)), ElementType::Int64),
@@ -123,18 +115,8 @@ fn credit_with(classes: Vec<Label>) -> (Vec<u8>, Signature) {
     let outputs = ["label", "probabilities"];
     graph.output("label", kind, &[-1]);
     graph.output("probabilities", ElementType::Float, &[-1, 2]);
-    graph.node(
-        Domain::Ml,
-        "TreeEnsembleClassifier",
-        &["features"],
-        &outputs,
-        tree(7, labels),
-    );
-    let output = Target {
-        name: "Risk".into(),
-        task: Task::Binary,
-        classes,
-    };
+    graph.node(Domain::Ml, "TreeEnsembleClassifier", &["features"], &outputs, tree(7, labels));
+    let output = Target { name: "Risk".into(), task: Task::Binary, classes };
     (graph.finish().unwrap(), Signature { inputs, output })
 }
 
@@ -171,25 +153,12 @@ pub fn sum() -> (Vec<u8>, Signature) {
     parts.push(encoded(&mut graph, "word", &words));
     concat(&mut graph, &parts);
     let attributes = vec![
-        (
-            "coefficients",
-            Attr::Floats(vec![1.0, 10.0, 100.0, 1.0 / 86_400.0, 1000.0]),
-        ),
+        ("coefficients", Attr::Floats(vec![1.0, 10.0, 100.0, 1.0 / 86_400.0, 1000.0])),
         ("intercepts", Attr::Floats(vec![0.0])),
     ];
     graph.output("variable", ElementType::Float, &[-1, 1]);
-    graph.node(
-        Domain::Ml,
-        "LinearRegressor",
-        &["features"],
-        &["variable"],
-        attributes,
-    );
-    let output = Target {
-        name: "total".into(),
-        task: Task::Regression,
-        classes: Vec::new(),
-    };
+    graph.node(Domain::Ml, "LinearRegressor", &["features"], &["variable"], attributes);
+    let output = Target { name: "total".into(), task: Task::Regression, classes: Vec::new() };
     (graph.finish().unwrap(), Signature { inputs, output })
 }
 
@@ -214,29 +183,14 @@ pub fn shaped_like(row: &serde_json::Map<String, Value>, labels: [&str; 2]) -> (
     graph.output("label", ElementType::String, &[-1]);
     graph.output("probabilities", ElementType::Float, &[-1, 2]);
     let attributes = tree(i64::try_from(at).unwrap(), ("classlabels_strings", texts));
-    graph.node(
-        Domain::Ml,
-        "TreeEnsembleClassifier",
-        &["features"],
-        &["label", "probabilities"],
-        attributes,
-    );
-    let output = Target {
-        name: "y".into(),
-        task: Task::Binary,
-        classes,
-    };
+    graph.node(Domain::Ml, "TreeEnsembleClassifier", &["features"], &["label", "probabilities"], attributes);
+    let output = Target { name: "y".into(), task: Task::Binary, classes };
     (graph.finish().unwrap(), Signature { inputs, output })
 }
 
 /// Limits small enough to be reached.
 pub fn limits() -> Limits {
-    Limits {
-        rows: 100,
-        depth: 64,
-        healthy: "Healthy".into(),
-        origins: Vec::new(),
-    }
+    Limits { rows: 100, depth: 64, healthy: "Healthy".into(), origins: Vec::new() }
 }
 
 /// A servable with its scratch and limits.
@@ -249,25 +203,13 @@ pub struct Bench {
 impl Bench {
     pub fn new((bytes, signature): (Vec<u8>, Signature)) -> Self {
         let servable = Servable::load(&bytes, &signature).unwrap();
-        Self {
-            servable,
-            limits: limits(),
-            scratch: Scratch::new(),
-        }
+        Self { servable, limits: limits(), scratch: Scratch::new() }
     }
 
     /// Any call.
     pub fn call(&mut self, method: &Method, target: &str, headers: &HeaderMap, body: &[u8]) -> Outcome {
-        let (tail, query) = target
-            .split_once('?')
-            .map_or((target, None), |(t, q)| (t, Some(q)));
-        let call = Call {
-            method,
-            tail,
-            query,
-            headers,
-            body,
-        };
+        let (tail, query) = target.split_once('?').map_or((target, None), |(t, q)| (t, Some(q)));
+        let call = Call { method, tail, query, headers, body };
         score(&self.servable, &self.limits, &call, &mut self.scratch)
     }
 

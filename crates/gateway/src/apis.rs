@@ -73,9 +73,7 @@ impl Gateway {
 
     /// Takes an API off the gateway.
     pub async fn unpublish(&self, path: &str, by: &Actor) -> Result<(), Fault> {
-        self.store
-            .delete_api(path.trim_matches('/'), by, Timestamp::now())
-            .await?;
+        self.store.delete_api(path.trim_matches('/'), by, Timestamp::now()).await?;
         self.refresh().await
     }
 
@@ -89,18 +87,14 @@ impl Gateway {
 fn check_path(text: &str, tenant: &str) -> Result<String> {
     let path = text.strip_prefix('/').unwrap_or(text);
     let path = path.strip_suffix('/').unwrap_or(path);
-    let wrong = |why| Error::Path {
-        path: text.chars().take(80).collect(),
-        why,
-    };
+    let wrong = |why| Error::Path { path: text.chars().take(80).collect(), why };
     let segments: Vec<&str> = path.split('/').collect();
     if path.len() > PATH_MAX || segments.len() > SEGMENTS_MAX {
         return Err(wrong("it is longer than 256 bytes or 8 segments"));
     }
     let plain = |s: &&str| {
         s.bytes().next().is_some_and(|c| c.is_ascii_alphanumeric())
-            && s.bytes()
-                .all(|c| c.is_ascii_alphanumeric() || b"._-~".contains(&c))
+            && s.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-~".contains(&c))
     };
     if !segments.iter().all(plain) {
         let why = "each segment starts with a letter or digit, then letters, digits, '.', '_', '-' or '~'";
@@ -147,12 +141,9 @@ mod tests {
 
     #[test]
     fn paths_are_plain_and_free() {
-        for (text, path) in [
-            ("a", "a"),
-            ("/credit/v1/", "credit/v1"),
-            ("A.b_c-d~e", "A.b_c-d~e"),
-            ("score", "score"),
-        ] {
+        for (text, path) in
+            [("a", "a"), ("/credit/v1/", "credit/v1"), ("A.b_c-d~e", "A.b_c-d~e"), ("score", "score")]
+        {
             assert_eq!(check_path(text, "t").unwrap(), path);
         }
         for bad in [
@@ -197,10 +188,7 @@ mod tests {
                 .collect(),
         };
         assert!(check_policy("a", &ask(&["x"], &[("roles", &["scorer"])])).is_ok());
-        assert!(matches!(
-            check_policy("a", &ask(&[], &[])),
-            Err(Error::NoAudience)
-        ));
+        assert!(matches!(check_policy("a", &ask(&[], &[])), Err(Error::NoAudience)));
         for bad in [
             ask(&[" "], &[]),
             ask(&["x", ""], &[]),

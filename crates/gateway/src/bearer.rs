@@ -24,11 +24,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
         return Err(NoBearer::Absent);
     }
-    if token.bytes().all(is_b64token) {
-        Ok(token)
-    } else {
-        Err(NoBearer::Malformed)
-    }
+    if token.bytes().all(is_b64token) { Ok(token) } else { Err(NoBearer::Malformed) }
 }
 
 /// The characters of `b64token`.
@@ -72,22 +68,14 @@ mod tests {
         for good in ["Bearer a.b-c", "bearer a.b-c", "BEARER   a.b-c "] {
             assert_eq!(read(&[good]), Ok("a.b-c".to_owned()));
         }
-        for absent in [
-            vec![],
-            vec![""],
-            vec!["Bearer"],
-            vec!["Bearer "],
-            vec!["Basic YTpi"],
-            vec!["Bearera b"],
-        ] {
+        for absent in
+            [vec![], vec![""], vec!["Bearer"], vec!["Bearer "], vec!["Basic YTpi"], vec!["Bearera b"]]
+        {
             assert_eq!(read(&absent), Err(NoBearer::Absent), "{absent:?}");
         }
-        for bad in [
-            vec!["Bearer a", "Bearer a"],
-            vec!["Bearer a b"],
-            vec!["Bearer a,b"],
-            vec!["Bearer \"a\""],
-        ] {
+        for bad in
+            [vec!["Bearer a", "Bearer a"], vec!["Bearer a b"], vec!["Bearer a,b"], vec!["Bearer \"a\""]]
+        {
             assert_eq!(read(&bad), Err(NoBearer::Malformed), "{bad:?}");
         }
     }

@@ -22,7 +22,10 @@ pub(crate) async fn serve(
     }
     let caller = match authenticate(gateway, &parts.headers) {
         Ok(caller) => caller,
-        Err((problem, error)) => return refused(problem, Some(bearer::challenge(error)), &id),
+        Err(unknown) => {
+            let (problem, error) = *unknown;
+            return refused(problem, Some(bearer::challenge(error)), &id);
+        }
     };
     tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
     parts.headers.remove(header::AUTHORIZATION);
@@ -50,7 +53,8 @@ fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId)
     response
 }
 
-type Unknown = (Problem, Option<&'static str>);
+/// The answer and the error code of its challenge (RFC 6750).
+type Unknown = Box<(Problem, Option<&'static str>)>;
 
 /// The admin token, or a token of the token service for the control plane's audience.
 fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, Unknown> {
@@ -60,23 +64,19 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, 
         } else {
             ErrorCode::Unauthenticated
         };
-        (Problem::new(code, detail), error)
+        Box::new((Problem::new(code, detail), error))
     };
     let token = bearer::bearer(headers).map_err(|no| match no {
         NoBearer::Absent => unknown(
             None,
             "no credentials: send the admin token or a token of the token service as Authorization: Bearer",
         ),
-        NoBearer::Malformed => unknown(
-            Some("invalid_request"),
-            "send exactly one Authorization header, with one token",
-        ),
+        NoBearer::Malformed => {
+            unknown(Some("invalid_request"), "send exactly one Authorization header, with one token")
+        }
     })?;
     if secret::known(&secret::digest(token.as_bytes()), &[gateway.admin]) {
-        return Ok(Caller {
-            actor: Actor::admin(),
-            role: Role::Owner,
-        });
+        return Ok(Caller { actor: Actor::admin(), role: Role::Owner });
     }
     let wrong = |reason: &'static str| {
         gateway.metrics.refused(reason);
@@ -95,8 +95,5 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, 
     let snapshot = gateway.snapshot.load();
     let who = snapshot.owner(&claims).ok_or_else(|| wrong("revoked"))?;
     // The role is what the principal has now, not what it had when the token was made.
-    Ok(Caller {
-        actor: Actor(who.name.to_string()),
-        role: who.role,
-    })
+    Ok(Caller { actor: Actor(who.name.to_string()), role: who.role })
 }

@@ -30,7 +30,7 @@ pub struct Gateway {
     pub(crate) public_url: String,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) scoring: Arc<score::Scoring>,
-    pub(crate) signing: SigningKey,
+    pub(crate) signing: Arc<SigningKey>,
     pub(crate) jwks: bytes::Bytes,
     pub(crate) verifier: Verifier,
     pub(crate) lockout: Lockout,
@@ -60,34 +60,20 @@ impl Gateway {
     ) -> Result<Arc<Self>> {
         options.config.check()?;
         let config = &options.config;
-        let tenant = store
-            .set_meta_once(TENANT, &uuid::Uuid::new_v4().to_string())
-            .await?;
+        let tenant = store.set_meta_once(TENANT, &uuid::Uuid::new_v4().to_string()).await?;
         let public_url = options.public_url.trim_end_matches('/').to_owned();
-        let signing = SigningKey::open(&store).await?;
+        let signing = Arc::new(SigningKey::open(&store).await?);
         let jwks = bytes::Bytes::from(signing.jwks().to_string());
         let keys = KeySet::parse(&jwks).unwrap_or_default();
-        let times = Times {
-            skew: seconds(config.clock_skew),
-            max_lifetime: seconds(config.max_lifetime.0),
-        };
-        let issuers = [
-            format!("{public_url}/{tenant}/"),
-            format!("{public_url}/{tenant}/v2.0"),
-        ];
+        let times = Times { skew: seconds(config.clock_skew), max_lifetime: seconds(config.max_lifetime.0) };
+        let issuers = [format!("{public_url}/{tenant}/"), format!("{public_url}/{tenant}/v2.0")];
         let remember = seconds(config.token_cache_for.0);
         let gateway = Arc::new(Self {
             scoring: Arc::new(score::Scoring::new(&options, &public_url, log, metrics.clone())?),
             verifier: Verifier::new(issuers, keys, times, config.token_cache, remember),
             lockout: Lockout::new(options.login_failures, config.lockout.0),
             admin: secret::admin_token(&store)?,
-            hosts: Hosts::new(
-                config
-                    .hosts
-                    .iter()
-                    .map(String::as_str)
-                    .chain([public_url.as_str()]),
-            ),
+            hosts: Hosts::new(config.hosts.iter().map(String::as_str).chain([public_url.as_str()])),
             proxies: Ranges::parse(&options.behind_proxy).map_err(Fault::from)?,
             workspace_secret: zeroize::Zeroizing::new(endpoint::workspace_secret(&store)?),
             snapshot: ArcSwap::default(),
@@ -110,8 +96,7 @@ impl Gateway {
         let _one_at_a_time = self.refreshing.lock().await;
         let state = self.store.serving_state().await?;
         let before = self.snapshot.load_full();
-        let next =
-            Snapshot::build(&before, state, &self.store, &self.workspace_secret, &self.metrics).await?;
+        let next = Snapshot::build(&before, state, &self.store, &self.workspace_secret, &self.metrics).await;
         self.snapshot.store(Arc::new(next));
         Ok(())
     }
@@ -127,10 +112,6 @@ impl Gateway {
     }
 
     /// The audience a token for the control plane names.
-    #[expect(
-        clippy::unused_self,
-        reason = "callers hold a gateway; that the audience is a constant is not their business"
-    )]
     pub fn control_audience(&self) -> &str {
         CONTROL_AUDIENCE
     }
@@ -144,9 +125,7 @@ impl Gateway {
 /// Seconds, as dates of tokens count.
 fn seconds(span: std::time::Duration) -> i64 {
     // Half the range: sums with dates cannot overflow.
-    i64::try_from(span.as_secs())
-        .unwrap_or(i64::MAX)
-        .min(i64::MAX / 4)
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }
 
 /// Follows the ledger: whoever changes the store, the doors see it, even when nobody called for a refresh.

@@ -89,9 +89,7 @@ impl Claims {
 
     /// Whether each required claim has one of its values: as text, in a list, or as a word of a space-separated scope.
     pub fn fulfil(&self, required: &BTreeMap<String, Vec<String>>) -> bool {
-        required
-            .iter()
-            .all(|(name, values)| self.all.get(name).is_some_and(|claim| has(name, claim, values)))
+        required.iter().all(|(name, values)| self.all.get(name).is_some_and(|claim| has(name, claim, values)))
     }
 }
 
@@ -107,10 +105,7 @@ fn has(name: &str, claim: &Value, wanted: &[String]) -> bool {
 }
 
 fn numeric_date(value: &Value) -> Option<i64> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "bounded by the check of the range just below"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "bounded by the check of the range just below")]
     let seconds = value.as_i64().or_else(|| {
         let fraction = value.as_f64().filter(|f| (0.0..1e11).contains(f))?;
         Some(fraction as i64)
@@ -133,10 +128,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const TIMES: Times = Times {
-        skew: 30,
-        max_lifetime: 86_400,
-    };
+    const TIMES: Times = Times { skew: 30, max_lifetime: 86_400 };
 
     fn claims(change: &Value) -> Result<Claims, Refusal> {
         let mut all = json!({"iss": "i", "aud": "a", "exp": 2000, "iat": 1000, "nbf": 1000});
@@ -161,10 +153,7 @@ mod tests {
         assert_eq!(at(json!({"iat": null}), 969), Err(Refusal::Early));
         assert_eq!(at(json!({"exp": 1000 + 86_400}), 1500), Ok(()));
         assert_eq!(at(json!({"exp": 1001 + 86_400}), 1500), Err(Refusal::Lifetime));
-        assert_eq!(
-            at(json!({"exp": 90_000, "iat": null, "nbf": null}), 1000),
-            Err(Refusal::Lifetime)
-        );
+        assert_eq!(at(json!({"exp": 90_000, "iat": null, "nbf": null}), 1000), Err(Refusal::Lifetime));
     }
 
     #[test]
@@ -187,10 +176,7 @@ mod tests {
             assert_eq!(claims(&json!({name: value})), Err(Refusal::Claim(name)), "{name}");
         }
         assert_eq!(claims(&json!({"exp": 2000.7})).unwrap().expires, 2000);
-        assert_eq!(
-            Claims::parse(br#"{"iss":"i","aud":"a","exp":1,"exp":2}"#),
-            Err(Refusal::NotJson)
-        );
+        assert_eq!(Claims::parse(br#"{"iss":"i","aud":"a","exp":1,"exp":2}"#), Err(Refusal::NotJson));
     }
 
     #[test]

@@ -21,11 +21,9 @@ pub(crate) fn endpoint_health(limits: &Limits, method: &Method) -> Outcome {
     let mut outcome = match *method {
         Method::GET | Method::HEAD => Outcome::new(StatusCode::OK, HEALTH_TYPE, limits.healthy.clone()),
         Method::OPTIONS => Outcome::new(StatusCode::OK, HEALTH_TYPE, ""),
-        _ => Outcome::problem(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "health is read with GET",
-            "method not allowed",
-        ),
+        _ => {
+            Outcome::problem(StatusCode::METHOD_NOT_ALLOWED, "health is read with GET", "method not allowed")
+        }
     };
     outcome.extra.failed = None;
     outcome.extra.allow = (!matches!(*method, Method::GET | Method::HEAD)).then_some("GET, HEAD, OPTIONS");
@@ -34,9 +32,7 @@ pub(crate) fn endpoint_health(limits: &Limits, method: &Method) -> Outcome {
 
 fn not_allowed() -> Response<Body> {
     let mut response = web::Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, None).to_response();
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     web::finish::secure(response.headers_mut());
     response
 }

@@ -48,9 +48,7 @@ pub struct CreatedPrincipal {
 
 impl std::fmt::Debug for CreatedPrincipal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CreatedPrincipal")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("CreatedPrincipal").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -76,9 +74,7 @@ impl Gateway {
             created: Timestamp::now(),
             revoked: None,
         };
-        self.store
-            .add_principal(&principal, secret::digest(client_secret.as_bytes()), by)
-            .await?;
+        self.store.add_principal(&principal, secret::digest(client_secret.as_bytes()), by).await?;
         self.refresh().await?;
         Ok(CreatedPrincipal {
             name: principal.name,

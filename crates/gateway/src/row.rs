@@ -42,11 +42,7 @@ impl CallLog {
             endpoint: target.name.clone().into(),
             ..RequestRow::default()
         };
-        Self {
-            row,
-            start,
-            handle: handle.clone(),
-        }
+        Self { row, start, handle: handle.clone() }
     }
 
     /// Takes what the headers and the rest of the path tell.
@@ -120,9 +116,7 @@ impl CallLog {
         self.row.reason = reason;
         self.row.response_bytes = bytes as u64;
         self.row.total_us = u32::try_from(taken.as_micros()).unwrap_or(u32::MAX);
-        scoring
-            .metrics
-            .observe(&self.handle, self.row.status, taken.as_secs_f64());
+        scoring.metrics.observe(&self.handle, self.row.status, taken.as_secs_f64());
         scoring.log.log(self.row);
     }
 }

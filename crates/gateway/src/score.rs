@@ -5,7 +5,7 @@ use crate::row::CallLog;
 use crate::snapshot::{Loaded, Served, Target};
 use bytes::Bytes;
 use domain::{ErrorCode, Fault};
-use endpoint::{Call, Limits, Outcome, RequestIds, Scratch};
+use endpoint::{Call, Limits, Outcome, RequestIds, Scratch, Unrouted};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use std::cell::{Cell, RefCell};
@@ -89,7 +89,7 @@ pub(crate) async fn answer(
 ) -> Outcome {
     let served = match route(target, asked) {
         Ok(served) => served,
-        Err(outcome) => return outcome,
+        Err(unrouted) => return no_deployment(unrouted),
     };
     log.served(served);
     let Some(model) = &served.model else {
@@ -98,7 +98,7 @@ pub(crate) async fn answer(
     };
     let bytes = match read(scoring, asked, body).await {
         Ok(bytes) => bytes,
-        Err(outcome) => return outcome,
+        Err(outcome) => return *outcome,
     };
     log.request_bytes(bytes.len());
     if bytes.len() as u64 <= scoring.large_body {
@@ -133,27 +133,23 @@ fn evaluate(limits: &Limits, model: &Loaded, asked: &Asked, body: &[u8]) -> Outc
 }
 
 /// The deployment that answers.
-pub(crate) fn route<'t>(target: &'t Target, asked: &Asked) -> Result<&'t Served, Outcome> {
-    let wanted = asked
-        .headers
-        .get(endpoint::DEPLOYMENT_HEADER)
-        .map(|v| v.to_str().unwrap_or_default());
-    endpoint::choose(&target.deployments, &target.traffic, wanted, random())
-        .map(|at| &target.models[at])
-        .map_err(|unrouted| Outcome::problem(StatusCode::NOT_FOUND, &unrouted.to_string(), "no deployment"))
+pub(crate) fn route<'t>(target: &'t Target, asked: &Asked) -> Result<&'t Served, Unrouted> {
+    let wanted = asked.headers.get(endpoint::DEPLOYMENT_HEADER).map(|v| v.to_str().unwrap_or_default());
+    let at = endpoint::choose(&target.deployments, &target.traffic, wanted, random())?;
+    Ok(&target.models[at])
+}
+
+pub(crate) fn no_deployment(unrouted: Unrouted) -> Outcome {
+    Outcome::problem(StatusCode::NOT_FOUND, &unrouted.to_string(), "no deployment")
 }
 
 /// Reads the body whole, within the limit and the deadline.
-async fn read(scoring: &Scoring, asked: &Asked, body: RequestBody) -> Result<Bytes, Outcome> {
+async fn read(scoring: &Scoring, asked: &Asked, body: RequestBody) -> Result<Bytes, Box<Outcome>> {
     if let Some(coding) = asked.headers.get(header::CONTENT_ENCODING)
         && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         let text = "compressed bodies are not taken; send the JSON as it is";
-        return Err(Outcome::problem(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            text,
-            "content encoding",
-        ));
+        return Err(Box::new(Outcome::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, text, "content encoding")));
     }
     if body.is_end_stream() {
         return Ok(Bytes::new());
@@ -164,7 +160,7 @@ async fn read(scoring: &Scoring, asked: &Asked, body: RequestBody) -> Result<Byt
             BodyError::Stalled(_) => (StatusCode::REQUEST_TIMEOUT, "body stalled"),
             BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "body broken"),
         };
-        Outcome::problem(status, &error.to_string(), reason)
+        Box::new(Outcome::problem(status, &error.to_string(), reason))
     })
 }
 
@@ -174,10 +170,7 @@ pub(crate) fn response(outcome: Outcome, ids: &RequestIds) -> Response<Body> {
     *response.status_mut() = outcome.status;
     let headers = response.headers_mut();
     headers.reserve(12);
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(outcome.content_type),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(outcome.content_type));
     outcome.extra.apply(headers);
     ids.apply(headers);
     if outcome.status == StatusCode::TOO_MANY_REQUESTS || outcome.status == StatusCode::SERVICE_UNAVAILABLE {
@@ -206,10 +199,6 @@ pub(crate) fn refusal(
 
 /// "There is nothing here", in the gateway's words (contract GW-13).
 pub(crate) fn nothing_here() -> Problem {
-    Problem::with_status(
-        StatusCode::NOT_FOUND,
-        ErrorCode::NotFound,
-        "there is nothing at this path",
-    )
-    .worded("Resource not found")
+    Problem::with_status(StatusCode::NOT_FOUND, ErrorCode::NotFound, "there is nothing at this path")
+        .worded("Resource not found")
 }

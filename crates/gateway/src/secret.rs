@@ -20,14 +20,12 @@ pub(crate) fn digest(secret: &[u8]) -> Digest {
 
 /// Whether a digest is one of those known; takes the same time whichever it is.
 pub(crate) fn known(given: &Digest, known: &[Digest]) -> bool {
-    let hit = known
-        .iter()
-        .fold(subtle::Choice::from(0), |hit, k| hit | k.0.ct_eq(&given.0));
+    let hit = known.iter().fold(subtle::Choice::from(0), |hit, k| hit | k.0.ct_eq(&given.0));
     bool::from(hit)
 }
 
 /// A new secret: 256 random bits as 43 characters of base64url.
-pub(crate) fn fresh() -> Result<String> {
+pub fn fresh() -> Result<String> {
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
     rand::fill(bytes.as_mut()).map_err(|_| Error::Random)?;
     Ok(to_base64url(bytes.as_ref()))
@@ -48,11 +46,7 @@ pub(crate) fn admin_token(store: &Store) -> Result<Digest> {
     };
     // A file cut short or emptied must not leave the control plane behind a guessable word.
     let token = text.trim();
-    if token.len() < 43 {
-        Err(Error::Secret("admin token"))
-    } else {
-        Ok(digest(token.as_bytes()))
-    }
+    if token.len() < 43 { Err(Error::Secret("admin token")) } else { Ok(digest(token.as_bytes())) }
 }
 
 fn make(path: &Path) -> Result<String> {
@@ -69,10 +63,7 @@ mod tests {
     fn digests_are_compared_whole() {
         let (a, b) = (digest(b"a"), digest(b"b"));
         assert!(known(&a, &[b, a]) && !known(&a, &[b]) && !known(&a, &[]));
-        assert_eq!(
-            a.hex(),
-            "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
-        );
+        assert_eq!(a.hex(), "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb");
         assert_ne!(fresh().unwrap(), fresh().unwrap());
     }
 }

@@ -42,15 +42,9 @@ impl SigningKey {
                     Vec::new()
                 }
             })?;
-            if failed {
-                Err(Error::Random)
-            } else {
-                Ok(zeroize::Zeroizing::new(bytes))
-            }
+            if failed { Err(Error::Random) } else { Ok(zeroize::Zeroizing::new(bytes)) }
         });
-        let bytes = made
-            .await
-            .map_err(|_| Fault::internal("the signing key could not be made"))??;
+        let bytes = made.await.map_err(|_| Fault::internal("the signing key could not be made"))??;
         Self::of(&bytes)
     }
 
@@ -116,11 +110,7 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
         }
         _ => return None,
     };
-    if found == tag {
-        rest.split_at_checked(length)
-    } else {
-        None
-    }
+    if found == tag { rest.split_at_checked(length) } else { None }
 }
 
 #[cfg(test)]
@@ -133,10 +123,19 @@ mod tests {
         let key = SigningKey::of(&generate().unwrap()).unwrap();
         let keys = KeySet::parse(key.jwks().to_string().as_bytes()).unwrap();
         let token = key.sign(&json!({"a": 1})).unwrap();
-        assert_eq!(
-            verify(&token, &keys, &Algorithm::GATE).unwrap().payload,
-            br#"{"a":1}"#
-        );
+        assert_eq!(verify(&token, &keys, &Algorithm::GATE).unwrap().payload, br#"{"a":1}"#);
         assert!(SigningKey::of(b"x").is_err());
+        for at in 0..token.len() {
+            for change in [b'A', b'x', b'.', b'='] {
+                let mut bytes = token.clone().into_bytes();
+                if bytes[at] == change {
+                    continue;
+                }
+                bytes[at] = change;
+                let other = String::from_utf8(bytes).unwrap();
+                assert!(verify(&other, &keys, &Algorithm::GATE).is_err(), "{at}: {other}");
+            }
+            assert!(verify(&token[..at], &keys, &Algorithm::GATE).is_err());
+        }
     }
 }

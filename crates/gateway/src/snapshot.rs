@@ -1,6 +1,5 @@
 //! What the doors read: endpoints, keys, models, APIs, principals, revocations, all in memory, swapped whole.
 
-use crate::error::Result;
 use crate::jwt::Claims;
 use crate::secret::digest;
 use domain::{Deployment, Digest, Name, Role, TokenPolicy};
@@ -129,75 +128,26 @@ impl Snapshot {
         store: &Store,
         secret: &[u8],
         metrics: &Metrics,
-    ) -> Result<Self> {
-        let mut known: HashMap<(Digest, String), Arc<Loaded>> = HashMap::new();
-        for served in before.endpoints.values().flat_map(|t| &t.models) {
-            if let Some(model) = &served.model {
-                known.insert(model.key.clone(), model.clone());
-            }
-        }
-        let mut by_endpoint: HashMap<Name, Vec<(Deployment, Served)>> = HashMap::new();
-        for one in state.deployments {
-            let model = model(&mut known, &one, store).await;
-            let served = Served {
-                model,
-                name: one.model.model.as_str().into(),
-                deployment: one.deployment.name.as_str().into(),
-                version: one.model.version.0,
-            };
-            by_endpoint
-                .entry(one.deployment.endpoint.clone())
-                .or_default()
-                .push((one.deployment, served));
-        }
-        let mut endpoints = HashMap::new();
+    ) -> Self {
+        let mut by_endpoint = deployments(before, state.deployments, store).await;
+        let mut next = Self { sequence: state.sequence, ..Self::default() };
         for endpoint in state.endpoints {
-            let (deployments, models) = by_endpoint
-                .remove(&endpoint.name)
-                .unwrap_or_default()
-                .into_iter()
-                .unzip();
-            let keys = Keys::derive(secret, &endpoint.name, endpoint.key_generations);
-            let name = endpoint.name.as_str();
-            let target = Target {
-                name: name.into(),
-                keys: Some(vec![
-                    digest(keys.primary.as_bytes()),
-                    digest(keys.secondary.as_bytes()),
-                ]),
-                docs_public: endpoint.docs_public,
-                deployments,
-                models,
-                traffic: endpoint.traffic,
-                handles: Handles::new(metrics, "/endpoints/{endpoint}", name),
-            };
-            endpoints.insert(name.into(), Arc::new(target));
+            let running = by_endpoint.remove(&endpoint.name).unwrap_or_default();
+            let target = Target::new(endpoint, running, secret, metrics);
+            next.endpoints.insert(target.name.as_ref().into(), Arc::new(target));
         }
-        for gone in before
-            .endpoints
-            .keys()
-            .filter(|name| !endpoints.contains_key(*name))
-        {
+        for gone in before.endpoints.keys().filter(|name| !next.endpoints.contains_key(*name)) {
             metrics.forget_endpoint(gone);
         }
-        let mut next = Self {
-            sequence: state.sequence,
-            endpoints,
-            ..Self::default()
-        };
         for api in state.apis {
             next.publish(api, metrics);
         }
         for p in state.principals {
-            let who = Who {
-                name: p.name.as_str().into(),
-                role: p.role,
-                revoked: p.revoked.is_some(),
-            };
+            let who = Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some() };
             next.principals.insert(p.client_id.into(), who);
         }
         next.revoked = state.revoked_tokens.into_iter().map(Into::into).collect();
-        Ok(next)
+        next
     }
 
     fn publish(&mut self, api: domain::Api, metrics: &Metrics) {
@@ -217,6 +167,32 @@ impl Snapshot {
     }
 }
 
+/// The deployments of each endpoint with their models.
+async fn deployments(
+    before: &Snapshot,
+    all: Vec<ServingDeployment>,
+    store: &Store,
+) -> HashMap<Name, Vec<(Deployment, Served)>> {
+    let mut known: HashMap<(Digest, String), Arc<Loaded>> = HashMap::new();
+    for served in before.endpoints.values().flat_map(|t| &t.models) {
+        if let Some(model) = &served.model {
+            known.insert(model.key.clone(), model.clone());
+        }
+    }
+    let mut by_endpoint: HashMap<Name, Vec<(Deployment, Served)>> = HashMap::new();
+    for one in all {
+        let served = Served {
+            model: model(&mut known, &one, store).await,
+            name: one.model.model.as_str().into(),
+            deployment: one.deployment.name.as_str().into(),
+            version: one.model.version.0,
+        };
+        let endpoint = one.deployment.endpoint.clone();
+        by_endpoint.entry(endpoint).or_default().push((one.deployment, served));
+    }
+    by_endpoint
+}
+
 /// The model of a deployment: known already, or read, checked and compiled on a blocking thread.
 async fn model(
     known: &mut HashMap<(Digest, String), Arc<Loaded>>,
@@ -224,10 +200,7 @@ async fn model(
     store: &Store,
 ) -> Option<Arc<Loaded>> {
     let signature = one.model.signature.clone();
-    let key = (
-        one.model.digest,
-        serde_json::to_string(&signature).unwrap_or_default(),
-    );
+    let key = (one.model.digest, serde_json::to_string(&signature).unwrap_or_default());
     if let Some(model) = known.get(&key) {
         return Some(model.clone());
     }
@@ -237,15 +210,10 @@ async fn model(
         let bytes = artifacts.read(&digest).map_err(domain::Fault::from)?;
         Servable::load(&bytes, &signature).map_err(domain::Fault::from)
     });
-    let loaded = load
-        .await
-        .unwrap_or_else(|_| Err(domain::Fault::internal("loading the model failed")));
+    let loaded = load.await.unwrap_or_else(|_| Err(domain::Fault::internal("loading the model failed")));
     match loaded {
         Ok(servable) => {
-            let model = Arc::new(Loaded {
-                key: key.clone(),
-                servable,
-            });
+            let model = Arc::new(Loaded { key: key.clone(), servable });
             known.insert(key, model.clone());
             Some(model)
         }
@@ -258,6 +226,25 @@ async fn model(
 }
 
 impl Target {
+    fn new(
+        endpoint: domain::Endpoint,
+        running: Vec<(Deployment, Served)>,
+        secret: &[u8],
+        metrics: &Metrics,
+    ) -> Self {
+        let keys = Keys::derive(secret, &endpoint.name, endpoint.key_generations);
+        let (deployments, models) = running.into_iter().unzip();
+        Self {
+            name: endpoint.name.as_str().into(),
+            keys: Some(vec![digest(keys.primary.as_bytes()), digest(keys.secondary.as_bytes())]),
+            docs_public: endpoint.docs_public,
+            deployments,
+            models,
+            traffic: endpoint.traffic,
+            handles: Handles::new(metrics, "/endpoints/{endpoint}", endpoint.name.as_str()),
+        }
+    }
+
     /// An endpoint of one model outside any store: for `serve-model`.
     pub(crate) fn single(name: &Name, servable: Servable, key: Option<&str>, metrics: &Metrics) -> Self {
         let deployment = Deployment {
@@ -268,10 +255,7 @@ impl Target {
             created: domain::Timestamp::now(),
         };
         let text: Arc<str> = name.as_str().into();
-        let loaded = Loaded {
-            key: (Digest([0; 32]), String::new()),
-            servable,
-        };
+        let loaded = Loaded { key: (Digest([0; 32]), String::new()), servable };
         Self {
             name: text.clone(),
             keys: key.map(|key| vec![digest(key.as_bytes())]),

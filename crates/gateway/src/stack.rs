@@ -31,10 +31,7 @@ pub struct Door {
 impl Gateway {
     /// Joins the gate with the control plane's router.
     pub fn service(self: &Arc<Self>, control: axum::Router) -> Door {
-        Door {
-            gateway: self.clone(),
-            control,
-        }
+        Door { gateway: self.clone(), control }
     }
 }
 
@@ -91,14 +88,8 @@ pub(crate) fn upgrade_required() -> Response<Body> {
     );
     let mut response = problem.to_response();
     let headers = response.headers_mut();
-    headers.insert(
-        http::header::UPGRADE,
-        HeaderValue::from_static("TLS/1.2, HTTP/1.1"),
-    );
-    headers.insert(
-        http::header::CONNECTION,
-        HeaderValue::from_static("upgrade, close"),
-    );
+    headers.insert(http::header::UPGRADE, HeaderValue::from_static("TLS/1.2, HTTP/1.1"));
+    headers.insert(http::header::CONNECTION, HeaderValue::from_static("upgrade, close"));
     response
 }
 
@@ -114,12 +105,7 @@ pub(crate) struct Arrived {
 impl Arrived {
     pub(crate) fn new(request: Request<RequestBody>, start: Instant, tail: usize) -> Self {
         let (parts, body) = request.into_parts();
-        Self {
-            parts,
-            body,
-            start,
-            tail,
-        }
+        Self { parts, body, start, tail }
     }
 
     fn tail(&self) -> &str {
@@ -159,7 +145,7 @@ pub(crate) async fn direct(scoring: &Scoring, target: &Arc<Target>, call: Arrive
     };
     log.head(&call.parts.headers, call.tail(), &ids);
     if open_tail(scoring, target, &call.parts.method, call.tail()) {
-        return open(scoring, target, call, ids).await;
+        return open(scoring, target, call, ids, log).await;
     }
     if let Err(refused) = check_key(target, &call.parts) {
         return turn_away(scoring, log, &refused, &ids);
@@ -167,9 +153,8 @@ pub(crate) async fn direct(scoring: &Scoring, target: &Arc<Target>, call: Arrive
     if target.keys.is_some() {
         log.caller("Key", None, None);
     }
-    let prefix = call.parts.uri.path()[..call.parts.uri.path().len() - call.tail]
-        .trim_end_matches('/')
-        .to_owned();
+    let prefix =
+        call.parts.uri.path()[..call.parts.uri.path().len() - call.tail].trim_end_matches('/').to_owned();
     admitted(scoring, target, call, ids, (log, &prefix)).await
 }
 
@@ -178,7 +163,7 @@ async fn published(
     gateway: &Gateway,
     snapshot: &Snapshot,
     api: &Arc<Published>,
-    mut call: Arrived,
+    call: Arrived,
 ) -> Response<Body> {
     let scoring = &gateway.scoring;
     let target = &api.target;
@@ -195,26 +180,18 @@ async fn published(
         return response;
     }
     if call.tail() != "" && open_tail(scoring, target, &call.parts.method, call.tail()) {
-        return open(scoring, target, call, ids).await;
+        return open(scoring, target, call, ids, log).await;
     }
     if let Err(refused) = check_token(gateway, snapshot, api, &call.parts, &mut log) {
         return turn_away(scoring, log, &refused, &ids);
     }
-    // The caller's token goes no further: what scores, and what is logged of the headers, never sees it.
-    call.parts.headers.remove(http::header::AUTHORIZATION);
     let prefix = format!("/{}", api.path);
     admitted(scoring, target, call, ids, (log, &prefix)).await
 }
 
 fn begin(target: &Target, handle: &telemetry::Handle, call: &Arrived) -> CallLog {
     let parts = &call.parts;
-    CallLog::begin(
-        call.start,
-        &parts.method,
-        parts.uri.path(),
-        parts.version,
-        (target, handle),
-    )
+    CallLog::begin(call.start, &parts.method, parts.uri.path(), parts.version, (target, handle))
 }
 
 /// What a published API has (contract GW-07, GW-13): other paths and methods are not there.
@@ -241,27 +218,22 @@ fn open_tail(scoring: &Scoring, target: &Target, method: &Method, tail: &str) ->
 }
 
 /// Answers what is open; health and pages leave no row in the log.
-async fn open(scoring: &Scoring, target: &Arc<Target>, call: Arrived, ids: RequestIds) -> Response<Body> {
-    let tail = call.tail();
-    let path = call.parts.uri.path();
+async fn open(
+    scoring: &Scoring,
+    target: &Arc<Target>,
+    call: Arrived,
+    ids: RequestIds,
+    log: CallLog,
+) -> Response<Body> {
+    let (tail, path) = (call.tail(), call.parts.uri.path());
+    if tail.is_empty() {
+        return score::response(pages::endpoint_health(&scoring.limits, &call.parts.method), &ids);
+    }
     if tail == "docs" || tail.starts_with("docs/") {
         return pages::docs(&call.parts.method, path, tail);
     }
-    let outcome = match tail {
-        "" => pages::endpoint_health(&scoring.limits, &call.parts.method),
-        "swagger.json" | "openapi.json" => {
-            let prefix = path[..path.len() - call.tail].trim_end_matches('/');
-            let asked = asked(&call.parts, tail, ids.clone());
-            document(scoring, target, &asked, prefix)
-        }
-        _ => {
-            let asked = Arc::new(asked(&call.parts, tail, ids.clone()));
-            let handle = target.handles.of(&call.parts.method, tail);
-            let mut log = begin(target, handle, &call);
-            score::answer(scoring, target, &asked, call.body, &mut log).await
-        }
-    };
-    score::response(outcome, &ids)
+    let prefix = path[..path.len() - call.tail].trim_end_matches('/').to_owned();
+    admitted(scoring, target, call, ids, (log, &prefix)).await
 }
 
 /// Answers a call that passed the checks, and logs it.
@@ -273,7 +245,9 @@ async fn admitted(
     (mut log, prefix): (CallLog, &str),
 ) -> Response<Body> {
     let tail = call.tail().to_owned();
-    let Arrived { parts, body, .. } = call;
+    let Arrived { mut parts, body, .. } = call;
+    // The caller's credentials go no further: what scores never sees them.
+    parts.headers.remove(http::header::AUTHORIZATION);
     let asked = Arc::new(Asked {
         tail,
         query: parts.uri.query().map(str::to_owned),
@@ -289,16 +263,6 @@ async fn admitted(
     score::response(outcome, &asked.ids)
 }
 
-fn asked(parts: &Parts, tail: &str, ids: RequestIds) -> Asked {
-    Asked {
-        method: parts.method.clone(),
-        tail: tail.to_owned(),
-        query: parts.uri.query().map(str::to_owned),
-        headers: parts.headers.clone(),
-        ids,
-    }
-}
-
 /// A document of an endpoint, made from the signature of the deployment that would answer.
 fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> Outcome {
     if !matches!(asked.method, Method::GET | Method::HEAD) {
@@ -307,7 +271,7 @@ fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> 
     }
     let served = match score::route(target, asked) {
         Ok(served) => served,
-        Err(outcome) => return outcome,
+        Err(unrouted) => return score::no_deployment(unrouted),
     };
     let none = || Outcome::problem(StatusCode::NOT_FOUND, "there is no such document", "no such path");
     let Some(model) = &served.model else { return none() };
@@ -346,20 +310,14 @@ fn check_key(target: &Target, parts: &Parts) -> Result<(), Refused> {
     };
     let key = bearer::bearer(&parts.headers).map_err(|no| match no {
         NoBearer::Absent => refused(None, "key_auth_access_denied", "no_credentials"),
-        NoBearer::Malformed => refused(
-            Some("invalid_request"),
-            "key_auth_bad_header_forbidden",
-            "malformed_header",
-        ),
+        NoBearer::Malformed => {
+            refused(Some("invalid_request"), "key_auth_bad_header_forbidden", "malformed_header")
+        }
     })?;
     if secret::known(&secret::digest(key.as_bytes()), keys) {
         return Ok(());
     }
-    Err(refused(
-        Some("invalid_token"),
-        "key_auth_access_denied",
-        "wrong_key",
-    ))
+    Err(refused(Some("invalid_token"), "key_auth_access_denied", "wrong_key"))
 }
 
 /// The token of a published API, by its policy (contracts GW-08, GW-09, GW-11).
@@ -390,10 +348,7 @@ fn check_token(
             reason: "malformed_header",
         },
     })?;
-    let claims = gateway
-        .verifier
-        .claims(token, Timestamp::now().seconds())
-        .map_err(invalid)?;
+    let claims = gateway.verifier.claims(token, Timestamp::now().seconds()).map_err(invalid)?;
     // The cache remembers signatures, not permission: revocation is looked up at every call.
     let who = snapshot.owner(&claims).ok_or_else(|| invalid(Refusal::Revoked))?;
     log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));

@@ -3,5 +3,6 @@
 mod control;
 mod direct;
 mod published;
+mod single;
 mod support;
 mod tokens;

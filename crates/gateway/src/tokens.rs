@@ -36,14 +36,11 @@ pub(crate) async fn serve(
     let get = matches!(*request.method(), Method::GET | Method::HEAD);
     let post = *request.method() == Method::POST;
     match path {
-        ".well-known/openid-configuration" if get => document(discovery(gateway, V1)),
-        "v2.0/.well-known/openid-configuration" if get => document(discovery(gateway, V2)),
-        "discovery/keys" | "discovery/v2.0/keys" if get => answer(
-            StatusCode::OK,
-            "application/jwk-set+json",
-            gateway.jwks.clone(),
-            "max-age=3600",
-        ),
+        ".well-known/openid-configuration" if get => document(&discovery(gateway, V1)),
+        "v2.0/.well-known/openid-configuration" if get => document(&discovery(gateway, V2)),
+        "discovery/keys" | "discovery/v2.0/keys" if get => {
+            answer(StatusCode::OK, "application/jwk-set+json", gateway.jwks.clone(), "max-age=3600")
+        }
         "oauth2/token" if post => reply(grant::token(gateway, request, from, V1).await),
         "oauth2/v2.0/token" if post => reply(grant::token(gateway, request, from, V2).await),
         "oauth2/v2.0/introspect" if post => reply(lookup::introspect(gateway, request, from).await),
@@ -65,9 +62,7 @@ pub(crate) async fn serve(
 
 fn other_method(allow: &'static str) -> Response<Body> {
     let mut response = Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, None).to_response();
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allow));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     web::finish::secure(response.headers_mut());
     response
 }
@@ -82,22 +77,15 @@ fn reply(result: Result<Value, Failure>) -> Response<Body> {
                 body.to_string().into(),
                 "no-store",
             );
-            response
-                .headers_mut()
-                .insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+            response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
             response
         }
         Err(failure) => failure.response(),
     }
 }
 
-fn document(body: Value) -> Response<Body> {
-    answer(
-        StatusCode::OK,
-        "application/json; charset=utf-8",
-        body.to_string().into(),
-        "max-age=300",
-    )
+fn document(body: &Value) -> Response<Body> {
+    answer(StatusCode::OK, "application/json; charset=utf-8", body.to_string().into(), "max-age=300")
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: Bytes, cache: &'static str) -> Response<Body> {

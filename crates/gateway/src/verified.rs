@@ -19,13 +19,7 @@ pub(crate) struct Verifier {
 
 impl Verifier {
     pub(crate) fn new(issuers: [String; 2], keys: KeySet, times: Times, room: usize, remember: i64) -> Self {
-        Self {
-            issuers,
-            keys,
-            times,
-            remember,
-            seen: Cache::new(room),
-        }
+        Self { issuers, keys, times, remember, seen: Cache::new(room) }
     }
 
     /// The claims of a token that is ours and valid at `now` (seconds since 1970); audience, roles and revocation are the
@@ -45,7 +39,7 @@ impl Verifier {
         Ok(claims)
     }
 
-    fn judge(&self, token: &str, now: i64) -> Result<Claims, Refusal> {
+    pub(crate) fn judge(&self, token: &str, now: i64) -> Result<Claims, Refusal> {
         let verified = verify(token, &self.keys, &Algorithm::GATE)?;
         let typ = verified.typ.as_deref().unwrap_or_default();
         let typ = typ.strip_prefix("application/").unwrap_or(typ);

@@ -15,10 +15,7 @@ pub struct Expectations {
 }
 
 /// Clock skew allowed here, and no bound on the lifetime: that is the gate's policy.
-const TIMES: Times = Times {
-    skew: 30,
-    max_lifetime: i64::MAX / 2,
-};
+const TIMES: Times = Times { skew: 30, max_lifetime: i64::MAX / 2 };
 
 /// Judges a token: the JWS by itself, the claims (dates included) only when an issuer or an audience is stated.
 ///
@@ -46,18 +43,10 @@ fn judge(
     }
     let claims = Claims::parse(&verified.payload)?;
     claims.check_times(TIMES, now)?;
-    if expect
-        .issuer
-        .as_ref()
-        .is_some_and(|issuer| *issuer != claims.issuer)
-    {
+    if expect.issuer.as_ref().is_some_and(|issuer| *issuer != claims.issuer) {
         return Err(Refusal::Issuer);
     }
-    if expect
-        .audience
-        .as_ref()
-        .is_some_and(|audience| !claims.audiences.contains(audience))
-    {
+    if expect.audience.as_ref().is_some_and(|audience| !claims.audiences.contains(audience)) {
         return Err(Refusal::Audience);
     }
     Ok(Some(claims.all))

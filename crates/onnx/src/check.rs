@@ -243,3 +243,6 @@ fn outputs(graph: &GraphProto, known: &HashSet<&str>) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

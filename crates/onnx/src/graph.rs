@@ -199,7 +199,14 @@ impl Graph {
         lower.enter(&node.outputs);
         let results = match constants {
             Some(inputs) => {
+                let given = inputs.iter().flatten().map(|t| t.data.len()).sum();
+                lower.fold(given).map_err(|e| node.unsupported(e))?;
                 let results = node.op.run(&inputs).map_err(|e| node.error(e))?;
+                let made = results.iter().map(|t| t.data.len()).max().unwrap_or(0);
+                // A `Constant` is as large as the file says; everything else counts.
+                if !inputs.is_empty() {
+                    lower.fold(made).map_err(|e| node.unsupported(e))?;
+                }
                 results.into_iter().map(|t| Value::Const(t.into())).collect()
             }
             None => node.op.lower(lower, &inputs).map_err(|e| node.unsupported(e))?,

@@ -2,9 +2,9 @@
 //! tabular models need; a model beyond one is refused with the number in the message.
 
 /// Largest model file, bytes.
-pub const MODEL_BYTES: usize = 1 << 30;
+pub const MODEL_BYTES: usize = 512 << 20;
 /// Largest memory the decoded messages of one model may take, bytes (estimated before decoding).
-pub const DECODED_BYTES: u64 = 4 << 30;
+pub const DECODED_BYTES: u64 = 2 << 30;
 /// Deepest nesting of protobuf messages.
 pub const MESSAGE_DEPTH: usize = 16;
 /// Most nodes in a graph.
@@ -18,8 +18,14 @@ pub const RANK: usize = 16;
 /// Most elements of one tensor of a model.
 pub const ELEMENTS: usize = 1 << 28;
 /// Most elements one node may produce in `run_tensors`.
-pub const RUN_ELEMENTS: usize = 1 << 27;
+pub const RUN_ELEMENTS: usize = 1 << 26;
 /// Deepest tree.
 pub const TREE_DEPTH: usize = 10_000;
 /// Widest row of a compiled model: columns of all values of the graph together.
-pub const ROW_WIDTH: usize = 1 << 22;
+pub const ROW_WIDTH: usize = 1 << 18;
+/// Most elements of the constants one node may be computed from while a model is loaded.
+pub const FOLDED_INPUT: usize = 1 << 20;
+/// Most elements of all constants that are computed while a model is loaded.
+pub const FOLDED_TOTAL: usize = 1 << 24;
+/// Most entries of all look-up tables of a compiled model.
+pub const TABLES: usize = 1 << 25;

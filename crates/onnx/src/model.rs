@@ -1,6 +1,6 @@
 //! A loaded model: its slots, its output, and the two ways of running it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -29,6 +29,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Model {
     slots: Vec<Slot>,
+    names: HashMap<String, usize>,
     form: Arc<Form>,
     metadata: BTreeMap<String, String>,
     output: Output,
@@ -68,7 +69,8 @@ impl Model {
             _ => Output::Value,
         };
         let form = Arc::new(form(&slots, dictionaries));
-        Ok(Self { slots, form, metadata, output, graph, program, bytes: bytes.len() })
+        let names = slots.iter().enumerate().map(|(i, s)| (s.name.clone(), i)).collect();
+        Ok(Self { slots, names, form, metadata, output, graph, program, bytes: bytes.len() })
     }
 
     /// Inputs of the graph, in its order; empty when they are not columns of rows.
@@ -78,7 +80,7 @@ impl Model {
 
     /// Index of the slot of this name.
     pub fn slot(&self, name: &str) -> Option<usize> {
-        self.slots.iter().position(|s| s.name == name)
+        self.names.get(name).copied()
     }
 
     /// The model's `metadata_props`.

@@ -85,11 +85,11 @@ impl Tensor {
     /// # Errors
     /// When the product of `dims` is not the number of elements.
     pub fn new(dims: Vec<usize>, data: Data) -> Result<Self> {
-        let count = elements(&dims).filter(|&n| n == data.len());
-        count.map(|_| Self { dims: dims.clone(), data }).ok_or_else(|| Error::Decode {
-            what: "tensor",
-            reason: format!("the number of elements does not fit the dimensions {dims:?}"),
-        })
+        if elements(&dims) == Some(data.len()) {
+            return Ok(Self { dims, data });
+        }
+        let reason = format!("{} elements do not fit the dimensions {dims:?}", data.len());
+        Err(Error::Decode { what: "tensor", reason })
     }
 
     /// Reads the bytes of a `TensorProto`; gives its name (may be empty) too.
@@ -131,10 +131,9 @@ impl Tensor {
 
 /// Number of elements of a tensor of these dimensions; none when it is beyond [`limits::ELEMENTS`].
 pub(crate) fn elements(dims: &[usize]) -> Option<usize> {
-    if dims.contains(&0) {
-        return Some(0);
-    }
-    dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= limits::ELEMENTS)
+    // An axis of length 0 must not hide others that overflow in later arithmetic.
+    let room = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1)));
+    room.filter(|&n| n <= limits::ELEMENTS).map(|n| if dims.contains(&0) { 0 } else { n })
 }
 
 /// Reads a decoded tensor.

@@ -26,13 +26,7 @@ pub struct Body {
 
 impl Body {
     pub(crate) fn new(url: &Url, response: Response, limits: Limits, deadline: Instant) -> Result<Self> {
-        let body = Self {
-            response,
-            url: shown(url),
-            limits,
-            deadline,
-            read: 0,
-        };
+        let body = Self { response, url: shown(url), limits, deadline, read: 0 };
         match body.length() {
             Some(length) if length > limits.max_bytes => Err(body.too_large()),
             _ => Ok(body),
@@ -55,19 +49,12 @@ impl Body {
         let piece = match timeout_at(idle.min(self.deadline), self.response.chunk()).await {
             Ok(Ok(piece)) => piece,
             Ok(Err(e)) => {
-                return Err(Error::Broken {
-                    url: self.url.clone(),
-                    reason: innermost(&e),
-                });
+                return Err(Error::Broken { url: self.url.clone(), reason: innermost(&e) });
             }
             Err(_) => return Err(self.too_slow(idle)),
         };
         self.read += piece.as_ref().map_or(0, |p| p.len() as u64);
-        if self.read > self.limits.max_bytes {
-            Err(self.too_large())
-        } else {
-            Ok(piece)
-        }
+        if self.read > self.limits.max_bytes { Err(self.too_large()) } else { Ok(piece) }
     }
 
     /// The whole body.
@@ -93,20 +80,12 @@ impl Body {
                 }
             }
         });
-        BodyReader {
-            pieces,
-            current: Bytes::new(),
-            ended: false,
-        }
+        BodyReader { pieces, current: Bytes::new(), ended: false }
     }
 
     fn too_large(&self) -> Error {
         let limit = self.limits.max_bytes;
-        Error::TooLarge {
-            url: self.url.clone(),
-            limit,
-            setting: "outbound.max_bytes",
-        }
+        Error::TooLarge { url: self.url.clone(), limit, setting: "outbound.max_bytes" }
     }
 
     fn too_slow(&self, idle: Instant) -> Error {
@@ -115,12 +94,7 @@ impl Body {
         } else {
             ("go on", self.limits.idle_timeout, "outbound.idle_timeout")
         };
-        Error::Timeout {
-            url: self.url.clone(),
-            what,
-            limit,
-            setting,
-        }
+        Error::Timeout { url: self.url.clone(), what, limit, setting }
     }
 }
 

@@ -77,26 +77,17 @@ impl Client {
                 continue;
             }
             if status.as_u16() != 200 {
-                return Err(Error::Status {
-                    url: shown(&url),
-                    status: status.as_u16(),
-                });
+                return Err(Error::Status { url: shown(&url), status: status.as_u16() });
             }
             return Body::new(&url, response, limits, deadline);
         }
-        Err(Error::Redirects {
-            host: host(&url),
-            limit: limits.max_redirects,
-        })
+        Err(Error::Redirects { host: host(&url), limit: limits.max_redirects })
     }
 
     async fn ask(&self, url: &Url, limits: Limits, deadline: Instant) -> Result<Response> {
         let idle = Instant::now() + limits.idle_timeout.max(self.connect_timeout);
         // Why identity: the bytes are kept as they came, so they must be the file's own.
-        let request = self
-            .client(url)?
-            .get(url.clone())
-            .header(ACCEPT_ENCODING, "identity");
+        let request = self.client(url)?.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         match timeout_at(deadline.min(idle), request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(e)) => Err(self.explain(url, &e)),
@@ -120,10 +111,7 @@ impl Client {
         let target = response.headers().get(LOCATION).and_then(|v| v.to_str().ok());
         let to = target
             .and_then(|t| from.join(t).ok())
-            .ok_or_else(|| Error::Status {
-                url: shown(from),
-                status: response.status().as_u16(),
-            })?;
+            .ok_or_else(|| Error::Status { url: shown(from), status: response.status().as_u16() })?;
         self.guard.check(&to)?;
         let upgraded = from.scheme() == "http" && to.scheme() == "https" && to.port().is_none();
         let same_place =
@@ -131,10 +119,7 @@ impl Client {
         if to.host() == from.host() && (same_place || upgraded) {
             Ok(to)
         } else {
-            Err(Error::Redirect {
-                from: host(from),
-                to: to.origin().ascii_serialization(),
-            })
+            Err(Error::Redirect { from: host(from), to: to.origin().ascii_serialization() })
         }
     }
 
@@ -175,10 +160,7 @@ impl Client {
                 setting: "outbound.connect_timeout",
             };
         }
-        Error::Broken {
-            url: shown(url),
-            reason: innermost(error),
-        }
+        Error::Broken { url: shown(url), reason: innermost(error) }
     }
 }
 
@@ -194,9 +176,5 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = Cause<'_>> {
 
 /// The last cause of an error: the outer ones only repeat the URL.
 pub fn innermost(error: &reqwest::Error) -> String {
-    causes(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
-        .to_lowercase()
+    causes(error).last().map(ToString::to_string).unwrap_or_default().to_lowercase()
 }

@@ -38,9 +38,7 @@ impl Config {
             return Err(Error::Setting(format!("outbound.{name} must be longer than 0s")));
         }
         if self.max_redirects > REDIRECTS_MAX {
-            return Err(Error::Setting(format!(
-                "outbound.max_redirects must be 0 to {REDIRECTS_MAX}"
-            )));
+            return Err(Error::Setting(format!("outbound.max_redirects must be 0 to {REDIRECTS_MAX}")));
         }
         Ok(())
     }

@@ -49,11 +49,9 @@ impl Guard {
 
     fn address(&self, host: &str, address: IpAddr) -> Result<()> {
         match special(address) {
-            Some(what) if !self.allow.iter().any(|range| range.contains(address)) => Err(Error::Refused {
-                host: host.to_owned(),
-                address,
-                what,
-            }),
+            Some(what) if !self.allow.iter().any(|range| range.contains(address)) => {
+                Err(Error::Refused { host: host.to_owned(), address, what })
+            }
             _ => Ok(()),
         }
     }
@@ -97,11 +95,7 @@ pub fn shown(url: &Url) -> String {
     plain.set_query(None);
     plain.set_fragment(None);
     let clean = plain.set_username("").and_then(|()| plain.set_password(None));
-    let text = if clean.is_ok() {
-        plain.as_str()
-    } else {
-        url.scheme()
-    };
+    let text = if clean.is_ok() { plain.as_str() } else { url.scheme() };
     text.chars().take(SHOWN).collect()
 }
 
@@ -130,19 +124,11 @@ mod tests {
     #[test]
     fn only_http_without_credentials() {
         let guard = Guard::new(&[]);
-        for url in [
-            "file:///etc/passwd",
-            "ftp://example.org/",
-            "data:,x",
-            "gopher://example.org/",
-        ] {
+        for url in ["file:///etc/passwd", "ftp://example.org/", "data:,x", "gopher://example.org/"] {
             assert!(matches!(guard.url(url), Err(Error::Scheme(_))), "{url}");
         }
-        for url in [
-            "http://me:secret@example.org/",
-            "http://me@example.org/",
-            "http://:secret@example.org/",
-        ] {
+        for url in ["http://me:secret@example.org/", "http://me@example.org/", "http://:secret@example.org/"]
+        {
             let error = guard.url(url).unwrap_err();
             assert!(matches!(error, Error::Credentials(_)), "{url}");
             assert!(!error.to_string().contains("secret"));
@@ -154,18 +140,10 @@ mod tests {
     fn a_name_keeps_only_its_public_addresses() {
         let guard = Guard::new(&[]);
         let mixed = ["10.0.0.1:0", "1.1.1.1:0"].map(|a| a.parse().unwrap());
-        assert_eq!(
-            guard.reachable("mixed.example", mixed.into_iter()).unwrap(),
-            [mixed[1]]
-        );
-        let error = guard
-            .reachable("inside.example", mixed.into_iter().take(1))
-            .unwrap_err();
+        assert_eq!(guard.reachable("mixed.example", mixed.into_iter()).unwrap(), [mixed[1]]);
+        let error = guard.reachable("inside.example", mixed.into_iter().take(1)).unwrap_err();
         assert!(error.to_string().contains("outbound.allow"), "{error}");
-        assert!(matches!(
-            guard.reachable("void.example", [].into_iter()),
-            Err(Error::Unresolved(_))
-        ));
+        assert!(matches!(guard.reachable("void.example", [].into_iter()), Err(Error::Unresolved(_))));
     }
 
     #[test]

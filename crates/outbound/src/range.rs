@@ -18,11 +18,9 @@ impl Range {
     /// Whether the address lies in the range. An IPv4 address written as IPv6 (`::ffff:a.b.c.d`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.base, address.to_canonical()) {
-            (IpAddr::V4(base), IpAddr::V4(a)) => same_prefix(
-                u128::from(base.to_bits()) << 96,
-                u128::from(a.to_bits()) << 96,
-                self.bits,
-            ),
+            (IpAddr::V4(base), IpAddr::V4(a)) => {
+                same_prefix(u128::from(base.to_bits()) << 96, u128::from(a.to_bits()) << 96, self.bits)
+            }
             (IpAddr::V6(base), IpAddr::V6(a)) => same_prefix(base.to_bits(), a.to_bits(), self.bits),
             _ => false,
         }
@@ -109,9 +107,7 @@ fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
         let differ = u32::from_be_bytes(base) ^ address.to_bits();
         differ >> (32 - u32::from(bits)) == 0
     };
-    V4.iter()
-        .find(|(base, bits, _)| inside(*base, *bits))
-        .map(|(_, _, what)| *what)
+    V4.iter().find(|(base, bits, _)| inside(*base, *bits)).map(|(_, _, what)| *what)
 }
 
 fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
@@ -172,14 +168,9 @@ mod tests {
         ] {
             assert_eq!(special(text.parse().unwrap()), Some(what), "{text}");
         }
-        for text in [
-            "1.1.1.1",
-            "172.32.0.1",
-            "100.128.0.1",
-            "2606:4700::1",
-            "64:ff9b::101:101",
-            "2002:101:101::1",
-        ] {
+        for text in
+            ["1.1.1.1", "172.32.0.1", "100.128.0.1", "2606:4700::1", "64:ff9b::101:101", "2002:101:101::1"]
+        {
             assert_eq!(special(text.parse().unwrap()), None, "{text}");
         }
     }

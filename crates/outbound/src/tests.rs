@@ -70,14 +70,8 @@ async fn loopback_is_refused_by_default_before_any_connection() {
     });
     let closed = Client::new(&config("")).unwrap();
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
-        let error = closed
-            .get(&format!("http://{host}:{}/", address.port()))
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(error, Error::Refused { what: "loopback", .. }),
-            "{host}: {error:?}"
-        );
+        let error = closed.get(&format!("http://{host}:{}/", address.port())).await.unwrap_err();
+        assert!(matches!(error, Error::Refused { what: "loopback", .. }), "{host}: {error:?}");
         assert!(error.to_string().contains("outbound.allow"), "{error}");
     }
     assert!(seen.try_recv().is_err());
@@ -87,10 +81,7 @@ async fn loopback_is_refused_by_default_before_any_connection() {
 async fn a_name_works_when_its_address_is_listed() {
     let address = server(|_| ok("x"));
     let only_v4 = Client::new(&config("\"127.0.0.1\"")).unwrap();
-    let body = only_v4
-        .get(&format!("http://localhost:{}/", address.port()))
-        .await
-        .unwrap();
+    let body = only_v4.get(&format!("http://localhost:{}/", address.port())).await.unwrap();
     assert_eq!(body.bytes().await.unwrap(), "x");
 }
 
@@ -120,33 +111,19 @@ async fn redirects_stay_on_their_host() {
     assert!(matches!(get("/file").await, Err(Error::Scheme(_))));
     assert!(matches!(get("/credentials").await, Err(Error::Credentials(_))));
     assert!(matches!(get("/private").await, Err(Error::Refused { .. })));
-    assert!(matches!(
-        get("/nowhere").await,
-        Err(Error::Redirects { limit: 3, .. })
-    ));
+    assert!(matches!(get("/nowhere").await, Err(Error::Redirects { limit: 3, .. })));
 }
 
 #[tokio::test]
 async fn sizes_are_capped_announced_or_not() {
     let address = server(|path| match path {
         "/announced" => ok(&"x".repeat(2000)),
-        _ => Some(format!(
-            "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}",
-            "x".repeat(2000)
-        )),
+        _ => Some(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{}", "x".repeat(2000))),
     });
-    let limits = Limits {
-        max_bytes: 1999,
-        ..client().limits()
-    };
-    let announced = client()
-        .get_with(&format!("http://{address}/announced"), limits)
-        .await;
+    let limits = Limits { max_bytes: 1999, ..client().limits() };
+    let announced = client().get_with(&format!("http://{address}/announced"), limits).await;
     assert!(matches!(announced, Err(Error::TooLarge { limit: 1999, .. })));
-    let body = client()
-        .get_with(&format!("http://{address}/"), limits)
-        .await
-        .unwrap();
+    let body = client().get_with(&format!("http://{address}/"), limits).await.unwrap();
     assert!(matches!(body.bytes().await, Err(Error::TooLarge { .. })));
 }
 
@@ -156,24 +133,9 @@ async fn slow_servers_are_given_up() {
         "/starts" => Some("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nx".to_owned()),
         _ => None,
     });
-    let limits = Limits {
-        timeout: Duration::from_millis(100),
-        ..client().limits()
-    };
-    let error = client()
-        .get_with(&format!("http://{address}/silent"), limits)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::Timeout {
-                setting: "outbound.timeout",
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    let limits = Limits { timeout: Duration::from_millis(100), ..client().limits() };
+    let error = client().get_with(&format!("http://{address}/silent"), limits).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { setting: "outbound.timeout", .. }), "{error:?}");
     assert!(error.to_string().contains("100ms"), "{error}");
 }
 
@@ -186,23 +148,12 @@ async fn other_answers_and_broken_ones_are_errors() {
         "/short" => Some("HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nabc".to_owned()),
         _ => Some("nonsense\r\n\r\n".to_owned()),
     });
-    let gone = client()
-        .get(&format!("http://{address}/gone?key=secret"))
-        .await
-        .unwrap_err();
+    let gone = client().get(&format!("http://{address}/gone?key=secret")).await.unwrap_err();
     assert!(matches!(gone, Error::Status { status: 404, .. }), "{gone:?}");
     assert!(!gone.to_string().contains("secret"));
-    let short = client()
-        .get(&format!("http://{address}/short"))
-        .await
-        .unwrap()
-        .bytes()
-        .await;
+    let short = client().get(&format!("http://{address}/short")).await.unwrap().bytes().await;
     assert!(matches!(short, Err(Error::Broken { .. })), "{short:?}");
-    assert!(matches!(
-        client().get(&format!("http://{address}/")).await,
-        Err(Error::Broken { .. })
-    ));
+    assert!(matches!(client().get(&format!("http://{address}/")).await, Err(Error::Broken { .. })));
 }
 
 #[tokio::test]
@@ -213,16 +164,8 @@ async fn a_thread_reads_the_body_and_sees_its_errors() {
         "/short" => Some("HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nabc".to_owned()),
         _ => ok(&big),
     });
-    let mut whole = client()
-        .get(&format!("http://{address}/"))
-        .await
-        .unwrap()
-        .into_reader();
-    let mut short = client()
-        .get(&format!("http://{address}/short"))
-        .await
-        .unwrap()
-        .into_reader();
+    let mut whole = client().get(&format!("http://{address}/")).await.unwrap().into_reader();
+    let mut short = client().get(&format!("http://{address}/short")).await.unwrap().into_reader();
     let (text, error) = tokio::task::spawn_blocking(move || {
         let mut text = String::new();
         whole.read_to_string(&mut text).unwrap();
@@ -238,14 +181,8 @@ async fn a_thread_reads_the_body_and_sees_its_errors() {
 #[test]
 fn settings_that_cannot_be_are_refused() {
     let good = config("");
-    let endless = Config {
-        max_redirects: 11,
-        ..good.clone()
-    };
-    let never = Config {
-        timeout: "0s".parse().unwrap(),
-        ..good
-    };
+    let endless = Config { max_redirects: 11, ..good.clone() };
+    let never = Config { timeout: "0s".parse().unwrap(), ..good };
     for bad in [endless, never] {
         assert!(matches!(Client::new(&bad), Err(Error::Setting(_))));
     }

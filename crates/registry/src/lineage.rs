@@ -71,23 +71,13 @@ pub(crate) async fn view(store: &Store, version: &ModelVersion) -> Result<Lineag
         None => None,
         Some(l) => {
             let found = found(store.data_version(&l.data, Some(l.data_version)).await)?;
-            let rows = found
-                .filter(|d: &DataVersion| d.digest == l.data_digest)
-                .map(|d| d.rows);
-            Some(DataView {
-                name: l.data.clone(),
-                version: l.data_version,
-                digest: l.data_digest,
-                rows,
-            })
+            let rows = found.filter(|d: &DataVersion| d.digest == l.data_digest).map(|d| d.rows);
+            Some(DataView { name: l.data.clone(), version: l.data_version, digest: l.data_digest, rows })
         }
     };
     let run = match &version.run {
         None => None,
-        Some(id) => Some(RunView {
-            id: id.clone(),
-            facts: found(store.job(id).await)?.map(facts),
-        }),
+        Some(id) => Some(RunView { id: id.clone(), facts: found(store.job(id).await)?.map(facts) }),
     };
     let mut deployments = store.deployments(None).await?;
     deployments.retain(|d| d.model == version.model && d.version == version.version);
@@ -102,12 +92,7 @@ pub(crate) async fn view(store: &Store, version: &ModelVersion) -> Result<Lineag
 }
 
 fn facts(job: Job) -> RunFacts {
-    RunFacts {
-        experiment: job.experiment,
-        status: job.status,
-        metrics: job.metrics,
-        ended: job.ended,
-    }
+    RunFacts { experiment: job.experiment, status: job.status, metrics: job.metrics, ended: job.ended }
 }
 
 /// An absent thing as none.

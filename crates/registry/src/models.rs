@@ -34,42 +34,18 @@ pub struct NewVersion {
 impl NewVersion {
     /// A file from elsewhere: no run, no metrics.
     pub fn file(name: Name, bytes: Vec<u8>, description: String) -> Self {
-        Self {
-            name,
-            bytes,
-            signature: None,
-            metrics: Metrics::new(),
-            run: None,
-            lineage: None,
-            description,
-        }
+        Self { name, bytes, signature: None, metrics: Metrics::new(), run: None, lineage: None, description }
     }
 }
 
 /// Registers a version: the file is read and compiled first, what cannot be run is refused, naming node and operator.
 pub async fn register(store: &Store, new: NewVersion, by: &Actor, now: Timestamp) -> Result<ModelVersion> {
     let artifacts = store.artifacts().clone();
-    let NewVersion {
-        name,
-        bytes,
-        signature,
-        metrics,
-        run,
-        lineage,
-        description,
-    } = new;
+    let NewVersion { name, bytes, signature, metrics, run, lineage, description } = new;
     let kept = tokio::task::spawn_blocking(move || keep(&artifacts, &bytes, signature));
     let (signature, digest, bytes) = kept.await.map_err(|_| Error::Interrupted)??;
-    let record = NewModelVersion {
-        model: name,
-        digest,
-        bytes,
-        signature,
-        metrics,
-        run,
-        lineage,
-        description,
-    };
+    let record =
+        NewModelVersion { model: name, digest, bytes, signature, metrics, run, lineage, description };
     Ok(store.add_model_version(record, by, now).await?)
 }
 
@@ -113,11 +89,7 @@ impl Registry {
     pub async fn versions(&self, model: &Name) -> Result<Vec<ModelVersion>> {
         let mut versions = self.store.model_versions(model).await?;
         if versions.is_empty() {
-            return Err(store::Error::NotFound {
-                noun: "model",
-                name: model.to_string(),
-            }
-            .into());
+            return Err(store::Error::NotFound { noun: "model", name: model.to_string() }.into());
         }
         versions.reverse();
         Ok(versions)
@@ -132,10 +104,9 @@ impl Registry {
             return Ok(self.store.model_version(model, Some(Version(number))).await?);
         }
         match self.store.model_version_by_alias(model, version).await {
-            Err(store::Error::NotFound { .. }) => Err(Error::Version {
-                model: model.to_string(),
-                version: version.to_owned(),
-            }),
+            Err(store::Error::NotFound { .. }) => {
+                Err(Error::Version { model: model.to_string(), version: version.to_owned() })
+            }
             other => Ok(other?),
         }
     }
@@ -166,21 +137,14 @@ impl Registry {
     /// Moves an alias to a version, or makes it.
     pub async fn set_alias(&self, model: &Name, alias: &str, version: Version, by: &Actor) -> Result<()> {
         check_alias(alias)?;
-        Ok(self
-            .store
-            .set_alias(model, alias, version, by, Timestamp::now())
-            .await?)
+        Ok(self.store.set_alias(model, alias, version, by, Timestamp::now()).await?)
     }
 }
 
 /// An alias is a name, and no word that already means a version.
 fn check_alias(alias: &str) -> Result<()> {
     let means_version = alias == LATEST || alias.bytes().all(|c| c.is_ascii_digit());
-    if means_version || Name::new(alias).is_err() {
-        Err(Error::Alias(alias.to_owned()))
-    } else {
-        Ok(())
-    }
+    if means_version || Name::new(alias).is_err() { Err(Error::Alias(alias.to_owned())) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -193,12 +157,7 @@ mod tests {
     fn from_run(run: &RunId) -> NewVersion {
         let metrics = BTreeMap::from([("r2_score".to_owned(), 0.9)]);
         let file = NewVersion::file(name("houses"), regression(None), String::new());
-        NewVersion {
-            metrics,
-            run: Some(run.clone()),
-            lineage: Some(lineage()),
-            ..file
-        }
+        NewVersion { metrics, run: Some(run.clone()), lineage: Some(lineage()), ..file }
     }
 
     fn code(error: Error) -> ErrorCode {
@@ -210,18 +169,12 @@ mod tests {
         let (_dir, store) = store().await;
         let registry = Registry::new(store.clone());
         let junk = NewVersion::file(name("junk"), b"not a model".to_vec(), String::new());
-        assert_eq!(
-            code(registry.register(junk, &admin()).await.unwrap_err()),
-            ErrorCode::Unprocessable
-        );
+        assert_eq!(code(registry.register(junk, &admin()).await.unwrap_err()), ErrorCode::Unprocessable);
         assert_eq!(registry.list().await.unwrap(), []);
         let mut wrong = NewVersion::file(name("houses"), regression(None), String::new());
         let flowers = onnx::Model::from_bytes(&classification(["a", "b", "c"])).unwrap();
         wrong.signature = Some(signature::from_model(&flowers));
-        assert_eq!(
-            code(registry.register(wrong, &admin()).await.unwrap_err()),
-            ErrorCode::Unprocessable
-        );
+        assert_eq!(code(registry.register(wrong, &admin()).await.unwrap_err()), ErrorCode::Unprocessable);
         assert_eq!(store.ledger(0, 9).await.unwrap(), []);
     }
 
@@ -233,24 +186,13 @@ mod tests {
         let first = registry.register(from_run(&run), &admin()).await.unwrap();
         assert_eq!(registry.register(from_run(&run), &admin()).await.unwrap(), first);
         let file = NewVersion::file(name("houses"), regression(None), "by hand".to_owned());
-        assert_eq!(
-            registry.register(file, &admin()).await.unwrap().version,
-            Version(2)
-        );
-        let numbers: Vec<u32> = registry
-            .versions(&name("houses"))
-            .await
-            .unwrap()
-            .iter()
-            .map(|v| v.version.0)
-            .collect();
+        assert_eq!(registry.register(file, &admin()).await.unwrap().version, Version(2));
+        let numbers: Vec<u32> =
+            registry.versions(&name("houses")).await.unwrap().iter().map(|v| v.version.0).collect();
         assert_eq!(numbers, [1, 2]);
         let out = dir.path().join("model.onnx");
         let exported = registry.export(&name("houses"), "1", &out).await.unwrap();
-        assert_eq!(
-            (exported, std::fs::read(&out).unwrap()),
-            (first, regression(None))
-        );
+        assert_eq!((exported, std::fs::read(&out).unwrap()), (first, regression(None)));
         assert!(registry.versions(&name("absent")).await.is_err());
     }
 
@@ -263,26 +205,16 @@ mod tests {
             let file = NewVersion::file(houses.clone(), regression(None), String::new());
             registry.register(file, &admin()).await.unwrap();
         }
-        registry
-            .set_alias(&houses, "champion", Version(1), &admin())
-            .await
-            .unwrap();
+        registry.set_alias(&houses, "champion", Version(1), &admin()).await.unwrap();
         for (asked, version) in [("1", 1), ("2", 2), ("latest", 2), ("champion", 1)] {
-            assert_eq!(
-                registry.show(&houses, asked).await.unwrap().version,
-                Version(version),
-                "{asked}"
-            );
+            assert_eq!(registry.show(&houses, asked).await.unwrap().version, Version(version), "{asked}");
         }
         for absent in ["3", "challenger", ""] {
             let error = registry.show(&houses, absent).await.unwrap_err();
             assert_eq!(code(error), ErrorCode::NotFound, "{absent}");
         }
         for bad in ["latest", "7", "a b", ""] {
-            let error = registry
-                .set_alias(&houses, bad, Version(1), &admin())
-                .await
-                .unwrap_err();
+            let error = registry.set_alias(&houses, bad, Version(1), &admin()).await.unwrap_err();
             assert_eq!(code(error), ErrorCode::InvalidInput, "{bad}");
         }
     }
@@ -312,10 +244,7 @@ mod tests {
         };
         store.put_deployment(&deployment, true, &admin()).await.unwrap();
         let view = registry.lineage(&name("houses"), "1").await.unwrap();
-        assert_eq!(
-            (view.deployments.as_slice(), view.digest),
-            ([deployment].as_slice(), made.digest)
-        );
+        assert_eq!((view.deployments.as_slice(), view.digest), ([deployment].as_slice(), made.digest));
         let data = view.data.unwrap();
         assert_eq!((data.name, data.rows), (name("houses"), None));
         let seen = view.run.unwrap();

@@ -21,11 +21,7 @@ pub(crate) fn admin() -> Actor {
 }
 
 pub(crate) fn lineage() -> Lineage {
-    Lineage {
-        data: name("houses"),
-        data_version: Version(1),
-        data_digest: Digest([1; 32]),
-    }
+    Lineage { data: name("houses"), data_version: Version(1), data_digest: Digest([1; 32]) }
 }
 
 /// `variable = age + 2·room_0 + 3·room_1`; inputs `age` of one column and `room` of two.
@@ -50,25 +46,13 @@ pub(crate) fn classification(labels: [&str; 3]) -> Vec<u8> {
     graph.output("label", ElementType::String, &[-1]);
     graph.output("probabilities", ElementType::Float, &[-1, 3]);
     let attrs = vec![
-        (
-            "coefficients",
-            Attr::Floats(vec![1.0, 2.0, 3.0, 3.0, 2.0, 1.0, 0.0, 0.0, 0.0]),
-        ),
+        ("coefficients", Attr::Floats(vec![1.0, 2.0, 3.0, 3.0, 2.0, 1.0, 0.0, 0.0, 0.0])),
         ("intercepts", Attr::Floats(vec![0.0, 0.0, 0.0])),
-        (
-            "classlabels_strings",
-            Attr::Texts(labels.map(str::to_owned).to_vec()),
-        ),
+        ("classlabels_strings", Attr::Texts(labels.map(str::to_owned).to_vec())),
         ("multi_class", Attr::Int(1)),
         ("post_transform", Attr::Text("SOFTMAX".to_owned())),
     ];
-    graph.node(
-        Domain::Ml,
-        "LinearClassifier",
-        &["all"],
-        &["label", "probabilities"],
-        attrs,
-    );
+    graph.node(Domain::Ml, "LinearClassifier", &["all"], &["label", "probabilities"], attrs);
     graph.finish().unwrap()
 }
 
@@ -76,12 +60,6 @@ fn inputs(title: &str) -> GraphBuilder {
     let mut graph = GraphBuilder::new(title);
     graph.input("age", ElementType::Float, 1);
     graph.input("room", ElementType::Float, 2);
-    graph.node(
-        Domain::Onnx,
-        "Concat",
-        &["age", "room"],
-        &["all"],
-        vec![("axis", Attr::Int(1))],
-    );
+    graph.node(Domain::Onnx, "Concat", &["age", "room"], &["all"], vec![("axis", Attr::Int(1))]);
     graph
 }

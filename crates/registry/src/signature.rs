@@ -13,13 +13,8 @@ const ANSWER: &str = "prediction";
 
 /// The signature of a model: from its metadata when that fits, else derived from its slots and output.
 pub fn from_model(model: &Model) -> Signature {
-    let written = model
-        .metadata()
-        .get(METADATA_KEY)
-        .and_then(|text| serde_json::from_str(text).ok());
-    written
-        .filter(|signature| check(signature, model).is_ok())
-        .unwrap_or_else(|| derived(model))
+    let written = model.metadata().get(METADATA_KEY).and_then(|text| serde_json::from_str(text).ok());
+    written.filter(|signature| check(signature, model).is_ok()).unwrap_or_else(|| derived(model))
 }
 
 /// Whether a signature can stand for a model: as many classes as the model answers, and its features are the model's slots.
@@ -46,9 +41,7 @@ pub fn check(signature: &Signature, model: &Model) -> Result<()> {
     if (task == Task::Regression) == (classes == 0) && named == classes {
         Ok(())
     } else {
-        wrong(format!(
-            "it is {task} with {named} classes, the model answers {classes}"
-        ))
+        wrong(format!("it is {task} with {named} classes, the model answers {classes}"))
     }
 }
 
@@ -68,14 +61,7 @@ fn derived(model: &Model) -> Signature {
         (Output::Classes(_), 0..=2) => Task::Binary,
         (Output::Classes(_), _) => Task::Multiclass,
     };
-    Signature {
-        inputs,
-        output: Target {
-            name: ANSWER.to_owned(),
-            task,
-            classes,
-        },
-    }
+    Signature { inputs, output: Target { name: ANSWER.to_owned(), task, classes } }
 }
 
 /// The feature names of a slot in the order of its columns.
@@ -93,13 +79,7 @@ fn feature(name: String, slot: &Slot) -> Feature {
         SlotKind::Bool => (ColumnType::Boolean, json!(false)),
         SlotKind::Text => (ColumnType::Text, json!("text")),
     };
-    Feature {
-        name,
-        kind,
-        required: true,
-        categories: Vec::new(),
-        example,
-    }
+    Feature { name, kind, required: true, categories: Vec::new(), example }
 }
 
 fn count(labels: &Labels) -> usize {
@@ -130,16 +110,8 @@ mod tests {
         let signature = from_model(&read(&regression(None)));
         let names: Vec<&str> = signature.inputs.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["age", "room_0", "room_1"]);
-        assert!(
-            signature
-                .inputs
-                .iter()
-                .all(|f| f.required && f.kind == ColumnType::Float)
-        );
-        assert_eq!(
-            (signature.output.task, signature.output.classes.len()),
-            (Task::Regression, 0)
-        );
+        assert!(signature.inputs.iter().all(|f| f.required && f.kind == ColumnType::Float));
+        assert_eq!((signature.output.task, signature.output.classes.len()), (Task::Regression, 0));
         let signature = from_model(&read(&classification(["lily", "oak", "rose"])));
         assert_eq!(signature.output.task, Task::Multiclass);
         assert_eq!(signature.output.classes[2], Label::Text("rose".to_owned()));
@@ -169,12 +141,7 @@ mod tests {
         assert!(told(&|s| drop(s.inputs.remove(1))).contains("'room_0'"));
         assert!(told(&|s| s.inputs[0].name = "room_1".to_owned()).contains("twice"));
         assert!(told(&|s| s.output.task = Task::Binary).contains("binary"));
-        let extra = told(&|s| {
-            s.inputs.push(Feature {
-                name: "x".to_owned(),
-                ..s.inputs[0].clone()
-            })
-        });
+        let extra = told(&|s| s.inputs.push(Feature { name: "x".to_owned(), ..s.inputs[0].clone() }));
         assert!(extra.contains("no input 'x'"), "{extra}");
     }
 }

@@ -31,10 +31,7 @@ async fn main() -> Outcome<()> {
         store.add_job(&job()?, &Actor::admin()).await?;
     }
     let each = ms(start) / f64::from(JOBS);
-    writeln!(
-        out,
-        "{each:>8.2} ms  a durable change with its ledger line, one after another"
-    )?;
+    writeln!(out, "{each:>8.2} ms  a durable change with its ledger line, one after another")?;
     for number in 0..MODELS {
         fill(&store, number).await?;
     }
@@ -48,20 +45,12 @@ async fn main() -> Outcome<()> {
     }
     times.sort_by(f64::total_cmp);
     let (median, most) = (times[OPENS / 2], times[OPENS - 1]);
-    writeln!(
-        out,
-        "{median:>8.2} ms  open, {JOBS} jobs and {MODELS} models (at most {most:.2})"
-    )?;
+    writeln!(out, "{median:>8.2} ms  open, {JOBS} jobs and {MODELS} models (at most {most:.2})")?;
     let store = Store::open(dir.path()).await?;
     for what in ["first", "second"] {
         let start = Instant::now();
         let state = store.serving_state().await?;
-        writeln!(
-            out,
-            "{:>8.2} ms  serving state of {} endpoints, {what}",
-            ms(start),
-            state.endpoints.len()
-        )?;
+        writeln!(out, "{:>8.2} ms  serving state of {} endpoints, {what}", ms(start), state.endpoints.len())?;
     }
     Ok(())
 }
@@ -95,19 +84,12 @@ fn job() -> Outcome<Job> {
 async fn fill(store: &Store, number: u32) -> Outcome<()> {
     let (by, now) = (Actor::admin(), Timestamp::now());
     let name = Name::new(format!("m{number}"))?;
-    let output = Target {
-        name: "y".to_owned(),
-        task: Task::Regression,
-        classes: Vec::new(),
-    };
+    let output = Target { name: "y".to_owned(), task: Task::Regression, classes: Vec::new() };
     let new = NewModelVersion {
         model: name.clone(),
         digest: Digest([2; 32]),
         bytes: 1,
-        signature: Signature {
-            inputs: Vec::new(),
-            output,
-        },
+        signature: Signature { inputs: Vec::new(), output },
         metrics: BTreeMap::new(),
         run: None,
         lineage: None,
@@ -124,12 +106,7 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         created: now,
     };
     store.add_endpoint(&endpoint, &by).await?;
-    let deployment = domain::Deployment {
-        name: name.clone(),
-        endpoint: name.clone(),
-        model: name,
-        version,
-        created: now,
-    };
+    let deployment =
+        domain::Deployment { name: name.clone(), endpoint: name.clone(), model: name, version, created: now };
     Ok(store.put_deployment(&deployment, true, &by).await?)
 }

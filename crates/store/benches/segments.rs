@@ -21,10 +21,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    let seconds: f64 = std::env::args()
-        .filter_map(|a| a.parse().ok())
-        .next()
-        .unwrap_or(5.0);
+    let seconds: f64 = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(5.0);
     let mut out = std::io::stdout();
     let names = Shared::new();
     let made = per_row(seconds, &mut || {
@@ -34,11 +31,7 @@ async fn main() -> Outcome<()> {
     writeln!(out, "making a row alone: {made:.3} us CPU")?;
     for size in BATCHES {
         for paced in [true, false] {
-            writeln!(
-                out,
-                "batches of {size}, {}",
-                if paced { "paced" } else { "as fast as it goes" }
-            )?;
+            writeln!(out, "batches of {size}, {}", if paced { "paced" } else { "as fast as it goes" })?;
             measure(&mut out, &names, Run { seconds, size, paced }).await?;
         }
     }
@@ -55,12 +48,7 @@ struct Run {
 async fn measure(out: &mut impl Write, names: &Shared, run: Run) -> Outcome<()> {
     let dir = tempfile::tempdir()?;
     let (query_time, query_rows) = ("10s".parse()?, 10_000);
-    let limits = SegmentConfig {
-        rows: 1_000_000,
-        max_bytes: 2 << 30,
-        query_time,
-        query_rows,
-    };
+    let limits = SegmentConfig { rows: 1_000_000, max_bytes: 2 << 30, query_time, query_rows };
     let mut writer = SegmentWriter::open(dir.path(), &limits).await?;
     let (start, cpu) = (Instant::now(), cpu_seconds()?);
     let mut rows = 0_u32;
@@ -83,11 +71,7 @@ async fn measure(out: &mut impl Write, names: &Shared, run: Run) -> Outcome<()> 
         out,
         "    {each:.3} us CPU a row, {speed:.0} rows/s, {share:.1} % of a core, {size:.0} bytes a row"
     )?;
-    if run.paced {
-        Ok(())
-    } else {
-        query(out, &Segments::new(dir.path(), &limits)).await
-    }
+    if run.paced { Ok(()) } else { query(out, &Segments::new(dir.path(), &limits)).await }
 }
 
 /// What reading costs on the log that was just written.
@@ -101,17 +85,8 @@ async fn query(out: &mut impl Write, segments: &Segments) -> Outcome<()> {
         writeln!(out, "{:>8.1} ms  {sql}", start.elapsed().as_secs_f64() * 1e3)?;
     }
     let start = Instant::now();
-    segments
-        .query(&RequestFilter {
-            limit: 100,
-            ..RequestFilter::default()
-        })
-        .await?;
-    writeln!(
-        out,
-        "{:>8.1} ms  the newest 100 rows",
-        start.elapsed().as_secs_f64() * 1e3
-    )?;
+    segments.query(&RequestFilter { limit: 100, ..RequestFilter::default() }).await?;
+    writeln!(out, "{:>8.1} ms  the newest 100 rows", start.elapsed().as_secs_f64() * 1e3)?;
     Ok(())
 }
 
@@ -128,12 +103,8 @@ fn per_row(seconds: f64, step: &mut dyn FnMut() -> u32) -> Outcome<f64> {
 fn cpu_seconds() -> Outcome<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|t| t.parse::<f64>().ok())
-        .sum();
+    let ticks: f64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|t| t.parse::<f64>().ok()).sum();
     Ok(ticks / TICKS)
 }
 

@@ -31,19 +31,14 @@ impl Store {
         .execute(write.conn())
         .await?;
         let detail = json!({"endpoint": api.endpoint, "policy": api.policy});
-        write
-            .note(by, now, Change::new("publish api", &api.path, detail))
-            .await?;
+        write.note(by, now, Change::new("publish api", &api.path, detail)).await?;
         write.commit().await
     }
 
     /// Takes an API back.
     pub async fn delete_api(&self, path: &str, by: &Actor, now: Timestamp) -> Result<()> {
         let mut write = self.write().await?;
-        let done = sqlx::query("DELETE FROM apis WHERE path = $1")
-            .bind(path)
-            .execute(write.conn())
-            .await?;
+        let done = sqlx::query("DELETE FROM apis WHERE path = $1").bind(path).execute(write.conn()).await?;
         if done.rows_affected() == 0 {
             return Err(Error::not_found("api", path));
         }
@@ -53,9 +48,7 @@ impl Store {
 
     /// All APIs by path.
     pub async fn apis(&self) -> Result<Vec<Api>> {
-        let rows = sqlx::query("SELECT * FROM apis ORDER BY path")
-            .fetch_all(self.reader())
-            .await?;
+        let rows = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(self.reader()).await?;
         rows.iter().map(decode).collect()
     }
 }
@@ -79,22 +72,13 @@ mod tests {
     async fn publishing_again_replaces_the_whole_api() {
         let (_dir, store) = serving().await;
         store.add_endpoint(&endpoint("other"), &admin()).await.unwrap();
-        store
-            .put_api(&api("credit/v1", "credit"), &admin(), T0)
-            .await
-            .unwrap();
+        store.put_api(&api("credit/v1", "credit"), &admin(), T0).await.unwrap();
         let mut stricter = api("credit/v1", "other");
-        stricter
-            .policy
-            .required_claims
-            .insert("roles".to_owned(), vec!["scorer".to_owned()]);
+        stricter.policy.required_claims.insert("roles".to_owned(), vec!["scorer".to_owned()]);
         store.put_api(&stricter, &admin(), T0).await.unwrap();
         assert_eq!(store.apis().await.unwrap(), [stricter]);
         store.delete_api("credit/v1", &admin(), T0).await.unwrap();
-        assert!(matches!(
-            store.delete_api("credit/v1", &admin(), T0).await,
-            Err(Error::NotFound { .. })
-        ));
+        assert!(matches!(store.delete_api("credit/v1", &admin(), T0).await, Err(Error::NotFound { .. })));
     }
 
     #[tokio::test]
@@ -102,10 +86,7 @@ mod tests {
         let (_dir, store) = serving().await;
         let mut open = api("credit", "credit");
         open.policy.audiences.clear();
-        assert!(matches!(
-            store.put_api(&open, &admin(), T0).await,
-            Err(Error::Invalid(_))
-        ));
+        assert!(matches!(store.put_api(&open, &admin(), T0).await, Err(Error::Invalid(_))));
         let lost = store.put_api(&api("credit", "absent"), &admin(), T0).await;
         assert!(matches!(lost, Err(Error::NotFound { .. })));
         assert_eq!(store.apis().await.unwrap(), []);

@@ -51,11 +51,7 @@ impl Artifacts {
     /// Where an artifact lies; [`Error::NotFound`] when it is absent.
     pub fn path(&self, digest: &Digest) -> Result<PathBuf> {
         let path = self.place(digest);
-        if path.is_file() {
-            Ok(path)
-        } else {
-            Err(Error::not_found("artifact", digest))
-        }
+        if path.is_file() { Ok(path) } else { Err(Error::not_found("artifact", digest)) }
     }
 
     /// An artifact's bytes; refused when they do not have its digest any more.
@@ -65,9 +61,7 @@ impl Artifacts {
         if Digest(Sha256::digest(&bytes).into()) == *digest {
             Ok(bytes)
         } else {
-            Err(Error::Corrupt(format!(
-                "the artifact {digest} is damaged on disk: restore it from a backup"
-            )))
+            Err(Error::Corrupt(format!("the artifact {digest} is damaged on disk: restore it from a backup")))
         }
     }
 
@@ -91,9 +85,7 @@ impl ArtifactWriter {
     /// Makes the artifact durable; gives its digest and length.
     pub fn finish(mut self) -> Result<(Digest, u64)> {
         let temp = self.file.path().to_owned();
-        self.drain()
-            .and_then(|()| self.file.as_file().sync_all())
-            .map_err(|e| Error::io(&temp, e))?;
+        self.drain().and_then(|()| self.file.as_file().sync_all()).map_err(|e| Error::io(&temp, e))?;
         let digest = Digest(self.hash.finalize().into());
         let path = self.artifacts.place(&digest);
         if let Some(dir) = path.parent() {
@@ -162,16 +154,10 @@ mod tests {
     fn bytes_come_back_under_their_hash() {
         let (_dir, artifacts) = folder();
         let digest = artifacts.put(b"abc").unwrap();
-        assert_eq!(
-            digest.hex(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(digest.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(artifacts.read(&digest).unwrap(), b"abc");
         assert_eq!(artifacts.put(b"abc").unwrap(), digest);
-        assert!(matches!(
-            artifacts.path(&Digest([7; 32])),
-            Err(Error::NotFound { .. })
-        ));
+        assert!(matches!(artifacts.path(&Digest([7; 32])), Err(Error::NotFound { .. })));
     }
 
     #[test]
@@ -181,9 +167,7 @@ mod tests {
         let whole = artifacts.put(&bytes).unwrap();
         for step in [1000, BUFFER - 1, BUFFER, BUFFER + 1] {
             let mut writer = artifacts.writer().unwrap();
-            bytes
-                .chunks(step)
-                .for_each(|chunk| writer.write_all(chunk).unwrap());
+            bytes.chunks(step).for_each(|chunk| writer.write_all(chunk).unwrap());
             assert_eq!(writer.finish().unwrap(), (whole, bytes.len() as u64));
         }
         assert_eq!(artifacts.read(&whole).unwrap(), bytes);

@@ -55,9 +55,7 @@ impl Store {
         insert(write.conn(), &version).await?;
         let detail = json!({"digest": version.digest, "rows": version.rows, "bytes": version.bytes});
         let subject = format!("{}:{}", version.name, version.version);
-        write
-            .note(by, now, Change::new("register data", subject, detail))
-            .await?;
+        write.note(by, now, Change::new("register data", subject, detail)).await?;
         write.commit().await?;
         Ok((version, true))
     }
@@ -189,28 +187,17 @@ mod tests {
     #[tokio::test]
     async fn versions_are_numbered_and_equal_content_is_recognised() {
         let (_dir, store) = store().await;
-        let (first, created) = store
-            .add_data_version(data("credit", 1), &admin(), T0)
-            .await
-            .unwrap();
+        let (first, created) = store.add_data_version(data("credit", 1), &admin(), T0).await.unwrap();
         assert!(created && first.version == Version(1) && first.created == T0);
-        let (second, _) = store
-            .add_data_version(data("credit", 2), &admin(), T0)
-            .await
-            .unwrap();
+        let (second, _) = store.add_data_version(data("credit", 2), &admin(), T0).await.unwrap();
         assert_eq!(second.version, Version(2));
-        let (again, created) = store
-            .add_data_version(data("credit", 1), &admin(), T0.plus_seconds(9))
-            .await
-            .unwrap();
+        let (again, created) =
+            store.add_data_version(data("credit", 1), &admin(), T0.plus_seconds(9)).await.unwrap();
         assert!(!created);
         assert_eq!(again, first);
         let mut read_otherwise = data("credit", 1);
         read_otherwise.columns[0].kind = domain::ColumnType::Text;
-        let (third, created) = store
-            .add_data_version(read_otherwise, &admin(), T0)
-            .await
-            .unwrap();
+        let (third, created) = store.add_data_version(read_otherwise, &admin(), T0).await.unwrap();
         assert!(created && third.version == Version(3));
         assert_eq!(store.ledger(0, 100).await.unwrap().len(), 3);
     }
@@ -219,49 +206,21 @@ mod tests {
     async fn versions_are_found_by_number_and_newest() {
         let (_dir, store) = store().await;
         for digest in 1..=3 {
-            store
-                .add_data_version(data("credit", digest), &admin(), T0)
-                .await
-                .unwrap();
+            store.add_data_version(data("credit", digest), &admin(), T0).await.unwrap();
         }
-        store
-            .add_data_version(data("bank", 1), &admin(), T0)
-            .await
-            .unwrap();
+        store.add_data_version(data("bank", 1), &admin(), T0).await.unwrap();
         let credit = name("credit");
-        assert_eq!(
-            store.data_version(&credit, None).await.unwrap().version,
-            Version(3)
-        );
-        assert_eq!(
-            store
-                .data_version(&credit, Some(Version(2)))
-                .await
-                .unwrap()
-                .digest,
-            Digest([2; 32])
-        );
-        let numbers: Vec<u32> = store
-            .data_versions(&credit)
-            .await
-            .unwrap()
-            .iter()
-            .map(|v| v.version.0)
-            .collect();
+        assert_eq!(store.data_version(&credit, None).await.unwrap().version, Version(3));
+        assert_eq!(store.data_version(&credit, Some(Version(2))).await.unwrap().digest, Digest([2; 32]));
+        let numbers: Vec<u32> =
+            store.data_versions(&credit).await.unwrap().iter().map(|v| v.version.0).collect();
         assert_eq!(numbers, [3, 2, 1]);
         let assets = store.data_assets().await.unwrap();
         let names: Vec<(&str, u32)> = assets.iter().map(|a| (a.name.as_str(), a.latest.0)).collect();
         assert_eq!(names, [("bank", 1), ("credit", 3)]);
-        let missing = store
-            .data_version(&credit, Some(Version(4)))
-            .await
-            .unwrap_err()
-            .to_string();
+        let missing = store.data_version(&credit, Some(Version(4))).await.unwrap_err().to_string();
         assert_eq!(missing, "no data version named 'credit:4'");
-        assert!(matches!(
-            store.data_version(&name("x"), None).await,
-            Err(Error::NotFound { .. })
-        ));
+        assert!(matches!(store.data_version(&name("x"), None).await, Err(Error::NotFound { .. })));
     }
 
     #[tokio::test]
@@ -269,12 +228,9 @@ mod tests {
         let (_dir, store) = store().await;
         let calls = (0..8).map(|_| {
             let store = store.clone();
-            tokio::spawn(async move {
-                store
-                    .add_data_version(data("credit", 1), &admin(), T0)
-                    .await
-                    .unwrap()
-            })
+            tokio::spawn(
+                async move { store.add_data_version(data("credit", 1), &admin(), T0).await.unwrap() },
+            )
         });
         let mut created = 0;
         for call in calls.collect::<Vec<_>>() {

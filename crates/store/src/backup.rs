@@ -50,10 +50,7 @@ struct Source {
 /// not replaced.
 pub async fn create(store: &Store, path: &Path) -> Result<()> {
     if path.exists() {
-        return Err(Error::Conflict(format!(
-            "'{}' exists already: name a new file",
-            path.display()
-        )));
+        return Err(Error::Conflict(format!("'{}' exists already: name a new file", path.display())));
     }
     let copies = tempfile::Builder::new()
         .prefix(files::TEMP_PREFIX)
@@ -65,10 +62,7 @@ pub async fn create(store: &Store, path: &Path) -> Result<()> {
             continue;
         }
         if path.extension().is_none_or(|e| e != "db") {
-            sources.push(Source {
-                from: store.dir().join(&path),
-                path,
-            });
+            sources.push(Source { from: store.dir().join(&path), path });
             continue;
         }
         match copy_database(store.dir(), &path, copies.path(), at + 1).await {
@@ -91,20 +85,11 @@ pub async fn create(store: &Store, path: &Path) -> Result<()> {
 /// Copies a database as it stands at one moment.
 async fn copy_database(dir: &Path, path: &Path, copies: &Path, number: usize) -> Result<Source> {
     let copy = copies.join(format!("{number}.db"));
-    let mut conn = SqliteConnectOptions::new()
-        .filename(dir.join(path))
-        .disable_statement_logging()
-        .connect()
-        .await?;
-    sqlx::query("VACUUM INTO $1")
-        .bind(copy.to_string_lossy().as_ref())
-        .execute(&mut conn)
-        .await?;
+    let mut conn =
+        SqliteConnectOptions::new().filename(dir.join(path)).disable_statement_logging().connect().await?;
+    sqlx::query("VACUUM INTO $1").bind(copy.to_string_lossy().as_ref()).execute(&mut conn).await?;
     conn.close().await?;
-    Ok(Source {
-        path: path.to_owned(),
-        from: copy,
-    })
+    Ok(Source { path: path.to_owned(), from: copy })
 }
 
 #[cfg(test)]
@@ -118,12 +103,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     fn limits() -> SegmentConfig {
-        SegmentConfig {
-            rows: 1000,
-            max_bytes: 1 << 30,
-            query_time: "10s".parse().unwrap(),
-            query_rows: 100,
-        }
+        SegmentConfig { rows: 1000, max_bytes: 1 << 30, query_time: "10s".parse().unwrap(), query_rows: 100 }
     }
 
     #[tokio::test]
@@ -131,12 +111,7 @@ mod tests {
         let (dir, store) = store().await;
         let secret = store.secrets().secret_or_create("key", || vec![7; 32]).unwrap();
         let mut log = SegmentWriter::open(store.dir(), &limits()).await.unwrap();
-        log.append(&[RequestRow {
-            path: "/score".into(),
-            ..RequestRow::default()
-        }])
-        .await
-        .unwrap();
+        log.append(&[RequestRow { path: "/score".into(), ..RequestRow::default() }]).await.unwrap();
         let writing = tokio::spawn(write_until_stopped(store.clone()));
         let watch = &mut store.changes();
         watch.wait_for(|n| *n >= 5).await.unwrap();
@@ -149,16 +124,9 @@ mod tests {
         restore(&file, &into).unwrap();
         let restored = Store::open(&into).await.unwrap();
         assert_same_start(&store, &restored).await;
-        assert_eq!(
-            restored.secrets().secret_or_create("key", Vec::new).unwrap(),
-            secret
-        );
-        let rows = Segments::new(&into, &limits())
-            .query(&RequestFilter {
-                limit: 9,
-                ..Default::default()
-            })
-            .await;
+        assert_eq!(restored.secrets().secret_or_create("key", Vec::new).unwrap(), secret);
+        let rows =
+            Segments::new(&into, &limits()).query(&RequestFilter { limit: 9, ..Default::default() }).await;
         assert_eq!(rows.unwrap()[0].row.path.as_str(), "/score");
     }
 
@@ -166,10 +134,7 @@ mod tests {
     async fn write_until_stopped(store: Store) {
         for number in 0_u32.. {
             let digest = store.artifacts().put(&number.to_le_bytes()).unwrap();
-            let new = crate::NewDataVersion {
-                digest,
-                ..data("credit", 0)
-            };
+            let new = crate::NewDataVersion { digest, ..data("credit", 0) };
             store.add_data_version(new, &admin(), T0).await.unwrap();
         }
     }
@@ -184,24 +149,11 @@ mod tests {
         });
         for version in restored.data_versions(&name("credit")).await.unwrap() {
             restored.artifacts().read(&version.digest).unwrap();
-            assert_eq!(
-                store
-                    .data_version(&version.name, Some(version.version))
-                    .await
-                    .unwrap(),
-                version
-            );
+            assert_eq!(store.data_version(&version.name, Some(version.version)).await.unwrap(), version);
         }
-        let newest = restored
-            .data_version(&name("credit"), None)
-            .await
-            .unwrap()
-            .version;
+        let newest = restored.data_version(&name("credit"), None).await.unwrap().version;
         assert_eq!(i64::from(newest.0), kept);
-        let next = restored
-            .add_data_version(data("credit", 1), &admin(), T0)
-            .await
-            .unwrap();
+        let next = restored.add_data_version(data("credit", 1), &admin(), T0).await.unwrap();
         assert_eq!(next.0.version, Version(newest.0 + 1));
     }
 
@@ -212,10 +164,7 @@ mod tests {
         let digest = store.artifacts().put(b"a model that is there").unwrap();
         let file = dir.path().join("all.tar");
         create(&store, &file).await.unwrap();
-        assert_eq!(
-            create(&store, &file).await.unwrap_err().code(),
-            ErrorCode::Conflict
-        );
+        assert_eq!(create(&store, &file).await.unwrap_err().code(), ErrorCode::Conflict);
         let whole = fs::read(&file).unwrap();
         let refused = |bytes: &[u8]| {
             fs::write(&file, bytes).unwrap();
@@ -233,10 +182,7 @@ mod tests {
             assert!(matches!(refused(&whole[..cut]), Error::Corrupt(_)));
         }
         fs::write(&file, &whole).unwrap();
-        assert_eq!(
-            restore(&file, store.dir()).unwrap_err().code(),
-            ErrorCode::Conflict
-        );
+        assert_eq!(restore(&file, store.dir()).unwrap_err().code(), ErrorCode::Conflict);
         fs::create_dir(dir.path().join("empty")).unwrap();
         restore(&file, &dir.path().join("empty")).unwrap();
     }
@@ -277,10 +223,8 @@ mod tests {
         create(&store, &file).await.unwrap();
         let into = dir.path().join("into");
         restore(&file, &into).unwrap();
-        let mut names: Vec<_> = fs::read_dir(&into)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            fs::read_dir(&into).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["admin-token", DATABASE]);
     }

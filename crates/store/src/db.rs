@@ -67,20 +67,8 @@ impl Store {
         let changes = watch::Sender::new(ledger::last_sequence(&writer).await?);
         let task_bell = watch::Sender::new(0);
         let not_durable = AtomicBool::new(false);
-        let inner = Inner {
-            dir,
-            writer,
-            reader,
-            artifacts,
-            secrets,
-            changes,
-            task_bell,
-            not_durable,
-            lock,
-        };
-        let store = Self {
-            inner: Arc::new(inner),
-        };
+        let inner = Inner { dir, writer, reader, artifacts, secrets, changes, task_bell, not_durable, lock };
+        let store = Self { inner: Arc::new(inner) };
         store.recover().await?;
         Ok(store)
     }
@@ -143,11 +131,7 @@ impl Store {
             return Err(Error::NotDurable);
         }
         let tx = self.inner.writer.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Write {
-            store: self,
-            tx,
-            sequence: None,
-        })
+        Ok(Write { store: self, tx, sequence: None })
     }
 
     /// Has writes give up on another program's lock after so many milliseconds.
@@ -233,11 +217,7 @@ async fn connect(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-        .connect_lazy_with(
-            options
-                .pragma("query_only", "ON")
-                .thread_name(|_| "store-read".to_owned()),
-        );
+        .connect_lazy_with(options.pragma("query_only", "ON").thread_name(|_| "store-read".to_owned()));
     Ok((writer, reader))
 }
 
@@ -253,10 +233,7 @@ mod tests {
         let (dir, store) = store().await;
         store.add_endpoint(&endpoint("kept"), &admin()).await.unwrap();
         let mut unfinished = store.write().await.unwrap();
-        sqlx::query("DELETE FROM endpoints")
-            .execute(unfinished.conn())
-            .await
-            .unwrap();
+        sqlx::query("DELETE FROM endpoints").execute(unfinished.conn()).await.unwrap();
         drop(unfinished);
         drop(store);
         let store = Store::open(&dir.path().join("data")).await.unwrap();
@@ -270,10 +247,7 @@ mod tests {
         store.announce("http://127.0.0.1:1").unwrap();
         let refused = Store::open(&dir.path().join("data")).await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Conflict);
-        assert!(
-            refused.to_string().contains("--server http://127.0.0.1:1"),
-            "{refused}"
-        );
+        assert!(refused.to_string().contains("--server http://127.0.0.1:1"), "{refused}");
         store.close().await;
         drop(store);
         Store::open(&dir.path().join("data")).await.unwrap();
@@ -283,16 +257,9 @@ mod tests {
     async fn what_the_directory_holds_is_its_owners_alone() {
         let (dir, store) = store().await;
         let mode = |path: &str| {
-            std::fs::metadata(dir.path().join("data").join(path))
-                .unwrap()
-                .permissions()
-                .mode()
-                & 0o777
+            std::fs::metadata(dir.path().join("data").join(path)).unwrap().permissions().mode() & 0o777
         };
-        assert_eq!(
-            (mode(""), mode("secrets"), mode("artifacts")),
-            (0o700, 0o700, 0o700)
-        );
+        assert_eq!((mode(""), mode("secrets"), mode("artifacts")), (0o700, 0o700, 0o700));
         assert_eq!((mode(DATABASE), mode(&format!("{DATABASE}-wal"))), (0o600, 0o600));
         drop(store);
     }
@@ -301,42 +268,24 @@ mod tests {
     async fn connections_are_set_for_durability_and_readers_cannot_write() {
         let (_dir, store) = store().await;
         let ask = async |pool: &SqlitePool, pragma: &'static str| {
-            sqlx::query_scalar::<_, i64>(pragma)
-                .fetch_one(pool)
-                .await
-                .unwrap()
+            sqlx::query_scalar::<_, i64>(pragma).fetch_one(pool).await.unwrap()
         };
         let writer = &store.inner.writer;
         assert_eq!(ask(writer, "PRAGMA synchronous").await, 2);
         assert_eq!(ask(writer, "PRAGMA foreign_keys").await, 1);
-        let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
-            .fetch_one(writer)
-            .await
-            .unwrap();
+        let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(writer).await.unwrap();
         assert_eq!(mode, "wal");
         assert_eq!(ask(store.reader(), "PRAGMA query_only").await, 1);
-        assert!(
-            sqlx::query("DELETE FROM meta")
-                .execute(store.reader())
-                .await
-                .is_err()
-        );
+        assert!(sqlx::query("DELETE FROM meta").execute(store.reader()).await.is_err());
     }
 
     #[tokio::test]
     async fn a_database_held_by_another_program_is_busy_and_still_reads() {
         let (dir, store) = store().await;
         store.add_endpoint(&endpoint("kept"), &admin()).await.unwrap();
-        sqlx::query("PRAGMA busy_timeout = 1")
-            .execute(&store.inner.writer)
-            .await
-            .unwrap();
+        sqlx::query("PRAGMA busy_timeout = 1").execute(&store.inner.writer).await.unwrap();
         let path = dir.path().join("data").join(DATABASE);
-        let mut other = SqliteConnectOptions::new()
-            .filename(path)
-            .connect()
-            .await
-            .unwrap();
+        let mut other = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
         let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
         let refused = store.add_endpoint(&endpoint("new"), &admin()).await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Unavailable);
@@ -349,10 +298,7 @@ mod tests {
     async fn a_full_disk_is_told_and_writing_resumes_without_a_restart() {
         let (_dir, store) = store().await;
         let writer = &store.inner.writer;
-        let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
-            .fetch_one(writer)
-            .await
-            .unwrap();
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(writer).await.unwrap();
         // SQLite's own cap on a database's size answers with the code of a full disk.
         let cap = |pages: i64| sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
         sqlx::query(cap(pages)).execute(writer).await.unwrap();

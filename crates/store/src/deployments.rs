@@ -22,10 +22,7 @@ impl Store {
             .fetch_optional(write.conn())
             .await?;
         if found.is_none() {
-            return Err(Error::not_found(
-                "model version",
-                format_args!("{}:{}", d.model, d.version),
-            ));
+            return Err(Error::not_found("model version", format_args!("{}:{}", d.model, d.version)));
         }
         upsert(write.conn(), d).await?;
         if all_traffic {
@@ -34,9 +31,7 @@ impl Store {
         }
         let detail = json!({"model": d.model, "version": d.version, "all_traffic": all_traffic});
         let subject = format!("{}/{}", d.endpoint, d.name);
-        write
-            .note(by, d.created, Change::new("deploy model", subject, detail))
-            .await?;
+        write.note(by, d.created, Change::new("deploy model", subject, detail)).await?;
         write.commit().await
     }
 
@@ -77,13 +72,7 @@ impl Store {
         if traffic.remove(name).is_some() {
             endpoints::store_traffic(write.conn(), endpoint, &traffic).await?;
         }
-        write
-            .note(
-                by,
-                now,
-                Change::plain("delete deployment", format!("{endpoint}/{name}")),
-            )
-            .await?;
+        write.note(by, now, Change::plain("delete deployment", format!("{endpoint}/{name}"))).await?;
         write.commit().await
     }
 }
@@ -124,31 +113,13 @@ mod tests {
     async fn a_deployment_changes_its_version_and_leaves_without_traffic_only() {
         let (_dir, store) = serving().await;
         let (credit, blue, green) = (name("credit"), name("blue"), name("green"));
-        store
-            .put_deployment(&deployment("credit", "blue", 2), false, &admin())
-            .await
-            .unwrap();
-        assert_eq!(
-            store.deployments(Some(&credit)).await.unwrap(),
-            [deployment("credit", "blue", 2)]
-        );
-        let refused = store
-            .delete_deployment(&credit, &blue, &admin(), T0)
-            .await
-            .unwrap_err();
+        store.put_deployment(&deployment("credit", "blue", 2), false, &admin()).await.unwrap();
+        assert_eq!(store.deployments(Some(&credit)).await.unwrap(), [deployment("credit", "blue", 2)]);
+        let refused = store.delete_deployment(&credit, &blue, &admin(), T0).await.unwrap_err();
         assert!(refused.to_string().contains("100 percent"), "{refused}");
-        store
-            .put_deployment(&deployment("credit", "green", 1), true, &admin())
-            .await
-            .unwrap();
-        store
-            .delete_deployment(&credit, &blue, &admin(), T0)
-            .await
-            .unwrap();
-        assert_eq!(
-            store.endpoint(&credit).await.unwrap().traffic,
-            BTreeMap::from([(green, 100)])
-        );
+        store.put_deployment(&deployment("credit", "green", 1), true, &admin()).await.unwrap();
+        store.delete_deployment(&credit, &blue, &admin(), T0).await.unwrap();
+        assert_eq!(store.endpoint(&credit).await.unwrap().traffic, BTreeMap::from([(green, 100)]));
         assert!(matches!(
             store.delete_deployment(&credit, &blue, &admin(), T0).await,
             Err(Error::NotFound { .. })

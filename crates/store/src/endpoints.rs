@@ -16,10 +16,7 @@ impl Store {
     pub async fn add_endpoint(&self, endpoint: &Endpoint, by: &Actor) -> Result<Endpoint> {
         let mut write = self.write().await?;
         if find(write.conn(), &endpoint.name).await?.is_some() {
-            return Err(Error::Conflict(format!(
-                "the endpoint '{}' exists already",
-                endpoint.name
-            )));
+            return Err(Error::Conflict(format!("the endpoint '{}' exists already", endpoint.name)));
         }
         let mut endpoint = endpoint.clone();
         let floor = retired(write.conn(), &endpoint.name).await?;
@@ -45,9 +42,7 @@ impl Store {
 
     /// All endpoints by name.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>> {
-        let rows = sqlx::query("SELECT * FROM endpoints ORDER BY name")
-            .fetch_all(self.reader())
-            .await?;
+        let rows = sqlx::query("SELECT * FROM endpoints ORDER BY name").fetch_all(self.reader()).await?;
         rows.iter().map(decode).collect()
     }
 
@@ -66,15 +61,10 @@ impl Store {
             )));
         }
         retire(write.conn(), &endpoint).await?;
-        for sql in [
-            "DELETE FROM deployments WHERE endpoint = $1",
-            "DELETE FROM endpoints WHERE name = $1",
-        ] {
+        for sql in ["DELETE FROM deployments WHERE endpoint = $1", "DELETE FROM endpoints WHERE name = $1"] {
             sqlx::query(sql).bind(name.as_str()).execute(write.conn()).await?;
         }
-        write
-            .note(by, now, Change::plain("delete endpoint", name.as_str()))
-            .await?;
+        write.note(by, now, Change::plain("delete endpoint", name.as_str())).await?;
         write.commit().await
     }
 
@@ -88,9 +78,7 @@ impl Store {
     ) -> Result<Endpoint> {
         let sum: u32 = traffic.values().map(|p| u32::from(*p)).sum();
         if sum != 100 && sum != 0 {
-            return Err(Error::Invalid(format!(
-                "the traffic sums to {sum}: it must be 100, or 0 for none"
-            )));
+            return Err(Error::Invalid(format!("the traffic sums to {sum}: it must be 100, or 0 for none")));
         }
         let mut write = self.write().await?;
         let mut endpoint = expect(write.conn(), name).await?;
@@ -101,17 +89,12 @@ impl Store {
                 .fetch_optional(write.conn())
                 .await?;
             if found.is_none() {
-                return Err(Error::not_found(
-                    "deployment",
-                    format_args!("{name}/{deployment}"),
-                ));
+                return Err(Error::not_found("deployment", format_args!("{name}/{deployment}")));
             }
         }
         endpoint.traffic.clone_from(traffic);
         store_traffic(write.conn(), name, traffic).await?;
-        write
-            .note(by, now, Change::new("set traffic", name.as_str(), json!(traffic)))
-            .await?;
+        write.note(by, now, Change::new("set traffic", name.as_str(), json!(traffic))).await?;
         write.commit().await?;
         Ok(endpoint)
     }
@@ -134,9 +117,7 @@ impl Store {
         .execute(write.conn())
         .await?;
         let detail = json!({"slot": slot, "generation": next});
-        write
-            .note(by, now, Change::new("regenerate key", name.as_str(), detail))
-            .await?;
+        write.note(by, now, Change::new("regenerate key", name.as_str(), detail)).await?;
         write.commit().await?;
         Ok(endpoint)
     }
@@ -144,9 +125,7 @@ impl Store {
 
 /// The endpoint, or an error that names it.
 pub(crate) async fn expect(conn: &mut SqliteConnection, name: &Name) -> Result<Endpoint> {
-    find(conn, name)
-        .await?
-        .ok_or_else(|| Error::not_found("endpoint", name))
+    find(conn, name).await?.ok_or_else(|| Error::not_found("endpoint", name))
 }
 
 async fn find(conn: &mut SqliteConnection, name: &Name) -> Result<Option<Endpoint>> {
@@ -197,10 +176,7 @@ async fn retired(conn: &mut SqliteConnection, name: &Name) -> Result<[u32; 2]> {
             .fetch_optional(conn)
             .await?;
     match row {
-        Some(row) => Ok([
-            row.unsigned("primary_generation")?,
-            row.unsigned("secondary_generation")?,
-        ]),
+        Some(row) => Ok([row.unsigned("primary_generation")?, row.unsigned("secondary_generation")?]),
         None => Ok([0, 0]),
     }
 }
@@ -227,10 +203,7 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Endpoint> {
         docs_public: row.try_get("docs_public")?,
         description: row.text("description")?,
         traffic: row.json("traffic")?,
-        key_generations: [
-            row.unsigned("primary_generation")?,
-            row.unsigned("secondary_generation")?,
-        ],
+        key_generations: [row.unsigned("primary_generation")?, row.unsigned("secondary_generation")?],
         created: row.time("created")?,
     })
 }
@@ -244,63 +217,28 @@ mod tests {
     async fn traffic_names_deployments_and_sums_to_100_or_0() {
         let (_dir, store) = serving().await;
         let credit = name("credit");
-        store
-            .put_deployment(&deployment("credit", "green", 2), false, &admin())
-            .await
-            .unwrap();
-        assert_eq!(
-            store.endpoint(&credit).await.unwrap().traffic,
-            BTreeMap::from([(name("blue"), 100)])
-        );
+        store.put_deployment(&deployment("credit", "green", 2), false, &admin()).await.unwrap();
+        assert_eq!(store.endpoint(&credit).await.unwrap().traffic, BTreeMap::from([(name("blue"), 100)]));
         let split = BTreeMap::from([(name("blue"), 90), (name("green"), 10)]);
         let set = store.set_traffic(&credit, &split, &admin(), T0).await.unwrap();
         assert_eq!(set, store.endpoint(&credit).await.unwrap());
         for (wrong, code) in [
-            (
-                BTreeMap::from([(name("blue"), 99)]),
-                domain::ErrorCode::InvalidInput,
-            ),
-            (
-                BTreeMap::from([(name("blue"), 200), (name("green"), 156)]),
-                domain::ErrorCode::InvalidInput,
-            ),
+            (BTreeMap::from([(name("blue"), 99)]), domain::ErrorCode::InvalidInput),
+            (BTreeMap::from([(name("blue"), 200), (name("green"), 156)]), domain::ErrorCode::InvalidInput),
             (BTreeMap::from([(name("red"), 100)]), domain::ErrorCode::NotFound),
         ] {
-            assert_eq!(
-                store
-                    .set_traffic(&credit, &wrong, &admin(), T0)
-                    .await
-                    .unwrap_err()
-                    .code(),
-                code
-            );
+            assert_eq!(store.set_traffic(&credit, &wrong, &admin(), T0).await.unwrap_err().code(), code);
         }
-        store
-            .set_traffic(&credit, &BTreeMap::new(), &admin(), T0)
-            .await
-            .unwrap();
+        store.set_traffic(&credit, &BTreeMap::new(), &admin(), T0).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_key_is_regenerated_alone_and_never_lives_again() {
         let (_dir, store) = store().await;
         let credit = name("credit");
-        assert_eq!(
-            store
-                .add_endpoint(&endpoint("credit"), &admin())
-                .await
-                .unwrap()
-                .key_generations,
-            [0, 0]
-        );
-        store
-            .bump_key(&credit, KeySlot::Primary, &admin(), T0)
-            .await
-            .unwrap();
-        let bumped = store
-            .bump_key(&credit, KeySlot::Primary, &admin(), T0)
-            .await
-            .unwrap();
+        assert_eq!(store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap().key_generations, [0, 0]);
+        store.bump_key(&credit, KeySlot::Primary, &admin(), T0).await.unwrap();
+        let bumped = store.bump_key(&credit, KeySlot::Primary, &admin(), T0).await.unwrap();
         assert_eq!(bumped.key_generations, [2, 0]);
         store.delete_endpoint(&credit, &admin(), T0).await.unwrap();
         let anew = store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap();
@@ -312,24 +250,15 @@ mod tests {
     async fn an_endpoint_behind_an_api_stays() {
         let (_dir, store) = serving().await;
         let credit = name("credit");
-        store
-            .put_api(&api("credit/v1", "credit"), &admin(), T0)
-            .await
-            .unwrap();
+        store.put_api(&api("credit/v1", "credit"), &admin(), T0).await.unwrap();
         let refused = store.delete_endpoint(&credit, &admin(), T0).await.unwrap_err();
         assert!(refused.to_string().contains("'credit/v1'"), "{refused}");
         store.delete_api("credit/v1", &admin(), T0).await.unwrap();
         store.delete_endpoint(&credit, &admin(), T0).await.unwrap();
         assert_eq!(store.deployments(None).await.unwrap(), []);
-        assert!(matches!(
-            store.delete_endpoint(&credit, &admin(), T0).await,
-            Err(Error::NotFound { .. })
-        ));
+        assert!(matches!(store.delete_endpoint(&credit, &admin(), T0).await, Err(Error::NotFound { .. })));
         let taken = store.add_endpoint(&endpoint("other"), &admin()).await;
         assert!(taken.is_ok());
-        assert!(matches!(
-            store.add_endpoint(&endpoint("other"), &admin()).await,
-            Err(Error::Conflict(_))
-        ));
+        assert!(matches!(store.add_endpoint(&endpoint("other"), &admin()).await, Err(Error::Conflict(_))));
     }
 }

@@ -85,20 +85,14 @@ fn locked_message(dir: &Path, pid: Option<u32>, url: Option<&str>) -> String {
 impl Error {
     /// [`Error::NotFound`].
     pub(crate) fn not_found(noun: &'static str, name: impl std::fmt::Display) -> Self {
-        Self::NotFound {
-            noun,
-            name: name.to_string(),
-        }
+        Self::NotFound { noun, name: name.to_string() }
     }
 
     /// Wraps a system error, naming the file; a full disk becomes [`Error::StorageFull`].
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
-            _ => Self::Io {
-                path: path.to_owned(),
-                source,
-            },
+            _ => Self::Io { path: path.to_owned(), source },
         }
     }
 
@@ -149,9 +143,7 @@ impl From<sqlx::migrate::MigrateError> for Error {
             sqlx::migrate::MigrateError::VersionMissing(version) => Self::Invalid(format!(
                 "the data directory was written by a newer release (migration {version}): use that release"
             )),
-            other => Self::Corrupt(format!(
-                "the metadata database cannot be brought up to date: {other}"
-            )),
+            other => Self::Corrupt(format!("the metadata database cannot be brought up to date: {other}")),
         }
     }
 }

@@ -51,9 +51,7 @@ pub(crate) fn set_mode(_: &Path, _: u32) -> Result<()> {
 
 /// Syncs a folder, so that a rename or creation in it survives a crash.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    File::open(dir)
-        .and_then(|d| d.sync_all())
-        .map_err(|e| Error::io(dir, e))
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| Error::io(dir, e))
 }
 
 /// Syncs the folder a path stands in.
@@ -63,9 +61,7 @@ pub(crate) fn sync_parent(path: &Path) -> Result<()> {
 
 /// Writes a file that only its owner can read (mode 0600); replaces an older one in one step.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    private_temp(path, content)?
-        .persist(path)
-        .map_err(|e| Error::io(path, e.error))?;
+    private_temp(path, content)?.persist(path).map_err(|e| Error::io(path, e.error))?;
     sync_parent(path)
 }
 
@@ -77,18 +73,14 @@ pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
     options.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let dir = folder_of(path);
     let mut temp = options.tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
-    temp.write_all(content)
-        .and_then(|()| temp.as_file().sync_all())
-        .map_err(|e| Error::io(path, e))?;
+    temp.write_all(content).and_then(|()| temp.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
     temp.persist(path).map_err(|e| Error::io(path, e.error))?;
     sync_parent(path)
 }
 
 /// The folder a path stands in, `.` for a bare name.
 pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or_else(|| Path::new("."))
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Like [`write_private`], but an existing file wins; says whether this call made it.
@@ -102,9 +94,7 @@ pub(crate) fn create_private(path: &Path, content: &[u8]) -> Result<bool> {
 
 fn private_temp(path: &Path, content: &[u8]) -> Result<NamedTempFile> {
     let mut temp = temp_in(folder_of(path))?;
-    temp.write_all(content)
-        .and_then(|()| temp.as_file().sync_all())
-        .map_err(|e| Error::io(path, e))?;
+    temp.write_all(content).and_then(|()| temp.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
     Ok(temp)
 }
 
@@ -113,10 +103,7 @@ pub(crate) const TEMP_PREFIX: &str = ".new-";
 
 /// A temporary file (mode 0600) that is removed when dropped and [swept](sweep) when the process dies first.
 pub(crate) fn temp_in(dir: &Path) -> Result<NamedTempFile> {
-    tempfile::Builder::new()
-        .prefix(TEMP_PREFIX)
-        .tempfile_in(dir)
-        .map_err(|e| Error::io(dir, e))
+    tempfile::Builder::new().prefix(TEMP_PREFIX).tempfile_in(dir).map_err(|e| Error::io(dir, e))
 }
 
 /// Removes what a killed process left half-written in a folder.
@@ -131,11 +118,7 @@ pub(crate) fn sweep(dir: &Path) -> Result<()> {
             continue;
         }
         let path = entry.path();
-        let gone = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
+        let gone = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         if let Err(e) = gone {
             tracing::warn!(path = %path.display(), error = %e, "a leftover stays");
         }

@@ -49,13 +49,7 @@ impl Store {
             tasks::insert(write.conn(), task, job.created).await?;
         }
         let detail = json!({"experiment": job.experiment, "data": data_subject(&job.lineage)});
-        write
-            .note(
-                by,
-                job.created,
-                Change::new("submit job", job.id.as_str(), detail),
-            )
-            .await?;
+        write.note(by, job.created, Change::new("submit job", job.id.as_str(), detail)).await?;
         write.commit().await?;
         if task.is_some() {
             self.tasks().wake();
@@ -88,18 +82,13 @@ impl Store {
     /// whole or anew). False when it is final already, or when its cancellation was asked for: then end it as canceled.
     pub async fn job_started(&self, id: &RunId, now: Timestamp) -> Result<bool> {
         let mut write = self.write().await?;
-        let job = find(write.conn(), id)
-            .await?
-            .ok_or_else(|| Error::not_found("job", id))?;
+        let job = find(write.conn(), id).await?.ok_or_else(|| Error::not_found("job", id))?;
         let again = match job.status {
             JobStatus::Queued => false,
             JobStatus::Running => true,
             _ => return Ok(false),
         };
-        sqlx::query("DELETE FROM trials WHERE run = $1")
-            .bind(id.as_str())
-            .execute(write.conn())
-            .await?;
+        sqlx::query("DELETE FROM trials WHERE run = $1").bind(id.as_str()).execute(write.conn()).await?;
         sqlx::query("UPDATE jobs SET status = $1, started = $2 WHERE id = $3")
             .bind(JobStatus::Running.as_str())
             .bind(now.micros())
@@ -116,18 +105,13 @@ impl Store {
     /// nothing. Refused when the job is final. Gives the job as it now stands.
     pub async fn job_cancelling(&self, id: &RunId, by: &Actor, now: Timestamp) -> Result<Job> {
         let mut write = self.write().await?;
-        let mut job = find(write.conn(), id)
-            .await?
-            .ok_or_else(|| Error::not_found("job", id))?;
+        let mut job = find(write.conn(), id).await?.ok_or_else(|| Error::not_found("job", id))?;
         match job.status {
             JobStatus::Queued => (job.status, job.ended) = (JobStatus::Canceled, Some(now)),
             JobStatus::Running => job.status = JobStatus::Cancelling,
             JobStatus::Cancelling => return Ok(job),
             status => {
-                return Err(Error::Conflict(format!(
-                    "the job '{id}' ended already: {}",
-                    status.as_str()
-                )));
+                return Err(Error::Conflict(format!("the job '{id}' ended already: {}", status.as_str())));
             }
         }
         sqlx::query("UPDATE jobs SET status = $1, ended = $2 WHERE id = $3")
@@ -136,9 +120,7 @@ impl Store {
             .bind(id.as_str())
             .execute(write.conn())
             .await?;
-        write
-            .note(by, now, Change::plain("cancel job", id.as_str()))
-            .await?;
+        write.note(by, now, Change::plain("cancel job", id.as_str())).await?;
         write.commit().await?;
         Ok(job)
     }
@@ -146,15 +128,10 @@ impl Store {
     /// A job reached a final state; the first one stands. Says whether this call set it.
     pub async fn job_ended(&self, id: &RunId, end: JobEnd) -> Result<bool> {
         if !end.status.is_final() {
-            return Err(Error::Invalid(format!(
-                "'{}' is no final state",
-                end.status.as_str()
-            )));
+            return Err(Error::Invalid(format!("'{}' is no final state", end.status.as_str())));
         }
         let mut write = self.write().await?;
-        let job = find(write.conn(), id)
-            .await?
-            .ok_or_else(|| Error::not_found("job", id))?;
+        let job = find(write.conn(), id).await?.ok_or_else(|| Error::not_found("job", id))?;
         if job.status.is_final() {
             return Ok(false);
         }
@@ -209,13 +186,7 @@ impl Store {
 
 async fn note_end(write: &mut Write<'_>, id: &RunId, end: &JobEnd) -> Result<()> {
     let detail = json!({"status": end.status.as_str(), "error": end.error});
-    write
-        .note(
-            &Actor::system(),
-            end.now,
-            Change::new("end job", id.as_str(), detail),
-        )
-        .await
+    write.note(&Actor::system(), end.now, Change::new("end job", id.as_str(), detail)).await
 }
 
 /// `name:version` of the data a run reads.
@@ -224,10 +195,7 @@ fn data_subject(lineage: &Lineage) -> String {
 }
 
 async fn find(conn: &mut SqliteConnection, id: &RunId) -> Result<Option<Job>> {
-    let row = sqlx::query("SELECT * FROM jobs WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(conn)
-        .await?;
+    let row = sqlx::query("SELECT * FROM jobs WHERE id = $1").bind(id.as_str()).fetch_optional(conn).await?;
     row.as_ref().map(decode).transpose()
 }
 
@@ -324,41 +292,17 @@ mod tests {
         let job = job(T0);
         store.add_job(&job, &admin()).await.unwrap();
         assert_eq!(store.job(&job.id).await.unwrap(), job);
-        assert!(matches!(
-            store.add_job(&job, &admin()).await,
-            Err(Error::Conflict(_))
-        ));
+        assert!(matches!(store.add_job(&job, &admin()).await, Err(Error::Conflict(_))));
         assert!(store.job_started(&job.id, T0.plus_seconds(1)).await.unwrap());
-        assert!(
-            store
-                .job_ended(&job.id, end(JobStatus::Completed, 9))
-                .await
-                .unwrap()
-        );
+        assert!(store.job_ended(&job.id, end(JobStatus::Completed, 9)).await.unwrap());
         let done = store.job(&job.id).await.unwrap();
-        assert_eq!(
-            (done.status, done.metrics["accuracy"]),
-            (JobStatus::Completed, 0.75)
-        );
-        assert_eq!(
-            (done.started, done.ended),
-            (Some(T0.plus_seconds(1)), Some(T0.plus_seconds(9)))
-        );
-        assert!(
-            !store
-                .job_ended(&job.id, end(JobStatus::Failed, 10))
-                .await
-                .unwrap()
-        );
+        assert_eq!((done.status, done.metrics["accuracy"]), (JobStatus::Completed, 0.75));
+        assert_eq!((done.started, done.ended), (Some(T0.plus_seconds(1)), Some(T0.plus_seconds(9))));
+        assert!(!store.job_ended(&job.id, end(JobStatus::Failed, 10)).await.unwrap());
         assert!(!store.job_started(&job.id, T0.plus_seconds(11)).await.unwrap());
         assert_eq!(store.job(&job.id).await.unwrap(), done);
-        let actions: Vec<String> = store
-            .ledger(0, 100)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|e| e.action)
-            .collect();
+        let actions: Vec<String> =
+            store.ledger(0, 100).await.unwrap().into_iter().map(|e| e.action).collect();
         assert_eq!(actions, ["submit job", "start job", "end job"]);
     }
 
@@ -377,20 +321,10 @@ mod tests {
             let asked = store.job_cancelling(&running.id, &admin(), T0).await.unwrap();
             assert_eq!(asked.status, JobStatus::Cancelling);
         }
-        assert!(
-            store
-                .job_ended(&running.id, end(JobStatus::Canceled, 2))
-                .await
-                .unwrap()
-        );
+        assert!(store.job_ended(&running.id, end(JobStatus::Canceled, 2)).await.unwrap());
         let refused = store.job_cancelling(&running.id, &admin(), T0).await.unwrap_err();
         assert_eq!(refused.code(), domain::ErrorCode::Conflict);
-        assert!(
-            store
-                .job_ended(&running.id, end(JobStatus::Running, 2))
-                .await
-                .is_err()
-        );
+        assert!(store.job_ended(&running.id, end(JobStatus::Running, 2)).await.is_err());
     }
 
     #[tokio::test]
@@ -402,10 +336,7 @@ mod tests {
         store.add_trial(&job.id, &trial(2, 0.7)).await.unwrap();
         store.add_trial(&job.id, &trial(1, 0.6)).await.unwrap();
         store.add_trial(&job.id, &trial(2, 0.8)).await.unwrap();
-        assert_eq!(
-            store.trials(&job.id).await.unwrap(),
-            [trial(1, 0.6), trial(2, 0.8)]
-        );
+        assert_eq!(store.trials(&job.id).await.unwrap(), [trial(1, 0.6), trial(2, 0.8)]);
         store.add_trial(&job.id, &trial(3, f64::NAN)).await.unwrap();
         assert!(store.trials(&job.id).await.unwrap()[2].score.is_nan());
         assert!(store.job_started(&job.id, T0.plus_seconds(5)).await.unwrap());

@@ -27,11 +27,7 @@ pub(crate) struct Change {
 impl Change {
     /// A change with particulars.
     pub(crate) fn new(action: &'static str, subject: impl Into<String>, detail: serde_json::Value) -> Self {
-        Self {
-            action,
-            subject: subject.into(),
-            detail,
-        }
+        Self { action, subject: subject.into(), detail }
     }
 
     /// A change whose action and subject say all.
@@ -42,9 +38,7 @@ impl Change {
 
 /// The last entry's position, 0 when there is none.
 pub(crate) async fn last_sequence(pool: &SqlitePool) -> Result<i64> {
-    let row = sqlx::query("SELECT COALESCE(MAX(sequence), 0) AS last FROM ledger")
-        .fetch_one(pool)
-        .await?;
+    let row = sqlx::query("SELECT COALESCE(MAX(sequence), 0) AS last FROM ledger").fetch_one(pool).await?;
     row.int("last")
 }
 
@@ -133,25 +127,19 @@ impl Store {
     }
 
     async fn ledger_rows(&self, after: i64, limit: u32) -> Result<Vec<SqliteRow>> {
-        Ok(
-            sqlx::query("SELECT * FROM ledger WHERE sequence > $1 ORDER BY sequence LIMIT $2")
-                .bind(after)
-                .bind(i64::from(limit.min(LEDGER_PAGE_MAX)))
-                .fetch_all(self.reader())
-                .await?,
-        )
+        Ok(sqlx::query("SELECT * FROM ledger WHERE sequence > $1 ORDER BY sequence LIMIT $2")
+            .bind(after)
+            .bind(i64::from(limit.min(LEDGER_PAGE_MAX)))
+            .fetch_all(self.reader())
+            .await?)
     }
 }
 
 /// Checks one record against the one before it; gives its chain value.
 fn check(row: &SqliteRow, last: i64, before: &str) -> Result<String> {
     let (sequence, chain) = (row.int("sequence")?, row.text("chain")?);
-    let (actor, action, subject, detail) = (
-        row.text("actor")?,
-        row.text("action")?,
-        row.text("subject")?,
-        row.text("detail")?,
-    );
+    let (actor, action, subject, detail) =
+        (row.text("actor")?, row.text("action")?, row.text("subject")?, row.text("detail")?);
     let line = Line {
         sequence,
         time: row.int("time")?,
@@ -194,10 +182,7 @@ mod tests {
                 let store = store.clone();
                 // Every endpoint twice: the second is refused and must leave no line.
                 tokio::spawn(async move {
-                    store
-                        .add_endpoint(&endpoint(&format!("e{}", i / 2)), &admin())
-                        .await
-                        .is_ok()
+                    store.add_endpoint(&endpoint(&format!("e{}", i / 2)), &admin()).await.is_ok()
                 })
             })
             .collect();
@@ -205,47 +190,23 @@ mod tests {
         for call in calls {
             made += i64::from(call.await.unwrap());
         }
-        let sequence: Vec<i64> = store
-            .ledger(0, 1000)
-            .await
-            .unwrap()
-            .iter()
-            .map(|e| e.sequence)
-            .collect();
+        let sequence: Vec<i64> = store.ledger(0, 1000).await.unwrap().iter().map(|e| e.sequence).collect();
         assert_eq!((made, sequence), (10, (1..=10).collect::<Vec<_>>()));
         assert_eq!(*watch.borrow(), 10);
         assert_eq!(store.verify_ledger().await.unwrap(), 10);
-        assert_eq!(
-            store
-                .ledger(7, 2)
-                .await
-                .unwrap()
-                .iter()
-                .map(|e| e.sequence)
-                .collect::<Vec<_>>(),
-            [8, 9]
-        );
+        assert_eq!(store.ledger(7, 2).await.unwrap().iter().map(|e| e.sequence).collect::<Vec<_>>(), [8, 9]);
     }
 
     #[tokio::test]
     async fn an_altered_or_missing_line_is_named() {
         for (sql, told) in [
-            (
-                "UPDATE ledger SET actor = 'nobody' WHERE sequence = 2",
-                "ledger entry 2 was altered",
-            ),
-            (
-                "DELETE FROM ledger WHERE sequence = 2",
-                "ledger entry 2 is missing",
-            ),
+            ("UPDATE ledger SET actor = 'nobody' WHERE sequence = 2", "ledger entry 2 was altered"),
+            ("DELETE FROM ledger WHERE sequence = 2", "ledger entry 2 is missing"),
         ] {
             let (_dir, store) = store().await;
             store.add_endpoint(&endpoint("e"), &admin()).await.unwrap();
             for _ in 0..3 {
-                store
-                    .bump_key(&name("e"), KeySlot::Primary, &admin(), T0)
-                    .await
-                    .unwrap();
+                store.bump_key(&name("e"), KeySlot::Primary, &admin(), T0).await.unwrap();
             }
             assert_eq!(store.verify_ledger().await.unwrap(), 4);
             let mut write = store.write().await.unwrap();

@@ -46,10 +46,7 @@ impl Lock {
             }
             tries += 1;
         }
-        let lock = Self {
-            file: Mutex::new(file),
-            path,
-        };
+        let lock = Self { file: Mutex::new(file), path };
         lock.write(None)?;
         Ok(lock)
     }
@@ -61,10 +58,7 @@ impl Lock {
 
     fn write(&self, url: Option<&str>) -> Result<()> {
         let content = format!("{}\n{}\n", std::process::id(), url.unwrap_or_default());
-        let mut file = self
-            .file
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         file.set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| file.write_all(content.as_bytes()))
@@ -109,9 +103,7 @@ mod tests {
     fn a_second_opener_is_told_the_holder_and_its_url() {
         let dir = tempfile::tempdir().unwrap();
         let lock = Lock::take(dir.path()).unwrap();
-        let Err(Error::Locked { pid, url, .. }) = Lock::take(dir.path()) else {
-            panic!("taken twice")
-        };
+        let Err(Error::Locked { pid, url, .. }) = Lock::take(dir.path()) else { panic!("taken twice") };
         assert_eq!((pid, url), (Some(std::process::id()), None));
         lock.announce("http://127.0.0.1:8780").unwrap();
         let told = Lock::take(dir.path()).unwrap_err().to_string();

@@ -61,9 +61,7 @@ impl Store {
         insert(write.conn(), &version).await?;
         let detail = json!({"digest": version.digest, "bytes": version.bytes, "run": version.run});
         let subject = format!("{}:{}", version.model, version.version);
-        write
-            .note(by, now, Change::new("register model", subject, detail))
-            .await?;
+        write.note(by, now, Change::new("register model", subject, detail)).await?;
         write.commit().await?;
         Ok(version)
     }
@@ -134,10 +132,7 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         let mut aliases: BTreeMap<Name, BTreeMap<String, Version>> = BTreeMap::new();
-        for row in sqlx::query("SELECT model, alias, version FROM aliases")
-            .fetch_all(&mut *tx)
-            .await?
-        {
+        for row in sqlx::query("SELECT model, alias, version FROM aliases").fetch_all(&mut *tx).await? {
             aliases
                 .entry(row.name("model")?)
                 .or_default()
@@ -176,10 +171,7 @@ impl Store {
             .fetch_optional(write.conn())
             .await?;
         if found.is_none() {
-            return Err(Error::not_found(
-                "model version",
-                format_args!("{model}:{version}"),
-            ));
+            return Err(Error::not_found("model version", format_args!("{model}:{version}")));
         }
         let before = sqlx::query("SELECT version FROM aliases WHERE model = $1 AND alias = $2")
             .bind(model.as_str())
@@ -201,13 +193,7 @@ impl Store {
         .execute(write.conn())
         .await?;
         let detail = json!({"version": version, "before": before});
-        write
-            .note(
-                by,
-                now,
-                Change::new("set alias", format!("{model}@{alias}"), detail),
-            )
-            .await?;
+        write.note(by, now, Change::new("set alias", format!("{model}@{alias}"), detail)).await?;
         write.commit().await
     }
 }
@@ -268,11 +254,8 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<ModelVersion> {
             data_digest: row.digest("data_digest")?,
         }),
     };
-    let run = row
-        .text_or_null("run")?
-        .map(RunId::try_from)
-        .transpose()
-        .map_err(|e| Error::corrupt("run", e))?;
+    let run =
+        row.text_or_null("run")?.map(RunId::try_from).transpose().map_err(|e| Error::corrupt("run", e))?;
     Ok(ModelVersion {
         model: row.name("model")?,
         version: row.version("version")?,
@@ -296,26 +279,15 @@ mod tests {
     async fn a_run_registers_once_and_a_file_every_time() {
         let (_dir, store) = store().await;
         let run = RunId::generate();
-        let first = store
-            .add_model_version(model("credit", Some(run.clone())), &admin(), T0)
-            .await
-            .unwrap();
-        assert_eq!(
-            (first.version, first.metrics["r2_score"]),
-            (Version(1), 0.1 + 0.2)
-        );
+        let first = store.add_model_version(model("credit", Some(run.clone())), &admin(), T0).await.unwrap();
+        assert_eq!((first.version, first.metrics["r2_score"]), (Version(1), 0.1 + 0.2));
         let later = T0.plus_seconds(60);
-        let again = store
-            .add_model_version(model("credit", Some(run.clone())), &admin(), later)
-            .await
-            .unwrap();
+        let again =
+            store.add_model_version(model("credit", Some(run.clone())), &admin(), later).await.unwrap();
         assert_eq!(again, first);
         assert_eq!(store.model_version_by_run(&run).await.unwrap(), Some(first));
         for number in [2, 3] {
-            let file = store
-                .add_model_version(model("credit", None), &admin(), T0)
-                .await
-                .unwrap();
+            let file = store.add_model_version(model("credit", None), &admin(), T0).await.unwrap();
             assert_eq!(file.version, Version(number));
         }
         assert_eq!(store.ledger(0, 10).await.unwrap().len(), 3);
@@ -326,40 +298,22 @@ mod tests {
         let (_dir, store) = store().await;
         let credit = name("credit");
         for _ in 0..2 {
-            store
-                .add_model_version(model("credit", None), &admin(), T0)
-                .await
-                .unwrap();
+            store.add_model_version(model("credit", None), &admin(), T0).await.unwrap();
         }
-        store
-            .set_alias(&credit, "champion", Version(1), &admin(), T0)
-            .await
-            .unwrap();
-        store
-            .set_alias(&credit, "champion", Version(2), &admin(), T0)
-            .await
-            .unwrap();
-        store
-            .set_alias(&credit, "champion", Version(2), &admin(), T0)
-            .await
-            .unwrap();
+        store.set_alias(&credit, "champion", Version(1), &admin(), T0).await.unwrap();
+        store.set_alias(&credit, "champion", Version(2), &admin(), T0).await.unwrap();
+        store.set_alias(&credit, "champion", Version(2), &admin(), T0).await.unwrap();
         let found = store.model_version_by_alias(&credit, "champion").await.unwrap();
         assert_eq!(found, store.model_version(&credit, None).await.unwrap());
         let listed = store.models().await.unwrap();
-        assert_eq!(
-            listed[0].aliases,
-            BTreeMap::from([("champion".to_owned(), Version(2))])
-        );
+        assert_eq!(listed[0].aliases, BTreeMap::from([("champion".to_owned(), Version(2))]));
         let entries = store.ledger(2, 10).await.unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(
             (entries[1].subject.as_str(), &entries[1].detail["before"]),
             ("credit@champion", &json!(1))
         );
-        let missing = store
-            .set_alias(&credit, "x", Version(9), &admin(), T0)
-            .await
-            .unwrap_err();
+        let missing = store.set_alias(&credit, "x", Version(9), &admin(), T0).await.unwrap_err();
         assert_eq!(missing.to_string(), "no model version named 'credit:9'");
         assert!(store.model_version_by_alias(&credit, "x").await.is_err());
     }

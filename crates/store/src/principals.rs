@@ -18,10 +18,7 @@ impl Store {
             .fetch_optional(write.conn())
             .await?;
         if taken.is_some() {
-            return Err(Error::Conflict(format!(
-                "the principal '{}' exists already",
-                principal.name
-            )));
+            return Err(Error::Conflict(format!("the principal '{}' exists already", principal.name)));
         }
         insert(write.conn(), principal, secret).await?;
         let detail = json!({
@@ -52,9 +49,7 @@ impl Store {
             .bind(name.as_str())
             .execute(write.conn())
             .await?;
-        write
-            .note(by, now, Change::plain("rotate secret", name.as_str()))
-            .await?;
+        write.note(by, now, Change::plain("rotate secret", name.as_str())).await?;
         write.commit().await?;
         Ok(principal)
     }
@@ -71,9 +66,7 @@ impl Store {
 
     /// All principals by name, the revoked too.
     pub async fn principals(&self) -> Result<Vec<Principal>> {
-        let rows = sqlx::query("SELECT * FROM principals ORDER BY name")
-            .fetch_all(self.reader())
-            .await?;
+        let rows = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(self.reader()).await?;
         rows.iter().map(decode).collect()
     }
 
@@ -108,9 +101,7 @@ impl Store {
         .bind(name.as_str())
         .execute(write.conn())
         .await?;
-        write
-            .note(by, now, Change::plain("revoke principal", name.as_str()))
-            .await?;
+        write.note(by, now, Change::plain("revoke principal", name.as_str())).await?;
         write.commit().await?;
         Ok(principal)
     }
@@ -205,39 +196,19 @@ mod tests {
         let (_dir, store) = store().await;
         let ci = principal("ci");
         store.add_principal(&ci, Digest([1; 32]), &admin()).await.unwrap();
-        assert!(matches!(
-            store.add_principal(&ci, Digest([1; 32]), &admin()).await,
-            Err(Error::Conflict(_))
-        ));
+        assert!(matches!(store.add_principal(&ci, Digest([1; 32]), &admin()).await, Err(Error::Conflict(_))));
         for secret in [2, 3] {
-            store
-                .rotate_principal_secret(&ci.name, Digest([secret; 32]), &admin(), T0)
-                .await
-                .unwrap();
+            store.rotate_principal_secret(&ci.name, Digest([secret; 32]), &admin(), T0).await.unwrap();
         }
         let (found, secrets) = store.principal_secrets(&ci.client_id).await.unwrap().unwrap();
-        assert_eq!(
-            (found, secrets),
-            (ci.clone(), vec![Digest([3; 32]), Digest([2; 32])])
-        );
+        assert_eq!((found, secrets), (ci.clone(), vec![Digest([3; 32]), Digest([2; 32])]));
         let revoked = store.revoke_principal(&ci.name, &admin(), T0).await.unwrap();
         assert_eq!(revoked.revoked, Some(T0));
-        assert_eq!(
-            store
-                .revoke_principal(&ci.name, &admin(), T0.plus_seconds(1))
-                .await
-                .unwrap(),
-            revoked
-        );
+        assert_eq!(store.revoke_principal(&ci.name, &admin(), T0.plus_seconds(1)).await.unwrap(), revoked);
         let kept = store.principal_secrets(&ci.client_id).await.unwrap();
         assert_eq!(kept, Some((revoked.clone(), Vec::new())));
         assert_eq!(store.principals().await.unwrap(), [revoked]);
-        assert!(
-            store
-                .rotate_principal_secret(&ci.name, Digest([4; 32]), &admin(), T0)
-                .await
-                .is_err()
-        );
+        assert!(store.rotate_principal_secret(&ci.name, Digest([4; 32]), &admin(), T0).await.is_err());
         assert_eq!(store.principal_secrets("nobody").await.unwrap(), None);
         assert!(store.principal(&name("nobody")).await.is_err());
     }
@@ -246,14 +217,8 @@ mod tests {
     async fn the_ledger_never_holds_a_secret() {
         let (_dir, store) = store().await;
         let secret = Digest([0xab; 32]);
-        store
-            .add_principal(&principal("ci"), secret, &admin())
-            .await
-            .unwrap();
-        store
-            .rotate_principal_secret(&name("ci"), secret, &admin(), T0)
-            .await
-            .unwrap();
+        store.add_principal(&principal("ci"), secret, &admin()).await.unwrap();
+        store.rotate_principal_secret(&name("ci"), secret, &admin(), T0).await.unwrap();
         let ledger = serde_json::to_string(&store.ledger(0, 10).await.unwrap()).unwrap();
         assert!(!ledger.contains(&secret.hex()), "{ledger}");
     }
@@ -268,10 +233,7 @@ mod tests {
         assert_eq!(store.ledger(0, 10).await.unwrap().len(), 1);
         assert_eq!(store.revoked_tokens(T0).await.unwrap(), ["first"]);
         assert_eq!(store.revoked_tokens(hour.plus_seconds(1)).await.unwrap(), [""; 0]);
-        store
-            .revoke_token("second", days.plus_seconds(60), &admin(), days)
-            .await
-            .unwrap();
+        store.revoke_token("second", days.plus_seconds(60), &admin(), days).await.unwrap();
         assert_eq!(store.serving_state().await.unwrap().revoked_tokens, ["second"]);
     }
 }

@@ -35,21 +35,14 @@ pub(crate) fn data(asset: &str, digest: u8) -> NewDataVersion {
         bytes: 42,
         rows: 7,
         format: serde_json::json!({"format": "csv", "delimiter": ","}),
-        columns: vec![Column {
-            name: "Credit amount".to_owned(),
-            kind: ColumnType::Integer,
-        }],
+        columns: vec![Column { name: "Credit amount".to_owned(), kind: ColumnType::Integer }],
         profile: serde_json::json!([]),
         description: "a table".to_owned(),
     }
 }
 
 pub(crate) fn lineage() -> Lineage {
-    Lineage {
-        data: name("german-credit"),
-        data_version: Version(1),
-        data_digest: Digest([1; 32]),
-    }
+    Lineage { data: name("german-credit"), data_version: Version(1), data_digest: Digest([1; 32]) }
 }
 
 pub(crate) fn job(created: Timestamp) -> Job {
@@ -82,11 +75,7 @@ pub(crate) fn model(model: &str, run: Option<RunId>) -> NewModelVersion {
                 categories: Vec::new(),
                 example: serde_json::json!(35),
             }],
-            output: Target {
-                name: "Risk".to_owned(),
-                task: Task::Regression,
-                classes: Vec::new(),
-            },
+            output: Target { name: "Risk".to_owned(), task: Task::Regression, classes: Vec::new() },
         },
         metrics: BTreeMap::from([("r2_score".to_owned(), 0.1 + 0.2)]),
         run,
@@ -146,15 +135,9 @@ pub(crate) fn principal(text: &str) -> Principal {
 pub(crate) async fn serving() -> (TempDir, Store) {
     let (dir, store) = store().await;
     for _ in 0..2 {
-        store
-            .add_model_version(model("credit", None), &admin(), T0)
-            .await
-            .unwrap();
+        store.add_model_version(model("credit", None), &admin(), T0).await.unwrap();
     }
     store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap();
-    store
-        .put_deployment(&deployment("credit", "blue", 1), true, &admin())
-        .await
-        .unwrap();
+    store.put_deployment(&deployment("credit", "blue", 1), true, &admin()).await.unwrap();
     (dir, store)
 }

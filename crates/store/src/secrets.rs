@@ -48,18 +48,8 @@ mod tests {
     fn a_secret_is_made_once_and_is_its_owners_alone() {
         let dir = tempfile::tempdir().unwrap();
         let secrets = Secrets::open(&dir.path().join("secrets")).unwrap();
-        assert_eq!(
-            secrets
-                .secret_or_create("signing.key", || b"one".to_vec())
-                .unwrap(),
-            b"one"
-        );
-        assert_eq!(
-            secrets
-                .secret_or_create("signing.key", || b"two".to_vec())
-                .unwrap(),
-            b"one"
-        );
+        assert_eq!(secrets.secret_or_create("signing.key", || b"one".to_vec()).unwrap(), b"one");
+        assert_eq!(secrets.secret_or_create("signing.key", || b"two".to_vec()).unwrap(), b"one");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&dir.path().join("secrets")), 0o700);
         assert_eq!(mode(&dir.path().join("secrets/signing.key")), 0o600);

@@ -77,12 +77,7 @@ mod tests {
     const T0: i64 = 1_700_000_000_000_000;
 
     fn limits(rows: u64) -> SegmentConfig {
-        SegmentConfig {
-            rows,
-            max_bytes: 1 << 30,
-            query_time: "10s".parse().unwrap(),
-            query_rows: 100,
-        }
+        SegmentConfig { rows, max_bytes: 1 << 30, query_time: "10s".parse().unwrap(), query_rows: 100 }
     }
 
     fn row(number: i64) -> RequestRow {
@@ -127,27 +122,15 @@ mod tests {
     }
 
     fn filter(limit: u32) -> RequestFilter {
-        RequestFilter {
-            limit,
-            ..RequestFilter::default()
-        }
+        RequestFilter { limit, ..RequestFilter::default() }
     }
 
     #[tokio::test]
     async fn rows_come_back_as_they_were_over_segments() {
         let (dir, segments) = written(&limits(300), 1000).await;
         assert_eq!(list(&dir.path().join(FOLDER)).unwrap().len(), 4);
-        let all = segments
-            .query(&RequestFilter {
-                order: Order::Oldest,
-                ..filter(10_000)
-            })
-            .await
-            .unwrap();
-        assert_eq!(
-            all.iter().map(|r| r.row.clone()).collect::<Vec<_>>(),
-            rows(0..1000)
-        );
+        let all = segments.query(&RequestFilter { order: Order::Oldest, ..filter(10_000) }).await.unwrap();
+        assert_eq!(all.iter().map(|r| r.row.clone()).collect::<Vec<_>>(), rows(0..1000));
         assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
         let newest = segments.query(&filter(400)).await.unwrap();
         let backward: Vec<_> = all.iter().rev().take(400).cloned().collect();
@@ -158,34 +141,17 @@ mod tests {
     async fn filters_by_endpoint_time_and_position() {
         let (_dir, segments) = written(&limits(300), 1000).await;
         let since = Some(Timestamp(T0 + 990_000_000));
-        let late = segments
-            .query(&RequestFilter { since, ..filter(100) })
-            .await
-            .unwrap();
+        let late = segments.query(&RequestFilter { since, ..filter(100) }).await.unwrap();
         assert_eq!(late.len(), 10);
         let endpoint = Some("bank".to_owned());
-        let bank = segments
-            .query(&RequestFilter {
-                since,
-                endpoint,
-                ..filter(100)
-            })
-            .await
-            .unwrap();
+        let bank = segments.query(&RequestFilter { since, endpoint, ..filter(100) }).await.unwrap();
         assert_eq!(bank.len(), 5);
-        let none = RequestFilter {
-            endpoint: Some("absent".to_owned()),
-            ..filter(5)
-        };
+        let none = RequestFilter { endpoint: Some("absent".to_owned()), ..filter(5) };
         assert_eq!(segments.query(&none).await.unwrap(), []);
         let mut seen = 0;
         let mut after = None;
         loop {
-            let page = RequestFilter {
-                after,
-                order: Order::Oldest,
-                ..filter(128)
-            };
+            let page = RequestFilter { after, order: Order::Oldest, ..filter(128) };
             let page = segments.query(&page).await.unwrap();
             let Some(last) = page.last() else { break };
             after = Some(last.id);
@@ -201,13 +167,7 @@ mod tests {
         writer.append(&rows(10..20)).await.unwrap();
         writer.close().await.unwrap();
         assert_eq!(list(&dir.path().join(FOLDER)).unwrap().len(), 1);
-        let all = segments
-            .query(&RequestFilter {
-                order: Order::Oldest,
-                ..filter(100)
-            })
-            .await
-            .unwrap();
+        let all = segments.query(&RequestFilter { order: Order::Oldest, ..filter(100) }).await.unwrap();
         assert_eq!(all.into_iter().map(|r| r.row).collect::<Vec<_>>(), rows(0..20));
     }
 
@@ -215,15 +175,9 @@ mod tests {
     async fn the_oldest_segments_are_dropped_beyond_the_limits() {
         let (dir, segments) = written(&limits(150), 3000).await;
         let kept = list(&dir.path().join(FOLDER)).unwrap();
-        assert_eq!(
-            (kept.len(), kept[0].number, kept[9].number),
-            (SEGMENTS_MAX, 12, 21)
-        );
+        assert_eq!((kept.len(), kept[0].number, kept[9].number), (SEGMENTS_MAX, 12, 21));
         assert_eq!(segments.query(&filter(10_000)).await.unwrap().len(), 9 * 150);
-        let small = SegmentConfig {
-            max_bytes: 500_000,
-            ..limits(1_000_000)
-        };
+        let small = SegmentConfig { max_bytes: 500_000, ..limits(1_000_000) };
         let (dir, segments) = written(&small, 10_000).await;
         let kept = list(&dir.path().join(FOLDER)).unwrap();
         let bytes: u64 = kept
@@ -264,31 +218,15 @@ mod tests {
                      max(ModelStatusCode), sum(ModelStatusCode IS NULL), max(IdentityData), max(ResponseThrottlingDelayMs) \
                      FROM requests WHERE Method = 'POST' GROUP BY EndpointName ORDER BY 1";
         let answer = segments.sql(query).await.unwrap();
-        assert_eq!(
-            (answer.columns[0].as_str(), answer.columns[1].as_str()),
-            ("EndpointName", "calls")
-        );
+        assert_eq!((answer.columns[0].as_str(), answer.columns[1].as_str()), ("EndpointName", "calls"));
         assert_eq!(
             answer.rows[0][..4],
-            [
-                json!("bank"),
-                json!(500),
-                json!(500),
-                json!("2023-11-14T22:29:59.000000Z")
-            ]
+            [json!("bank"), json!(500), json!(500), json!("2023-11-14T22:29:59.000000Z")]
         );
-        assert_eq!(
-            answer.rows[1][4..],
-            [json!(1.234), json!(200), json!(167), json!(null), json!(0.0)]
-        );
-        let all = segments
-            .sql("with r as (select * from requests) select * from r; -- the end")
-            .await
-            .unwrap();
-        assert_eq!(
-            (all.columns.len(), all.rows.len(), all.truncated),
-            (31, 100, true)
-        );
+        assert_eq!(answer.rows[1][4..], [json!(1.234), json!(200), json!(167), json!(null), json!(0.0)]);
+        let all =
+            segments.sql("with r as (select * from requests) select * from r; -- the end").await.unwrap();
+        assert_eq!((all.columns.len(), all.rows.len(), all.truncated), (31, 100, true));
         for column in columns::shown_names() {
             assert!(all.columns.iter().any(|c| c == column), "{column}");
         }
@@ -297,14 +235,9 @@ mod tests {
     #[tokio::test]
     async fn sql_without_a_row_has_its_columns() {
         let dir = tempfile::tempdir().unwrap();
-        let answer = Segments::new(dir.path(), &limits(9))
-            .sql("SELECT Path, Rows FROM requests")
-            .await
-            .unwrap();
-        assert_eq!(
-            (answer.columns.len(), answer.rows.len(), answer.truncated),
-            (2, 0, false)
-        );
+        let answer =
+            Segments::new(dir.path(), &limits(9)).sql("SELECT Path, Rows FROM requests").await.unwrap();
+        assert_eq!((answer.columns.len(), answer.rows.len(), answer.truncated), (2, 0, false));
     }
 
     #[tokio::test]
@@ -332,21 +265,16 @@ mod tests {
         }
         assert!(!outside.exists());
         assert_eq!(segments.query(&filter(100)).await.unwrap().len(), 10);
-        for fine in [
-            "SELECT ';' AS \"a;b\", 'it''s'; ",
-            "/* why */ select 1 -- ; x",
-            "SELECT [Rows] FROM requests",
-        ] {
+        for fine in
+            ["SELECT ';' AS \"a;b\", 'it''s'; ", "/* why */ select 1 -- ; x", "SELECT [Rows] FROM requests"]
+        {
             segments.sql(fine).await.unwrap();
         }
     }
 
     #[tokio::test]
     async fn sql_that_never_ends_is_stopped() {
-        let limits = SegmentConfig {
-            query_time: "50ms".parse().unwrap(),
-            ..limits(300)
-        };
+        let limits = SegmentConfig { query_time: "50ms".parse().unwrap(), ..limits(300) };
         let (_dir, segments) = written(&limits, 10).await;
         let endless =
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
@@ -363,45 +291,26 @@ mod tests {
     async fn long_and_many_different_texts_come_back() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = SegmentWriter::open(dir.path(), &limits(1_000_000)).await.unwrap();
-        let long: RequestRow = RequestRow {
-            path: "x".repeat(5000).into(),
-            ..row(0)
-        };
-        let many: Vec<RequestRow> = (0..20_000)
-            .map(|i| RequestRow {
-                path: format!("/scan/{i}").into(),
-                ..row(0)
-            })
-            .collect();
+        let long: RequestRow = RequestRow { path: "x".repeat(5000).into(), ..row(0) };
+        let many: Vec<RequestRow> =
+            (0..20_000).map(|i| RequestRow { path: format!("/scan/{i}").into(), ..row(0) }).collect();
         writer.append(&many).await.unwrap();
         writer.append(std::slice::from_ref(&long)).await.unwrap();
         let segments = Segments::new(dir.path(), &limits(9));
         assert_eq!(segments.query(&filter(1)).await.unwrap()[0].row, long);
-        let answer = segments
-            .sql("SELECT count(DISTINCT Path) FROM requests")
-            .await
-            .unwrap();
+        let answer = segments.sql("SELECT count(DISTINCT Path) FROM requests").await.unwrap();
         assert_eq!(answer.rows, [[json!(20_001)]]);
     }
 
     #[tokio::test]
     async fn a_failed_append_leaves_no_row_and_the_next_goes_on() {
         let (_dir, segments) = written(&limits(1_000_000), 0).await;
-        let mut writer = SegmentWriter::open(_dir.path(), &limits(1_000_000))
-            .await
-            .unwrap();
+        let mut writer = SegmentWriter::open(_dir.path(), &limits(1_000_000)).await.unwrap();
         writer.append(&rows(0..1)).await.unwrap();
         writer.cap_pages(10).await;
-        let many: Vec<RequestRow> = (0..5_000)
-            .map(|i| RequestRow {
-                path: format!("/new/{i}").into(),
-                ..row(i)
-            })
-            .collect();
-        assert_eq!(
-            writer.append(&many).await.unwrap_err().code(),
-            ErrorCode::StorageFull
-        );
+        let many: Vec<RequestRow> =
+            (0..5_000).map(|i| RequestRow { path: format!("/new/{i}").into(), ..row(i) }).collect();
+        assert_eq!(writer.append(&many).await.unwrap_err().code(), ErrorCode::StorageFull);
         assert_eq!(segments.query(&filter(10_000)).await.unwrap().len(), 1);
         writer.append(&many).await.unwrap();
         let found = segments.query(&filter(10_000)).await.unwrap();

@@ -40,27 +40,18 @@ impl Store {
             .fetch_one(&mut *tx)
             .await?
             .int("last")?;
-        let endpoints = sqlx::query("SELECT * FROM endpoints ORDER BY name")
-            .fetch_all(&mut *tx)
-            .await?;
-        let deployments = sqlx::query("SELECT * FROM deployments ORDER BY endpoint, name")
-            .fetch_all(&mut *tx)
-            .await?;
+        let endpoints = sqlx::query("SELECT * FROM endpoints ORDER BY name").fetch_all(&mut *tx).await?;
+        let deployments =
+            sqlx::query("SELECT * FROM deployments ORDER BY endpoint, name").fetch_all(&mut *tx).await?;
         let versions = sqlx::query(
             "SELECT v.* FROM deployments d JOIN model_versions v ON v.model = d.model AND v.version = d.version \
              ORDER BY d.endpoint, d.name",
         )
         .fetch_all(&mut *tx)
         .await?;
-        let apis = sqlx::query("SELECT * FROM apis ORDER BY path")
-            .fetch_all(&mut *tx)
-            .await?;
-        let principals = sqlx::query("SELECT * FROM principals ORDER BY name")
-            .fetch_all(&mut *tx)
-            .await?;
-        let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti")
-            .fetch_all(&mut *tx)
-            .await?;
+        let apis = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(&mut *tx).await?;
+        let principals = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(&mut *tx).await?;
+        let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti").fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let deployments = deployments.iter().zip(&versions).map(|(deployment, version)| {
             Ok(ServingDeployment {
@@ -88,29 +79,14 @@ mod tests {
     async fn the_picture_is_whole_and_each_deployment_has_its_own_model() {
         let (_dir, store) = serving().await;
         store.add_endpoint(&endpoint("bank"), &admin()).await.unwrap();
-        store
-            .put_deployment(&deployment("bank", "only", 2), true, &admin())
-            .await
-            .unwrap();
-        store
-            .put_api(&api("credit/v1", "credit"), &admin(), T0)
-            .await
-            .unwrap();
-        store
-            .add_principal(&principal("ci"), Digest([1; 32]), &admin())
-            .await
-            .unwrap();
+        store.put_deployment(&deployment("bank", "only", 2), true, &admin()).await.unwrap();
+        store.put_api(&api("credit/v1", "credit"), &admin(), T0).await.unwrap();
+        store.add_principal(&principal("ci"), Digest([1; 32]), &admin()).await.unwrap();
         let state = store.serving_state().await.unwrap();
-        let runs: Vec<(&str, Version)> = state
-            .deployments
-            .iter()
-            .map(|d| (d.deployment.endpoint.as_str(), d.model.version))
-            .collect();
+        let runs: Vec<(&str, Version)> =
+            state.deployments.iter().map(|d| (d.deployment.endpoint.as_str(), d.model.version)).collect();
         assert_eq!(runs, [("bank", Version(2)), ("credit", Version(1))]);
-        assert_eq!(
-            (state.endpoints.len(), state.apis.len(), state.principals.len()),
-            (2, 1, 1)
-        );
+        assert_eq!((state.endpoints.len(), state.apis.len(), state.principals.len()), (2, 1, 1));
         assert_eq!(state.sequence, *store.changes().borrow());
     }
 }

@@ -26,10 +26,6 @@ pub struct NewTask {
 impl NewTask {
     /// A task.
     pub fn new(kind: impl Into<String>, payload: serde_json::Value, key: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
-            payload,
-            key: key.into(),
-        }
+        Self { kind: kind.into(), payload, key: key.into() }
     }
 }

@@ -1,10 +1,7 @@
 //! kill -9 of a process that writes, again and again: what it acknowledged is there, nothing is half there, the directory
 //! opens at once.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test program from end to end, not only in its test functions"
-)]
+#![expect(clippy::unwrap_used, reason = "a test program from end to end, not only in its test functions")]
 
 use domain::{Actor, Name, Timestamp};
 use portcullis_store::{NewDataVersion, NewTask, Store, TaskState};
@@ -38,16 +35,9 @@ async fn child_that_writes_until_killed() {
             profile: serde_json::Value::Null,
             description: String::new(),
         };
-        let (version, _) = store
-            .add_data_version(new, &Actor::system(), Timestamp::now())
-            .await
-            .unwrap();
+        let (version, _) = store.add_data_version(new, &Actor::system(), Timestamp::now()).await.unwrap();
         let key = version.version.to_string();
-        store
-            .tasks()
-            .push(&NewTask::new("kind", serde_json::Value::Null, key))
-            .await
-            .unwrap();
+        store.tasks().push(&NewTask::new("kind", serde_json::Value::Null, key)).await.unwrap();
         writeln!(out, "acknowledged {}", version.version).unwrap();
     }
 }
@@ -84,13 +74,8 @@ fn killed_after(dir: &Path, lines: usize) -> u32 {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut heard = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let number = |line: String| {
-        line.rsplit_once("acknowledged ")
-            .and_then(|(_, n)| n.parse::<u32>().ok())
-    };
+    let mut heard = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let number = |line: String| line.rsplit_once("acknowledged ").and_then(|(_, n)| n.parse::<u32>().ok());
     let mut last = heard.by_ref().filter_map(number).nth(lines - 1).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -102,9 +87,6 @@ fn killed_after(dir: &Path, lines: usize) -> u32 {
 }
 
 fn leftovers(folder: &Path) -> usize {
-    let names = std::fs::read_dir(folder)
-        .unwrap()
-        .flatten()
-        .map(|e| e.file_name());
+    let names = std::fs::read_dir(folder).unwrap().flatten().map(|e| e.file_name());
     names.filter(|n| n.to_string_lossy().starts_with('.')).count()
 }

@@ -38,10 +38,7 @@ fn caller(parts: &Parts, needed: Role) -> Result<Caller, Problem> {
     let (has, needs) = (caller.role.as_str(), needed.as_str());
     Err(Problem::new(
         ErrorCode::Forbidden,
-        format!(
-            "'{}' has the role {has}; this needs the role {needs}",
-            caller.actor
-        ),
+        format!("'{}' has the role {has}; this needs the role {needs}", caller.actor),
     ))
 }
 
@@ -161,26 +158,16 @@ mod tests {
     async fn enter<A: FromRequestParts<(), Rejection = Problem>>(role: Option<Role>) -> u16 {
         let mut request = http::Request::new(());
         if let Some(role) = role {
-            request.extensions_mut().insert(Caller {
-                actor: Actor("x".into()),
-                role,
-            });
+            request.extensions_mut().insert(Caller { actor: Actor("x".into()), role });
         }
         let (mut parts, ()) = request.into_parts();
-        A::from_request_parts(&mut parts, &())
-            .await
-            .map_or_else(|p| p.status, |_| 200)
+        A::from_request_parts(&mut parts, &()).await.map_or_else(|p| p.status, |_| 200)
     }
 
     #[tokio::test]
     async fn every_level_against_every_role() {
-        let roles = [
-            None,
-            Some(Role::Scorer),
-            Some(Role::Reader),
-            Some(Role::Contributor),
-            Some(Role::Owner),
-        ];
+        let roles =
+            [None, Some(Role::Scorer), Some(Role::Reader), Some(Role::Contributor), Some(Role::Owner)];
         let mut seen = Vec::new();
         for role in roles {
             seen.push([
@@ -189,13 +176,7 @@ mod tests {
                 enter::<Owner>(role).await,
             ]);
         }
-        let wanted = [
-            [401, 401, 401],
-            [403, 403, 403],
-            [200, 403, 403],
-            [200, 200, 403],
-            [200, 200, 200],
-        ];
+        let wanted = [[401, 401, 401], [403, 403, 403], [200, 403, 403], [200, 200, 403], [200, 200, 200]];
         assert_eq!(seen, wanted);
     }
 }

@@ -44,11 +44,7 @@ pub struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(inner: hyper::body::Incoming, pause: Duration) -> Self {
-        Self {
-            inner,
-            pause,
-            timer: None,
-        }
+        Self { inner, pause, timer: None }
     }
 }
 
@@ -65,9 +61,7 @@ impl HttpBody for RequestBody {
             return Poll::Ready(frame.map(|f| f.map_err(BodyError::Broken)));
         }
         let pause = self.pause;
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Some(Err(BodyError::Stalled(pause))))
     }

@@ -34,10 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
                 "send the body as Content-Type: application/json",
             ));
         }
-        let limit = request
-            .extensions()
-            .get::<BodyLimit>()
-            .map_or(DEFAULT_BODY_BYTES, |l| l.0);
+        let limit = request.extensions().get::<BodyLimit>().map_or(DEFAULT_BODY_BYTES, |l| l.0);
         let bytes = whole(request.into_body(), limit).await?;
         parse(&bytes).map(Self)
     }
@@ -47,12 +44,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(kind)) = headers.get(header::CONTENT_TYPE).map(|v| v.to_str()) else {
         return false;
     };
-    let kind = kind
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
 }
 
@@ -61,10 +53,9 @@ async fn whole(body: axum::body::Body, limit: u64) -> Result<Bytes, Problem> {
     let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
     match limited.collect().await {
         Ok(all) => Ok(all.to_bytes()),
-        Err(e) if e.is::<LengthLimitError>() => Err(Problem::new(
-            ErrorCode::TooLarge,
-            format!("the body is longer than {limit} bytes"),
-        )),
+        Err(e) if e.is::<LengthLimitError>() => {
+            Err(Problem::new(ErrorCode::TooLarge, format!("the body is longer than {limit} bytes")))
+        }
         Err(e) => Err(unreadable(e.as_ref())),
     }
 }
@@ -91,20 +82,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         let pointer = pointer(e.path());
         let inner = e.into_inner();
         if inner.is_data() {
-            let place = if pointer.is_empty() {
-                "the body".to_owned()
-            } else {
-                format!("'{pointer}'")
-            };
+            let place = if pointer.is_empty() { "the body".to_owned() } else { format!("'{pointer}'") };
             Problem::new(ErrorCode::Unprocessable, format!("{place}: {inner}"))
                 .field(pointer, inner.to_string())
         } else {
             Problem::new(ErrorCode::InvalidInput, format!("the body is no JSON: {inner}"))
         }
     })?;
-    reader
-        .end()
-        .map_err(|e| Problem::new(ErrorCode::InvalidInput, format!("the body is no JSON: {e}")))?;
+    reader.end().map_err(|e| Problem::new(ErrorCode::InvalidInput, format!("the body is no JSON: {e}")))?;
     Ok(value)
 }
 
@@ -148,10 +133,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
         if (1..=PAGE_MAX).contains(&page.limit) {
             return Ok(page);
         }
-        Err(Problem::new(
-            ErrorCode::InvalidInput,
-            format!("limit is {}: write 1 to {PAGE_MAX}", page.limit),
-        ))
+        Err(Problem::new(ErrorCode::InvalidInput, format!("limit is {}: write 1 to {PAGE_MAX}", page.limit)))
     }
 }
 
@@ -174,9 +156,7 @@ mod tests {
 
     async fn ask(kind: &str, body: &str, limit: u64) -> Problem {
         let mut request = Request::new(axum::body::Body::from(body.to_owned()));
-        request
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, kind.parse().unwrap());
+        request.headers_mut().insert(header::CONTENT_TYPE, kind.parse().unwrap());
         request.extensions_mut().insert(BodyLimit(limit));
         JsonBody::<Outer>::from_request(request, &()).await.unwrap_err()
     }
@@ -184,10 +164,7 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_field_is_named_by_its_pointer() {
         let problem = ask("application/json", r#"{"_list":[{"a/b":1},{"a/b":"x"}]}"#, 100).await;
-        assert_eq!(
-            (problem.status, problem.errors[0].pointer.as_str()),
-            (422, "/_list/1/a~1b")
-        );
+        assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (422, "/_list/1/a~1b"));
     }
 
     #[tokio::test]

@@ -26,10 +26,7 @@ impl RequestId {
     pub fn of(headers: &HeaderMap) -> Self {
         let plain =
             |t: &&str| !t.is_empty() && t.len() <= REQUEST_ID_MAX && t.bytes().all(|c| c.is_ascii_graphic());
-        let sent = headers
-            .get(REQUEST_ID)
-            .and_then(|v| v.to_str().ok())
-            .filter(plain);
+        let sent = headers.get(REQUEST_ID).and_then(|v| v.to_str().ok()).filter(plain);
         Self(sent.map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned))
     }
 }
@@ -37,10 +34,7 @@ impl RequestId {
 /// Adds the security headers that are not there yet.
 pub fn secure(headers: &mut HeaderMap) {
     let defaults = [
-        (
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::CONTENT_SECURITY_POLICY, CSP_NONE),
     ];
@@ -87,10 +81,7 @@ async fn problem_of(response: axum::response::Response) -> Result<Response<Body>
         return Ok(Response::from_parts(parts, Body::Stream(body)));
     }
     let text = Limited::new(body, TEXT_MAX).collect().await.map(|t| t.to_bytes());
-    let detail = text
-        .ok()
-        .and_then(|t| String::from_utf8(t.to_vec()).ok())
-        .filter(|t| !t.is_empty());
+    let detail = text.ok().and_then(|t| String::from_utf8(t.to_vec()).ok()).filter(|t| !t.is_empty());
     // What a 5xx says may name internals; its own words stay in the log.
     let detail = detail.filter(|_| status.is_client_error() && status != StatusCode::NOT_FOUND);
     Err((Problem::of_status(status, detail), parts.headers))
@@ -105,36 +96,17 @@ mod tests {
     async fn finished(response: axum::response::Response) -> (Response<()>, serde_json::Value) {
         let (parts, body) = finish(response, &RequestId("r-1".into())).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        (
-            Response::from_parts(parts, ()),
-            serde_json::from_slice(&bytes).unwrap_or_default(),
-        )
+        (Response::from_parts(parts, ()), serde_json::from_slice(&bytes).unwrap_or_default())
     }
 
     #[tokio::test]
     async fn errors_become_problems_with_the_request_id() {
         let allow = [(header::ALLOW, "GET")];
         let cases = [
-            (
-                Problem::from(Fault::conflict("taken")).into_response(),
-                409,
-                "taken",
-            ),
-            (
-                (StatusCode::METHOD_NOT_ALLOWED, allow).into_response(),
-                405,
-                "this path does not take",
-            ),
-            (
-                (StatusCode::BAD_REQUEST, "Invalid URL: x").into_response(),
-                400,
-                "Invalid URL: x",
-            ),
-            (
-                (StatusCode::INTERNAL_SERVER_ERROR, "secret").into_response(),
-                500,
-                "internal server error",
-            ),
+            (Problem::from(Fault::conflict("taken")).into_response(), 409, "taken"),
+            ((StatusCode::METHOD_NOT_ALLOWED, allow).into_response(), 405, "this path does not take"),
+            ((StatusCode::BAD_REQUEST, "Invalid URL: x").into_response(), 400, "Invalid URL: x"),
+            ((StatusCode::INTERNAL_SERVER_ERROR, "secret").into_response(), 500, "internal server error"),
         ];
         for (response, status, text) in cases {
             let (head, body) = finished(response).await;
@@ -149,10 +121,7 @@ mod tests {
     #[tokio::test]
     async fn good_answers_pass_and_ids_are_made_when_odd() {
         let (head, body) = finished(axum::Json(serde_json::json!({"a": 1})).into_response()).await;
-        assert_eq!(
-            (head.status(), &body["a"]),
-            (StatusCode::OK, &serde_json::json!(1))
-        );
+        assert_eq!((head.status(), &body["a"]), (StatusCode::OK, &serde_json::json!(1)));
         let mut headers = HeaderMap::new();
         headers.insert(REQUEST_ID, HeaderValue::from_static("mine"));
         assert_eq!(RequestId::of(&headers).0, "mine");

@@ -29,10 +29,7 @@ impl Hosts {
 
     /// Refuses a request for another host (421) or from a page of another origin (403).
     pub fn check(&self, parts: &Parts) -> Result<(), Problem> {
-        let named = parts
-            .headers
-            .get(header::HOST)
-            .map(|v| v.to_str().unwrap_or_default());
+        let named = parts.headers.get(header::HOST).map(|v| v.to_str().unwrap_or_default());
         let asked = parts.uri.authority().map(http::uri::Authority::as_str);
         for authority in [named, asked].into_iter().flatten() {
             if !self.hold(authority) {
@@ -46,18 +43,12 @@ impl Hosts {
         let Some(origin) = parts.headers.get(header::ORIGIN) else {
             return Ok(());
         };
-        let ours = origin
-            .to_str()
-            .ok()
-            .and_then(|o| o.split_once("://"))
-            .is_some_and(|(_, rest)| self.hold(rest));
+        let ours =
+            origin.to_str().ok().and_then(|o| o.split_once("://")).is_some_and(|(_, rest)| self.hold(rest));
         if ours {
             return Ok(());
         }
-        Err(Problem::new(
-            ErrorCode::Forbidden,
-            "a page of another origin may not call the control plane",
-        ))
+        Err(Problem::new(ErrorCode::Forbidden, "a page of another origin may not call the control plane"))
     }
 }
 
@@ -79,9 +70,7 @@ mod tests {
             request = request.header(header::ORIGIN, origin);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        Hosts::new(["https://ml.example.com/"])
-            .check(&parts)
-            .map_or_else(|p| p.status, |()| 200)
+        Hosts::new(["https://ml.example.com/"]).check(&parts).map_or_else(|p| p.status, |()| 200)
     }
 
     #[test]

@@ -70,17 +70,7 @@ pub async fn serve<S: Service>(
         let (builder, service, limits, stop) =
             (builder.clone(), service.clone(), limits.clone(), stop.clone());
         connections.spawn(async move {
-            connection(
-                &builder,
-                stream,
-                Handling {
-                    service,
-                    peer,
-                    limits,
-                },
-                stop,
-            )
-            .await;
+            connection(&builder, stream, Handling { service, peer, limits }, stop).await;
             drop(permit);
         });
     }
@@ -88,10 +78,7 @@ pub async fn serve<S: Service>(
     connections.close();
     let grace = limits.shutdown_grace.0 + Duration::from_secs(1);
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {
-        tracing::warn!(
-            open = connections.len(),
-            "connections were still open after the grace time"
-        );
+        tracing::warn!(open = connections.len(), "connections were still open after the grace time");
     }
 }
 
@@ -161,9 +148,7 @@ async fn connection<S: Service>(
             let response = if request.method().as_str() == REFUSED_METHOD {
                 refusal(&guard.0)
             } else {
-                service
-                    .call(request.map(|body| RequestBody::new(body, pause)), peer)
-                    .await
+                service.call(request.map(|body| RequestBody::new(body, pause)), peer).await
             };
             Ok::<_, Infallible>(response.map(|body| Tracked { body, _guard: guard }))
         }
@@ -191,9 +176,7 @@ fn refusal(shared: &Shared) -> Response<Body> {
     };
     let mut response = problem.to_response();
     crate::finish::secure(response.headers_mut());
-    response
-        .headers_mut()
-        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

@@ -18,11 +18,7 @@ pub struct Ranges(Vec<(IpAddr, u8)>);
 impl Ranges {
     /// Reads ranges.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, Error> {
-        texts
-            .iter()
-            .map(|t| one(t.as_ref()))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        texts.iter().map(|t| one(t.as_ref())).collect::<Result<_, _>>().map(Self)
     }
 
     /// Whether an address is in one of them.
@@ -38,11 +34,7 @@ fn one(text: &str) -> Result<(IpAddr, u8), Error> {
     let base: IpAddr = base.trim().parse().map_err(|_| wrong())?;
     let most = if base.is_ipv4() { 32 } else { 128 };
     let bits = bits.map_or(Ok(most), |n| n.trim().parse().map_err(|_| wrong()))?;
-    if bits > most {
-        Err(wrong())
-    } else {
-        Ok((base, bits))
-    }
+    if bits > most { Err(wrong()) } else { Ok((base, bits)) }
 }
 
 fn within(address: IpAddr, base: IpAddr, bits: u8) -> bool {
@@ -72,19 +64,9 @@ pub enum Transport {
 pub fn transport(peer: Peer, proxies: &Ranges, headers: &HeaderMap) -> Transport {
     let address = peer.address.ip().to_canonical();
     if !proxies.contain(address) {
-        return if address.is_loopback() {
-            Transport::Trusted(address)
-        } else {
-            Transport::Plain
-        };
+        return if address.is_loopback() { Transport::Trusted(address) } else { Transport::Plain };
     }
-    let text = |name: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .next_back()
-            .and_then(|v| v.to_str().ok())
-    };
+    let text = |name: &str| headers.get_all(name).iter().next_back().and_then(|v| v.to_str().ok());
     if text("x-forwarded-proto").is_some_and(|p| !p.trim().eq_ignore_ascii_case("https")) {
         return Transport::Plain;
     }
@@ -98,9 +80,7 @@ mod tests {
     use super::*;
 
     fn peer(ip: &str) -> Peer {
-        Peer {
-            address: SocketAddr::new(ip.parse().unwrap(), 1),
-        }
+        Peer { address: SocketAddr::new(ip.parse().unwrap(), 1) }
     }
 
     #[test]
@@ -117,11 +97,7 @@ mod tests {
         ] {
             assert_eq!(ranges.contain(ip.parse().unwrap()), inside, "{ip}");
         }
-        assert!(
-            Ranges::parse(&["0.0.0.0/0"])
-                .unwrap()
-                .contain("8.8.8.8".parse().unwrap())
-        );
+        assert!(Ranges::parse(&["0.0.0.0/0"]).unwrap().contain("8.8.8.8".parse().unwrap()));
         for bad in ["", "10.0.0.0/33", "x/8", "10.0.0.0/"] {
             assert!(Ranges::parse(&[bad]).is_err(), "{bad}");
         }

@@ -99,10 +99,7 @@ impl Problem {
     /// Names a field that was wrong.
     #[must_use]
     pub fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        self.errors.push(FieldError {
-            pointer: pointer.into(),
-            detail: detail.into(),
-        });
+        self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
         self
     }
 
@@ -180,9 +177,6 @@ mod tests {
     fn a_401_always_challenges() {
         let response = Problem::new(ErrorCode::Unauthenticated, "no").to_response();
         assert_eq!(response.headers()[header::WWW_AUTHENTICATE], "Bearer");
-        assert_eq!(
-            response.headers()[header::CONTENT_TYPE],
-            "application/problem+json"
-        );
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
     }
 }

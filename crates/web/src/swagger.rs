@@ -59,10 +59,9 @@ impl SwaggerAssets {
     pub fn file(name: &str, openapi: &str) -> Option<Asset> {
         match name {
             "" | "index.html" => Some(text("text/html; charset=utf-8", INDEX.into())),
-            "swagger-initializer.js" => Some(text(
-                "text/javascript; charset=utf-8",
-                initializer(openapi).into(),
-            )),
+            "swagger-initializer.js" => {
+                Some(text("text/javascript; charset=utf-8", initializer(openapi).into()))
+            }
             name if FILES.contains(&name) => bundled(name),
             _ => None,
         }
@@ -70,17 +69,12 @@ impl SwaggerAssets {
 }
 
 fn text(kind: &str, bytes: Bytes) -> Asset {
-    Asset {
-        content_type: kind.to_owned(),
-        bytes,
-    }
+    Asset { content_type: kind.to_owned(), bytes }
 }
 
 /// The document's URL goes in as a JSON string with `<` escaped, so that no URL can leave the string.
 fn initializer(openapi: &str) -> String {
-    let url = serde_json::Value::from(openapi)
-        .to_string()
-        .replace('<', "\\u003c");
+    let url = serde_json::Value::from(openapi).to_string().replace('<', "\\u003c");
     format!(
         "window.onload = function () {{\n  window.ui = SwaggerUIBundle({{\n    url: {url},\n    dom_id: '#swagger-ui',\n    \
          deepLinking: true,\n    validatorUrl: null,\n    persistAuthorization: false,\n    queryConfigEnabled: false,\n    \
@@ -91,10 +85,7 @@ fn initializer(openapi: &str) -> String {
 
 fn bundled(name: &str) -> Option<Asset> {
     let file = utoipa_swagger_ui::serve(name, Arc::new(Config::from("unused"))).ok()??;
-    Some(Asset {
-        content_type: file.content_type,
-        bytes: file.bytes.into_owned().into(),
-    })
+    Some(Asset { content_type: file.content_type, bytes: file.bytes.into_owned().into() })
 }
 
 #[cfg(test)]
@@ -106,10 +97,7 @@ mod tests {
         let index = SwaggerAssets::file("", "x").unwrap();
         let page = String::from_utf8(index.bytes.to_vec()).unwrap();
         for part in page.split('"').filter(|p| p.starts_with("./")) {
-            assert!(
-                SwaggerAssets::file(&part[2..], "x").is_some_and(|f| !f.bytes.is_empty()),
-                "{part}"
-            );
+            assert!(SwaggerAssets::file(&part[2..], "x").is_some_and(|f| !f.bytes.is_empty()), "{part}");
         }
         assert!(!page.contains("<script>") && !page.contains("onload="));
         assert_eq!(SwaggerAssets::file("../Cargo.toml", "x"), None);

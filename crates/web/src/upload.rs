@@ -16,11 +16,7 @@ const FRAMES: usize = 8;
 pub fn reader(body: Body, limit: u64) -> impl Read + Send + 'static {
     let (sender, frames) = mpsc::channel(FRAMES);
     tokio::spawn(pump(body, limit, sender));
-    Upload {
-        frames,
-        current: Bytes::new(),
-        done: false,
-    }
+    Upload { frames, current: Bytes::new(), done: false }
 }
 
 async fn pump(mut body: Body, limit: u64, sender: mpsc::Sender<io::Result<Option<Bytes>>>) {

@@ -1,5 +1,6 @@
 //! Whole searches on small tables.
 
+use super::vote::ENSEMBLE;
 use super::*;
 use crate::random::Random;
 use crate::table::{Column, Kind, MISSING_CODE, Values};

@@ -66,22 +66,12 @@ pub(crate) enum State {
 
 impl Column {
     pub fn new(name: String, want: Want, absent: u64, budget: Budget) -> Self {
-        Self {
-            name,
-            want,
-            absent,
-            state: State::Few(Few::new(want, &budget)),
-            budget,
-        }
+        Self { name, want, absent, state: State::Few(Few::new(want, &budget)), budget }
     }
 
     /// Looks at the column's cells of a batch.
     pub fn push(&mut self, batch: &Batch, at: usize, missing: &Missing) -> Result<()> {
-        let ward = Ward {
-            name: &self.name,
-            want: self.want,
-            missing,
-        };
+        let ward = Ward { name: &self.name, want: self.want, missing };
         let from = match &mut self.state {
             State::Many(_) => 0,
             State::Few(few) => match few.push(batch, at, &ward)? {
@@ -110,11 +100,7 @@ impl Ward<'_> {
     /// What a text, trimmed and not missing, leaves of what the column can be; refused when a stated type forbids it.
     pub fn narrow(&self, known: Kinds, text: &[u8], batch: &Batch, row: usize) -> Result<Kinds> {
         let Want::Exactly(kind) = self.want else {
-            return Ok(if known == Kinds::NONE {
-                known
-            } else {
-                known.and(kinds(text))
-            });
+            return Ok(if known == Kinds::NONE { known } else { known.and(kinds(text)) });
         };
         let (fits, left) = match kind {
             ColumnType::Category | ColumnType::Text => (true, Kinds::NONE),
@@ -126,23 +112,12 @@ impl Ward<'_> {
                 (left.first_layout().is_some(), left)
             }
         };
-        if fits {
-            Ok(left)
-        } else {
-            Err(self.wrong(kind, text, batch, row))
-        }
+        if fits { Ok(left) } else { Err(self.wrong(kind, text, batch, row)) }
     }
 
     /// A text that a stated type forbids.
     pub fn wrong(&self, kind: ColumnType, text: &[u8], batch: &Batch, row: usize) -> Error {
-        Error::of_type(
-            Place {
-                line: batch.line(row),
-                column: self.name.to_owned(),
-            },
-            kind,
-            text,
-        )
+        Error::of_type(Place { line: batch.line(row), column: self.name.to_owned() }, kind, text)
     }
 }
 

@@ -14,10 +14,7 @@ impl Distinct {
     /// A sketch of 2^`precision` bytes (4 to 16).
     pub fn new(precision: u32) -> Self {
         let precision = precision.clamp(4, 16);
-        Self {
-            registers: vec![0; 1 << precision],
-            precision,
-        }
+        Self { registers: vec![0; 1 << precision], precision }
     }
 
     /// Adds a hash with well-mixed bits.
@@ -96,10 +93,7 @@ mod tests {
                 distinct.add(Key::of_text((n / 2).to_string().as_bytes()).hash);
             }
             let estimate = distinct.estimate();
-            assert!(
-                (estimate - f64::from(count)).abs() <= f64::from(count) * 0.025,
-                "{count}: {estimate}"
-            );
+            assert!((estimate - f64::from(count)).abs() <= f64::from(count) * 0.025, "{count}: {estimate}");
         }
     }
 }

@@ -21,11 +21,7 @@ pub(crate) struct Few {
 
 impl Few {
     pub fn new(want: Want, budget: &Budget) -> Self {
-        let kinds = if want == Want::Text {
-            Kinds::NONE
-        } else {
-            Kinds::ALL
-        };
+        let kinds = if want == Want::Text { Kinds::NONE } else { Kinds::ALL };
         Self {
             want,
             tally: Tally::new(budget.texts, budget.text_bytes),
@@ -60,11 +56,7 @@ impl Few {
         let spoilt = ward.want == Want::Infer && left == Kinds::NONE && self.kinds != Kinds::NONE;
         if spoilt && self.kinds != Kinds::ALL {
             let before = self.values().map(|e| e.count).sum::<u64>() - 1;
-            self.odd = Some(Odd {
-                line: batch.line(row),
-                text: text.to_owned(),
-                before,
-            });
+            self.odd = Some(Odd { line: batch.line(row), text: text.to_owned(), before });
         }
         self.kinds = left;
         Ok(())

@@ -128,11 +128,7 @@ impl Many {
             _ => {
                 self.reading = None;
                 self.kinds = Kinds::NONE;
-                self.odd = Some(Odd {
-                    line: batch.line(row),
-                    text: text.to_owned(),
-                    before: self.count - 1,
-                });
+                self.odd = Some(Odd { line: batch.line(row), text: text.to_owned(), before: self.count - 1 });
             }
         }
         Ok(())

@@ -17,13 +17,7 @@ const LANES: usize = 4;
 
 impl Moments {
     pub const fn new() -> Self {
-        Self {
-            count: 0.0,
-            min: f64::INFINITY,
-            max: f64::NEG_INFINITY,
-            mean: 0.0,
-            squares: 0.0,
-        }
+        Self { count: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, mean: 0.0, squares: 0.0 }
     }
 
     /// Adds values, in two passes: sums of deviations lose nothing that way.
@@ -89,10 +83,7 @@ mod tests {
         for other in [parts, counted] {
             assert!((whole.mean - other.mean).abs() < 1e-5);
             assert!((whole.deviation().unwrap() - other.deviation().unwrap()).abs() < 1e-9);
-            assert_eq!(
-                (whole.count, whole.min, whole.max),
-                (other.count, other.min, other.max)
-            );
+            assert_eq!((whole.count, whole.min, whole.max), (other.count, other.min, other.max));
         }
         assert!(Moments::new().deviation().is_none());
     }

@@ -141,11 +141,7 @@ impl Sketch {
             // It becomes the beginning of the first group of the doubled size.
             let size = 1 << self.shift;
             let pick = self.bits() & (2 * size - 1);
-            self.sample = Sample {
-                seen: size,
-                pick,
-                value,
-            };
+            self.sample = Sample { seen: size, pick, value };
         }
         self.shift += 1;
     }
@@ -195,9 +191,8 @@ mod tests {
 
     #[test]
     fn ranks_stay_within_their_error() {
-        let scattered: Vec<f64> = (0..1_000_003_u64)
-            .map(|n| (n * 2_654_435_761 % 1_000_003) as f64)
-            .collect();
+        let scattered: Vec<f64> =
+            (0..1_000_003_u64).map(|n| (n * 2_654_435_761 % 1_000_003) as f64).collect();
         let ascending: Vec<f64> = (0..300_000).map(f64::from).collect();
         let descending: Vec<f64> = ascending.iter().rev().copied().collect();
         for stream in [&scattered, &ascending, &descending] {

@@ -67,11 +67,7 @@ fn empty(column: &Column, kind: ColumnType) -> ColumnProfile {
 fn of_few(column: &Column, few: &Few) -> ColumnProfile {
     let count = few.values().map(|e| e.count).sum();
     let distinct = few.values().count() as u64;
-    let reading = if count == 0 {
-        None
-    } else {
-        reading(column.want, few.kinds)
-    };
+    let reading = if count == 0 { None } else { reading(column.want, few.kinds) };
     let kind = match (column.want, reading) {
         (Want::Exactly(kind), _) => kind,
         (_, Some(Reading::Boolean)) => ColumnType::Boolean,
@@ -88,10 +84,7 @@ fn of_few(column: &Column, few: &Few) -> ColumnProfile {
     profile.top = top(&few.tally, |entry| few.is_value(entry), distinct);
     if let Some(reading) = reading {
         let value = |text: &[u8]| reading.value(trim(text)).unwrap_or(f64::NAN);
-        let mut values: Vec<(f64, u64)> = few
-            .values()
-            .map(|e| (value(few.tally.text(e)), e.count))
-            .collect();
+        let mut values: Vec<(f64, u64)> = few.values().map(|e| (value(few.tally.text(e)), e.count)).collect();
         values.sort_by(|a, b| a.0.total_cmp(&b.0));
         values.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
@@ -100,9 +93,7 @@ fn of_few(column: &Column, few: &Few) -> ColumnProfile {
         });
         profile.distinct = values.len() as u64;
         let mut moments = Moments::new();
-        values
-            .iter()
-            .for_each(|(value, times)| moments.add_times(*value, *times));
+        values.iter().for_each(|(value, times)| moments.add_times(*value, *times));
         spread(&mut profile, &values, &moments);
     }
     profile
@@ -151,10 +142,7 @@ fn spread(profile: &mut ColumnProfile, values: &[(f64, u64)], moments: &Moments)
         profile.mean = Some(moments.mean);
         profile.deviation = moments.deviation();
     }
-    profile.quantiles = QUANTILES
-        .iter()
-        .map(|q| (q.to_string(), quantile(values, *q)))
-        .collect();
+    profile.quantiles = QUANTILES.iter().map(|q| (q.to_string(), quantile(values, *q))).collect();
     profile.histogram = Some(histogram(values, moments.min, moments.max));
 }
 
@@ -178,10 +166,7 @@ fn histogram(values: &[(f64, u64)], min: f64, max: f64) -> Histogram {
     // Why halves: max − min may overflow.
     let width = (max / 2.0 - min / 2.0) / HISTOGRAM_BINS as f64 * 2.0;
     if width <= 0.0 || !width.is_finite() {
-        return Histogram {
-            edges: vec![min, max],
-            counts: vec![values.iter().map(|v| v.1).sum()],
-        };
+        return Histogram { edges: vec![min, max], counts: vec![values.iter().map(|v| v.1).sum()] };
     }
     let mut edges: Vec<f64> = (0..HISTOGRAM_BINS).map(|bin| min + width * bin as f64).collect();
     edges.push(max);
@@ -211,10 +196,7 @@ fn top(tally: &Tally, is_value: impl Fn(usize) -> bool, distinct: u64) -> Vec<To
             if value.len() < whole.len() {
                 value.push('…');
             }
-            TopValue {
-                value,
-                count: entries[at].count,
-            }
+            TopValue { value, count: entries[at].count }
         })
         .collect()
 }
@@ -232,10 +214,7 @@ fn note(profile: &mut ColumnProfile, known: Kinds, odd: Option<&Odd>, layout: Op
         let share = profile.missing as f64 / (profile.missing + count) as f64;
         notes.push(format!("{:.0} % missing", share * 100.0));
     }
-    let identifies = matches!(
-        profile.kind,
-        ColumnType::Integer | ColumnType::Text | ColumnType::Category
-    );
+    let identifies = matches!(profile.kind, ColumnType::Integer | ColumnType::Text | ColumnType::Category);
     if identifies && profile.distinct_exact && distinct == count && count >= MANY_ROWS {
         notes.push("every value is different: an identifier?".to_owned());
     }

@@ -31,13 +31,7 @@ pub(crate) struct Surveyed {
 impl Surveyor {
     /// A survey under stated types; `wants`: what the file itself says of its columns.
     pub fn new(types: &BTreeMap<String, ColumnType>, wants: Vec<Want>, missing: &[String]) -> Self {
-        Self {
-            types: types.clone(),
-            wants,
-            missing: Missing::new(missing),
-            columns: Vec::new(),
-            rows: 0,
-        }
+        Self { types: types.clone(), wants, missing: Missing::new(missing), columns: Vec::new(), rows: 0 }
     }
 
     /// Looks at a batch. Of several faults the one on the first line is told.
@@ -66,8 +60,7 @@ impl Surveyor {
         for name in new {
             let own = self.wants.get(self.columns.len()).copied().unwrap_or(Want::Infer);
             let want = self.types.get(name).map_or(own, |kind| Want::Exactly(*kind));
-            self.columns
-                .push(Column::new(name.clone(), want, self.rows, budget));
+            self.columns.push(Column::new(name.clone(), want, self.rows, budget));
         }
     }
 
@@ -76,10 +69,7 @@ impl Surveyor {
         match self.types.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => {
                 let near = Near(names::near(name, known.iter().copied()));
-                Err(Error::UnknownColumn {
-                    name: name.clone(),
-                    near,
-                })
+                Err(Error::UnknownColumn { name: name.clone(), near })
             }
             None => Ok(()),
         }
@@ -91,18 +81,12 @@ impl Surveyor {
         let mut found = Surveyed {
             rows: self.rows,
             columns: Vec::with_capacity(self.columns.len()),
-            profile: Profile {
-                rows: self.rows,
-                columns: Vec::with_capacity(self.columns.len()),
-            },
+            profile: Profile { rows: self.rows, columns: Vec::with_capacity(self.columns.len()) },
             timestamps: BTreeMap::new(),
         };
         for column in self.columns {
             let (profile, layout) = summary::of(&column);
-            found.columns.push(domain::Column {
-                name: column.name.clone(),
-                kind: profile.kind,
-            });
+            found.columns.push(domain::Column { name: column.name.clone(), kind: profile.kind });
             if let Some(layout) = layout {
                 found.timestamps.insert(column.name, layout);
             }

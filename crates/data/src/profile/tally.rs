@@ -3,12 +3,8 @@
 use crate::batch::{Batch, Cell};
 
 /// Constants with well-mixed bits (fractional parts of √2, √3, √5, √7).
-const SEEDS: [u64; 4] = [
-    0x6a09_e667_f3bc_c909,
-    0xbb67_ae85_84ca_a73b,
-    0x3c6e_f372_fe94_f82b,
-    0xa54f_f53a_5f1d_36f1,
-];
+const SEEDS: [u64; 4] =
+    [0x6a09_e667_f3bc_c909, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b, 0xa54f_f53a_5f1d_36f1];
 
 /// A text as two words and a hash. Texts of up to 16 bytes are equal when words and length are.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +46,7 @@ impl Key {
     #[inline]
     fn new(low: u64, high: u64, len: u32) -> Self {
         let hash = mix(low ^ SEEDS[0], high ^ SEEDS[1] ^ u64::from(len));
-        Self {
-            low,
-            high,
-            len,
-            hash: mix(hash, SEEDS[3]),
-        }
+        Self { low, high, len, hash: mix(hash, SEEDS[3]) }
     }
 
     fn long(text: &[u8]) -> Self {
@@ -82,9 +73,7 @@ impl Key {
 /// Eight bytes at an offset as a number.
 #[inline]
 fn word(text: &[u8], at: usize) -> u64 {
-    text.get(at..at + 8)
-        .and_then(|w| w.try_into().ok())
-        .map_or(0, u64::from_le_bytes)
+    text.get(at..at + 8).and_then(|w| w.try_into().ok()).map_or(0, u64::from_le_bytes)
 }
 
 #[inline]
@@ -134,13 +123,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// A table of at most so many texts and so many bytes of them.
     pub fn new(most_entries: usize, most_text: usize) -> Self {
-        Self {
-            slots: vec![0; 16],
-            entries: Vec::new(),
-            text: Vec::new(),
-            most_entries,
-            most_text,
-        }
+        Self { slots: vec![0; 16], entries: Vec::new(), text: Vec::new(), most_entries, most_text }
     }
 
     pub fn entries(&self) -> &[Entry] {
@@ -204,13 +187,7 @@ impl Tally {
         }
         let start = self.text.len() as u32;
         self.text.extend_from_slice(text);
-        self.entries.push(Entry {
-            low: key.low,
-            high: key.high,
-            start,
-            len: key.len,
-            count: 1,
-        });
+        self.entries.push(Entry { low: key.low, high: key.high, start, len: key.len, count: 1 });
         let index = self.entries.len();
         self.slots[slot] = key.hash >> 32 << 32 | index as u64;
         if index * 2 > self.slots.len() {
@@ -235,9 +212,8 @@ impl Tally {
 
     /// The most frequent texts seen at least twice, in a table of their own without room for more.
     pub fn frequent(&self, most: usize, mut keep: impl FnMut(usize) -> bool) -> Self {
-        let mut order: Vec<usize> = (0..self.entries.len())
-            .filter(|at| self.entries[*at].count > 1 && keep(*at))
-            .collect();
+        let mut order: Vec<usize> =
+            (0..self.entries.len()).filter(|at| self.entries[*at].count > 1 && keep(*at)).collect();
         order.sort_by_key(|at| (std::cmp::Reverse(self.entries[*at].count), *at));
         order.truncate(most);
         let mut kept = Self::new(most, self.most_text);
@@ -273,15 +249,7 @@ mod tests {
     #[test]
     fn zero_bytes_and_lengths_tell_texts_apart() {
         let mut tally = Tally::new(100, 1000);
-        for text in [
-            &b""[..],
-            b"\0",
-            b"\0\0",
-            b"a",
-            b"a\0",
-            b"aaaaaaaaa",
-            b"aaaaaaaaaa",
-        ] {
+        for text in [&b""[..], b"\0", b"\0\0", b"a", b"a\0", b"aaaaaaaaa", b"aaaaaaaaaa"] {
             assert!(matches!(tally.add(&Key::of_text(text), text), Added::New(_)));
         }
     }

@@ -24,6 +24,8 @@ pub(crate) struct Csv<R> {
     ended: bool,
     /// Why the input ended early, told after what came before it.
     broken: Option<std::io::Error>,
+    /// Whether the whole records before that were handed over.
+    drained: bool,
 }
 
 impl<R: Read> Csv<R> {
@@ -41,6 +43,7 @@ impl<R: Read> Csv<R> {
             rows: 0,
             ended: false,
             broken: None,
+            drained: false,
         };
         csv.read_header()?;
         Ok(csv)
@@ -50,54 +53,53 @@ impl<R: Read> Csv<R> {
         let mut batch = Batch::default();
         let mut size = BLOCK_BYTES;
         loop {
-            let len = self.fill(&mut batch, size)?;
+            let len = self.fill(&mut batch, size);
             if len == 0 {
                 return Err(self.broken.take().map_or(Error::Empty, |e| self.read_fault(e, 0)));
             }
+            // Why kept: cutting mends doubled marks in place, and a first record that is no header is cut again.
+            self.carry = batch.text[..len].to_vec();
             match self.scanner.scan(&mut batch, len, self.ended, 1) {
-                Stop::Fault(wrong) => return Err(self.explain(&wrong, 1)),
                 Stop::End(0) if !self.ended => {}
-                Stop::End(next) | Stop::Enough(next) => return self.take_header(&mut batch, next, len),
+                Stop::End(next) | Stop::Enough(next) => {
+                    self.check_text(&mut batch, next)?;
+                    return self.take_header(&batch, next);
+                }
+                Stop::Fault(wrong) => {
+                    let error = self.explain(&wrong, 1);
+                    self.check_text(&mut batch, len)?;
+                    return Err(error);
+                }
             }
             if size >= RECORD_BYTES_MAX {
                 return Err(self.too_long(1));
             }
             size *= 2;
-            batch.text.truncate(len);
-            self.carry = std::mem::take(&mut batch.text);
         }
     }
 
-    fn take_header(&mut self, batch: &mut Batch, next: usize, len: usize) -> Result<()> {
+    fn take_header(&mut self, batch: &Batch, next: usize) -> Result<()> {
         if batch.cells.is_empty() {
-            return Err(if self.ended && next == len {
-                Error::Empty
-            } else {
-                Error::Blank(1)
-            });
+            let nothing = self.ended && self.carry.trim_ascii().is_empty();
+            return Err(if nothing { Error::Empty } else { Error::Blank(1) });
         }
         if batch.cells.len() > COLUMNS_MAX {
-            return Err(Error::TooWide {
-                line: 1,
-                limit: COLUMNS_MAX,
-            });
+            return Err(Error::TooWide { line: 1, limit: COLUMNS_MAX });
         }
         let cells: Vec<&[u8]> = batch.cells.iter().map(|c| batch.bytes(*c)).collect();
         self.scanner.columns = cells.len();
         if self.dialect.header {
             self.names = header::names(&cells)?;
             self.line += 1 + batch.breaks.iter().map(|(_, more)| more).sum::<u64>();
-            self.carry = batch.text[next..len].to_vec();
+            self.carry.drain(..next);
         } else {
             self.names = header::positions(cells.len());
-            batch.text.truncate(len);
-            self.carry = std::mem::take(&mut batch.text);
         }
         Ok(())
     }
 
-    /// Fills the batch's text to `size` bytes, the carry first, and pads it; checks that it is text. Gives its length.
-    fn fill(&mut self, batch: &mut Batch, size: usize) -> Result<usize> {
+    /// Fills the batch's text to `size` bytes, the carry first, and pads it. Gives its length.
+    fn fill(&mut self, batch: &mut Batch, size: usize) -> usize {
         batch.clear();
         std::mem::swap(&mut batch.text, &mut self.carry);
         let mut len = batch.text.len();
@@ -113,8 +115,7 @@ impl<R: Read> Csv<R> {
         }
         batch.text.truncate(len);
         batch.seal();
-        self.check_text(batch, len)?;
-        Ok(len)
+        len
     }
 
     /// UTF-8, and no NUL.
@@ -140,26 +141,27 @@ impl<R: Read> Csv<R> {
 
     /// Line and column of an offset in the batch's text. A fault in the text before it comes first.
     fn place_at(&mut self, batch: &mut Batch, at: usize) -> Result<Place> {
-        let rest = batch.text.split_off(at);
-        batch.text.extend_from_slice(&[0; PAD]);
-        let (first, before) = (
-            self.line + self.scanner.blanks,
-            batch.text[..at].iter().filter(|b| **b == b'\n').count() as u64,
-        );
-        let scanned = self.scanner.scan(batch, at, false, usize::MAX);
-        let begin = match scanned {
-            Stop::Fault(wrong) => {
-                let line = self.line_after(batch);
-                return Err(self.explain(&wrong, line));
+        batch.clear_cells();
+        batch.text.truncate(at);
+        batch.seal();
+        let first = self.line + self.scanner.blanks;
+        let line = first + batch.text[..at].iter().filter(|b| **b == b'\n').count() as u64;
+        match self.scanner.scan(batch, at, false, usize::MAX) {
+            Stop::Fault(wrong) => Err(self.explain(&wrong, self.line_after(batch))),
+            Stop::End(begin) | Stop::Enough(begin) => {
+                Ok(Place { line, column: self.column(self.fields(&batch.text[begin..at])) })
             }
-            Stop::End(begin) | Stop::Enough(begin) => begin,
-        };
-        drop(rest);
-        let field = memchr::memchr_iter(self.dialect.delimiter as u8, &batch.text[begin..at]).count();
-        Ok(Place {
-            line: first + before,
-            column: self.column(field),
-        })
+        }
+    }
+
+    /// Whole fields in the beginning of a record.
+    fn fields(&self, text: &[u8]) -> usize {
+        let (mut count, mut quoted) = (0, false);
+        for byte in text {
+            quoted ^= Some(char::from(*byte)) == self.dialect.quote;
+            count += usize::from(!quoted && char::from(*byte) == self.dialect.delimiter);
+        }
+        count
     }
 
     /// The line after the whole records of the batch.
@@ -169,18 +171,12 @@ impl<R: Read> Csv<R> {
     }
 
     fn column(&self, field: usize) -> String {
-        self.names
-            .get(field)
-            .cloned()
-            .unwrap_or_else(|| format!("column {}", field + 1))
+        self.names.get(field).cloned().unwrap_or_else(|| format!("column {}", field + 1))
     }
 
     fn explain(&self, wrong: &Wrong, line: u64) -> Error {
         let line = line + wrong.lines;
-        let place = Place {
-            line,
-            column: self.column(wrong.field),
-        };
+        let place = Place { line, column: self.column(wrong.field) };
         let mark = self.dialect.quote.unwrap_or('"');
         match wrong.what {
             What::StrayQuote => {
@@ -204,38 +200,23 @@ impl<R: Read> Csv<R> {
             What::Ragged(found) => {
                 let expected = self.scanner.columns;
                 let column = self.column(found.min(expected).saturating_sub(1));
-                Error::Ragged {
-                    line,
-                    expected,
-                    found,
-                    column,
-                }
+                Error::Ragged { line, expected, found, column }
             }
             What::Blank => Error::Blank(line - self.scanner.blanks),
-            What::TooWide => Error::TooWide {
-                line,
-                limit: COLUMNS_MAX,
-            },
+            What::TooWide => Error::TooWide { line, limit: COLUMNS_MAX },
         }
     }
 
     fn too_long(&self, line: u64) -> Error {
         let what = "a quotation mark that is never closed, or no line ends at all?";
-        Error::TooLong {
-            line,
-            limit: RECORD_BYTES_MAX,
-            what,
-        }
+        Error::TooLong { line, limit: RECORD_BYTES_MAX, what }
     }
 
     /// What a failed read means: undecodable text has a place, anything else has not.
     fn read_fault(&self, error: std::io::Error, field: usize) -> Error {
         match encoding::malformed(&error) {
             Some(what) => {
-                let place = Place {
-                    line: self.line,
-                    column: self.column(field),
-                };
+                let place = Place { line: self.line, column: self.column(field) };
                 Error::Encoding { place, what }
             }
             None => crate::read::unpack::input_error(error),
@@ -247,7 +228,7 @@ impl<R: Read> Csv<R> {
         if let Some(error) = self.broken.take() {
             let tail = std::mem::take(&mut self.carry);
             let lines = tail.iter().filter(|b| **b == b'\n').count() as u64;
-            let field = memchr::memchr_iter(self.dialect.delimiter as u8, &tail).count();
+            let field = self.fields(&tail);
             self.line += lines;
             return Err(self.read_fault(error, field));
         }
@@ -263,10 +244,11 @@ impl<R: Read> Rows for Csv<R> {
     fn next(&mut self, batch: &mut Batch) -> Result<bool> {
         let mut size = BLOCK_BYTES.max(self.carry.len());
         loop {
-            if self.ended && (self.carry.is_empty() || self.broken.is_some()) {
+            if self.ended && (self.carry.is_empty() || self.drained) {
                 return self.finish(batch);
             }
-            let len = self.fill(batch, size)?;
+            let len = self.fill(batch, size);
+            self.check_text(batch, len)?;
             batch.columns = self.scanner.columns;
             batch.first_line = self.line;
             // Why not the last record of a broken input: it may be half.
@@ -275,6 +257,7 @@ impl<R: Read> Rows for Csv<R> {
                 Stop::Fault(wrong) => return Err(self.explain(&wrong, self.line_after(batch))),
                 Stop::End(end) | Stop::Enough(end) => end,
             };
+            self.drained = self.broken.is_some();
             self.line = self.line_after(batch) - self.scanner.blanks;
             self.carry.clear();
             self.carry.extend_from_slice(&batch.text[end..len]);

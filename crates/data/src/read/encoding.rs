@@ -17,12 +17,7 @@ pub(crate) fn of(head: &[u8]) -> &'static Encoding {
         return encoding;
     }
     let pairs = head.len().min(512) / 2;
-    let zeros = |offset: usize| {
-        head.chunks_exact(2)
-            .take(pairs)
-            .filter(|p| p[offset] == 0)
-            .count()
-    };
+    let zeros = |offset: usize| head.chunks_exact(2).take(pairs).filter(|p| p[offset] == 0).count();
     // Why 3 in 4: the text of a table is mostly ASCII, also where its cells are not.
     let most = |count: usize| pairs >= 2 && count * 4 >= pairs * 3;
     match (most(zeros(0)), most(zeros(1))) {
@@ -50,11 +45,7 @@ struct Malformed(&'static str);
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "bytes that are not valid {}: state the file's encoding",
-            self.0
-        )
+        write!(f, "bytes that are not valid {}: state the file's encoding", self.0)
     }
 }
 
@@ -62,10 +53,7 @@ impl std::error::Error for Malformed {}
 
 /// What to say of a read that failed for undecodable bytes; `None` for other failures.
 pub(crate) fn malformed(error: &io::Error) -> Option<String> {
-    error
-        .get_ref()?
-        .downcast_ref::<Malformed>()
-        .map(ToString::to_string)
+    error.get_ref()?.downcast_ref::<Malformed>().map(ToString::to_string)
 }
 
 /// Text of any encoding as UTF-8, without a byte order mark. A read fails at the first bytes that are no text.
@@ -111,8 +99,7 @@ impl<R: Read> Decoding<R> {
         self.text_at = 0;
         let raw = &self.raw[self.raw_at..];
         let (result, read, written) =
-            self.decoder
-                .decode_to_utf8_without_replacement(raw, &mut self.text, self.ended);
+            self.decoder.decode_to_utf8_without_replacement(raw, &mut self.text, self.ended);
         self.raw_at += read;
         self.text.truncate(written);
         match result {
@@ -128,10 +115,7 @@ impl<R: Read> Read for Decoding<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while self.text_at == self.text.len() {
             if self.fault {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    Malformed(self.encoding.name()),
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, Malformed(self.encoding.name())));
             }
             if self.finished {
                 return Ok(0);
@@ -165,24 +149,15 @@ mod tests {
     fn text_is_decoded_and_faults_come_after_it() {
         let latin = encoding_rs::WINDOWS_1252;
         let mut text = String::new();
-        Decoding::new(&b"caf\xe9"[..], latin)
-            .read_to_string(&mut text)
-            .unwrap();
+        Decoding::new(&b"caf\xe9"[..], latin).read_to_string(&mut text).unwrap();
         assert_eq!(text, "café");
-        let wide: Vec<u8> = "\u{feff}ä€𝄞"
-            .repeat(50_000)
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect();
+        let wide: Vec<u8> = "\u{feff}ä€𝄞".repeat(50_000).encode_utf16().flat_map(u16::to_le_bytes).collect();
         let mut text = String::new();
-        Decoding::new(&wide[..], UTF_16LE)
-            .read_to_string(&mut text)
-            .unwrap();
+        Decoding::new(&wide[..], UTF_16LE).read_to_string(&mut text).unwrap();
         assert!(text.starts_with("ä€𝄞"));
         let mut out = Vec::new();
-        let error = Decoding::new(&b"ok\xff\xff"[..], encoding_rs::SHIFT_JIS)
-            .read_to_end(&mut out)
-            .unwrap_err();
+        let error =
+            Decoding::new(&b"ok\xff\xff"[..], encoding_rs::SHIFT_JIS).read_to_end(&mut out).unwrap_err();
         assert_eq!(out, b"ok");
         assert!(malformed(&error).unwrap().contains("Shift_JIS"));
     }

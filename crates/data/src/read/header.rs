@@ -6,10 +6,7 @@ use std::collections::HashMap;
 
 /// The names of a header; white space around a name is dropped.
 pub(crate) fn names(cells: &[&[u8]]) -> Result<Vec<String>> {
-    let names: Vec<String> = cells
-        .iter()
-        .map(|c| String::from_utf8_lossy(c).trim().to_owned())
-        .collect();
+    let names: Vec<String> = cells.iter().map(|c| String::from_utf8_lossy(c).trim().to_owned()).collect();
     check(&names, 1)?;
     Ok(names)
 }
@@ -22,10 +19,7 @@ pub(crate) fn positions(columns: usize) -> Vec<String> {
 /// Refuses too many names, empty and equal ones.
 pub(crate) fn check(names: &[String], line: u64) -> Result<()> {
     if names.len() > COLUMNS_MAX {
-        return Err(Error::TooWide {
-            line,
-            limit: COLUMNS_MAX,
-        });
+        return Err(Error::TooWide { line, limit: COLUMNS_MAX });
     }
     let mut seen = HashMap::with_capacity(names.len());
     for (at, name) in names.iter().enumerate() {
@@ -34,12 +28,7 @@ pub(crate) fn check(names: &[String], line: u64) -> Result<()> {
         }
         if let Some(first) = seen.insert(name.as_str(), at) {
             let (first, second) = (first + 1, at + 1);
-            return Err(Error::DuplicateName {
-                line,
-                first,
-                second,
-                name: name.clone(),
-            });
+            return Err(Error::DuplicateName { line, first, second, name: name.clone() });
         }
     }
     Ok(())

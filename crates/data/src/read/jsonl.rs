@@ -76,20 +76,13 @@ impl<R: Read> Jsonl<R> {
                 Ok(0) => return Ok(false),
                 Ok(count) if count > LINE_BYTES_MAX => {
                     let what = "are the records on lines of their own?";
-                    return Err(Error::TooLong {
-                        line: self.number,
-                        limit: LINE_BYTES_MAX,
-                        what,
-                    });
+                    return Err(Error::TooLong { line: self.number, limit: LINE_BYTES_MAX, what });
                 }
                 Ok(_) if self.line.trim_ascii().is_empty() => {}
                 Ok(_) => return Ok(true),
                 Err(e) => {
                     return Err(match encoding::malformed(&e) {
-                        Some(what) => Error::Encoding {
-                            place: self.place(""),
-                            what,
-                        },
+                        Some(what) => Error::Encoding { place: self.place(""), what },
                         None => unpack::input_error(e),
                     });
                 }
@@ -98,18 +91,11 @@ impl<R: Read> Jsonl<R> {
     }
 
     fn place(&self, column: &str) -> Place {
-        Place {
-            line: self.number,
-            column: column.to_owned(),
-        }
+        Place { line: self.number, column: column.to_owned() }
     }
 
     fn wrong(&self, column: Option<&str>, what: impl Into<String>) -> Error {
-        Error::Json {
-            line: self.number,
-            column: column.map(str::to_owned),
-            what: what.into(),
-        }
+        Error::Json { line: self.number, column: column.map(str::to_owned), what: what.into() }
     }
 
     /// The members of the current line as (column, text) in `row`; new columns are added.
@@ -138,18 +124,12 @@ impl<R: Read> Jsonl<R> {
             Ok(text) => text,
             Err(e) => {
                 let what = encoding::invalid_utf8(line, e.valid_up_to());
-                return Err(Error::Encoding {
-                    place: self.place(""),
-                    what,
-                });
+                return Err(Error::Encoding { place: self.place(""), what });
             }
         };
         let mut json = serde_json::Deserializer::from_str(text);
-        let members = Members
-            .deserialize(&mut json)
-            .map_err(|e| self.wrong(None, explain(&e)))?;
-        json.end()
-            .map_err(|_| self.wrong(None, "text after the object: write one object a line"))?;
+        let members = Members.deserialize(&mut json).map_err(|e| self.wrong(None, explain(&e)))?;
+        json.end().map_err(|_| self.wrong(None, "text after the object: write one object a line"))?;
         Ok(members)
     }
 
@@ -174,10 +154,7 @@ impl<R: Read> Jsonl<R> {
             return Err(self.wrong(None, "a member without a name: give it one"));
         }
         if self.columns.names.len() == COLUMNS_MAX {
-            return Err(Error::TooWide {
-                line: self.number,
-                limit: COLUMNS_MAX,
-            });
+            return Err(Error::TooWide { line: self.number, limit: COLUMNS_MAX });
         }
         self.new_names.push(name.to_owned());
         Ok(self.columns.add(name))
@@ -187,10 +164,9 @@ impl<R: Read> Jsonl<R> {
         let mut columns: Vec<usize> = row.iter().map(|(c, _)| *c).collect();
         columns.sort_unstable();
         match columns.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(self.wrong(
-                Some(&self.columns.names[pair[0]]),
-                "named twice in one record: take one out",
-            )),
+            Some(pair) => {
+                Err(self.wrong(Some(&self.columns.names[pair[0]]), "named twice in one record: take one out"))
+            }
             None => Ok(()),
         }
     }
@@ -199,16 +175,11 @@ impl<R: Read> Jsonl<R> {
 /// Lays a row's cells out in column order.
 fn push_row(batch: &mut Batch, row: &[(usize, Vec<u8>)]) {
     let first = batch.cells.len();
-    batch
-        .cells
-        .resize(first + batch.columns, Cell { start: 0, len: 0 });
+    batch.cells.resize(first + batch.columns, Cell { start: 0, len: 0 });
     for (column, text) in row {
         let start = batch.text.len() as u32;
         batch.text.extend_from_slice(text);
-        batch.cells[first + column] = Cell {
-            start,
-            len: text.len() as u32,
-        };
+        batch.cells[first + column] = Cell { start, len: text.len() as u32 };
     }
 }
 
@@ -245,11 +216,7 @@ impl<R: Read> Rows for Jsonl<R> {
         }
         self.rows += batch.rows() as u64;
         batch.seal();
-        if self.rows == 0 {
-            Err(Error::Empty)
-        } else {
-            Ok(!batch.cells.is_empty())
-        }
+        if self.rows == 0 { Err(Error::Empty) } else { Ok(!batch.cells.is_empty()) }
     }
 }
 
@@ -257,10 +224,7 @@ impl<R: Read> Rows for Jsonl<R> {
 fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let short = text.split(" at line ").next().unwrap_or_default();
-    format!(
-        "{short} (byte {}): write one JSON object of plain values a line",
-        error.column()
-    )
+    format!("{short} (byte {}): write one JSON object of plain values a line", error.column())
 }
 
 /// The members of an object in order, doubles included.

@@ -86,9 +86,8 @@ pub(crate) fn file(path: &Path, format: &Format) -> Result<Box<dyn Rows>> {
     if format.format == FileFormat::Jsonl {
         return Ok(Box::new(Jsonl::new(text)));
     }
-    let dialect: Dialect = format
-        .dialect
-        .ok_or_else(|| Error::Internal("the format of a CSV lacks its dialect".to_owned()))?;
+    let dialect: Dialect =
+        format.dialect.ok_or_else(|| Error::Internal("the format of a CSV lacks its dialect".to_owned()))?;
     Ok(Box::new(Csv::new(text, dialect)?))
 }
 

@@ -51,32 +51,17 @@ impl Parquet {
         for descriptor in schema.columns() {
             let name = descriptor.path().string();
             if descriptor.max_rep_level() > 0 {
-                return Err(refused(
-                    &name,
-                    "lists and maps are no table cells: make a column of each part",
-                ));
+                return Err(refused(&name, "lists and maps are no table cells: make a column of each part"));
             }
             let writing = types::writing(descriptor).map_err(|what| refused(&name, &what))?;
-            columns.push(Column {
-                name,
-                writing,
-                present: descriptor.max_def_level(),
-            });
+            columns.push(Column { name, writing, present: descriptor.max_def_level() });
         }
         let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
         if names.is_empty() {
             return Err(Error::Empty);
         }
         header::check(&names, 1)?;
-        Ok(Self {
-            file,
-            columns,
-            announced: false,
-            group: 0,
-            open: Vec::new(),
-            left: 0,
-            record: 1,
-        })
+        Ok(Self { file, columns, announced: false, group: 0, open: Vec::new(), left: 0, record: 1 })
     }
 
     /// What the file says of its columns' types.
@@ -90,20 +75,13 @@ impl Parquet {
             if self.group == self.file.num_row_groups() {
                 return Ok(false);
             }
-            let group = self
-                .file
-                .get_row_group(self.group)
-                .map_err(|e| broken(None, &e))?;
+            let group = self.file.get_row_group(self.group).map_err(|e| broken(None, &e))?;
             self.left = usize::try_from(group.metadata().num_rows()).map_err(|_| Error::Parquet {
                 column: None,
                 what: "a row group of negative length".to_owned(),
             })?;
             self.open = (0..self.columns.len())
-                .map(|at| {
-                    group
-                        .get_column_reader(at)
-                        .map_err(|e| broken(Some(&self.columns[at].name), &e))
-                })
+                .map(|at| group.get_column_reader(at).map_err(|e| broken(Some(&self.columns[at].name), &e)))
                 .collect::<Result<_>>()?;
             self.group += 1;
         }
@@ -115,11 +93,7 @@ impl Rows for Parquet {
     fn next(&mut self, batch: &mut Batch) -> Result<bool> {
         batch.clear();
         if !self.open_group()? {
-            return if self.record == 1 {
-                Err(Error::HeaderOnly)
-            } else {
-                Ok(false)
-            };
+            return if self.record == 1 { Err(Error::HeaderOnly) } else { Ok(false) };
         }
         let width = self.columns.len();
         let rows = self.left.min((CELLS / width).clamp(1, ROWS));
@@ -142,12 +116,7 @@ impl Rows for Parquet {
 
 fn read(reader: &mut ColumnReader, column: &Column, batch: &mut Batch, at: usize, rows: usize) -> Result<()> {
     let writing = column.writing;
-    let mut sheet = Sheet {
-        batch,
-        column,
-        at,
-        rows,
-    };
+    let mut sheet = Sheet { batch, column, at, rows };
     match reader {
         ColumnReader::BoolColumnReader(r) => sheet.fill(r, |v, out| writing.boolean(*v, out)),
         ColumnReader::Int32ColumnReader(r) => sheet.fill(r, |v, out| writing.int(i64::from(*v), out)),
@@ -195,15 +164,11 @@ impl Sheet<'_> {
                 if levels.get(at).is_some_and(|level| *level < self.column.present) {
                     continue;
                 }
-                let value = next
-                    .next()
-                    .ok_or_else(|| refused(name, "it has fewer values than the file says"))?;
+                let value =
+                    next.next().ok_or_else(|| refused(name, "it has fewer values than the file says"))?;
                 let start = self.batch.text.len();
                 write(value, &mut self.batch.text).map_err(|what| refused(name, what))?;
-                let cell = Cell {
-                    start: start as u32,
-                    len: (self.batch.text.len() - start) as u32,
-                };
+                let cell = Cell { start: start as u32, len: (self.batch.text.len() - start) as u32 };
                 self.batch.cells[(row + at) * width + self.at] = cell;
             }
             row += records;
@@ -217,16 +182,10 @@ impl Sheet<'_> {
 }
 
 fn refused(column: &str, what: &str) -> Error {
-    Error::Parquet {
-        column: Some(column.to_owned()),
-        what: what.to_owned(),
-    }
+    Error::Parquet { column: Some(column.to_owned()), what: what.to_owned() }
 }
 
 fn broken(column: Option<&str>, error: &ParquetError) -> Error {
     let what = error.to_string().to_lowercase();
-    Error::Parquet {
-        column: column.map(str::to_owned),
-        what,
-    }
+    Error::Parquet { column: column.map(str::to_owned), what }
 }

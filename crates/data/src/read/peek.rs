@@ -17,12 +17,7 @@ impl<R: Read> Peek<R> {
         let mut head = Vec::new();
         let broken = input.by_ref().take(size as u64).read_to_end(&mut head).err();
         let whole = head.len() < size;
-        Self {
-            head: Cursor::new(head),
-            input,
-            whole,
-            broken,
-        }
+        Self { head: Cursor::new(head), input, whole, broken }
     }
 
     /// What was read ahead.

@@ -89,13 +89,7 @@ impl Scanner {
     pub fn new(delimiter: u8, quote: Option<u8>) -> Self {
         let spread = |byte: u8| u64::from(byte) * 0x0101_0101_0101_0101;
         let patterns = [spread(delimiter), spread(b'\n'), spread(quote.unwrap_or(b'\n'))];
-        Self {
-            delimiter,
-            quote,
-            patterns,
-            columns: 0,
-            blanks: 0,
-        }
+        Self { delimiter, quote, patterns, columns: 0, blanks: 0 }
     }
 
     /// Cuts `batch.text[..len]`, padded after `len`, into `batch.cells`, at most `most` records. `last`: no text follows.
@@ -211,11 +205,7 @@ impl Scanner {
         let (mut from, mut doubled) = (open + 1, false);
         loop {
             let Some(at) = memchr(quote, &text[from..bounds.len]) else {
-                return if bounds.last {
-                    Err(What::OpenQuote)
-                } else {
-                    Ok(None)
-                };
+                return if bounds.last { Err(What::OpenQuote) } else { Ok(None) };
             };
             let end = from + at;
             match text.get(end + 1).filter(|_| end + 1 < bounds.len) {
@@ -244,11 +234,8 @@ impl Scanner {
     /// Ends a record whose cells are all cut; the next begins at `next`.
     fn end(&mut self, batch: &mut Batch, record: &mut Record, next: usize) -> Result<(), What> {
         let fields = batch.cells.len() - record.cells;
-        let bare = fields == 1
-            && batch
-                .cells
-                .last()
-                .is_some_and(|c| c.len == 0 && c.start as usize == record.begin);
+        let bare =
+            fields == 1 && batch.cells.last().is_some_and(|c| c.len == 0 && c.start as usize == record.begin);
         if bare {
             batch.cells.pop();
             self.blanks += 1;
@@ -292,32 +279,19 @@ impl Scanner {
 
 #[inline]
 fn push(batch: &mut Batch, start: usize, end: usize) {
-    batch.cells.push(Cell {
-        start: start as u32,
-        len: (end - start) as u32,
-    });
+    batch.cells.push(Cell { start: start as u32, len: (end - start) as u32 });
 }
 
 impl Record {
     fn at(cells: usize) -> Self {
-        Self {
-            begin: 0,
-            cells,
-            lines: 0,
-            doubled: Vec::new(),
-            ended: false,
-        }
+        Self { begin: 0, cells, lines: 0, doubled: Vec::new(), ended: false }
     }
 
     /// Names a fault; only whole records stay in the batch.
     fn wrong(&self, batch: &mut Batch, what: What) -> Wrong {
         let field = batch.cells.len().saturating_sub(self.cells);
         batch.cells.truncate(self.cells);
-        Wrong {
-            what,
-            field,
-            lines: self.lines,
-        }
+        Wrong { what, field, lines: self.lines }
     }
 }
 
@@ -327,11 +301,7 @@ mod tests {
     use crate::batch::PAD;
 
     fn cut(text: &str, columns: usize) -> Result<Vec<Vec<String>>, What> {
-        let mut batch = Batch {
-            text: text.as_bytes().to_vec(),
-            columns,
-            ..Batch::default()
-        };
+        let mut batch = Batch { text: text.as_bytes().to_vec(), columns, ..Batch::default() };
         batch.text.extend_from_slice(&[0; PAD]);
         let mut scanner = Scanner::new(b',', Some(b'"'));
         scanner.columns = columns;
@@ -341,11 +311,7 @@ mod tests {
             Stop::Fault(wrong) => return Err(wrong.what),
         }
         let text = |c: &Cell| String::from_utf8(batch.bytes(*c).to_vec()).unwrap();
-        Ok(batch
-            .cells
-            .chunks(columns)
-            .map(|row| row.iter().map(text).collect())
-            .collect())
+        Ok(batch.cells.chunks(columns).map(|row| row.iter().map(text).collect()).collect())
     }
 
     #[test]
@@ -360,10 +326,7 @@ mod tests {
             ("a,b\n\n\r\n", vec![["a", "b"]]),
             ("\"a,1\",\"b\"\n", vec![["a,1", "b"]]),
             ("\"a\nx\",b\nc,\"\"", vec![["a\nx", "b"], ["c", ""]]),
-            (
-                "\"say \"\"hi\"\"\",\"\"\"\"\r\nc,d",
-                vec![["say \"hi\"", "\""], ["c", "d"]],
-            ),
+            ("\"say \"\"hi\"\"\",\"\"\"\"\r\nc,d", vec![["say \"hi\"", "\""], ["c", "d"]]),
             ("a,\"b\"", vec![["a", "b"]]),
             (
                 "\"aaaaaaaaaaaaaaaaaa\",\"bbbbbbbbbbbbbbbb\"\r\n",
@@ -403,23 +366,15 @@ mod tests {
             let mut cells = Vec::new();
             let mut carry = Vec::new();
             for (part, last) in [(&text[..split], false), (&text[split..], true)] {
-                let mut batch = Batch {
-                    text: carry.clone(),
-                    columns: 2,
-                    ..Batch::default()
-                };
+                let mut batch = Batch { text: carry.clone(), columns: 2, ..Batch::default() };
                 batch.text.extend_from_slice(part.as_bytes());
                 let len = batch.text.len();
                 batch.seal();
                 let Stop::End(end) = scanner.scan(&mut batch, len, last, usize::MAX) else {
                     panic!("{split}")
                 };
-                cells.extend(
-                    batch
-                        .cells
-                        .iter()
-                        .map(|c| String::from_utf8(batch.bytes(*c).to_vec()).unwrap()),
-                );
+                cells
+                    .extend(batch.cells.iter().map(|c| String::from_utf8(batch.bytes(*c).to_vec()).unwrap()));
                 carry = batch.text[end..len].to_vec();
             }
             assert_eq!(cells, whole.concat(), "{split}");

@@ -41,17 +41,9 @@ pub(crate) fn dialect(head: &[u8], whole: bool, options: &ReadOptions) -> Result
         return Err(Error::Option("delimiter and quote must differ".to_owned()));
     }
     let header = options.header.unwrap_or_else(|| {
-        has_header(
-            &records(head, whole, delimiter, quote),
-            head,
-            &Missing::new(&options.missing_texts()),
-        )
+        has_header(&records(head, whole, delimiter, quote), head, &Missing::new(&options.missing_texts()))
     });
-    Ok(Dialect {
-        delimiter: char::from(delimiter),
-        quote: quote.map(char::from),
-        header,
-    })
+    Ok(Dialect { delimiter: char::from(delimiter), quote: quote.map(char::from), header })
 }
 
 /// One ASCII character of an option; an empty one is none at all.
@@ -61,24 +53,14 @@ fn one_char(name: &str, stated: Option<&str>) -> Result<Option<Option<u8>>> {
         Some([]) if name == "quote" => Ok(Some(None)),
         Some(b"\\t") => Ok(Some(Some(b'\t'))),
         Some([byte]) if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(Some(Some(*byte))),
-        Some(_) => Err(Error::Option(format!(
-            "{name} must be one ASCII character that ends no line"
-        ))),
+        Some(_) => Err(Error::Option(format!("{name} must be one ASCII character that ends no line"))),
     }
 }
 
 /// `'` when fields are wrapped in it and none in `"`.
 fn find_quote(head: &[u8]) -> u8 {
-    let after = |mark: u8| {
-        head.windows(2)
-            .filter(|w| DELIMITERS.contains(&w[0]) && w[1] == mark)
-            .count()
-    };
-    let before = |mark: u8| {
-        head.windows(2)
-            .filter(|w| w[0] == mark && DELIMITERS.contains(&w[1]))
-            .count()
-    };
+    let after = |mark: u8| head.windows(2).filter(|w| DELIMITERS.contains(&w[0]) && w[1] == mark).count();
+    let before = |mark: u8| head.windows(2).filter(|w| w[0] == mark && DELIMITERS.contains(&w[1])).count();
     let begins = |mark: u8| head.first() == Some(&mark);
     let double = begins(b'"') || after(b'"') > 0;
     if !double && before(b'\'') > 1 && before(b'\'').abs_diff(after(b'\'')) <= RECORDS && after(b'\'') > 1 {
@@ -97,11 +79,7 @@ fn find_delimiter(head: &[u8], whole: bool, quote: Option<u8>) -> u8 {
         // Why a share in thousandths: it orders without floats.
         (fields > 1).then(|| (alike * 1000 / records.len().max(1), fields))
     };
-    let best = DELIMITERS
-        .into_iter()
-        .rev()
-        .filter_map(|d| score(d).map(|s| (s, d)))
-        .max_by_key(|(s, _)| *s);
+    let best = DELIMITERS.into_iter().rev().filter_map(|d| score(d).map(|s| (s, d))).max_by_key(|(s, _)| *s);
     best.map_or(b',', |(_, delimiter)| delimiter)
 }
 
@@ -194,10 +172,7 @@ mod tests {
             ("name\nBob's,\n", (',', Some('"'), true)),
             ("single\n1\n2\n", (',', Some('"'), true)),
             ("1,2\n3,4\n", (',', Some('"'), false)),
-            (
-                "5.1,3.5,Iris-setosa\n4.9,3.0,Iris-setosa\n",
-                (',', Some('"'), false),
-            ),
+            ("5.1,3.5,Iris-setosa\n4.9,3.0,Iris-setosa\n", (',', Some('"'), false)),
             ("country,2019,2020\nUS,1.5,2.5\nFR,1,2\n", (',', Some('"'), true)),
             ("a,,c\n1,2,3\n", (',', Some('"'), true)),
             ("a,a\n1,2\n", (',', Some('"'), true)),
@@ -226,19 +201,10 @@ mod tests {
         let d = dialect(b"a,b\n", true, &options).unwrap();
         assert_eq!((d.delimiter, d.quote, d.header), ('\t', None, false));
         for bad in ["", "ab", "ü", "\n"] {
-            let options = ReadOptions {
-                delimiter: Some(bad.to_owned()),
-                ..ReadOptions::default()
-            };
-            assert!(
-                matches!(dialect(b"a,b\n", true, &options), Err(Error::Option(_))),
-                "{bad:?}"
-            );
+            let options = ReadOptions { delimiter: Some(bad.to_owned()), ..ReadOptions::default() };
+            assert!(matches!(dialect(b"a,b\n", true, &options), Err(Error::Option(_))), "{bad:?}");
         }
-        let same = ReadOptions {
-            delimiter: Some("\"".to_owned()),
-            ..ReadOptions::default()
-        };
+        let same = ReadOptions { delimiter: Some("\"".to_owned()), ..ReadOptions::default() };
         assert!(dialect(b"a,b\n", true, &same).is_err());
         assert!(dialect(b"a,b\r1,2\r", true, &ReadOptions::default()).is_err());
     }

@@ -26,11 +26,7 @@ pub(crate) fn of(head: &[u8]) -> Compression {
 #[derive(Debug)]
 enum Inner {
     Keep(io::Error),
-    Unpack {
-        kind: &'static str,
-        at: u64,
-        what: String,
-    },
+    Unpack { kind: &'static str, at: u64, what: String },
 }
 
 impl fmt::Display for Inner {
@@ -75,12 +71,7 @@ pub(crate) struct Tee<'a, R, W: ?Sized> {
 
 impl<'a, R: Read, W: Write + ?Sized> Tee<'a, R, W> {
     pub fn new(input: R, out: &'a mut W, progress: &'a dyn Fn(u64)) -> Self {
-        Self {
-            input,
-            out,
-            progress,
-            read: Rc::default(),
-        }
+        Self { input, out, progress, read: Rc::default() }
     }
 
     /// Bytes read so far.
@@ -92,9 +83,7 @@ impl<'a, R: Read, W: Write + ?Sized> Tee<'a, R, W> {
 impl<R: Read, W: Write + ?Sized> Read for Tee<'_, R, W> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(out)?;
-        self.out
-            .write_all(&out[..count])
-            .map_err(|e| io::Error::other(Inner::Keep(e)))?;
+        self.out.write_all(&out[..count]).map_err(|e| io::Error::other(Inner::Keep(e)))?;
         self.read.set(self.read.get() + count as u64);
         (self.progress)(self.read.get());
         Ok(count)
@@ -120,12 +109,7 @@ pub(crate) fn unpacked<'a>(
         decoder.window_log_max(ZSTD_WINDOW)?;
         Box::new(decoder)
     };
-    Ok(Box::new(Unpacking {
-        inner,
-        kind,
-        packed,
-        at: 0,
-    }))
+    Ok(Box::new(Unpacking { inner, kind, packed, at: 0 }))
 }
 
 struct Unpacking<'a> {
@@ -137,11 +121,7 @@ struct Unpacking<'a> {
 
 impl Unpacking<'_> {
     fn fault(&self, what: String) -> io::Error {
-        io::Error::other(Inner::Unpack {
-            kind: self.kind,
-            at: self.at,
-            what,
-        })
+        io::Error::other(Inner::Unpack { kind: self.kind, at: self.at, what })
     }
 }
 
@@ -151,10 +131,7 @@ impl Read for Unpacking<'_> {
             Ok(count) => count,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Err(e),
             // A fault of the packed bytes, unless the input or the keeping of it failed beneath.
-            Err(e)
-                if e.get_ref()
-                    .is_some_and(|i| i.is::<Inner>() || i.is::<outbound::Error>()) =>
-            {
+            Err(e) if e.get_ref().is_some_and(|i| i.is::<Inner>() || i.is::<outbound::Error>()) => {
                 return Err(e);
             }
             Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
@@ -164,9 +141,9 @@ impl Read for Unpacking<'_> {
         };
         self.at += count as u64;
         if self.at > UNPACK_FREE_BYTES && self.at / UNPACK_RATIO_MAX > self.packed.get() {
-            return Err(self.fault(format!(
-                "it grows more than {UNPACK_RATIO_MAX} times: unpack it yourself"
-            )));
+            return Err(
+                self.fault(format!("it grows more than {UNPACK_RATIO_MAX} times: unpack it yourself"))
+            );
         }
         Ok(count)
     }

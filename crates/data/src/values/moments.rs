@@ -22,13 +22,8 @@ pub enum Layout {
 
 impl Layout {
     /// All, in order of preference where a column could be read in several.
-    pub const ALL: [Self; 5] = [
-        Self::Iso,
-        Self::YearSlash,
-        Self::MonthDay,
-        Self::DayMonth,
-        Self::DayMonthDot,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Iso, Self::YearSlash, Self::MonthDay, Self::DayMonth, Self::DayMonthDot];
 
     /// Seconds since 1970-01-01 UTC that a text stands for; `None` when it is not written so.
     pub fn seconds(self, text: &[u8]) -> Option<f64> {
@@ -49,11 +44,7 @@ impl Layout {
         // Why four digits: two would leave the century to a guess.
         let days = (year.1 == 4 && month.1 <= 2 && day.1 <= 2).then(|| days(year.0, month.0, day.0))??;
         let midnight = f64::from(days) * 86_400.0;
-        if rest.is_empty() {
-            Some(midnight)
-        } else {
-            time(rest).map(|seconds| midnight + seconds)
-        }
+        if rest.is_empty() { Some(midnight) } else { time(rest).map(|seconds| midnight + seconds) }
     }
 }
 
@@ -152,11 +143,7 @@ fn zone(text: &[u8]) -> Option<f64> {
     if rest.first() == Some(&b':') {
         rest = &rest[1..];
     }
-    let minutes = if rest.is_empty() {
-        0
-    } else {
-        digits(&mut rest, 2)?.0
-    };
+    let minutes = if rest.is_empty() { 0 } else { digits(&mut rest, 2)?.0 };
     (rest.is_empty() && hours <= 18 && minutes <= 59).then(|| sign * f64::from(hours * 3600 + minutes * 60))
 }
 
@@ -168,30 +155,19 @@ pub(crate) fn iso(seconds: f64) -> Option<String> {
         return None;
     }
     let micros = micros as i64;
-    let (days, of_day) = (
-        micros.div_euclid(86_400_000_000),
-        micros.rem_euclid(86_400_000_000),
-    );
+    let (days, of_day) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
     let shifted = days + 719_468;
     let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (clock, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
     let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
     let whole = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    let text = if fraction == 0 {
-        whole
-    } else {
-        format!("{whole}.{fraction:06}")
-    };
+    let text = if fraction == 0 { whole } else { format!("{whole}.{fraction:06}") };
     (0..=9999).contains(&year).then_some(text)
 }
 
@@ -222,15 +198,9 @@ mod tests {
 
     #[test]
     fn moments_survive_their_text() {
-        for seconds in [
-            0.0,
-            -1.0,
-            951_782_400.0,
-            1_356_998_399.25,
-            -62_135_596_800.0,
-            253_402_300_799.0,
-            -86_400.5,
-        ] {
+        for seconds in
+            [0.0, -1.0, 951_782_400.0, 1_356_998_399.25, -62_135_596_800.0, 253_402_300_799.0, -86_400.5]
+        {
             let text = iso(seconds).unwrap();
             assert_eq!(Layout::Iso.seconds(text.as_bytes()), Some(seconds), "{text}");
         }

@@ -93,9 +93,7 @@ mod tests {
     fn agrees_with_the_standard_library() {
         let mut state = 1_u64;
         for _ in 0..200_000 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let value = f64::from_bits(state);
             let short = (state >> 40) as f64 / 1000.0;
             for text in [

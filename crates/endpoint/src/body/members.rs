@@ -42,30 +42,16 @@ impl<'de> Take<'de> for Inputs<'_, '_> {
     fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
         let reader = self.reader;
         let (name, mut found) = ("data", false);
-        while let Some(rows) = object.next_key_seed(Seed(Is {
-            reader: &mut *reader,
-            name,
-            found,
-        }))? {
+        while let Some(rows) = object.next_key_seed(Seed(Is { reader: &mut *reader, name, found }))? {
             if rows {
                 let name = "Inputs.data";
-                object.next_value_seed(Seed(List {
-                    reader: &mut *reader,
-                    name,
-                }))?;
+                object.next_value_seed(Seed(List { reader: &mut *reader, name }))?;
                 found = true;
             } else {
-                object.next_value_seed(Seed(Skip {
-                    reader: &mut *reader,
-                    level: 2,
-                }))?;
+                object.next_value_seed(Seed(Skip { reader: &mut *reader, level: 2 }))?;
             }
         }
-        if found {
-            Ok(())
-        } else {
-            Err(reader.refuse(Wrong::NoMember("Inputs.data")))
-        }
+        if found { Ok(()) } else { Err(reader.refuse(Wrong::NoMember("Inputs.data"))) }
     }
 }
 
@@ -106,19 +92,12 @@ impl<'de> Take<'de> for Parameters<'_, '_> {
     fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<Ask, A::Error> {
         let reader = self.reader;
         let (name, mut found, mut ask) = ("method", false, Ask::Predict);
-        while let Some(method) = object.next_key_seed(Seed(Is {
-            reader: &mut *reader,
-            name,
-            found,
-        }))? {
+        while let Some(method) = object.next_key_seed(Seed(Is { reader: &mut *reader, name, found }))? {
             if method {
                 ask = object.next_value_seed(Seed(Method { reader: &mut *reader }))?;
                 found = true;
             } else {
-                object.next_value_seed(Seed(Skip {
-                    reader: &mut *reader,
-                    level: 2,
-                }))?;
+                object.next_value_seed(Seed(Skip { reader: &mut *reader, level: 2 }))?;
             }
         }
         Ok(ask)

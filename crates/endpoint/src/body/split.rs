@@ -23,11 +23,7 @@ impl<'de> Take<'de> for InputData<'_, '_> {
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
         let reader = self.reader;
         reader.level = 3;
-        List {
-            reader,
-            name: "input_data",
-        }
-        .list(list)
+        List { reader, name: "input_data" }.list(list)
     }
 
     fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
@@ -36,23 +32,14 @@ impl<'de> Take<'de> for InputData<'_, '_> {
         let mut seen = Seen::default();
         // Rows that come before their column names wait, unread.
         let mut waiting: Option<&'de RawValue> = None;
-        while let Some(part) = object.next_key_seed(Seed(Part {
-            reader: &mut *reader,
-            seen: &mut seen,
-        }))? {
+        while let Some(part) = object.next_key_seed(Seed(Part { reader: &mut *reader, seen: &mut seen }))? {
             match part {
                 Split::Columns => object.next_value_seed(Seed(Columns { reader: &mut *reader }))?,
                 Split::Data if seen.columns => {
-                    object.next_value_seed(Seed(List {
-                        reader: &mut *reader,
-                        name: DATA,
-                    }))?;
+                    object.next_value_seed(Seed(List { reader: &mut *reader, name: DATA }))?;
                 }
                 Split::Data => waiting = Some(object.next_value()?),
-                Split::Other => object.next_value_seed(Seed(Skip {
-                    reader: &mut *reader,
-                    level: 2,
-                }))?,
+                Split::Other => object.next_value_seed(Seed(Skip { reader: &mut *reader, level: 2 }))?,
             }
         }
         if !seen.data {
@@ -68,11 +55,7 @@ impl<'de> Take<'de> for InputData<'_, '_> {
 /// Reads rows that came before their column names, or without any.
 fn read_waiting<E: Error>(reader: &mut Reader<'_>, rows: &RawValue) -> Result<(), E> {
     let mut input = serde_json::Deserializer::from_str(rows.get());
-    let read = Seed(List {
-        reader: &mut *reader,
-        name: DATA,
-    })
-    .deserialize(&mut input);
+    let read = Seed(List { reader: &mut *reader, name: DATA }).deserialize(&mut input);
     read.map_err(|error| {
         if reader.refusals.is_empty() {
             // A value that is JSON but cannot be held, as a number beyond any range.
@@ -111,11 +94,7 @@ impl<'de> Take<'de> for Part<'_, '_> {
             _ => return Ok(Split::Other),
         };
         if std::mem::replace(seen, true) {
-            let name = if matches!(part, Split::Data) {
-                "data"
-            } else {
-                "columns"
-            };
+            let name = if matches!(part, Split::Data) { "data" } else { "columns" };
             return Err(self.reader.refuse(Wrong::Duplicate(name.into())));
         }
         Ok(part)
@@ -137,10 +116,7 @@ impl<'de> Take<'de> for Columns<'_, '_> {
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let reader = self.reader;
         reader.begin_header();
-        while list
-            .next_element_seed(Seed(ColumnName { reader: &mut *reader }))?
-            .is_some()
-        {}
+        while list.next_element_seed(Seed(ColumnName { reader: &mut *reader }))?.is_some() {}
         reader.end_header()
     }
 }

@@ -28,34 +28,20 @@ pub fn parse<'de, 'a, T>(
     match read {
         Ok(value) if reader.refusals.is_empty() => Ok(value),
         Ok(_) => Err(reader.refusals[0].clone()),
-        Err(error) => Err(reader
-            .refusals
-            .first()
-            .cloned()
-            .unwrap_or_else(|| syntax(reader, body, &error))),
+        Err(error) => Err(reader.refusals.first().cloned().unwrap_or_else(|| syntax(reader, body, &error))),
     }
 }
 
 /// A fault of syntax, with the row and field being read.
 fn syntax(reader: &Reader<'_>, body: &[u8], error: &serde_json::Error) -> Refusal {
     let word = word_at(body, error.line(), error.column());
-    let not_finite = [&b"nan"[..], b"inf", b"infinity"]
-        .iter()
-        .any(|w| word.eq_ignore_ascii_case(w));
-    reader.place(if not_finite {
-        Wrong::NotFinite
-    } else {
-        Wrong::Syntax(error.to_string())
-    })
+    let not_finite = [&b"nan"[..], b"inf", b"infinity"].iter().any(|w| word.eq_ignore_ascii_case(w));
+    reader.place(if not_finite { Wrong::NotFinite } else { Wrong::Syntax(error.to_string()) })
 }
 
 /// The letters around a place, a sign before them left out. Lines and columns are counted from 1, in bytes.
 fn word_at(body: &[u8], line: usize, column: usize) -> &[u8] {
-    let start: usize = body
-        .split(|b| *b == b'\n')
-        .take(line.saturating_sub(1))
-        .map(|l| l.len() + 1)
-        .sum();
+    let start: usize = body.split(|b| *b == b'\n').take(line.saturating_sub(1)).map(|l| l.len() + 1).sum();
     let at = (start + column.saturating_sub(1)).min(body.len());
     let letter = |b: &u8| b.is_ascii_alphabetic();
     let (before, after) = body.split_at(at);

@@ -14,11 +14,7 @@ fn name(text: &str) -> Name {
 }
 
 fn deployment(named: &str, model: &str, all_traffic: Option<bool>) -> NewDeployment {
-    NewDeployment {
-        name: name(named),
-        model: model.into(),
-        all_traffic,
-    }
+    NewDeployment { name: name(named), model: model.into(), all_traffic }
 }
 
 /// A store with two versions of a model, and an endpoint.
@@ -30,27 +26,15 @@ async fn services() -> (TempDir, Endpoints) {
         let new = NewVersion::file(name("credit"), bytes, String::new());
         endpoints.registry.register(new, &Actor::admin()).await.unwrap();
     }
-    endpoints
-        .registry
-        .set_alias(&name("credit"), "champion", Version(1), &Actor::admin())
-        .await
-        .unwrap();
-    let new = NewEndpoint {
-        name: name("risk"),
-        docs_public: false,
-        description: String::new(),
-    };
+    endpoints.registry.set_alias(&name("credit"), "champion", Version(1), &Actor::admin()).await.unwrap();
+    let new = NewEndpoint { name: name("risk"), docs_public: false, description: String::new() };
     endpoints.create(new, &Actor::admin()).await.unwrap();
     (dir, endpoints)
 }
 
 #[test]
 fn references_are_read() {
-    let read = |text: &str| {
-        reference(text)
-            .map(|(model, version)| format!("{model} {version}"))
-            .ok()
-    };
+    let read = |text: &str| reference(text).map(|(model, version)| format!("{model} {version}")).ok();
     for (text, expected) in [
         ("m", "m latest"),
         ("m:3", "m 3"),
@@ -70,22 +54,13 @@ fn references_are_read() {
 async fn the_first_deployment_gets_the_traffic() {
     let (_dir, endpoints) = services().await;
     let (risk, admin) = (name("risk"), Actor::admin());
-    let blue = endpoints
-        .deploy(&risk, deployment("blue", "credit@champion", None), &admin)
-        .await
-        .unwrap();
+    let blue = endpoints.deploy(&risk, deployment("blue", "credit@champion", None), &admin).await.unwrap();
     assert_eq!(blue.version, Version(1));
-    let green = endpoints
-        .deploy(&risk, deployment("green", "credit", None), &admin)
-        .await
-        .unwrap();
+    let green = endpoints.deploy(&risk, deployment("green", "credit", None), &admin).await.unwrap();
     assert_eq!(green.version, Version(2));
     let traffic = endpoints.show(&risk).await.unwrap().traffic;
     assert_eq!(traffic, BTreeMap::from([(name("blue"), 100)]));
-    endpoints
-        .deploy(&risk, deployment("green", "credit:2", Some(true)), &admin)
-        .await
-        .unwrap();
+    endpoints.deploy(&risk, deployment("green", "credit:2", Some(true)), &admin).await.unwrap();
     let traffic = endpoints.show(&risk).await.unwrap().traffic;
     assert_eq!(traffic.get(&name("green")), Some(&100));
     assert_eq!(endpoints.deployments(&risk).await.unwrap().len(), 2);
@@ -95,19 +70,10 @@ async fn the_first_deployment_gets_the_traffic() {
 async fn a_deployment_with_traffic_stays() {
     let (_dir, endpoints) = services().await;
     let (risk, admin) = (name("risk"), Actor::admin());
-    endpoints
-        .deploy(&risk, deployment("blue", "credit", None), &admin)
-        .await
-        .unwrap();
-    let refused = endpoints
-        .undeploy(&risk, &name("blue"), &admin)
-        .await
-        .unwrap_err();
+    endpoints.deploy(&risk, deployment("blue", "credit", None), &admin).await.unwrap();
+    let refused = endpoints.undeploy(&risk, &name("blue"), &admin).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Conflict);
-    endpoints
-        .set_traffic(&risk, &BTreeMap::new(), &admin)
-        .await
-        .unwrap();
+    endpoints.set_traffic(&risk, &BTreeMap::new(), &admin).await.unwrap();
     endpoints.undeploy(&risk, &name("blue"), &admin).await.unwrap();
     assert_eq!(endpoints.deployments(&risk).await.unwrap(), []);
 }
@@ -116,35 +82,12 @@ async fn a_deployment_with_traffic_stays() {
 async fn traffic_adds_up_and_goes_to_what_is_there() {
     let (_dir, endpoints) = services().await;
     let (risk, admin) = (name("risk"), Actor::admin());
-    endpoints
-        .deploy(&risk, deployment("blue", "credit:1", None), &admin)
-        .await
-        .unwrap();
-    endpoints
-        .deploy(&risk, deployment("green", "credit:2", None), &admin)
-        .await
-        .unwrap();
+    endpoints.deploy(&risk, deployment("blue", "credit:1", None), &admin).await.unwrap();
+    endpoints.deploy(&risk, deployment("green", "credit:2", None), &admin).await.unwrap();
     let split = |blue, green| BTreeMap::from([(name("blue"), blue), (name("green"), green)]);
-    assert_eq!(
-        endpoints
-            .set_traffic(&risk, &split(90, 10), &admin)
-            .await
-            .unwrap()
-            .traffic,
-        split(90, 10)
-    );
-    assert!(
-        endpoints
-            .set_traffic(&risk, &split(90, 20), &admin)
-            .await
-            .is_err()
-    );
-    assert!(
-        endpoints
-            .set_traffic(&risk, &BTreeMap::from([(name("grey"), 100)]), &admin)
-            .await
-            .is_err()
-    );
+    assert_eq!(endpoints.set_traffic(&risk, &split(90, 10), &admin).await.unwrap().traffic, split(90, 10));
+    assert!(endpoints.set_traffic(&risk, &split(90, 20), &admin).await.is_err());
+    assert!(endpoints.set_traffic(&risk, &BTreeMap::from([(name("grey"), 100)]), &admin).await.is_err());
     assert_eq!(endpoints.show(&risk).await.unwrap().traffic, split(90, 10));
 }
 
@@ -153,16 +96,10 @@ async fn what_is_not_there_is_not_deployed() {
     let (_dir, endpoints) = services().await;
     let (risk, admin) = (name("risk"), Actor::admin());
     for (endpoint, model) in [(&risk, "credit:9"), (&risk, "other"), (&name("other"), "credit")] {
-        let refused = endpoints
-            .deploy(endpoint, deployment("blue", model, None), &admin)
-            .await
-            .unwrap_err();
+        let refused = endpoints.deploy(endpoint, deployment("blue", model, None), &admin).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::NotFound, "{model}");
     }
-    let refused = endpoints
-        .deploy(&risk, deployment("blue", "cre dit", None), &admin)
-        .await
-        .unwrap_err();
+    let refused = endpoints.deploy(&risk, deployment("blue", "cre dit", None), &admin).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::InvalidInput);
 }
 
@@ -171,10 +108,7 @@ async fn one_key_is_replaced_while_the_other_lives() {
     let (_dir, endpoints) = services().await;
     let (risk, admin) = (name("risk"), Actor::admin());
     let before = endpoints.keys(&risk).await.unwrap();
-    let after = endpoints
-        .regenerate(&risk, KeySlot::Primary, &admin)
-        .await
-        .unwrap();
+    let after = endpoints.regenerate(&risk, KeySlot::Primary, &admin).await.unwrap();
     assert_ne!(after.primary, before.primary);
     assert_eq!(after.secondary, before.secondary);
     assert_eq!(endpoints.keys(&risk).await.unwrap(), after);
@@ -191,15 +125,8 @@ async fn keys_outlive_a_restart_and_do_not_come_back() {
     assert_eq!(endpoints.keys(&risk).await.unwrap(), before);
     endpoints.delete(&risk, &admin).await.unwrap();
     assert_eq!(endpoints.list().await.unwrap(), []);
-    let new = NewEndpoint {
-        name: risk.clone(),
-        docs_public: true,
-        description: "again".into(),
-    };
+    let new = NewEndpoint { name: risk.clone(), docs_public: true, description: "again".into() };
     assert!(endpoints.create(new.clone(), &admin).await.unwrap().docs_public);
     assert_ne!(endpoints.keys(&risk).await.unwrap().primary, before.primary);
-    assert_eq!(
-        endpoints.create(new, &admin).await.unwrap_err().code,
-        ErrorCode::Conflict
-    );
+    assert_eq!(endpoints.create(new, &admin).await.unwrap_err().code, ErrorCode::Conflict);
 }

@@ -36,51 +36,31 @@ fn about(signature: &Signature) -> String {
     if classes.is_empty() {
         return format!("Predicts {} ({}).", target.name, target.task);
     }
-    format!(
-        "Predicts {} ({}): {}.",
-        target.name,
-        target.task,
-        classes.join(", ")
-    )
+    format!("Predicts {} ({}): {}.", target.name, target.task, classes.join(", "))
 }
 
 /// `/score` and its three forms.
 fn score(info: &DocInfo<'_>) -> Object {
     let names = ["Data", "Inputs", "InputData"];
-    let forms: Vec<Object> = names
-        .iter()
-        .map(|name| component(&format!("{name}Request")))
-        .collect();
-    let answers: Vec<Object> = names
-        .iter()
-        .map(|name| component(&format!("{name}Answer")))
-        .collect();
+    let forms: Vec<Object> = names.iter().map(|name| component(&format!("{name}Request"))).collect();
+    let answers: Vec<Object> = names.iter().map(|name| component(&format!("{name}Answer"))).collect();
     let examples: Object = names
         .iter()
         .zip(example_bodies(info.signature))
         .map(|(name, body)| ((*name).to_owned(), Object::new().with("value", body).into()))
         .collect();
-    let media = Object::new()
-        .with("schema", Object::new().with("oneOf", forms))
-        .with("examples", examples);
-    let body = Object::new()
-        .with("required", true)
-        .with("content", Object::new().with("application/json", media));
+    let media = Object::new().with("schema", Object::new().with("oneOf", forms)).with("examples", examples);
+    let body =
+        Object::new().with("required", true).with("content", Object::new().with("application/json", media));
     let answer = described(
         "The predictions, one a row in row order, in the counterpart of the request's form",
         json(&Object::new().with("oneOf", answers)),
     );
-    operation(
-        "RunMLService",
-        "Scores rows. Columns may come in any order; unknown members are ignored.",
-    )
-    .with("summary", format!("Score {}", info.name))
-    .with("parameters", one(deployment()))
-    .with("requestBody", body)
-    .with(
-        "responses",
-        responses(answer, problem("The rows do not fit the model")),
-    )
+    operation("RunMLService", "Scores rows. Columns may come in any order; unknown members are ignored.")
+        .with("summary", format!("Score {}", info.name))
+        .with("parameters", one(deployment()))
+        .with("requestBody", body)
+        .with("responses", responses(answer, problem("The rows do not fit the model")))
 }
 
 /// One body in each form, with a row that scores.
@@ -94,22 +74,15 @@ pub(super) fn example_bodies(signature: &Signature) -> [Object; 3] {
     let parameters = Object::new().with("method", "predict");
     [
         Object::new().with("data", row()),
-        Object::new()
-            .with("Inputs", Object::new().with("data", row()))
-            .with("GlobalParameters", parameters),
+        Object::new().with("Inputs", Object::new().with("data", row())).with("GlobalParameters", parameters),
         Object::new().with("input_data", split),
     ]
 }
 
 fn predict(info: &DocInfo<'_>) -> Object {
-    let body = Object::new()
-        .with("required", true)
-        .with("content", json(&component("Row")));
+    let body = Object::new().with("required", true).with("content", json(&component("Row")));
     let answer = described("The prediction", json(&component("Prediction")));
-    let wrong = described(
-        "A member is missing or of the wrong type",
-        problem_json("ValidationError"),
-    );
+    let wrong = described("A member is missing or of the wrong type", problem_json("ValidationError"));
     operation("Predict", "Scores one row given as a flat object.")
         .with("summary", format!("Predict {}", info.name))
         .with("parameters", one(deployment()))
@@ -120,12 +93,9 @@ fn predict(info: &DocInfo<'_>) -> Object {
 fn health() -> Object {
     let text = Object::new().with("schema", Object::new().with("type", "string"));
     let healthy = described("The endpoint is there", Object::new().with("text/html", text));
-    operation(
-        "ServiceHealthCheck",
-        "Health of the endpoint; open without credentials.",
-    )
-    .with("security", Node::List(Vec::new()))
-    .with("responses", Object::new().with("200", healthy))
+    operation("ServiceHealthCheck", "Health of the endpoint; open without credentials.")
+        .with("security", Node::List(Vec::new()))
+        .with("responses", Object::new().with("200", healthy))
 }
 
 fn responses(answer: Object, wrong: Object) -> Object {
@@ -144,10 +114,7 @@ fn problem(what: &str) -> Object {
 }
 
 fn problem_json(name: &str) -> Object {
-    Object::new().with(
-        "application/problem+json",
-        Object::new().with("schema", component(name)),
-    )
+    Object::new().with("application/problem+json", Object::new().with("schema", component(name)))
 }
 
 /// The header that picks one deployment.
@@ -156,10 +123,7 @@ fn deployment() -> Object {
         .with("name", crate::DEPLOYMENT_HEADER)
         .with("in", "header")
         .with("required", false)
-        .with(
-            "description",
-            "Sends the call to this deployment whatever the traffic split",
-        )
+        .with("description", "Sends the call to this deployment whatever the traffic split")
         .with("schema", Object::new().with("type", "string"))
 }
 
@@ -168,10 +132,7 @@ fn schemas(info: &DocInfo<'_>) -> Object {
     let list = |items: Object| Object::new().with("type", "array").with("items", items);
     let results = Object::new().with("Results", list(result(signature)));
     Object::new()
-        .with(
-            "Row",
-            schema::row(signature, Dialect::V30).with("example", schema::example_row(signature)),
-        )
+        .with("Row", schema::row(signature, Dialect::V30).with("example", schema::example_row(signature)))
         .with(
             "Values",
             list(Object::new().with("nullable", true)).with("description", "Values in signature order"),
@@ -180,10 +141,7 @@ fn schemas(info: &DocInfo<'_>) -> Object {
         .with("InputsRequest", inputs_request(signature))
         .with("InputDataRequest", input_data_request())
         .with("DataAnswer", output(info))
-        .with(
-            "InputsAnswer",
-            Object::new().with("type", "object").with("properties", results),
-        )
+        .with("InputsAnswer", Object::new().with("type", "object").with("properties", results))
         .with("InputDataAnswer", list(result(signature)))
         .with("Prediction", prediction(signature))
         .with("Problem", problem_schema(text()))
@@ -211,22 +169,14 @@ fn rows() -> Object {
 }
 
 fn method(signature: &Signature) -> Object {
-    let known = if schema::classifies(signature) {
-        vec!["predict", "predict_proba"]
-    } else {
-        vec!["predict"]
-    };
+    let known =
+        if schema::classifies(signature) { vec!["predict", "predict_proba"] } else { vec!["predict"] };
     text().with("enum", known).with("default", "predict")
 }
 
 fn data_request(signature: &Signature) -> Object {
-    let properties = Object::new()
-        .with("data", rows())
-        .with("method", method(signature));
-    Object::new()
-        .with("type", "object")
-        .with("properties", properties)
-        .with("required", one("data"))
+    let properties = Object::new().with("data", rows()).with("method", method(signature));
+    Object::new().with("type", "object").with("properties", properties).with("required", one("data"))
 }
 
 fn inputs_request(signature: &Signature) -> Object {
@@ -237,49 +187,30 @@ fn inputs_request(signature: &Signature) -> Object {
     let parameters = Object::new()
         .with("type", "object")
         .with("properties", Object::new().with("method", method(signature)));
-    let properties = Object::new()
-        .with("Inputs", inputs)
-        .with("GlobalParameters", parameters);
-    Object::new()
-        .with("type", "object")
-        .with("properties", properties)
-        .with("required", one("Inputs"))
+    let properties = Object::new().with("Inputs", inputs).with("GlobalParameters", parameters);
+    Object::new().with("type", "object").with("properties", properties).with("required", one("Inputs"))
 }
 
 fn input_data_request() -> Object {
     let names = Object::new().with("type", "array").with("items", text());
     let index = Object::new().with("type", "array").with("items", Object::new());
-    let values = Object::new()
-        .with("type", "array")
-        .with("items", component("Values"));
-    let members = Object::new()
-        .with("columns", names)
-        .with("index", index)
-        .with("data", values);
-    let split = Object::new()
-        .with("type", "object")
-        .with("properties", members)
-        .with("required", one("data"));
+    let values = Object::new().with("type", "array").with("items", component("Values"));
+    let members = Object::new().with("columns", names).with("index", index).with("data", values);
+    let split =
+        Object::new().with("type", "object").with("properties", members).with("required", one("data"));
     let input = Object::new().with("oneOf", vec![split, rows()]);
     let properties = Object::new().with("input_data", input);
-    Object::new()
-        .with("type", "object")
-        .with("properties", properties)
-        .with("required", one("input_data"))
+    Object::new().with("type", "object").with("properties", properties).with("required", one("input_data"))
 }
 
 fn prediction(signature: &Signature) -> Object {
     let properties = Object::new().with("prediction", schema::prediction(signature));
     let schema = Object::new().with("type", "object");
     if !schema::classifies(signature) {
-        return schema
-            .with("properties", properties)
-            .with("required", one("prediction"));
+        return schema.with("properties", properties).with("required", one("prediction"));
     }
     let share = Object::new().with("type", "number").with("format", "float");
-    let shares = Object::new()
-        .with("type", "object")
-        .with("additionalProperties", share);
+    let shares = Object::new().with("type", "object").with("additionalProperties", share);
     schema
         .with("properties", properties.with("probabilities", shares))
         .with("required", vec!["prediction", "probabilities"])
@@ -293,17 +224,12 @@ fn problem_schema(detail: Object) -> Object {
         .with("status", Object::new().with("type", "integer"))
         .with("detail", detail)
         .with("message", text());
-    Object::new()
-        .with("type", "object")
-        .with("properties", properties)
+    Object::new().with("type", "object").with("properties", properties)
 }
 
 fn validation_detail() -> Object {
     let loc = Object::new().with("type", "array").with("items", text());
-    let properties = Object::new()
-        .with("loc", loc)
-        .with("msg", text())
-        .with("type", text());
+    let properties = Object::new().with("loc", loc).with("msg", text()).with("type", text());
     Object::new()
         .with("type", "object")
         .with("properties", properties)

@@ -22,17 +22,10 @@ pub enum Dialect {
 pub fn row(signature: &Signature, dialect: Dialect) -> Object {
     let column = |f: &Feature| (f.name.clone(), column(f, dialect).into());
     let properties: Object = signature.inputs.iter().map(column).collect();
-    let required: Vec<&str> = signature
-        .inputs
-        .iter()
-        .filter(|f| f.required)
-        .map(|f| f.name.as_str())
-        .collect();
+    let required: Vec<&str> =
+        signature.inputs.iter().filter(|f| f.required).map(|f| f.name.as_str()).collect();
     let required = (!required.is_empty()).then_some(required);
-    Object::new()
-        .with("type", "object")
-        .with("properties", properties)
-        .with_some("required", required)
+    Object::new().with("type", "object").with("properties", properties).with_some("required", required)
 }
 
 /// The schema of a list of rows.
@@ -55,9 +48,7 @@ fn column(feature: &Feature, dialect: Dialect) -> Object {
         Dialect::V30 => typed.with("nullable", true),
         Dialect::V31 => typed,
     };
-    typed
-        .with_some("description", description(feature))
-        .with("example", example(feature))
+    typed.with_some("description", description(feature)).with("example", example(feature))
 }
 
 /// Type and format of a column's values.
@@ -76,20 +67,12 @@ fn description(feature: &Feature) -> Option<String> {
     if feature.categories.is_empty() {
         return None;
     }
-    let listed: Vec<&str> = feature
-        .categories
-        .iter()
-        .take(CATEGORIES_LISTED)
-        .map(String::as_str)
-        .collect();
+    let listed: Vec<&str> = feature.categories.iter().take(CATEGORIES_LISTED).map(String::as_str).collect();
     let more = match feature.categories.len() - listed.len() {
         0 => String::new(),
         more => format!(", and {more} more"),
     };
-    Some(format!(
-        "Seen in training: {}{more}. Others are scored as unknown.",
-        listed.join(", ")
-    ))
+    Some(format!("Seen in training: {}{more}. Others are scored as unknown.", listed.join(", ")))
 }
 
 /// A value that scores.
@@ -110,11 +93,7 @@ fn example(feature: &Feature) -> Value {
 
 /// A row that scores, as an object.
 pub fn example_row(signature: &Signature) -> Object {
-    signature
-        .inputs
-        .iter()
-        .map(|f| (f.name.clone(), example(f).into()))
-        .collect()
+    signature.inputs.iter().map(|f| (f.name.clone(), example(f).into())).collect()
 }
 
 /// The same row as a list in signature order.

@@ -20,21 +20,12 @@ pub fn swagger(info: &DocInfo<'_>, version: &str) -> Result<Document, UnknownVer
 }
 
 fn about(info: &DocInfo<'_>) -> Object {
-    let description = format!(
-        "API specification for the Azure Machine Learning service {}",
-        info.name
-    );
-    Object::new()
-        .with("title", info.name)
-        .with("description", description)
-        .with("version", "1.0")
+    let description = format!("API specification for the Azure Machine Learning service {}", info.name);
+    Object::new().with("title", info.name).with("description", description).with("version", "1.0")
 }
 
 fn version_2(info: &DocInfo<'_>) -> Document {
-    let (scheme, host) = info
-        .base_url
-        .split_once("://")
-        .unwrap_or(("https", info.base_url));
+    let (scheme, host) = info.base_url.split_once("://").unwrap_or(("https", info.base_url));
     let bearer = Object::new()
         .with("type", "apiKey")
         .with("name", "Authorization")
@@ -58,28 +49,20 @@ fn version_2(info: &DocInfo<'_>) -> Document {
 
 fn paths_2() -> Object {
     let reference = |name: &str| Object::reference(&format!("#/definitions/{name}"));
-    let answer = |what: &str, name: &str| {
-        Object::new()
-            .with("description", what)
-            .with("schema", reference(name))
-    };
+    let answer =
+        |what: &str, name: &str| Object::new().with("description", what).with("schema", reference(name));
     let failed = || answer("An error, told in the message", "ErrorResponse");
     let text = Object::new().with("type", "string");
     let healthy = Object::new()
         .with("description", "The service is healthy")
         .with("schema", text)
         .with("examples", Object::new().with("text/html", "Healthy"));
-    let health = operation("ServiceHealthCheck", "Simple health check endpoint.").with(
-        "responses",
-        Object::new().with("200", healthy).with("default", failed()),
-    );
+    let health = operation("ServiceHealthCheck", "Simple health check endpoint.")
+        .with("responses", Object::new().with("200", healthy).with("default", failed()));
     let body = Object::new()
         .with("name", "serviceInputPayload")
         .with("in", "body")
-        .with(
-            "description",
-            "The input payload for executing the real-time machine learning service.",
-        )
+        .with("description", "The input payload for executing the real-time machine learning service.")
         .with("required", true)
         .with("schema", reference("ServiceInput"));
     let run = operation("RunMLService", "Scores rows.")
@@ -87,9 +70,7 @@ fn paths_2() -> Object {
         .with("parameters", one(body))
         .with(
             "responses",
-            Object::new()
-                .with("200", answer("The predictions", "ServiceOutput"))
-                .with("default", failed()),
+            Object::new().with("200", answer("The predictions", "ServiceOutput")).with("default", failed()),
         );
     let version = Object::new()
         .with("name", "version")
@@ -101,10 +82,7 @@ fn paths_2() -> Object {
         .with("schema", Object::new().with("type", "object"));
     let swagger = operation("GetSwaggerSpec", "This document.")
         .with("parameters", one(version))
-        .with(
-            "responses",
-            Object::new().with("200", document).with("default", failed()),
-        );
+        .with("responses", Object::new().with("200", document).with("default", failed()));
     paths(health, run, swagger)
 }
 
@@ -126,27 +104,16 @@ fn version_3(info: &DocInfo<'_>, version: &str, dialect: Dialect) -> Document {
 fn paths_3() -> Object {
     let answer = |what: &str, name: &str| described(what, json(&component(name)));
     let failed = || answer("An error, told in the message", "ErrorResponse");
-    let text = Object::new()
-        .with("schema", Object::new().with("type", "string"))
-        .with("example", "Healthy");
+    let text = Object::new().with("schema", Object::new().with("type", "string")).with("example", "Healthy");
     let healthy = described("The service is healthy", Object::new().with("text/html", text));
     let health = operation("ServiceHealthCheck", "Simple health check endpoint.")
         .with("security", Node::List(Vec::new()))
-        .with(
-            "responses",
-            Object::new().with("200", healthy).with("default", failed()),
-        );
-    let body = Object::new()
-        .with("required", true)
-        .with("content", json(&component("ServiceInput")));
-    let run = operation("RunMLService", "Scores rows.")
-        .with("requestBody", body)
-        .with(
-            "responses",
-            Object::new()
-                .with("200", answer("The predictions", "ServiceOutput"))
-                .with("default", failed()),
-        );
+        .with("responses", Object::new().with("200", healthy).with("default", failed()));
+    let body = Object::new().with("required", true).with("content", json(&component("ServiceInput")));
+    let run = operation("RunMLService", "Scores rows.").with("requestBody", body).with(
+        "responses",
+        Object::new().with("200", answer("The predictions", "ServiceOutput")).with("default", failed()),
+    );
     let version = Object::new()
         .with("name", "version")
         .with("in", "query")
@@ -155,10 +122,7 @@ fn paths_3() -> Object {
     let document = described("The document", json(&Object::new().with("type", "object")));
     let swagger = operation("GetSwaggerSpec", "This document.")
         .with("parameters", one(version))
-        .with(
-            "responses",
-            Object::new().with("200", document).with("default", failed()),
-        );
+        .with("responses", Object::new().with("200", document).with("default", failed()));
     paths(health, run, swagger)
 }
 
@@ -177,18 +141,11 @@ fn definitions(info: &DocInfo<'_>, dialect: Dialect) -> Object {
         .with("type", "object")
         .with("properties", data)
         .with("required", one("data"))
-        .with(
-            "example",
-            Object::new().with("data", one(schema::example_row(signature))),
-        );
+        .with("example", Object::new().with("data", one(schema::example_row(signature))));
     let message = Object::new().with("type", "string");
-    let error = Object::new()
-        .with("type", "object")
-        .with("properties", Object::new().with("message", message));
-    Object::new()
-        .with("ServiceInput", input)
-        .with("ServiceOutput", output(info))
-        .with("ErrorResponse", error)
+    let error =
+        Object::new().with("type", "object").with("properties", Object::new().with("message", message));
+    Object::new().with("ServiceInput", input).with("ServiceOutput", output(info)).with("ErrorResponse", error)
 }
 
 /// The answer to `data`: text that holds JSON.
@@ -196,10 +153,7 @@ pub(super) fn output(info: &DocInfo<'_>) -> Object {
     let prediction = schema::example_prediction(info.signature);
     Object::new()
         .with("type", "string")
-        .with(
-            "description",
-            "JSON text with the member 'result': one prediction a row, in row order.",
-        )
+        .with("description", "JSON text with the member 'result': one prediction a row, in row order.")
         .with("example", format!("{{\"result\": [{prediction}]}}"))
 }
 
@@ -229,8 +183,8 @@ pub(super) fn bearer() -> Node {
 }
 
 pub(super) fn bearer_scheme() -> Object {
-    Object::new().with("type", "http").with("scheme", "bearer").with(
-        "description",
-        "An endpoint key, or a token for the published path",
-    )
+    Object::new()
+        .with("type", "http")
+        .with("scheme", "bearer")
+        .with("description", "An endpoint key, or a token for the published path")
 }

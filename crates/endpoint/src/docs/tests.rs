@@ -30,19 +30,13 @@ fn version_2_is_what_clients_load() {
     let run = &document["paths"]["/score"]["post"];
     assert_eq!(run["operationId"], "RunMLService");
     assert_eq!(run["parameters"][0]["name"], "serviceInputPayload");
-    assert_eq!(
-        run["parameters"][0]["schema"]["$ref"],
-        "#/definitions/ServiceInput"
-    );
+    assert_eq!(run["parameters"][0]["schema"]["$ref"], "#/definitions/ServiceInput");
     assert_eq!(document["securityDefinitions"]["Bearer"]["type"], "apiKey");
     let items = &document["definitions"]["ServiceInput"]["properties"]["data"]["items"];
     assert_eq!(items["properties"]["Age"]["format"], "int64");
     assert_eq!(items["properties"]["Saving accounts"]["type"], "string");
     assert_eq!(items["required"].as_array().unwrap().len(), 9);
-    assert_eq!(
-        document["definitions"]["ServiceOutput"]["example"],
-        r#"{"result": ["bad"]}"#
-    );
+    assert_eq!(document["definitions"]["ServiceOutput"]["example"], r#"{"result": ["bad"]}"#);
     assert!(document["definitions"]["ErrorResponse"]["properties"]["message"].is_object());
 }
 
@@ -52,20 +46,14 @@ fn version_3_says_which_3() {
     for (asked, version) in [("3", "3.0.3"), ("3.0", "3.0.3"), ("3.1", "3.1.0")] {
         let document = value(&swagger(&info(&signature), asked).unwrap());
         assert_eq!(document["openapi"], version);
-        assert_eq!(
-            document["servers"][0]["url"],
-            "https://host:8443/endpoints/german-credit"
-        );
+        assert_eq!(document["servers"][0]["url"], "https://host:8443/endpoints/german-credit");
         assert!(document["components"]["securitySchemes"]["Bearer"].is_object());
         let flag = &document["components"]["schemas"]["ServiceInput"]["properties"]["data"]["items"]["properties"]
             ["flag"];
         if version == "3.1.0" {
             assert_eq!(flag["type"], serde_json::json!(["boolean", "null"]));
         } else {
-            assert_eq!(
-                (&flag["type"], &flag["nullable"]),
-                (&"boolean".into(), &true.into())
-            );
+            assert_eq!((&flag["type"], &flag["nullable"]), (&"boolean".into(), &true.into()));
         }
     }
 }
@@ -74,11 +62,8 @@ fn version_3_says_which_3() {
 fn columns_keep_the_order_of_the_table() {
     let (_, signature) = testing::credit();
     let document = serde_json::to_string(&swagger(&info(&signature), "2").unwrap()).unwrap();
-    let places: Vec<usize> = signature
-        .inputs
-        .iter()
-        .map(|f| document.find(&format!("\"{}\":{{", f.name)).unwrap())
-        .collect();
+    let places: Vec<usize> =
+        signature.inputs.iter().map(|f| document.find(&format!("\"{}\":{{", f.name)).unwrap()).collect();
     assert!(places.is_sorted(), "{places:?}");
 }
 
@@ -92,15 +77,9 @@ fn an_unknown_version_is_not_found() {
     let unknown = answered(Some("version=4"));
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     let problem: Value = serde_json::from_slice(&unknown.body).unwrap();
-    assert_eq!(
-        problem["message"],
-        "Swagger version [4] is not valid. Supported versions: [2, 3, 3.1]."
-    );
+    assert_eq!(problem["message"], "Swagger version [4] is not valid. Supported versions: [2, 3, 3.1].");
     assert_eq!(answer(&info(&signature), "score", None), None);
-    assert_eq!(
-        answer(&info(&signature), "openapi.json", None).unwrap().status,
-        StatusCode::OK
-    );
+    assert_eq!(answer(&info(&signature), "openapi.json", None).unwrap().status, StatusCode::OK);
 }
 
 #[test]
@@ -117,12 +96,7 @@ fn the_examples_really_score() {
         assert_eq!(media["schema"]["oneOf"].as_array().unwrap().len(), 3);
         for (name, example) in media["examples"].as_object().unwrap() {
             let outcome = bench.post("score", example["value"].to_string());
-            assert_eq!(
-                (outcome.status, outcome.rows),
-                (StatusCode::OK, 1),
-                "{name}: {}",
-                text(&outcome)
-            );
+            assert_eq!((outcome.status, outcome.rows), (StatusCode::OK, 1), "{name}: {}", text(&outcome));
         }
         let row = document["components"]["schemas"]["Row"]["example"].to_string();
         assert_eq!(bench.post("predict", row).status, StatusCode::OK);
@@ -163,10 +137,7 @@ fn predict_has_its_required_members() {
     let (_, signature) = testing::sum();
     let document = value(&openapi(&info(&signature)));
     let names: Vec<&str> = signature.inputs.iter().map(|f| f.name.as_str()).collect();
-    assert_eq!(
-        document["components"]["schemas"]["Row"]["required"],
-        serde_json::json!(names)
-    );
+    assert_eq!(document["components"]["schemas"]["Row"]["required"], serde_json::json!(names));
     assert_eq!(document["info"]["title"], "german-credit");
     assert_eq!(document["paths"]["/"]["get"]["security"], serde_json::json!([]));
 }
@@ -179,8 +150,5 @@ fn an_example_is_made_up_when_there_is_none() {
     }
     let document = value(&openapi(&info(&signature)));
     let row = document["components"]["schemas"]["Row"]["example"].to_string();
-    assert_eq!(
-        Bench::new((bytes, signature)).post("predict", row).status,
-        StatusCode::OK
-    );
+    assert_eq!(Bench::new((bytes, signature)).post("predict", row).status, StatusCode::OK);
 }

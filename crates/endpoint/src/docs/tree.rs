@@ -49,12 +49,7 @@ impl Object {
 
 impl FromIterator<(String, Node)> for Object {
     fn from_iter<I: IntoIterator<Item = (String, Node)>>(members: I) -> Self {
-        Self(
-            members
-                .into_iter()
-                .map(|(name, value)| (Cow::Owned(name), value))
-                .collect(),
-        )
+        Self(members.into_iter().map(|(name, value)| (Cow::Owned(name), value)).collect())
     }
 }
 
@@ -120,10 +115,7 @@ mod tests {
 
     #[test]
     fn members_keep_their_order() {
-        let object = Object::new()
-            .with("z", "1")
-            .with("a", vec!["x"])
-            .with_some("n", None::<&str>);
+        let object = Object::new().with("z", "1").with("a", vec!["x"]).with_some("n", None::<&str>);
         assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"z":"1","a":["x"]}"#);
     }
 }

@@ -39,22 +39,14 @@ impl<'de> Take<'de> for Cell<'_, '_> {
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
         let (reader, column) = (self.reader, self.column);
         let level = reader.level;
-        Cell {
-            reader: &mut *reader,
-            column,
-        }
-        .refuse::<A::Error>(Found::List)?;
+        Cell { reader: &mut *reader, column }.refuse::<A::Error>(Found::List)?;
         Skip { reader, level }.list(list)
     }
 
     fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
         let (reader, column) = (self.reader, self.column);
         let level = reader.level;
-        Cell {
-            reader: &mut *reader,
-            column,
-        }
-        .refuse::<A::Error>(Found::Object)?;
+        Cell { reader: &mut *reader, column }.refuse::<A::Error>(Found::Object)?;
         Skip { reader, level }.object(object)
     }
 }
@@ -72,18 +64,13 @@ impl Cell<'_, '_> {
     }
 
     /// Puts a number into the slot; the slots are 32 bits wide.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "models compute in 32 bits; overflow is refused"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "models compute in 32 bits; overflow is refused")]
     fn set<E: Error>(self, number: f64, found: Found<'_>) -> Result<(), E> {
         let narrow = number as f32;
         if !narrow.is_finite() {
             return self.reader.refuse_value(Expected::Range, found);
         }
-        self.reader
-            .batch
-            .set_number(self.column.slot, self.column.index, narrow);
+        self.reader.batch.set_number(self.column.slot, self.column.index, narrow);
         Ok(())
     }
 

@@ -235,25 +235,14 @@ mod tests {
     fn found_values_are_clipped_and_escaped() {
         assert_eq!(Found::Text("a\"b\n").words(), r#"the text "a\"b\n""#);
         let long = "ü".repeat(61);
-        assert_eq!(
-            Found::Text(&long).words(),
-            format!("the text \"{}…\"", "ü".repeat(60))
-        );
+        assert_eq!(Found::Text(&long).words(), format!("the text \"{}…\"", "ü".repeat(60)));
         assert_eq!(Found::Decimal(1.0).words(), "the number 1.0");
     }
 
     #[test]
     fn a_refusal_says_where() {
-        let mut refusal = Refusal {
-            row: Some(3),
-            field: Some("emp.var.rate".into()),
-            wrong: Wrong::Missing,
-        };
-        assert!(
-            refusal
-                .to_string()
-                .starts_with("row 3, field 'emp.var.rate': required")
-        );
+        let mut refusal = Refusal { row: Some(3), field: Some("emp.var.rate".into()), wrong: Wrong::Missing };
+        assert!(refusal.to_string().starts_with("row 3, field 'emp.var.rate': required"));
         refusal.row = None;
         assert!(refusal.to_string().starts_with("field 'emp.var.rate': "));
     }

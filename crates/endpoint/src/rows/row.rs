@@ -23,10 +23,7 @@ impl<'de> Take<'de> for List<'_, '_> {
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let reader = self.reader;
-        while list
-            .next_element_seed(Seed(Row { reader: &mut *reader }))?
-            .is_some()
-        {}
+        while list.next_element_seed(Seed(Row { reader: &mut *reader }))?.is_some() {}
         Ok(())
     }
 }
@@ -52,20 +49,11 @@ impl<'de> Take<'de> for Row<'_, '_> {
         let level = reader.level;
         reader.begin_row()?;
         let mut position = 0;
-        while let Some(column) = object.next_key_seed(Seed(Key {
-            reader: &mut *reader,
-            position,
-        }))? {
+        while let Some(column) = object.next_key_seed(Seed(Key { reader: &mut *reader, position }))? {
             position += 1;
             match column.and_then(|at| reader.column(at)) {
-                Some(column) => object.next_value_seed(Seed(Cell {
-                    reader: &mut *reader,
-                    column,
-                }))?,
-                None => object.next_value_seed(Seed(Skip {
-                    reader: &mut *reader,
-                    level,
-                }))?,
+                Some(column) => object.next_value_seed(Seed(Cell { reader: &mut *reader, column }))?,
+                None => object.next_value_seed(Seed(Skip { reader: &mut *reader, level }))?,
             }
         }
         reader.end_row()
@@ -80,14 +68,8 @@ impl<'de> Take<'de> for Row<'_, '_> {
         loop {
             reader.at = reader.position(found, width);
             let more = match reader.at.and_then(|at| reader.column(at)) {
-                Some(column) => list.next_element_seed(Seed(Cell {
-                    reader: &mut *reader,
-                    column,
-                }))?,
-                None => list.next_element_seed(Seed(Skip {
-                    reader: &mut *reader,
-                    level,
-                }))?,
+                Some(column) => list.next_element_seed(Seed(Cell { reader: &mut *reader, column }))?,
+                None => list.next_element_seed(Seed(Skip { reader: &mut *reader, level }))?,
             };
             if more.is_none() {
                 break;
@@ -96,10 +78,7 @@ impl<'de> Take<'de> for Row<'_, '_> {
         }
         reader.at = None;
         if found != width {
-            return Err(reader.refuse(Wrong::Length {
-                expected: width,
-                found,
-            }));
+            return Err(reader.refuse(Wrong::Length { expected: width, found }));
         }
         reader.in_row = false;
         Ok(())

@@ -33,29 +33,14 @@ impl<'de> Take<'de> for Skip<'_, '_> {
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let (reader, level) = self.enter()?;
-        while list
-            .next_element_seed(Seed(Skip {
-                reader: &mut *reader,
-                level,
-            }))?
-            .is_some()
-        {}
+        while list.next_element_seed(Seed(Skip { reader: &mut *reader, level }))?.is_some() {}
         Ok(())
     }
 
     fn object<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
         let (reader, level) = self.enter()?;
-        while object
-            .next_key_seed(Seed(Skip {
-                reader: &mut *reader,
-                level,
-            }))?
-            .is_some()
-        {
-            object.next_value_seed(Seed(Skip {
-                reader: &mut *reader,
-                level,
-            }))?;
+        while object.next_key_seed(Seed(Skip { reader: &mut *reader, level }))?.is_some() {
+            object.next_value_seed(Seed(Skip { reader: &mut *reader, level }))?;
         }
         Ok(())
     }

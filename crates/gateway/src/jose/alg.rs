@@ -32,9 +32,7 @@ use Algorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, R
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: [Self; 10] = [
-        Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, Es512, EdDsa,
-    ];
+    pub const ALL: [Self; 10] = [Rs256, Rs384, Rs512, Ps256, Ps384, Ps512, Es256, Es384, Es512, EdDsa];
     /// What the gate accepts.
     pub const GATE: [Self; 4] = [Rs256, Ps256, Es256, EdDsa];
     /// Those of an RSA key.

@@ -42,23 +42,14 @@ pub fn decode<'a>(token: &'a str, allowed: &[Algorithm]) -> Result<Decoded<'a>, 
     if let Some(name) = FORBIDDEN.iter().find(|name| header.contains_key(**name)) {
         return Err(Refusal::HeaderMember(name));
     }
-    let alg = header
-        .get("alg")
-        .and_then(Value::as_str)
-        .and_then(Algorithm::parse);
+    let alg = header.get("alg").and_then(Value::as_str).and_then(Algorithm::parse);
     let alg = alg.filter(|a| allowed.contains(a)).ok_or(Refusal::Algorithm)?;
     for name in ["kid", "typ"] {
         if header.get(name).is_some_and(|v| !v.is_string()) {
             return Err(Refusal::HeaderMember(name));
         }
     }
-    Ok(Decoded {
-        header,
-        alg,
-        signing_input: signing_input.as_bytes(),
-        payload,
-        signature,
-    })
+    Ok(Decoded { header, alg, signing_input: signing_input.as_bytes(), payload, signature })
 }
 
 /// Verifies a token by a key set: format, header, key, signature.
@@ -69,9 +60,5 @@ pub fn verify(token: &str, keys: &KeySet, allowed: &[Algorithm]) -> Result<Verif
     if !key.verifies(decoded.alg, decoded.signing_input, &decoded.signature) {
         return Err(Refusal::Signature);
     }
-    Ok(Verified {
-        typ: text("typ").map(str::to_owned),
-        alg: decoded.alg,
-        payload: decoded.payload,
-    })
+    Ok(Verified { typ: text("typ").map(str::to_owned), alg: decoded.alg, payload: decoded.payload })
 }

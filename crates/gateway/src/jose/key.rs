@@ -19,10 +19,7 @@ pub struct Key {
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let algorithms: Vec<_> = self.verifiers.iter().map(|(a, _)| a).collect();
-        f.debug_struct("Key")
-            .field("kid", &self.kid)
-            .field("algorithms", &algorithms)
-            .finish()
+        f.debug_struct("Key").field("kid", &self.kid).field("algorithms", &algorithms).finish()
     }
 }
 
@@ -50,11 +47,7 @@ impl Key {
         };
         let verifiers = algorithms
             .into_iter()
-            .map(|alg| {
-                ParsedPublicKey::new(alg.verification(), &bytes)
-                    .map(|key| (alg, key))
-                    .ok()
-            })
+            .map(|alg| ParsedPublicKey::new(alg.verification(), &bytes).map(|key| (alg, key)).ok())
             .collect::<Option<_>>()?;
         Some(Self { kid, verifiers })
     }

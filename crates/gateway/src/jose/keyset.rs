@@ -17,27 +17,20 @@ impl KeySet {
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let document = strict::object(bytes)?;
         let Some(keys) = document.get("keys") else {
-            return document
-                .contains_key("kty")
-                .then(|| Self::of(std::iter::once(&document)));
+            return document.contains_key("kty").then(|| Self::of(&[&document]));
         };
         let keys = keys.as_array().filter(|k| k.len() <= KEYS_MAX)?;
-        Some(Self::of(keys.iter().filter_map(Value::as_object)))
+        let keys: Vec<_> = keys.iter().filter_map(Value::as_object).collect();
+        Some(Self::of(&keys))
     }
 
-    fn of<'a>(jwks: impl Iterator<Item = &'a Map<String, Value>> + Clone) -> Self {
+    fn of(jwks: &[&Map<String, Value>]) -> Self {
         // An id that stands twice is ambiguous even when one of the two keys could not be used anyhow.
         let unique = |jwk: &Map<String, Value>| {
             let kid = jwk.get("kid");
-            kid.is_none() || jwks.clone().filter(|other| other.get("kid") == kid).count() == 1
+            kid.is_none() || jwks.iter().filter(|other| other.get("kid") == kid).count() == 1
         };
-        Self {
-            keys: jwks
-                .clone()
-                .filter(|jwk| unique(jwk))
-                .filter_map(Key::from_jwk)
-                .collect(),
-        }
+        Self { keys: jwks.iter().filter(|jwk| unique(jwk)).filter_map(|jwk| Key::from_jwk(jwk)).collect() }
     }
 
     /// How many keys can be used.
@@ -59,11 +52,7 @@ impl KeySet {
         // A key of that very id goes before keys that have none.
         let exact = self.keys.iter().find(|k| kid.is_some() && k.kid() == kid);
         if let Some(key) = exact {
-            return if key.allows(alg) {
-                Ok(key)
-            } else {
-                Err(Refusal::UnknownKey)
-            };
+            return if key.allows(alg) { Ok(key) } else { Err(Refusal::UnknownKey) };
         }
         let mut candidates = self.keys.iter().filter(fits);
         match (candidates.next(), candidates.next()) {

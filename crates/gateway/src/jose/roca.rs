@@ -4,17 +4,13 @@
 //! "The Return of Coppersmith's Attack", 2017). A sound key passes as one with probability about 2⁻²⁷.
 
 /// Small primes modulo which powers of 65537 are only a part of all residues.
-const PRIMES: [u32; 17] = [
-    11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157,
-];
+const PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
 const GENERATOR: u32 = 65537;
 
 /// Whether a modulus (big endian) has the fingerprint.
 pub(super) fn fingerprint(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|prime| {
-        let rest = modulus
-            .iter()
-            .fold(0u32, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let rest = modulus.iter().fold(0u32, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
         let mut power = 1;
         for _ in 0..*prime {
             if power == rest {

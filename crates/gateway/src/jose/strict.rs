@@ -58,9 +58,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("no number"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("no number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

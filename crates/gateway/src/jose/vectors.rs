@@ -13,23 +13,15 @@ fn refused_on_purpose(key: &Value, header: &Value) -> bool {
 
 fn header(jws: &str) -> Value {
     let first = jws.split('.').next().unwrap_or_default();
-    super::base64url(first)
-        .and_then(|b| serde_json::from_slice(&b).ok())
-        .unwrap_or_default()
+    super::base64url(first).and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default()
 }
 
 fn run(file: &str) -> Option<(usize, usize)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/vectors/wycheproof")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors/wycheproof").join(file);
     let document: Value = serde_json::from_slice(&std::fs::read(path).ok()?).unwrap();
     let (mut accepted, mut refused) = (0, 0);
     for group in document["testGroups"].as_array().unwrap() {
-        let key = if group["public"].is_null() {
-            &group["private"]
-        } else {
-            &group["public"]
-        };
+        let key = if group["public"].is_null() { &group["private"] } else { &group["public"] };
         let keys = KeySet::parse(key.to_string().as_bytes()).unwrap();
         for test in group["tests"].as_array().unwrap() {
             let Some(jws) = test["jws"].as_str() else { continue };

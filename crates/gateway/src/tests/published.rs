@@ -26,28 +26,16 @@ async fn a_token_passes_and_nothing_else_does() {
     let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
     let token = server.token(&client).await;
     let good = server.score(PATH, Some(&token)).await;
-    assert_eq!(
-        (good.status, good.body.as_str()),
-        (200, r#""{\"result\": [6.0]}""#)
-    );
+    assert_eq!((good.status, good.body.as_str()), (200, r#""{\"result\": [6.0]}""#));
     assert!(!good.head.contains(&server.keys().await.primary));
     let none = server.score(PATH, None).await;
-    assert_eq!(
-        (none.status, none.header("www-authenticate")),
-        (401, Some("Bearer realm=\"portcullis\""))
-    );
+    assert_eq!((none.status, none.header("www-authenticate")), (401, Some("Bearer realm=\"portcullis\"")));
     assert_eq!(none.json()["message"], "JWT not present.");
     assert_eq!(none.json()["statusCode"], 401);
     let key = server.score(PATH, Some(&server.keys().await.primary)).await;
-    assert_eq!(
-        (key.status, &key.json()["message"]),
-        (401, &"Invalid JWT.".into())
-    );
+    assert_eq!((key.status, &key.json()["message"]), (401, &"Invalid JWT.".into()));
     // And the other way round: a token does not open the direct door.
-    assert_eq!(
-        server.score("/endpoints/double/score", Some(&token)).await.status,
-        401
-    );
+    assert_eq!(server.score("/endpoints/double/score", Some(&token)).await.status, 401);
 }
 
 #[tokio::test]
@@ -57,14 +45,9 @@ async fn forged_tokens_are_refused() {
     let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
     let id = client.client_id.as_str();
     let now = Timestamp::now().seconds();
-    assert_eq!(
-        server
-            .score(PATH, Some(&forged(&server, id, |_| {})))
-            .await
-            .status,
-        200
-    );
-    let changes: [(&str, &dyn Fn(&mut Value)); 9] = [
+    assert_eq!(server.score(PATH, Some(&forged(&server, id, |_| {}))).await.status, 200);
+    type Change<'a> = (&'static str, &'a dyn Fn(&mut Value));
+    let changes: [Change<'_>; 9] = [
         ("expired", &|c| c["exp"] = json!(now - 31)),
         ("early", &|c| c["nbf"] = json!(now + 60)),
         ("future", &|c| c["iat"] = json!(now + 60)),
@@ -77,17 +60,8 @@ async fn forged_tokens_are_refused() {
     ];
     for (what, change) in changes {
         let answer = server.score(PATH, Some(&forged(&server, id, change))).await;
-        assert_eq!(
-            (answer.status, &answer.json()["message"]),
-            (401, &"Invalid JWT.".into()),
-            "{what}"
-        );
-        assert!(
-            answer
-                .header("www-authenticate")
-                .unwrap()
-                .contains("invalid_token")
-        );
+        assert_eq!((answer.status, &answer.json()["message"]), (401, &"Invalid JWT.".into()), "{what}");
+        assert!(answer.header("www-authenticate").unwrap().contains("invalid_token"));
     }
     let good = forged(&server, id, |_| {});
     let parts: Vec<&str> = good.split('.').collect();
@@ -117,27 +91,17 @@ async fn a_revoked_client_or_token_is_refused_at_once() {
     for token in [&first, &second] {
         assert_eq!(server.score(PATH, Some(token)).await.status, 200);
     }
-    let form = format!(
-        "client_id={}&client_secret={}&token={first}",
-        client.client_id, client.client_secret
-    );
+    let form = format!("client_id={}&client_secret={}&token={first}", client.client_id, client.client_secret);
     assert_eq!(server.token_call("oauth2/v2.0/revoke", &form).await.status, 200);
     assert_eq!(server.score(PATH, Some(&first)).await.status, 401);
     assert_eq!(server.score(PATH, Some(&second)).await.status, 200);
-    server
-        .gateway
-        .revoke_principal(&name("c"), &Actor::admin())
-        .await
-        .unwrap();
+    server.gateway.revoke_principal(&name("c"), &Actor::admin()).await.unwrap();
     assert_eq!(server.score(PATH, Some(&second)).await.status, 401);
     let form = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}",
         client.client_id, client.client_secret
     );
-    assert_eq!(
-        server.token_call("oauth2/token", &form).await.json()["error"],
-        "unauthorized_client"
-    );
+    assert_eq!(server.token_call("oauth2/token", &form).await.json()["error"], "unauthorized_client");
 }
 
 #[tokio::test]
@@ -147,20 +111,9 @@ async fn required_claims_are_required() {
     let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
     let answer = server.score(PATH, Some(&server.token(&client).await)).await;
     assert_eq!(answer.status, 403);
-    assert!(
-        answer
-            .header("www-authenticate")
-            .unwrap()
-            .contains("insufficient_scope")
-    );
+    assert!(answer.header("www-authenticate").unwrap().contains("insufficient_scope"));
     server.publish("credit/v1", &[("roles", "scorer")]).await;
-    assert_eq!(
-        server
-            .score(PATH, Some(&server.token(&client).await))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(server.score(PATH, Some(&server.token(&client).await)).await.status, 200);
 }
 
 #[tokio::test]
@@ -188,18 +141,8 @@ async fn paths_under_an_api_are_its_own() {
             assert_eq!(answer.json()["message"], "Resource not found");
         }
     }
-    assert_eq!(
-        server
-            .call("GET", "/credit/v1/openapi.json", &[], "")
-            .await
-            .status,
-        401
-    );
-    server
-        .gateway
-        .unpublish("credit/v1", &Actor::admin())
-        .await
-        .unwrap();
+    assert_eq!(server.call("GET", "/credit/v1/openapi.json", &[], "").await.status, 401);
+    server.gateway.unpublish("credit/v1", &Actor::admin()).await.unwrap();
     assert_eq!(server.score(PATH, None).await.status, 404);
 }
 
@@ -213,28 +156,15 @@ async fn publishing_is_refused_without_audience_or_over_reserved_paths() {
         audiences: audiences.iter().map(|a| (*a).to_owned()).collect(),
         required_claims: std::collections::BTreeMap::new(),
     };
-    for bad in [
-        ask("credit", &[]),
-        ask("endpoints/x", &["a"]),
-        ask(&tenant, &["a"]),
-        ask("a/score", &["a"]),
-    ] {
-        let fault = server
-            .gateway
-            .publish(bad.clone(), &Actor::admin())
-            .await
-            .unwrap_err();
+    for bad in [ask("credit", &[]), ask("endpoints/x", &["a"]), ask(&tenant, &["a"]), ask("a/score", &["a"])]
+    {
+        let fault = server.gateway.publish(bad.clone(), &Actor::admin()).await.unwrap_err();
         assert_eq!(fault.code, domain::ErrorCode::InvalidInput, "{bad:?}");
     }
     let mut nobody = ask("credit", &["a"]);
     nobody.endpoint = name("nobody");
     assert_eq!(
-        server
-            .gateway
-            .publish(nobody, &Actor::admin())
-            .await
-            .unwrap_err()
-            .code,
+        server.gateway.publish(nobody, &Actor::admin()).await.unwrap_err().code,
         domain::ErrorCode::NotFound
     );
     assert!(server.gateway.apis().await.unwrap().is_empty());
@@ -250,13 +180,39 @@ async fn the_log_tells_the_api_and_the_caller_and_no_secret() {
     server.score(PATH, None).await;
     let json = serde_json::to_value(server.rows().await).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 2, "{json}");
-    for (member, value) in [
-        ("ApiPath", "credit/v1"),
-        ("Principal", "caller"),
-        ("AuthType", "AADToken"),
-    ] {
+    for (member, value) in [("ApiPath", "credit/v1"), ("Principal", "caller"), ("AuthType", "AADToken")] {
         assert_eq!(json[0][member], value, "{json}");
     }
     assert_eq!(json[1]["ResponseCode"], 401);
     assert!(!json.to_string().contains(&token) && !json.to_string().contains(&client.client_secret));
+}
+
+#[tokio::test]
+async fn the_check_of_a_warm_token_is_cheap() {
+    let server = Server::start().await;
+    server.publish("credit/v1", &[]).await;
+    let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
+    let token = server.token(&client).await;
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let check = |cold: bool| {
+        let snapshot = server.gateway.snapshot.load();
+        let (api, _) = snapshot.api("credit/v1/score").unwrap();
+        let token = crate::bearer::bearer(&headers).unwrap();
+        let now = Timestamp::now().seconds();
+        let verifier = &server.gateway.verifier;
+        let claims = if cold {
+            std::sync::Arc::new(verifier.judge(token, now).unwrap())
+        } else {
+            verifier.claims(token, now).unwrap()
+        };
+        assert!(snapshot.owner(&claims).is_some() && claims.is_for(&api.policy.audiences));
+        assert!(claims.fulfil(&api.policy.required_claims));
+    };
+    for (what, cold, times) in [("warm", false, 20_000), ("first sight", true, 2_000)] {
+        check(cold);
+        let start = std::time::Instant::now();
+        (0..times).for_each(|_| check(cold));
+        println!("{what}: {} ns a check", start.elapsed().as_nanos() / times);
+    }
 }

@@ -35,16 +35,8 @@ impl Answer {
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        let fits = |line: &&str| {
-            line.split(':')
-                .next()
-                .is_some_and(|n| n.eq_ignore_ascii_case(name))
-        };
-        self.head
-            .lines()
-            .find(fits)
-            .and_then(|line| line.split_once(": "))
-            .map(|(_, v)| v)
+        let fits = |line: &&str| line.split(':').next().is_some_and(|n| n.eq_ignore_ascii_case(name));
+        self.head.lines().find(fits).and_then(|line| line.split_once(": ")).map(|(_, v)| v)
     }
 }
 
@@ -86,7 +78,7 @@ pub(super) fn options(public_url: String) -> Options {
     }
 }
 
-fn limits() -> HttpLimits {
+pub(super) fn limits() -> HttpLimits {
     HttpLimits {
         connections: 100,
         head_timeout: span(10),
@@ -117,11 +109,7 @@ pub(super) fn model(factor: f32) -> (Vec<u8>, Signature) {
             categories: vec![],
             example: json!(1.5),
         }],
-        output: Target {
-            name: "y".into(),
-            task: Task::Regression,
-            classes: vec![],
-        },
+        output: Target { name: "y".into(), task: Task::Regression, classes: vec![] },
     };
     (graph.finish().unwrap(), signature)
 }
@@ -138,31 +126,18 @@ impl Server {
             batch_rows: 100,
             flush_every: Span(Duration::from_millis(50)),
         };
-        let segments = SegmentConfig {
-            rows: 100_000,
-            max_bytes: 1 << 30,
-            query_time: span(5),
-            query_rows: 1000,
-        };
+        let segments =
+            SegmentConfig { rows: 100_000, max_bytes: 1 << 30, query_time: span(5), query_rows: 1000 };
         let log = RequestLog::start(&store, &log_config, &segments).unwrap();
         let metrics = Arc::new(Metrics::new(log.counters()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let options = options(format!("http://{address}"));
-        let gateway = Gateway::start(store.clone(), log.clone(), metrics, options)
-            .await
-            .unwrap();
+        let gateway = Gateway::start(store.clone(), log.clone(), metrics, options).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(super::control::router());
         tokio::spawn(web::serve(listener, service, limits(), stopped));
-        Self {
-            address,
-            gateway,
-            store,
-            log,
-            _stop: stop,
-            _dir: dir,
-        }
+        Self { address, gateway, store, log, _stop: stop, _dir: dir }
     }
 
     /// Sends one request and reads the whole answer.
@@ -173,10 +148,7 @@ impl Server {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Answer {
-        let mut text = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
-            self.address
-        );
+        let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
         for (name, value) in headers {
             text += &format!("{name}: {value}\r\n");
         }
@@ -187,17 +159,7 @@ impl Server {
     }
 
     pub(super) async fn raw(&self, text: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(text.as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        let _ = stream.read_to_end(&mut bytes).await;
-        let text = String::from_utf8(bytes).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        Answer {
-            status: head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+        raw(self.address, text).await
     }
 
     /// Scores `{"data":[{"x":3}]}`.
@@ -213,13 +175,8 @@ impl Server {
     pub(super) async fn admin(&self, method: &str, path: &str, body: &str) -> Answer {
         let token = std::fs::read_to_string(self.store.dir().join(crate::ADMIN_TOKEN_FILE)).unwrap();
         let bearer = format!("Bearer {token}");
-        self.call(
-            method,
-            path,
-            &[("Authorization", &bearer), ("Content-Type", "application/json")],
-            body,
-        )
-        .await
+        self.call(method, path, &[("Authorization", &bearer), ("Content-Type", "application/json")], body)
+            .await
     }
 
     pub(super) async fn keys(&self) -> Keys {
@@ -233,32 +190,19 @@ impl Server {
             path: path.into(),
             endpoint: name("double"),
             audiences: vec![AUDIENCE.into()],
-            required_claims: claims
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), vec![(*v).to_owned()]))
-                .collect(),
+            required_claims: claims.iter().map(|(n, v)| ((*n).to_owned(), vec![(*v).to_owned()])).collect(),
         };
         self.gateway.publish(ask, &Actor::admin()).await.unwrap();
     }
 
     pub(super) async fn principal(&self, text: &str, role: Role, audience: Option<&str>) -> CreatedPrincipal {
-        let ask = CreatePrincipal {
-            name: name(text),
-            role,
-            audience: audience.map(str::to_owned),
-        };
+        let ask = CreatePrincipal { name: name(text), role, audience: audience.map(str::to_owned) };
         self.gateway.create_principal(ask, &Actor::admin()).await.unwrap()
     }
 
     pub(super) async fn token_call(&self, path: &str, form: &str) -> Answer {
         let path = format!("/{}/{path}", self.gateway.tenant());
-        self.call(
-            "POST",
-            &path,
-            &[("Content-Type", "application/x-www-form-urlencoded")],
-            form,
-        )
-        .await
+        self.call("POST", &path, &[("Content-Type", "application/x-www-form-urlencoded")], form).await
     }
 
     pub(super) async fn token(&self, client: &CreatedPrincipal) -> String {
@@ -273,10 +217,7 @@ impl Server {
 
     pub(super) async fn rows(&self) -> Vec<LoggedRequest> {
         self.log.flush().await;
-        let filter = LogFilter {
-            limit: 100,
-            ..LogFilter::default()
-        };
+        let filter = LogFilter { limit: 100, ..LogFilter::default() };
         self.log.query(&filter).await.unwrap()
     }
 }
@@ -316,4 +257,19 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
         created: now,
     };
     store.put_deployment(&deployment, true, by).await.unwrap();
+}
+
+/// Sends bytes on a new connection and reads until the server closes it.
+pub(super) async fn raw(address: SocketAddr, text: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    Answer {
+        status: head.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0),
+        head: head.to_owned(),
+        body: body.to_owned(),
+    }
 }

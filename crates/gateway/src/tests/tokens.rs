@@ -25,26 +25,17 @@ async fn version_1_answers_in_text() {
     let server = Server::start().await;
     let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
     let answer = grant(&server, "oauth2/token", &client, "").await;
-    assert_eq!(
-        (answer.status, answer.header("cache-control")),
-        (200, Some("no-store"))
-    );
+    assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
     let body = answer.json();
-    for (member, value) in [
-        ("token_type", "Bearer"),
-        ("expires_in", "3599"),
-        ("ext_expires_in", "3599"),
-        ("resource", AUDIENCE),
-    ] {
+    for (member, value) in
+        [("token_type", "Bearer"), ("expires_in", "3599"), ("ext_expires_in", "3599"), ("resource", AUDIENCE)]
+    {
         assert_eq!(body[member], value, "{body}");
     }
     assert!(body["expires_on"].is_string() && body["not_before"].is_string());
     let claims = claims(&answer);
     let tenant = server.gateway.tenant();
-    assert_eq!(
-        claims["iss"],
-        format!("{}/{tenant}/", server.gateway.public_url())
-    );
+    assert_eq!(claims["iss"], format!("{}/{tenant}/", server.gateway.public_url()));
     for (member, value) in [
         ("aud", AUDIENCE),
         ("appid", &client.client_id),
@@ -54,10 +45,7 @@ async fn version_1_answers_in_text() {
     ] {
         assert_eq!(claims[member], value, "{claims}");
     }
-    assert_eq!(
-        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
-        3599
-    );
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3599);
     assert_eq!(claims["roles"], json!(["scorer"]));
     let named = grant(&server, "oauth2/token", &client, "&resource=api%3A%2F%2Fdouble").await;
     assert_eq!(named.status, 200);
@@ -68,30 +56,14 @@ async fn version_2_answers_in_numbers_and_both_pass_one_api() {
     let server = Server::start().await;
     server.publish("credit", &[]).await;
     let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
-    let answer = grant(
-        &server,
-        "oauth2/v2.0/token",
-        &client,
-        "&scope=api%3A%2F%2Fdouble%2F.default",
-    )
-    .await;
+    let answer = grant(&server, "oauth2/v2.0/token", &client, "&scope=api%3A%2F%2Fdouble%2F.default").await;
     let body = answer.json();
-    assert_eq!(
-        (&body["expires_in"], &body["token_type"]),
-        (&json!(3599), &json!("Bearer")),
-        "{body}"
-    );
+    assert_eq!((&body["expires_in"], &body["token_type"]), (&json!(3599), &json!("Bearer")), "{body}");
     assert!(body.get("resource").is_none());
     let claims = claims(&answer);
-    assert_eq!(
-        (&claims["ver"], &claims["azp"]),
-        (&json!("2.0"), &json!(client.client_id))
-    );
+    assert_eq!((&claims["ver"], &claims["azp"]), (&json!("2.0"), &json!(client.client_id)));
     assert!(claims["iss"].as_str().unwrap().ends_with("/v2.0"));
-    for token in [
-        body["access_token"].as_str().unwrap(),
-        &server.token(&client).await,
-    ] {
+    for token in [body["access_token"].as_str().unwrap(), &server.token(&client).await] {
         assert_eq!(server.score("/credit/score", Some(token)).await.status, 200);
     }
 }
@@ -101,30 +73,16 @@ async fn a_client_gets_tokens_for_its_own_audience_only() {
     let server = Server::start().await;
     let scorer = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
     let v1 = grant(&server, "oauth2/token", &scorer, "&resource=api%3A%2F%2Fother").await;
-    assert_eq!(
-        (v1.status, &v1.json()["error"]),
-        (400, &json!("invalid_resource"))
-    );
-    for scope in [
-        "api%3A%2F%2Fother%2F.default",
-        "api%3A%2F%2Fdouble",
-        "urn%3Aportcullis%3Acontrol%2F.default",
-    ] {
+    assert_eq!((v1.status, &v1.json()["error"]), (400, &json!("invalid_resource")));
+    for scope in
+        ["api%3A%2F%2Fother%2F.default", "api%3A%2F%2Fdouble", "urn%3Aportcullis%3Acontrol%2F.default"]
+    {
         let v2 = grant(&server, "oauth2/v2.0/token", &scorer, &format!("&scope={scope}")).await;
-        assert_eq!(
-            (v2.status, &v2.json()["error"]),
-            (400, &json!("invalid_scope")),
-            "{scope}"
-        );
+        assert_eq!((v2.status, &v2.json()["error"]), (400, &json!("invalid_scope")), "{scope}");
     }
     let reader = server.principal("r", Role::Reader, Some(AUDIENCE)).await;
-    let control = grant(
-        &server,
-        "oauth2/v2.0/token",
-        &reader,
-        "&scope=urn%3Aportcullis%3Acontrol%2F.default",
-    )
-    .await;
+    let control =
+        grant(&server, "oauth2/v2.0/token", &reader, "&scope=urn%3Aportcullis%3Acontrol%2F.default").await;
     assert_eq!(control.status, 200);
 }
 
@@ -140,12 +98,7 @@ async fn failures_have_the_known_shapes() {
             "invalid_client",
             7_000_215,
         ),
-        (
-            format!("grant_type=client_credentials&client_id={id}"),
-            401,
-            "invalid_client",
-            7_000_218,
-        ),
+        (format!("grant_type=client_credentials&client_id={id}"), 401, "invalid_client", 7_000_218),
         (
             format!("grant_type=client_credentials&client_id=nobody&client_secret={secret}"),
             400,
@@ -158,18 +111,8 @@ async fn failures_have_the_known_shapes() {
             "unsupported_grant_type",
             70003,
         ),
-        (
-            format!("client_id={id}&client_secret={secret}"),
-            400,
-            "invalid_request",
-            900_144,
-        ),
-        (
-            "grant_type=client_credentials".to_owned(),
-            400,
-            "invalid_request",
-            900_144,
-        ),
+        (format!("client_id={id}&client_secret={secret}"), 400, "invalid_request", 900_144),
+        ("grant_type=client_credentials".to_owned(), 400, "invalid_request", 900_144),
         (
             format!("grant_type=client_credentials&client_id={id}&client_id={id}&client_secret={secret}"),
             400,
@@ -195,13 +138,7 @@ async fn failures_have_the_known_shapes() {
         }
     }
     let path = format!("/{}/oauth2/token", server.gateway.tenant());
-    assert_eq!(
-        server
-            .call("POST", &path, &[("Content-Type", "application/json")], "{}")
-            .await
-            .status,
-        400
-    );
+    assert_eq!(server.call("POST", &path, &[("Content-Type", "application/json")], "{}").await.status, 400);
     assert_eq!(server.call("GET", &path, &[], "").await.status, 405);
 }
 
@@ -216,40 +153,22 @@ async fn basic_and_body_both_work_but_not_together() {
         ("Authorization", basic.as_str()),
         ("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8"),
     ];
-    assert_eq!(
-        server
-            .call("POST", &path, &headers, "grant_type=client_credentials")
-            .await
-            .status,
-        200
-    );
-    let both = format!(
-        "grant_type=client_credentials&client_secret={}",
-        client.client_secret
-    );
+    assert_eq!(server.call("POST", &path, &headers, "grant_type=client_credentials").await.status, 200);
+    let both = format!("grant_type=client_credentials&client_secret={}", client.client_secret);
     let both = server.call("POST", &path, &headers, &both).await;
-    assert_eq!(
-        (both.status, &both.json()["error"]),
-        (400, &json!("invalid_request"))
-    );
+    assert_eq!((both.status, &both.json()["error"]), (400, &json!("invalid_request")));
 }
 
 #[tokio::test]
 async fn guessing_is_locked_out() {
     let server = Server::start().await;
     let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
-    let wrong = format!(
-        "grant_type=client_credentials&client_id={}&client_secret=guess",
-        client.client_id
-    );
+    let wrong = format!("grant_type=client_credentials&client_id={}&client_secret=guess", client.client_id);
     for _ in 0..5 {
         assert_eq!(server.token_call("oauth2/token", &wrong).await.status, 401);
     }
     let locked = grant(&server, "oauth2/token", &client, "").await;
-    assert_eq!(
-        (locked.status, locked.header("retry-after").is_some()),
-        (429, true)
-    );
+    assert_eq!((locked.status, locked.header("retry-after").is_some()), (429, true));
     let other = server.principal("d", Role::Scorer, Some(AUDIENCE)).await;
     assert_eq!(grant(&server, "oauth2/token", &other, "").await.status, 200);
 }
@@ -259,48 +178,24 @@ async fn discovery_leads_to_the_keys_that_verify() {
     let server = Server::start().await;
     let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
     let base = server.gateway.public_url().to_owned();
-    for (path, issuer) in [
-        (".well-known/openid-configuration", "/"),
-        ("v2.0/.well-known/openid-configuration", "/v2.0"),
-    ] {
+    for (path, issuer) in
+        [(".well-known/openid-configuration", "/"), ("v2.0/.well-known/openid-configuration", "/v2.0")]
+    {
         let path = format!("/{}/{path}", server.gateway.tenant());
         let document = server.call("GET", &path, &[], "").await.json();
-        assert_eq!(
-            document["issuer"],
-            format!("{base}/{}{issuer}", server.gateway.tenant())
-        );
+        assert_eq!(document["issuer"], format!("{base}/{}{issuer}", server.gateway.tenant()));
         assert!(document["token_endpoint"].as_str().unwrap().starts_with(&base));
-        let keys = document["jwks_uri"]
-            .as_str()
-            .unwrap()
-            .strip_prefix(&base)
-            .unwrap()
-            .to_owned();
+        let keys = document["jwks_uri"].as_str().unwrap().strip_prefix(&base).unwrap().to_owned();
         let keys = server.call("GET", &keys, &[], "").await;
         assert!(!keys.body.contains("\"d\""));
         let set = KeySet::parse(keys.body.as_bytes()).unwrap();
         let token = server.token(&client).await;
         assert!(crate::jose::verify(&token, &set, &Algorithm::GATE).is_ok());
-        let kept = crate::Expectations {
-            audience: Some(AUDIENCE.into()),
-            ..crate::Expectations::default()
-        };
+        let kept = crate::Expectations { audience: Some(AUDIENCE.into()), ..crate::Expectations::default() };
         let now = domain::Timestamp::now().seconds();
-        assert!(
-            crate::verify_token(keys.body.as_bytes(), &token, &kept, now)
-                .unwrap()
-                .unwrap()
-                .is_some()
-        );
-        let other = crate::Expectations {
-            issuer: Some("x".into()),
-            ..crate::Expectations::default()
-        };
-        assert!(
-            crate::verify_token(keys.body.as_bytes(), &token, &other, now)
-                .unwrap()
-                .is_err()
-        );
+        assert!(crate::verify_token(keys.body.as_bytes(), &token, &kept, now).unwrap().unwrap().is_some());
+        let other = crate::Expectations { issuer: Some("x".into()), ..crate::Expectations::default() };
+        assert!(crate::verify_token(keys.body.as_bytes(), &token, &other, now).unwrap().is_err());
     }
 }
 
@@ -311,22 +206,13 @@ async fn introspection_tells_the_owner_only() {
     let other = server.principal("o", Role::Scorer, Some("api://other")).await;
     let token = server.token(&client).await;
     let ask = async |who: &CreatedPrincipal, token: &str| {
-        let form = format!(
-            "client_id={}&client_secret={}&token={token}",
-            who.client_id, who.client_secret
-        );
+        let form = format!("client_id={}&client_secret={}&token={token}", who.client_id, who.client_secret);
         server.token_call("oauth2/v2.0/introspect", &form).await
     };
     let mine = ask(&client, &token).await.json();
-    assert_eq!(
-        (&mine["active"], &mine["username"]),
-        (&json!(true), &json!("c")),
-        "{mine}"
-    );
+    assert_eq!((&mine["active"], &mine["username"]), (&json!(true), &json!("c")), "{mine}");
     assert_eq!(ask(&other, &token).await.json(), json!({"active": false}));
     assert_eq!(ask(&client, "garbage").await.json(), json!({"active": false}));
-    let anonymous = server
-        .token_call("oauth2/v2.0/introspect", &format!("token={token}"))
-        .await;
+    let anonymous = server.token_call("oauth2/v2.0/introspect", &format!("token={token}")).await;
     assert_eq!(anonymous.status, 400);
 }

@@ -47,11 +47,7 @@ pub(super) async fn authenticate(
         return Err(Failure::wrong_secret());
     }
     gateway.lockout.succeeded(from, &id);
-    if principal.revoked.is_some() {
-        Err(Failure::revoked_client())
-    } else {
-        Ok(principal)
-    }
+    if principal.revoked.is_some() { Err(Failure::revoked_client()) } else { Ok(principal) }
 }
 
 /// Client id and, when sent, the secret.
@@ -84,10 +80,7 @@ fn credentials(headers: &HeaderMap, form: &Form) -> Result<(String, Option<Strin
             (id, Some(secret))
         }
         (Some(_), Some(_)) => {
-            return Err(Failure::request(
-                90010,
-                "There is more than one Authorization header.",
-            ));
+            return Err(Failure::request(90010, "There is more than one Authorization header."));
         }
     };
     let fits = |text: &str| text.len() <= CREDENTIAL_MAX;
@@ -111,10 +104,7 @@ fn basic(value: &str) -> Option<(String, String)> {
 
 fn form_decoded(text: &str) -> Option<String> {
     let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced)
-        .decode_utf8()
-        .ok()
-        .map(std::borrow::Cow::into_owned)
+    percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]

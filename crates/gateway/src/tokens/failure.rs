@@ -20,13 +20,7 @@ pub(super) struct Failure {
 
 impl Failure {
     fn new(status: StatusCode, error: &'static str, number: u32, text: impl Into<String>) -> Self {
-        Self {
-            status,
-            error,
-            number,
-            text: text.into(),
-            wait: None,
-        }
+        Self { status, error, number, text: text.into(), wait: None }
     }
 
     /// The request is malformed (400).
@@ -71,10 +65,7 @@ impl Failure {
 
     /// v1: a resource that is not the client's.
     pub(super) fn resource(name: &str) -> Self {
-        let text = format!(
-            "The resource principal named {} was not found for this client.",
-            shown(name)
-        );
+        let text = format!("The resource principal named {} was not found for this client.", shown(name));
         Self::new(StatusCode::BAD_REQUEST, "invalid_resource", 500_011, text)
     }
 
@@ -90,12 +81,7 @@ impl Failure {
     /// A fault of ours; the log has the cause.
     pub(super) fn server() -> Self {
         let text = "An internal error occurred. Try again later.";
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "temporarily_unavailable",
-            90033,
-            text,
-        )
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", 90033, text)
     }
 
     pub(super) fn response(&self) -> Response<Body> {
@@ -119,10 +105,8 @@ impl Failure {
         let headers = response.headers_mut();
         headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Basic realm=\"token service\""),
-            );
+            headers
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token service\""));
         }
         if let Some(wait) = self.wait {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait));
@@ -139,8 +123,7 @@ fn shown(text: &str) -> String {
 /// `2026-11-21 04:05:06Z`.
 fn stamp(time: Timestamp) -> String {
     let text = time.to_string();
-    text.get(..19)
-        .map_or_else(|| text.clone(), |t| t.replace('T', " ") + "Z")
+    text.get(..19).map_or_else(|| text.clone(), |t| t.replace('T', " ") + "Z")
 }
 
 #[cfg(test)]
@@ -157,14 +140,8 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         let text = body["error_description"].as_str().unwrap();
         let lines: Vec<&str> = text.split("\r\n").collect();
-        assert!(
-            lines[0].starts_with("AADSTS7000215: ") && lines[1].starts_with("Trace ID: "),
-            "{text}"
-        );
-        assert!(
-            lines[2].starts_with("Correlation ID: ") && lines[3].starts_with("Timestamp: "),
-            "{text}"
-        );
+        assert!(lines[0].starts_with("AADSTS7000215: ") && lines[1].starts_with("Trace ID: "), "{text}");
+        assert!(lines[2].starts_with("Correlation ID: ") && lines[3].starts_with("Timestamp: "), "{text}");
         assert_eq!(body["error_codes"], json!([7_000_215]));
         assert_eq!(body["timestamp"].as_str().unwrap().len(), 20);
     }

@@ -16,11 +16,7 @@ impl Form {
     /// Reads the body of a request.
     pub(super) async fn read(request: Request<RequestBody>) -> Result<(HeaderMap, Self), Failure> {
         let (parts, body) = request.into_parts();
-        let kind = parts
-            .headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|v| v.to_str().ok())
-            .unwrap_or_default();
+        let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return Err(Failure::request(
@@ -29,9 +25,8 @@ impl Form {
             ));
         }
         // Parameters in the URL end up in logs (RFC 6749 §2.3.1); none is read from there.
-        let bytes = web::collect(body, FORM_MAX)
-            .await
-            .map_err(|e| Failure::request(900_144, e.to_string()))?;
+        let bytes =
+            web::collect(body, FORM_MAX).await.map_err(|e| Failure::request(900_144, e.to_string()))?;
         Ok((parts.headers, Self::parse(&bytes)?))
     }
 
@@ -59,10 +54,7 @@ mod tests {
     #[test]
     fn parameters_stand_once() {
         let form = Form::parse(b"a=1&b=x%20y+z&c=").unwrap();
-        assert_eq!(
-            (form.get("a"), form.get("b"), form.get("c")),
-            (Some("1"), Some("x y z"), None)
-        );
+        assert_eq!((form.get("a"), form.get("b"), form.get("c")), (Some("1"), Some("x y z"), None));
         assert!(Form::parse(b"a=1&a=1").is_err() && Form::parse(b"a=&a=1").is_err());
     }
 }

@@ -12,10 +12,7 @@ use web::RequestBody;
 
 fn token(form: &Form) -> Result<&str, Failure> {
     form.get("token").ok_or_else(|| {
-        Failure::request(
-            900_144,
-            "The request body must contain the following parameter: 'token'.",
-        )
+        Failure::request(900_144, "The request body must contain the following parameter: 'token'.")
     })
 }
 
@@ -80,9 +77,6 @@ pub(super) async fn revoke(
     };
     let revoked = gateway.store.revoke_token(id, expires, &by, now).await;
     revoked.map_err(|e| failed("a token could not be revoked", e.to_string()))?;
-    gateway
-        .refresh()
-        .await
-        .map_err(|e| failed("the snapshot could not be renewed", e.to_string()))?;
+    gateway.refresh().await.map_err(|e| failed("the snapshot could not be renewed", e.to_string()))?;
     nothing
 }

@@ -15,7 +15,7 @@ pub(crate) fn shape(shapes: &[&[usize]]) -> Result<Vec<usize>, String> {
             }
         }
     }
-    let count = out.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
+    let count = out.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1)));
     match count {
         Some(n) if n <= limits::RUN_ELEMENTS => Ok(out),
         _ => Err(format!("the result {out:?} has more than {} elements", limits::RUN_ELEMENTS)),

@@ -186,6 +186,7 @@ impl LabelEncoder {
 
     fn lower_code(&self, lower: &mut Lower, row: &Row, dict: &Dict) -> Result<Row, String> {
         let places = self.by_code(dict);
+        lower.table(places.len())?;
         let levels = match &self.values {
             Data::Text(v) => Levels::Text(places.iter().map(|&p| v[p].clone()).collect()),
             // Labels under another name: the codes stay, their meaning changes.
@@ -310,6 +311,7 @@ impl Operator for OneHot {
                     Levels::Integer(v) => v.iter().map(|&l| self.keys.int(l)).collect(),
                 };
                 places.extend(dict.open.then_some(None));
+                lower.table(places.len())?;
                 Box::new(move |code| places.get(code as usize).copied().flatten())
             }
             _ if matches!(self.keys, Keys::Int(_)) => {

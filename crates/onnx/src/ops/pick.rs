@@ -76,6 +76,9 @@ impl Operator for Gather {
             (true, false) => [outer, &[picks.len()]].concat(),
             (false, _) => [outer, &index.dims, inner].concat(),
         };
+        if dims.len() > limits::RANK {
+            return Err(format!("makes {} dimensions, the limit is {}", dims.len(), limits::RANK));
+        }
         Ok(vec![Tensor { dims, data: gather_places(&data.data, &places) }])
     }
 

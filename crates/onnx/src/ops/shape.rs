@@ -160,6 +160,9 @@ fn squeezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
 
 fn unsqueezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
     let rank = dims.len() + axes.len();
+    if rank > crate::limits::RANK {
+        return Err(format!("makes {rank} dimensions, the limit is {}", crate::limits::RANK));
+    }
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?;
     let mut rest = dims.iter();
     let out = (0..rank).map(|at| if axes.contains(&at) { Some(1) } else { rest.next().copied() });

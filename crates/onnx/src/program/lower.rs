@@ -43,6 +43,8 @@ pub(crate) struct Lower {
     steps: Vec<Box<dyn Step>>,
     words: usize,
     sums: usize,
+    tables: usize,
+    folded: usize,
     uses: HashMap<String, usize>,
     /// Whether the outputs of the node in work are each read once.
     sole: Vec<bool>,
@@ -87,6 +89,25 @@ impl Lower {
         self.sums = self.sums.max(sums);
     }
 
+    /// Asks for a look-up table of this many entries.
+    pub fn table(&mut self, entries: usize) -> Result<(), String> {
+        self.tables = self.tables.saturating_add(entries);
+        if self.tables <= limits::TABLES {
+            Ok(())
+        } else {
+            Err("makes the look-up tables too large".to_owned())
+        }
+    }
+
+    /// Asks for a node that computes with constants of this many elements.
+    pub fn fold(&mut self, elements: usize) -> Result<(), String> {
+        self.folded = self.folded.saturating_add(elements);
+        if elements <= limits::FOLDED_INPUT && self.folded <= limits::FOLDED_TOTAL {
+            return Ok(());
+        }
+        Err("computes with constants too large to do it when the model is loaded".to_owned())
+    }
+
     /// The same numbers under another shape or meaning.
     pub fn view(&self, row: &Row, shape: Shape, kind: Kind) -> Row {
         let sole = row.sole && self.sole.first().copied().unwrap_or(false);
@@ -108,6 +129,7 @@ impl Lower {
 
     /// A number for each code.
     pub fn lookup(&mut self, row: &Row, table: Vec<f32>, kind: Kind) -> Result<Row, String> {
+        self.table(table.len())?;
         let last = table.len().saturating_sub(1);
         self.map(row, row.shape.clone(), kind, move |from, to| {
             for (to, &code) in to.iter_mut().zip(from) {

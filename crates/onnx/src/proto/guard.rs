@@ -12,6 +12,9 @@ const TEXT: u64 = 64;
 /// Growth of packed integers: one byte on the wire, eight in memory.
 const PACKED: u64 = 8;
 
+/// Growth of what stands in messages that are not walked into: a dimension takes two bytes on the wire.
+const UNSEEN: u64 = 32;
+
 /// Kinds of messages walked into, with the fields that hold further messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -72,7 +75,7 @@ fn walk(mut bytes: &[u8], kind: Kind, depth: usize, total: &mut u64) -> Result<(
                 match kind.field(tag >> 3) {
                     Content::Bytes => *total += TEXT,
                     Content::Packed => *total += length * PACKED,
-                    Content::Message(Kind::Other) => *total += MESSAGE,
+                    Content::Message(Kind::Other) => *total += MESSAGE + length * UNSEEN,
                     Content::Message(inner) => {
                         *total += MESSAGE;
                         walk(content, inner, depth + 1, total)?;

@@ -57,10 +57,7 @@ pub(super) fn write(sources: &[Source], path: &Path) -> Result<()> {
             Err(error) => return Err(error),
         }
     }
-    let manifest = Manifest {
-        format: FORMAT,
-        files: listed,
-    };
+    let manifest = Manifest { format: FORMAT, files: listed };
     let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| Error::Invalid(e.to_string()))?;
     let mut header = header(manifest.len() as u64, 0o600);
     let done = tar
@@ -71,10 +68,9 @@ pub(super) fn write(sources: &[Source], path: &Path) -> Result<()> {
     done.map_err(|e| Error::io(path, e))?;
     match temp.persist_noclobber(path) {
         Ok(_) => files::sync_parent(path),
-        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Conflict(format!(
-            "'{}' exists already: name a new file",
-            path.display()
-        ))),
+        Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Error::Conflict(format!("'{}' exists already: name a new file", path.display())))
+        }
         Err(e) => Err(Error::io(path, e.error)),
     }
 }
@@ -84,29 +80,16 @@ fn append<W: Write>(tar: &mut tar::Builder<W>, source: &Source) -> Result<Listed
     let file = File::open(&source.from).map_err(wrong)?;
     let meta = file.metadata().map_err(wrong)?;
     let path = source.path.to_str().ok_or_else(|| {
-        Error::Invalid(format!(
-            "the file name '{}' is not UTF-8: rename or remove it",
-            source.path.display()
-        ))
+        Error::Invalid(format!("the file name '{}' is not UTF-8: rename or remove it", source.path.display()))
     })?;
     let mut header = header(meta.len(), mode(&meta));
     // Why a limit: a log may grow while it is read, and its length is already in the header.
-    let mut reader = Hashing {
-        inner: file.take(meta.len()),
-        hash: Sha256::new(),
-        bytes: 0,
-    };
+    let mut reader = Hashing { inner: file.take(meta.len()), hash: Sha256::new(), bytes: 0 };
     tar.append_data(&mut header, path, &mut reader).map_err(wrong)?;
     if reader.bytes != meta.len() {
-        return Err(Error::Conflict(format!(
-            "'{path}' was cut short while it was read: try again"
-        )));
+        return Err(Error::Conflict(format!("'{path}' was cut short while it was read: try again")));
     }
-    Ok(Listed {
-        path: path.to_owned(),
-        bytes: reader.bytes,
-        sha256: Digest(reader.hash.finalize().into()),
-    })
+    Ok(Listed { path: path.to_owned(), bytes: reader.bytes, sha256: Digest(reader.hash.finalize().into()) })
 }
 
 fn header(bytes: u64, mode: u32) -> tar::Header {

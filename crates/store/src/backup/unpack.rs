@@ -18,9 +18,7 @@ const MANIFEST_MAX: u64 = 256 * 1024 * 1024;
 pub fn restore(path: &Path, dir: &Path) -> Result<()> {
     if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         let dir = dir.display();
-        return Err(Error::Conflict(format!(
-            "the directory '{dir}' is not empty: restore into a new one"
-        )));
+        return Err(Error::Conflict(format!("the directory '{dir}' is not empty: restore into a new one")));
     }
     let parent = files::folder_of(dir);
     files::create_dir(parent)?;
@@ -48,9 +46,7 @@ fn unpack(path: &Path, dir: &Path) -> Result<()> {
         let entry = entry.map_err(broken)?;
         let name = entry.path().map_err(broken)?.into_owned();
         if manifest.is_some() {
-            return Err(Error::Corrupt(
-                "the backup goes on after its list of files".to_owned(),
-            ));
+            return Err(Error::Corrupt("the backup goes on after its list of files".to_owned()));
         }
         if name == Path::new(MANIFEST) {
             manifest = Some(read_manifest(entry)?);
@@ -71,18 +67,12 @@ fn read_manifest(entry: impl Read) -> Result<Manifest> {
     let wrong =
         |e: &dyn std::fmt::Display| Error::Corrupt(format!("the backup's list of files cannot be read: {e}"));
     let mut text = Vec::new();
-    entry
-        .take(MANIFEST_MAX)
-        .read_to_end(&mut text)
-        .map_err(|e| wrong(&e))?;
+    entry.take(MANIFEST_MAX).read_to_end(&mut text).map_err(|e| wrong(&e))?;
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|e| wrong(&e))?;
     if manifest.format == FORMAT {
         Ok(manifest)
     } else {
-        Err(Error::Invalid(format!(
-            "the backup has format {}, this release reads {FORMAT}",
-            manifest.format
-        )))
+        Err(Error::Invalid(format!("the backup has format {}, this release reads {FORMAT}", manifest.format)))
     }
 }
 
@@ -92,10 +82,7 @@ fn checked(name: &Path, kind: tar::EntryType) -> Result<PathBuf> {
     if inside && kind == tar::EntryType::Regular && !name.as_os_str().is_empty() {
         Ok(name.to_owned())
     } else {
-        Err(Error::Corrupt(format!(
-            "the backup holds an entry that is refused: '{}'",
-            name.display()
-        )))
+        Err(Error::Corrupt(format!("the backup holds an entry that is refused: '{}'", name.display())))
     }
 }
 
@@ -105,11 +92,7 @@ fn write(entry: impl Read, path: &Path, mode: u32) -> Result<(u64, Digest)> {
     if let Some(folder) = path.parent() {
         files::create_private_dir(folder)?;
     }
-    let mut reader = Hashing {
-        inner: entry,
-        hash: Sha256::new(),
-        bytes: 0,
-    };
+    let mut reader = Hashing { inner: entry, hash: Sha256::new(), bytes: 0 };
     let mut file = File::create_new(path).map_err(wrong)?;
     io::copy(&mut reader, &mut file).map_err(wrong)?;
     files::set_mode(path, mode & 0o770)?;
@@ -120,17 +103,13 @@ fn write(entry: impl Read, path: &Path, mode: u32) -> Result<(u64, Digest)> {
 fn compare(manifest: &Manifest, found: &BTreeMap<PathBuf, (u64, Digest)>) -> Result<()> {
     for Listed { path, bytes, sha256 } in &manifest.files {
         if found.get(Path::new(path)) != Some(&(*bytes, *sha256)) {
-            return Err(Error::Corrupt(format!(
-                "the backup is damaged: '{path}' is missing or altered"
-            )));
+            return Err(Error::Corrupt(format!("the backup is damaged: '{path}' is missing or altered")));
         }
     }
     if manifest.files.len() == found.len() {
         Ok(())
     } else {
-        Err(Error::Corrupt(
-            "the backup holds files that its list does not name".to_owned(),
-        ))
+        Err(Error::Corrupt("the backup holds files that its list does not name".to_owned()))
     }
 }
 
@@ -139,7 +118,5 @@ fn sync_tree(dir: &Path, found: &BTreeMap<PathBuf, (u64, Digest)>) -> Result<()>
     let mut folders: Vec<&Path> = found.keys().flat_map(|p| p.ancestors().skip(1)).collect();
     folders.sort_unstable();
     folders.dedup();
-    folders
-        .into_iter()
-        .try_for_each(|folder| files::sync_dir(&dir.join(folder)))
+    folders.into_iter().try_for_each(|folder| files::sync_dir(&dir.join(folder)))
 }

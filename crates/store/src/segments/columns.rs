@@ -122,21 +122,13 @@ pub(super) fn shown_names() -> impl Iterator<Item = &'static str> {
 
 /// Reads rows with their kinds; the condition and order are the caller's.
 pub(super) fn select() -> String {
-    format!(
-        "SELECT log.id AS id, {}, {} FROM {JOINED}",
-        stored(Kind),
-        stored(Log)
-    )
+    format!("SELECT log.id AS id, {}, {} FROM {JOINED}", stored(Kind), stored(Log))
 }
 
 /// Inserts a number of rows in one statement.
 pub(super) fn insert_log(rows: usize) -> String {
     let one = format!("({})", ["?"; LOG_WIDTH].join(","));
-    format!(
-        "INSERT INTO log (kind, {}) VALUES {}",
-        stored(Log),
-        vec![one; rows].join(",")
-    )
+    format!("INSERT INTO log (kind, {}) VALUES {}", stored(Log), vec![one; rows].join(","))
 }
 
 /// Inserts a kind with its number.

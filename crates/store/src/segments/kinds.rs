@@ -24,19 +24,11 @@ pub(super) struct Kind {
 
 impl Kind {
     fn of(row: &RequestRow) -> Self {
-        Self {
-            texts: texts(row).map(Text::to_kept),
-            numbers: numbers(row),
-        }
+        Self { texts: texts(row).map(Text::to_kept), numbers: numbers(row) }
     }
 
     fn is_of(&self, row: &RequestRow) -> bool {
-        self.numbers == numbers(row)
-            && self
-                .texts
-                .iter()
-                .zip(texts(row))
-                .all(|(mine, its)| mine.is_same(its))
+        self.numbers == numbers(row) && self.texts.iter().zip(texts(row)).all(|(mine, its)| mine.is_same(its))
     }
 }
 

@@ -58,10 +58,7 @@ pub struct Segments {
 impl Segments {
     /// The segments of a data directory.
     pub fn new(dir: &Path, limits: &SegmentConfig) -> Self {
-        Self {
-            folder: dir.join(FOLDER),
-            limits: limits.clone(),
-        }
+        Self { folder: dir.join(FOLDER), limits: limits.clone() }
     }
 
     /// Rows by a filter.
@@ -101,22 +98,14 @@ impl Segments {
     }
 
     fn segments(&self) -> Result<Vec<Segment>> {
-        if self.folder.is_dir() {
-            list(&self.folder)
-        } else {
-            Ok(Vec::new())
-        }
+        if self.folder.is_dir() { list(&self.folder) } else { Ok(Vec::new()) }
     }
 }
 
 async fn read(segment: &Segment, filter: &RequestFilter, limit: usize) -> Result<Vec<LoggedRow>> {
     let mut conn = open(&segment.path).await?;
     let base = i64::from(segment.number) << ROW_BITS;
-    let order = if filter.order == Order::Newest {
-        "DESC"
-    } else {
-        "ASC"
-    };
+    let order = if filter.order == Order::Newest { "DESC" } else { "ASC" };
     // Why no index on the endpoint: rows are written a thousand times more often than they are looked for.
     let text = format!(
         "{} WHERE log.id > $1 AND time >= $2 AND ($3 IS NULL OR endpoint = $3) ORDER BY log.id {order} LIMIT $4",
@@ -182,8 +171,5 @@ fn decode(row: &SqliteRow, base: i64) -> Result<LoggedRow> {
         trace_id: text("trace_id")?,
         rows: small("row_count")?,
     };
-    Ok(LoggedRow {
-        id: base + number,
-        row,
-    })
+    Ok(LoggedRow { id: base + number, row })
 }

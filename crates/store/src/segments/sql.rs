@@ -42,22 +42,13 @@ pub(super) fn check(query: &str) -> Result<()> {
         Some(Word::Plain(first)) if first == "select" || first == "with" => {}
         _ => return refuse("write a single SELECT (or WITH … SELECT) on the view requests"),
     }
-    let end = words
-        .iter()
-        .position(|w| *w == Word::Semicolon)
-        .unwrap_or(words.len());
+    let end = words.iter().position(|w| *w == Word::Semicolon).unwrap_or(words.len());
     if words[end..].iter().any(|w| *w != Word::Semicolon) {
         return refuse("one statement at a time");
     }
     // Functions whose only use here is to fill the memory.
-    let heavy = words
-        .iter()
-        .any(|w| matches!(w, Word::Plain(w) if w == "zeroblob" || w == "randomblob"));
-    if heavy {
-        refuse("zeroblob and randomblob are not available")
-    } else {
-        Ok(())
-    }
+    let heavy = words.iter().any(|w| matches!(w, Word::Plain(w) if w == "zeroblob" || w == "randomblob"));
+    if heavy { refuse("zeroblob and randomblob are not available") } else { Ok(()) }
 }
 
 #[derive(Debug, PartialEq)]
@@ -114,20 +105,11 @@ fn word(rest: &str, first: char) -> Result<(Word, usize)> {
 pub(super) async fn answer(segments: &[Segment], query: &str, limits: &SegmentConfig) -> Result<SqlAnswer> {
     let mut conn = attach(segments).await?;
     let deadline = Instant::now() + limits.query_time.0;
-    conn.lock_handle()
-        .await?
-        .set_progress_handler(STEPS, move || Instant::now() < deadline);
+    conn.lock_handle().await?.set_progress_handler(STEPS, move || Instant::now() < deadline);
     let told = |error: sqlx::Error| told(error, deadline, limits.query_time.0);
-    let statement = conn
-        .prepare(AssertSqlSafe(query.to_owned()).into_sql_str())
-        .await
-        .map_err(told)?;
+    let statement = conn.prepare(AssertSqlSafe(query.to_owned()).into_sql_str()).await.map_err(told)?;
     let columns = statement.columns().iter().map(|c| c.name().to_owned()).collect();
-    let mut answer = SqlAnswer {
-        columns,
-        rows: Vec::new(),
-        truncated: false,
-    };
+    let mut answer = SqlAnswer { columns, rows: Vec::new(), truncated: false };
     let (most, mut bytes) = (limits.query_rows as usize, 0);
     {
         let mut rows = statement.query().fetch(&mut conn);
@@ -137,10 +119,7 @@ pub(super) async fn answer(segments: &[Segment], query: &str, limits: &SegmentCo
                 break;
             }
             let values = decode(&row)?;
-            bytes += values
-                .iter()
-                .map(|v| v.as_str().map_or(8, str::len))
-                .sum::<usize>();
+            bytes += values.iter().map(|v| v.as_str().map_or(8, str::len)).sum::<usize>();
             answer.rows.push(values);
         }
     }
@@ -156,9 +135,7 @@ fn told(error: sqlx::Error, deadline: Instant, time: Duration) -> Error {
     const SQLITE_ERROR: &str = "1";
     const SQLITE_INTERRUPT: &str = "9";
     const SQLITE_READONLY: &str = "8";
-    let code = error
-        .as_database_error()
-        .and_then(|e| e.code().map(|c| c.into_owned()));
+    let code = error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()));
     match (code.as_deref(), error.as_database_error()) {
         (Some(SQLITE_INTERRUPT), _) if Instant::now() >= deadline => Error::Query(format!(
             "the query took longer than {time:?}: narrow it or raise store.segments.query_time"
@@ -172,11 +149,7 @@ fn told(error: sqlx::Error, deadline: Instant, time: Duration) -> Error {
 
 /// A fresh in-memory database with the segments attached read-only and the view over them; then nothing can be written.
 async fn attach(segments: &[Segment]) -> Result<SqliteConnection> {
-    let mut conn = SqliteConnectOptions::new()
-        .in_memory(true)
-        .disable_statement_logging()
-        .connect()
-        .await?;
+    let mut conn = SqliteConnectOptions::new().in_memory(true).disable_statement_logging().connect().await?;
     let names: Vec<&str> = columns::shown_names().collect();
     let names = names.join(", ");
     let mut parts = Vec::new();
@@ -189,26 +162,17 @@ async fn attach(segments: &[Segment]) -> Result<SqliteConnection> {
         parts.push(format!("SELECT {names} FROM {alias}.requests"));
     }
     if parts.is_empty() {
-        let nulls: Vec<String> = columns::shown_names()
-            .map(|name| format!("NULL AS {name}"))
-            .collect();
+        let nulls: Vec<String> = columns::shown_names().map(|name| format!("NULL AS {name}")).collect();
         parts.push(format!("SELECT {} WHERE 0", nulls.join(", ")));
     }
-    let view = format!(
-        "CREATE TEMP VIEW requests AS {}; PRAGMA query_only = ON;",
-        parts.join(" UNION ALL ")
-    );
+    let view = format!("CREATE TEMP VIEW requests AS {}; PRAGMA query_only = ON;", parts.join(" UNION ALL "));
     sqlx::raw_sql(AssertSqlSafe(view)).execute(&mut conn).await?;
     Ok(conn)
 }
 
 /// `file:…?mode=ro` with the characters that mean something in a URI escaped.
 fn read_only_uri(path: &Path) -> String {
-    let path = path
-        .to_string_lossy()
-        .replace('%', "%25")
-        .replace('?', "%3f")
-        .replace('#', "%23");
+    let path = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     format!("file:{path}?mode=ro")
 }
 
@@ -224,22 +188,12 @@ fn value(raw: &SqliteValueRef<'_>) -> Result<serde_json::Value> {
     let raw = ValueRef::to_owned(raw);
     let kind = raw.type_info().name().to_owned();
     Ok(match kind.as_str() {
-        "INTEGER" => <i64 as Decode<Sqlite>>::decode(raw.as_ref())
-            .map_err(wrong)?
-            .into(),
-        "REAL" => <f64 as Decode<Sqlite>>::decode(raw.as_ref())
-            .map_err(wrong)?
-            .into(),
+        "INTEGER" => <i64 as Decode<Sqlite>>::decode(raw.as_ref()).map_err(wrong)?.into(),
+        "REAL" => <f64 as Decode<Sqlite>>::decode(raw.as_ref()).map_err(wrong)?.into(),
         "BLOB" => {
             let bytes = <Vec<u8> as Decode<Sqlite>>::decode(raw.as_ref()).map_err(wrong)?;
-            bytes
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect::<String>()
-                .into()
+            bytes.iter().map(|b| format!("{b:02x}")).collect::<String>().into()
         }
-        _ => <String as Decode<Sqlite>>::decode(raw.as_ref())
-            .map_err(wrong)?
-            .into(),
+        _ => <String as Decode<Sqlite>>::decode(raw.as_ref()).map_err(wrong)?.into(),
     })
 }

@@ -63,17 +63,8 @@ impl SegmentWriter {
             }
         };
         let log = WIDTHS.map(|rows| Arc::from(columns::insert_log(rows)));
-        let statements = Statements {
-            log,
-            kind: columns::insert_kind().into(),
-        };
-        Ok(Self {
-            folder,
-            limits: limits.clone(),
-            statements,
-            open,
-            failed: false,
-        })
+        let statements = Statements { log, kind: columns::insert_kind().into() };
+        Ok(Self { folder, limits: limits.clone(), statements, open, failed: false })
     }
 
     /// Appends rows in one transaction: all or none.
@@ -146,28 +137,18 @@ impl OpenSegment {
             .thread_name(|_| "request-log".to_owned())
             .connect()
             .await?;
-        let made = sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'log'")
-            .fetch_optional(&mut conn)
-            .await?;
+        let made =
+            sqlx::query("SELECT 1 FROM sqlite_schema WHERE name = 'log'").fetch_optional(&mut conn).await?;
         if made.is_none() {
             let mut tx = conn.begin().await?;
-            sqlx::raw_sql(AssertSqlSafe(columns::schema()))
-                .execute(&mut *tx)
-                .await?;
+            sqlx::raw_sql(AssertSqlSafe(columns::schema())).execute(&mut *tx).await?;
             tx.commit().await?;
         }
-        let rows: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM log")
-            .fetch_one(&mut conn)
-            .await?;
-        let last: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM kinds")
-            .fetch_one(&mut conn)
-            .await?;
-        Ok(Self {
-            segment,
-            conn,
-            rows: rows.unsigned_abs(),
-            kinds: Kinds::after(last),
-        })
+        let rows: i64 =
+            sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM log").fetch_one(&mut conn).await?;
+        let last: i64 =
+            sqlx::query_scalar("SELECT COALESCE(MAX(id), 0) FROM kinds").fetch_one(&mut conn).await?;
+        Ok(Self { segment, conn, rows: rows.unsigned_abs(), kinds: Kinds::after(last) })
     }
 
     async fn append(&mut self, rows: &[RequestRow], statements: &Statements) -> Result<()> {
@@ -177,9 +158,7 @@ impl OpenSegment {
             while left.len() >= *width {
                 let (now, later) = left.split_at(*width);
                 let arguments = bind_log(now, &mut self.kinds)?;
-                sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments)
-                    .execute(&mut *tx)
-                    .await?;
+                sqlx::query_with(AssertSqlSafe(Arc::clone(sql)), arguments).execute(&mut *tx).await?;
                 left = later;
             }
         }
@@ -204,9 +183,7 @@ impl Values {
     }
 
     fn add<'a>(&mut self, value: impl Encode<'a, Sqlite> + Type<Sqlite>) -> Result<()> {
-        self.0
-            .add(value)
-            .map_err(|e| Error::Database(sqlx::Error::Encode(e)))
+        self.0.add(value).map_err(|e| Error::Database(sqlx::Error::Encode(e)))
     }
 
     fn number(&mut self, number: u32) -> Result<()> {
@@ -255,16 +232,7 @@ fn bind_log(rows: &[RequestRow], kinds: &mut Kinds) -> Result<SqliteArguments> {
 fn bind_kind(kind: &Kind, id: i64) -> Result<SqliteArguments> {
     let mut values = Values::with_room(columns::KIND_WIDTH + 1);
     let [status, model_status, model_version] = kind.numbers;
-    let [
-        first @ ..,
-        reason,
-        model_reason,
-        user_agent,
-        location,
-        model_name,
-        api,
-        principal,
-    ] = &kind.texts;
+    let [first @ .., reason, model_reason, user_agent, location, model_name, api, principal] = &kind.texts;
     values.add(id)?;
     first.iter().try_for_each(|text| values.text(text))?;
     values.number(status)?;
@@ -280,17 +248,10 @@ fn bind_kind(kind: &Kind, id: i64) -> Result<SqliteArguments> {
 }
 
 fn numbered(folder: &Path, number: u32) -> Segment {
-    Segment {
-        number,
-        path: file(folder, number),
-    }
+    Segment { number, path: file(folder, number) }
 }
 
 /// Bytes of a segment on disk, its log included; 0 when it is gone.
 fn size(segment: &Segment) -> u64 {
-    with_sidecars(&segment.path)
-        .iter()
-        .filter_map(|p| std::fs::metadata(p).ok())
-        .map(|m| m.len())
-        .sum()
+    with_sidecars(&segment.path).iter().filter_map(|p| std::fs::metadata(p).ok()).map(|m| m.len()).sum()
 }

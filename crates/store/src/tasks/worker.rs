@@ -48,12 +48,7 @@ pub struct WorkerOptions {
 impl WorkerOptions {
     /// One task at a time, five attempts, one second of pause.
     pub fn new(kind: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
-            concurrency: 1,
-            max_attempts: 5,
-            backoff: Duration::from_secs(1),
-        }
+        Self { kind: kind.into(), concurrency: 1, max_attempts: 5, backoff: Duration::from_secs(1) }
     }
 }
 
@@ -77,14 +72,7 @@ impl Drop for AbortOnDrop {
 impl Worker {
     pub(super) fn start(queue: TaskQueue, options: WorkerOptions, handler: Arc<dyn TaskHandler>) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let tasks = AbortOnDrop(tokio::spawn(work(
-            Loop {
-                queue,
-                options,
-                handler,
-            },
-            stopped,
-        )));
+        let tasks = AbortOnDrop(tokio::spawn(work(Loop { queue, options, handler }, stopped)));
         Self { stop, tasks }
     }
 
@@ -143,9 +131,7 @@ impl Loop {
         let Ok(due) = self.queue.next_due(&self.options.kind).await else {
             return TROUBLE;
         };
-        let wait = due.map_or(i64::MAX, |due| {
-            due.micros().saturating_sub(Timestamp::now().micros())
-        });
+        let wait = due.map_or(i64::MAX, |due| due.micros().saturating_sub(Timestamp::now().micros()));
         Duration::from_micros(wait.max(1_000).unsigned_abs()).min(REST)
     }
 
@@ -188,15 +174,8 @@ impl Loop {
 
     fn again_at(&self, attempts: u32, now: Timestamp) -> Timestamp {
         let max = Duration::from_secs(BACKOFF_MAX_SECONDS.unsigned_abs());
-        let pause = self
-            .options
-            .backoff
-            .saturating_mul(1 << attempts.saturating_sub(1).min(16))
-            .min(max);
-        Timestamp(
-            now.micros()
-                .saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX)),
-        )
+        let pause = self.options.backoff.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(max);
+        Timestamp(now.micros().saturating_add(i64::try_from(pause.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
@@ -243,13 +222,7 @@ mod tests {
     impl Told {
         fn new(answers: Vec<Answer>) -> (Arc<Self>, mpsc::UnboundedReceiver<String>) {
             let (tell, hear) = mpsc::unbounded_channel();
-            (
-                Arc::new(Self {
-                    tell,
-                    answers: Mutex::new(answers),
-                }),
-                hear,
-            )
+            (Arc::new(Self { tell, answers: Mutex::new(answers) }), hear)
         }
     }
 
@@ -274,29 +247,18 @@ mod tests {
     }
 
     fn options() -> WorkerOptions {
-        WorkerOptions {
-            backoff: Duration::from_millis(1),
-            max_attempts: 3,
-            ..WorkerOptions::new("test")
-        }
+        WorkerOptions { backoff: Duration::from_millis(1), max_attempts: 3, ..WorkerOptions::new("test") }
     }
 
     async fn push(store: &Store, number: u32) -> bool {
-        store
-            .tasks()
-            .push(&NewTask::new("test", json!(number), number.to_string()))
-            .await
-            .unwrap()
+        store.tasks().push(&NewTask::new("test", json!(number), number.to_string())).await.unwrap()
     }
 
     /// The tasks' states, once none is queued or running any more.
     async fn settled(store: &Store) -> Vec<(TaskState, u32)> {
         loop {
             let tasks = store.tasks().list("test", 100).await.unwrap();
-            if tasks
-                .iter()
-                .all(|t| matches!(t.state, TaskState::Done | TaskState::Failed))
-            {
+            if tasks.iter().all(|t| matches!(t.state, TaskState::Done | TaskState::Failed)) {
                 return tasks.into_iter().map(|t| (t.state, t.attempts)).collect();
             }
             tokio::task::yield_now().await;
@@ -314,10 +276,7 @@ mod tests {
         assert!(push(&store, 2).await);
         assert_eq!(heard.recv().await.unwrap(), "run 2");
         worker.stop(Duration::from_secs(10)).await;
-        assert_eq!(
-            settled(&store).await,
-            [(TaskState::Done, 1), (TaskState::Done, 1)]
-        );
+        assert_eq!(settled(&store).await, [(TaskState::Done, 1), (TaskState::Done, 1)]);
         assert!(!push(&store, 2).await);
     }
 
@@ -336,10 +295,7 @@ mod tests {
             assert_eq!(heard.recv().await.unwrap(), expected);
         }
         assert_eq!(settled(&store).await, [(TaskState::Failed, 3)]);
-        assert_eq!(
-            store.tasks().list("test", 1).await.unwrap()[0].error.as_deref(),
-            Some("it went wrong")
-        );
+        assert_eq!(store.tasks().list("test", 1).await.unwrap()[0].error.as_deref(), Some("it went wrong"));
     }
 
     #[tokio::test]
@@ -370,10 +326,7 @@ mod tests {
         assert_eq!(heard.recv().await.unwrap(), "run 2");
         assert_eq!(heard.recv().await.unwrap(), "run 1");
         assert!(start.elapsed() < Duration::from_secs(2));
-        assert_eq!(
-            settled(&store).await,
-            [(TaskState::Done, 2), (TaskState::Done, 1)]
-        );
+        assert_eq!(settled(&store).await, [(TaskState::Done, 2), (TaskState::Done, 1)]);
     }
 
     #[tokio::test]
@@ -389,10 +342,7 @@ mod tests {
         }
         let (handler, mut heard) = Told::new(Vec::new());
         let _worker = store.tasks().work(options(), handler);
-        assert_eq!(
-            heard.recv().await.unwrap(),
-            "gave up 1: begun 3 times without an end"
-        );
+        assert_eq!(heard.recv().await.unwrap(), "gave up 1: begun 3 times without an end");
         assert_eq!(settled(&store).await, [(TaskState::Failed, 4)]);
     }
 
@@ -415,13 +365,7 @@ mod tests {
         for number in 1..=3 {
             push(&store, number).await;
         }
-        let worker = store.tasks().work(
-            WorkerOptions {
-                concurrency: 2,
-                ..options()
-            },
-            handler,
-        );
+        let worker = store.tasks().work(WorkerOptions { concurrency: 2, ..options() }, handler);
         heard.recv().await.unwrap();
         heard.recv().await.unwrap();
         let running = |tasks: &[crate::tasks::TaskRecord]| {
@@ -438,32 +382,15 @@ mod tests {
         store.wait_no_longer_than_ms(1).await;
         let (handler, mut heard) = Told::new(Vec::new());
         let lock = dir.path().join("data").join(crate::db::DATABASE);
-        let mut other = SqliteConnectOptions::new()
-            .filename(lock)
-            .connect()
-            .await
-            .unwrap();
+        let mut other = SqliteConnectOptions::new().filename(lock).connect().await.unwrap();
         let task = NewTask::new("test", json!(1), "1");
         store.tasks().push(&task).await.unwrap();
-        let claimed = store
-            .tasks()
-            .claim("test", Timestamp::now())
-            .await
-            .unwrap()
-            .unwrap();
+        let claimed = store.tasks().claim("test", Timestamp::now()).await.unwrap().unwrap();
         let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        let this = Loop {
-            queue: store.tasks(),
-            options: options(),
-            handler,
-        };
+        let this = Loop { queue: store.tasks(), options: options(), handler };
         let attempt = tokio::spawn(this.attempt(claimed));
         assert_eq!(heard.recv().await.unwrap(), "run 1");
-        let refused = store
-            .tasks()
-            .push(&NewTask::new("test", json!(2), "2"))
-            .await
-            .unwrap_err();
+        let refused = store.tasks().push(&NewTask::new("test", json!(2), "2")).await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::Unavailable);
         held.rollback().await.unwrap();
         attempt.await.unwrap();

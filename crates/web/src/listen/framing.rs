@@ -47,13 +47,7 @@ pub(super) struct Follower {
 
 impl Follower {
     pub(super) fn new(head_max: usize) -> Self {
-        Self {
-            place: Place::Head,
-            head_max,
-            searched: 0,
-            fresh: true,
-            blank_taken: false,
-        }
+        Self { place: Place::Head, head_max, searched: 0, fresh: true, blank_taken: false }
     }
 
     /// Whether the connection stands between two requests.
@@ -79,10 +73,7 @@ impl Follower {
                 Ok(0) => break,
                 Ok(n) => pass += n,
                 Err(refusal) => {
-                    return Progress {
-                        pass,
-                        refusal: Some(refusal),
-                    };
+                    return Progress { pass, refusal: Some(refusal) };
                 }
             }
         }
@@ -96,21 +87,13 @@ impl Follower {
             Place::Head => self.head(bytes),
             Place::Length(left) => {
                 let (n, left) = take(bytes, left);
-                self.place = if left == 0 {
-                    Place::Head
-                } else {
-                    Place::Length(left)
-                };
+                self.place = if left == 0 { Place::Head } else { Place::Length(left) };
                 Ok(n)
             }
             Place::ChunkLine => self.chunk_line(bytes),
             Place::Chunk(left) => {
                 let (n, left) = take(bytes, left);
-                self.place = if left == 0 {
-                    Place::ChunkEnd
-                } else {
-                    Place::Chunk(left)
-                };
+                self.place = if left == 0 { Place::ChunkEnd } else { Place::Chunk(left) };
                 Ok(n)
             }
             Place::ChunkEnd => {
@@ -118,11 +101,7 @@ impl Follower {
                 if line.is_some_and(|l| !l.is_empty()) {
                     return Err(Refusal::Malformed("a chunk is longer than it said"));
                 }
-                self.place = if line.is_some() {
-                    Place::ChunkLine
-                } else {
-                    Place::ChunkEnd
-                };
+                self.place = if line.is_some() { Place::ChunkLine } else { Place::ChunkEnd };
                 Ok(line.map_or(0, |_| 2))
             }
             Place::Trailers(so_far) => self.trailer(bytes, so_far),
@@ -168,32 +147,21 @@ impl Follower {
             self.searched = at + 1;
         }
         self.searched = bytes.len();
-        if bytes.len() > self.head_max {
-            Err(Refusal::TooLarge)
-        } else {
-            Ok(None)
-        }
+        if bytes.len() > self.head_max { Err(Refusal::TooLarge) } else { Ok(None) }
     }
 
     fn chunk_line(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
         let Some(line) = line(bytes, CHUNK_LINE_MAX)? else {
             return Ok(0);
         };
-        let digits = line
-            .iter()
-            .position(|b| !b.is_ascii_hexdigit())
-            .unwrap_or(line.len());
+        let digits = line.iter().position(|b| !b.is_ascii_hexdigit()).unwrap_or(line.len());
         let (size, extension) = line.split_at(digits);
         let plain = extension.iter().all(|b| (0x20..0x7f).contains(b) || *b == b'\t');
         if digits == 0 || digits > 15 || !plain || !matches!(extension.first(), None | Some(b';')) {
             return Err(Refusal::Malformed("a chunk's size is malformed"));
         }
         let size = size.iter().fold(0u64, |n, b| n * 16 + u64::from(hex(*b)));
-        self.place = if size == 0 {
-            Place::Trailers(0)
-        } else {
-            Place::Chunk(size)
-        };
+        self.place = if size == 0 { Place::Trailers(0) } else { Place::Chunk(size) };
         Ok(line.len() + 2)
     }
 
@@ -208,11 +176,7 @@ impl Follower {
         if line.iter().any(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
             return Err(Refusal::Malformed("a control character in a trailer"));
         }
-        self.place = if line.is_empty() {
-            Place::Head
-        } else {
-            Place::Trailers(total)
-        };
+        self.place = if line.is_empty() { Place::Head } else { Place::Trailers(total) };
         Ok(line.len() + 2)
     }
 }
@@ -310,11 +274,7 @@ mod tests {
         assert_eq!(feed(long.as_bytes(), 10).1, Some(Refusal::TooLarge));
         assert_eq!(feed(&[b'x'; 2000], 100).1, Some(Refusal::TooLarge));
         assert!(feed(b"GET / HTTP/1.1\nHost: a\n\n", 1).1.is_some());
-        assert!(
-            feed(b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 100)
-                .1
-                .is_some()
-        );
+        assert!(feed(b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 100).1.is_some());
         assert_eq!(feed(b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 1).1, None);
     }
 
@@ -324,5 +284,38 @@ mod tests {
         assert_eq!(feed(preface, 3), (preface.to_vec(), None));
         let later = [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".as_slice(), preface].concat();
         assert_eq!(feed(&later, 100).1, Some(Refusal::Version));
+    }
+
+    #[test]
+    fn damaged_streams_are_judged_alike_however_they_are_cut() {
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        let bytes = b"\r\n:; \t0aF\0\x7f\xff";
+        for _ in 0..3000 {
+            let mut stream = GOOD.to_vec();
+            for _ in 0..=random(3) {
+                let at = random(stream.len());
+                match random(3) {
+                    0 => stream[at] = bytes[random(bytes.len())],
+                    1 => stream.insert(at, bytes[random(bytes.len())]),
+                    _ => drop(stream.remove(at)),
+                }
+            }
+            let (whole, refusal) = feed(&stream, stream.len());
+            for size in [1, 1 + random(60)] {
+                let (passed, again) = feed(&stream, size);
+                assert_eq!(
+                    (&passed, again.is_some()),
+                    (&whole, refusal.is_some()),
+                    "{size}: {}",
+                    stream.escape_ascii()
+                );
+            }
+        }
     }
 }

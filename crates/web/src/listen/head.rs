@@ -112,9 +112,7 @@ pub(super) fn check(head: &[u8]) -> Result<BodyFraming, Refusal> {
 /// Takes a line off `rest`, without its CR LF. A line must end in CR LF; other control bytes are refused by its reader.
 fn next_line<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Refusal> {
     let end = memchr::memchr(b'\n', rest).ok_or(Malformed("an unfinished line"))?;
-    let line = rest[..end]
-        .strip_suffix(b"\r")
-        .ok_or(Malformed("a line that ends without CR"))?;
+    let line = rest[..end].strip_suffix(b"\r").ok_or(Malformed("a line that ends without CR"))?;
     *rest = &rest[end + 1..];
     Ok(line)
 }
@@ -161,20 +159,13 @@ fn authority_of(target: &[u8]) -> Option<&[u8]> {
         return None;
     };
     let rest = &target[after..];
-    let end = rest
-        .iter()
-        .position(|b| matches!(b, b'/' | b'?'))
-        .unwrap_or(rest.len());
+    let end = rest.iter().position(|b| matches!(b, b'/' | b'?')).unwrap_or(rest.len());
     Some(&rest[..end])
 }
 
 fn check_host(target: &[u8], old: bool, host: Option<&[u8]>) -> Result<(), Refusal> {
     let Some(host) = host else {
-        return if old {
-            Ok(())
-        } else {
-            Err(Malformed("no Host header"))
-        };
+        return if old { Ok(()) } else { Err(Malformed("no Host header")) };
     };
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(b);
     if !host.iter().all(plain) {
@@ -234,9 +225,7 @@ fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 18 {
         return None;
     }
-    text.iter().try_fold(0u64, |n, b| {
-        b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0'))
-    })
+    text.iter().try_fold(0u64, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
 }
 
 #[cfg(test)]
@@ -252,23 +241,11 @@ mod tests {
         for (head, framing) in [
             ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", BodyFraming::Length(0)),
             ("GET / HTTP/1.0\r\n\r\n", BodyFraming::Length(0)),
-            (
-                "POST /x?y=%20 HTTP/1.1\r\nhost: a:80\r\nCONTENT-LENGTH:  12 \r\n\r\n",
-                BodyFraming::Length(12),
-            ),
-            (
-                "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n",
-                BodyFraming::Chunked,
-            ),
-            (
-                "GET http://A/x HTTP/1.1\r\nHost: a\r\n\r\n",
-                BodyFraming::Length(0),
-            ),
+            ("POST /x?y=%20 HTTP/1.1\r\nhost: a:80\r\nCONTENT-LENGTH:  12 \r\n\r\n", BodyFraming::Length(12)),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", BodyFraming::Chunked),
+            ("GET http://A/x HTTP/1.1\r\nHost: a\r\n\r\n", BodyFraming::Length(0)),
             ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", BodyFraming::Length(0)),
-            (
-                "GET / HTTP/1.1\r\nHost: a\r\nX: \u{e4}\tb\r\n\r\n",
-                BodyFraming::Length(0),
-            ),
+            ("GET / HTTP/1.1\r\nHost: a\r\nX: \u{e4}\tb\r\n\r\n", BodyFraming::Length(0)),
         ] {
             assert_eq!(judge(head), Ok(framing), "{head}");
         }
@@ -332,10 +309,6 @@ mod tests {
         for _ in 0..20_000 {
             assert!(check(std::hint::black_box(head)).is_ok());
         }
-        println!(
-            "{} ns a head of {} bytes",
-            start.elapsed().as_nanos() / 20_000,
-            head.len()
-        );
+        println!("{} ns a head of {} bytes", start.elapsed().as_nanos() / 20_000, head.len());
     }
 }

@@ -110,8 +110,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
         self.refused = true;
         self.held.truncate(self.passed);
         self.held.extend_from_slice(REFUSED_METHOD.as_bytes());
-        self.held
-            .extend_from_slice(b" / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n");
+        self.held.extend_from_slice(b" / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n");
         self.passed = self.held.len();
         Ok(())
     }
@@ -136,11 +135,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
     /// Reads more behind an unfinished head. The bytes that came.
     fn read_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.held.reserve(4096);
-        let came = ready!(tokio_util::io::poll_read_buf(
-            Pin::new(&mut self.inner),
-            cx,
-            &mut self.held
-        ))?;
+        let came = ready!(tokio_util::io::poll_read_buf(Pin::new(&mut self.inner), cx, &mut self.held))?;
         let progress = self.follower.advance(&self.held);
         self.passed = progress.pass;
         if let Some(refusal) = progress.refusal {
@@ -182,9 +177,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
                 _ => self.deadline_of(kind),
             };
             self.deadline = Some((kind, at));
-            let timer = self
-                .timer
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
             // Left running from wait to wait; set anew only when it would ring too late, or rang too early.
             if timer.deadline() > at {
                 timer.as_mut().reset(at);
@@ -221,9 +214,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.lingered += buffer.filled().len(),
                 Poll::Ready(_) => break,
                 Poll::Pending => {
-                    let timer = self
-                        .linger_timer
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+                    let timer = self.linger_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
                     return timer.as_mut().poll(cx);
                 }
             }
@@ -257,11 +248,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Checked<T> {
             if this.ended || buffer.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
-            let read = if this.held.is_empty() {
-                this.read_direct(cx, buffer)
-            } else {
-                this.read_held(cx)
-            };
+            let read = if this.held.is_empty() { this.read_direct(cx, buffer) } else { this.read_held(cx) };
             match read {
                 Poll::Ready(came) => this.ended = came? == 0,
                 Poll::Pending => {
@@ -281,9 +268,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
             return written;
         }
         let pause = self.limits.body_timeout.0;
-        let timer = self
-            .write_timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(pause)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(ErrorKind::TimedOut.into()))
     }

@@ -15,10 +15,7 @@ impl Service for Echo {
     async fn call(&self, request: Request<RequestBody>, _: Peer) -> Response<Body> {
         let (parts, body) = request.into_parts();
         if parts.uri.path() == "/unread" {
-            return Response::builder()
-                .status(StatusCode::UNAUTHORIZED)
-                .body("no".into())
-                .unwrap();
+            return Response::builder().status(StatusCode::UNAUTHORIZED).body("no".into()).unwrap();
         }
         if parts.uri.path() == "/stream" {
             let pieces = ["ab", "cd"].map(Ok::<_, std::io::Error>);
@@ -32,10 +29,7 @@ impl Service for Echo {
             }
             Err(e) => {
                 let text = e.to_string();
-                Response::builder()
-                    .status(StatusCode::REQUEST_TIMEOUT)
-                    .body(text.into())
-                    .unwrap()
+                Response::builder().status(StatusCode::REQUEST_TIMEOUT).body(text.into()).unwrap()
             }
         }
     }
@@ -58,11 +52,7 @@ async fn server(limits: HttpLimits) -> (SocketAddr, watch::Sender<bool>, tokio::
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    (
-        address,
-        stop,
-        tokio::spawn(serve(listener, Echo, limits, stopped)),
-    )
+    (address, stop, tokio::spawn(serve(listener, Echo, limits, stopped)))
 }
 
 /// Sends bytes and reads until the server closes.
@@ -75,11 +65,7 @@ async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 fn bodies(answer: &str) -> Vec<&str> {
-    answer
-        .split("\r\n\r\n")
-        .skip(1)
-        .map(|part| part.split("HTTP/1").next().unwrap())
-        .collect()
+    answer.split("\r\n\r\n").skip(1).map(|part| part.split("HTTP/1").next().unwrap()).collect()
 }
 
 #[tokio::test]
@@ -92,10 +78,7 @@ async fn requests_on_one_connection_are_answered_in_order() {
         GET /d HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     )
     .await;
-    assert_eq!(
-        bodies(&answer),
-        ["GET /a 0", "POST /b 3", "POST /c 4", "GET /d 0"]
-    );
+    assert_eq!(bodies(&answer), ["GET /a 0", "POST /b 3", "POST /c 4", "GET /d 0"]);
 }
 
 #[tokio::test]
@@ -123,19 +106,12 @@ async fn a_bad_head_gets_400_after_the_answers_before_it_and_closes() {
                 answer.contains("HTTP/1.1 400 Bad Request") && answer.contains("connection: close"),
                 "{bad}\n{answer}"
             );
-            assert!(
-                answer.contains("application/problem+json") && !answer.contains("/x"),
-                "{answer}"
-            );
+            assert!(answer.contains("application/problem+json") && !answer.contains("/x"), "{answer}");
         }
     }
     let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "y".repeat(5000));
     assert!(talk(address, long.as_bytes()).await.starts_with("HTTP/1.1 431 "));
-    assert!(
-        talk(address, b"GET / HTTP/3.0\r\nHost: a\r\n\r\n")
-            .await
-            .starts_with("HTTP/1.1 505 ")
-    );
+    assert!(talk(address, b"GET / HTTP/3.0\r\nHost: a\r\n\r\n").await.starts_with("HTTP/1.1 505 "));
 }
 
 #[tokio::test]
@@ -144,16 +120,10 @@ async fn a_split_head_before_a_bad_one_is_answered() {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /a HTTP/1.1\r\nHo").await.unwrap();
     tokio::task::yield_now().await;
-    stream
-        .write_all(b"st: a\r\n\r\nGET /b HTTP/1.1\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"st: a\r\n\r\nGET /b HTTP/1.1\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer).await;
-    assert!(
-        answer.contains("GET /a 0") && answer.contains("400 Bad Request"),
-        "{answer}"
-    );
+    assert!(answer.contains("GET /a 0") && answer.contains("400 Bad Request"), "{answer}");
 }
 
 #[tokio::test]
@@ -161,39 +131,23 @@ async fn http_1_0_gets_a_length_and_may_keep_alive() {
     let (address, _stop, _task) = server(limits()).await;
     let answer = talk(address, b"POST /score HTTP/1.0\r\nContent-Length: 2\r\nConnection: Keep-Alive\r\n\r\n{}GET / HTTP/1.0\r\n\r\n").await;
     assert_eq!(bodies(&answer), ["POST /score 2", "GET / 0"]);
-    assert!(
-        answer.contains("content-length: 13") && answer.contains("connection: keep-alive"),
-        "{answer}"
-    );
+    assert!(answer.contains("content-length: 13") && answer.contains("connection: keep-alive"), "{answer}");
     assert!(!answer.contains("chunked"));
     let streamed = talk(address, b"GET /stream HTTP/1.0\r\n\r\n").await;
-    assert!(
-        streamed.ends_with("\r\n\r\nabcd") && !streamed.contains("chunked"),
-        "{streamed}"
-    );
+    assert!(streamed.ends_with("\r\n\r\nabcd") && !streamed.contains("chunked"), "{streamed}");
 }
 
 #[tokio::test]
 async fn slow_and_silent_clients_are_let_go() {
     let (address, _stop, _task) = server(limits()).await;
     assert_eq!(talk(address, b"").await, "");
+    assert!(talk(address, b"GET / HTTP/1.1\r\nHost").await.starts_with("HTTP/1.1 408 "));
     assert!(
-        talk(address, b"GET / HTTP/1.1\r\nHost")
+        talk(address, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc")
             .await
             .starts_with("HTTP/1.1 408 ")
     );
-    assert!(
-        talk(
-            address,
-            b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc"
-        )
-        .await
-        .starts_with("HTTP/1.1 408 ")
-    );
-    assert_eq!(
-        bodies(&talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await),
-        ["GET / 0"]
-    );
+    assert_eq!(bodies(&talk(address, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await), ["GET / 0"]);
 }
 
 #[tokio::test]
@@ -202,21 +156,16 @@ async fn an_answer_survives_an_unread_body() {
     let mut request = b"POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n".to_vec();
     request.resize(request.len() + 200_000, b'x');
     let answer = talk(address, &request).await;
-    assert!(
-        answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("no"),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.ends_with("no"), "{answer}");
 }
 
 #[tokio::test]
 async fn a_broken_chunk_never_reaches_the_next_request() {
     let (address, _stop, _task) = server(limits()).await;
     let head = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let answer = talk(
-        address,
-        format!("{head}3\nabc\r\n0\r\n\r\nGET /y HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes(),
-    )
-    .await;
+    let answer =
+        talk(address, format!("{head}3\nabc\r\n0\r\n\r\nGET /y HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes())
+            .await;
     assert!(!answer.contains(" 200 ") && !answer.contains("/y"), "{answer}");
 }
 
@@ -224,9 +173,8 @@ async fn a_broken_chunk_never_reaches_the_next_request() {
 async fn http2_with_prior_knowledge_is_served() {
     let (address, _stop, _task) = server(limits()).await;
     let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
-    let (mut send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
-        .await
-        .unwrap();
+    let (mut send, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
     tokio::spawn(connection);
     for n in 0..3 {
         let request = Request::builder()
@@ -235,10 +183,7 @@ async fn http2_with_prior_knowledge_is_served() {
             .body(http_body_util::Full::new(Bytes::from_static(b"abc")))
             .unwrap();
         let response = send.send_request(request).await.unwrap();
-        assert_eq!(
-            response.into_body().collect().await.unwrap().to_bytes(),
-            format!("POST /{n} 3")
-        );
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), format!("POST /{n} 3"));
     }
 }
 
@@ -248,17 +193,11 @@ async fn stopping_lets_go_of_idle_connections_and_ends() {
     long.idle_timeout = Span(Duration::from_secs(60));
     let (address, stop, task) = server(long).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut some = [0; 12];
     stream.read_exact(&mut some).await.unwrap();
     stop.send(true).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), task)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(5), task).await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }
 

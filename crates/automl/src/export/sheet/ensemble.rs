@@ -4,6 +4,7 @@ use super::Sheet;
 use crate::Error;
 use crate::learners::{CodeSet, Link, Node, Test, Tree, Trees};
 use onnx::{Attr, Domain};
+use std::ops::Range;
 
 /// The parallel arrays of a tree ensemble.
 #[derive(Default)]
@@ -45,12 +46,13 @@ impl Arrays {
     }
 
     fn tree(&mut self, id: i64, tree: &Tree, width: usize, codes: &dyn Fn(u32) -> usize) {
+        let outputs = tree.output.map_or(0..width as u32, |o| o..o + 1);
         // Further nodes of a chain of comparisons are numbered after the tree's own.
         let mut spare = tree.nodes.len() as i64;
         for (at, node) in tree.nodes.iter().enumerate() {
             let at = at as i64;
             match *node {
-                Node::Leaf(value) => self.leaf(id, at, &tree.values[value as usize..], tree.output, width),
+                Node::Leaf(value) => self.leaf(id, at, &tree.values[value as usize..], outputs.clone()),
                 Node::Inner { column, test: Test::Less(value), missing_left, left, right } => {
                     let (yes, no) = (i64::from(left), i64::from(right));
                     let branch =
@@ -94,10 +96,10 @@ impl Arrays {
         }
     }
 
-    fn leaf(&mut self, tree: i64, node: i64, values: &[f32], output: Option<u32>, width: usize) {
+    /// A leaf with its values: one for `outputs`' only member, or one for each.
+    fn leaf(&mut self, tree: i64, node: i64, values: &[f32], outputs: Range<u32>) {
         let leaf = Branch { mode: "LEAF", column: 0, value: 0.0, yes: 0, no: 0, missing_yes: false };
         self.branch(tree, node, &leaf);
-        let outputs = output.map_or(0..width as u32, |o| o..o + 1);
         for (output, &value) in outputs.zip(values) {
             self.leaf_tree.push(tree);
             self.leaf_node.push(node);

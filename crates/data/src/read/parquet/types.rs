@@ -133,11 +133,7 @@ pub(super) fn float(
     nan: bool,
     out: &mut Vec<u8>,
 ) -> Result<(), &'static str> {
-    if nan {
-        Ok(())
-    } else {
-        put(out, format_args!("{value}"))
-    }
+    if nan { Ok(()) } else { put(out, format_args!("{value}")) }
 }
 
 /// A moment in nanoseconds since 1970-01-01.
@@ -168,9 +164,7 @@ fn big_endian(bytes: &[u8]) -> Result<i128, &'static str> {
         return Err("a decimal of more than 38 digits");
     }
     let sign = if first & 0x80 == 0 { 0 } else { -1 };
-    Ok(bytes
-        .iter()
-        .fold(sign, |value, byte| (value << 8) | i128::from(*byte)))
+    Ok(bytes.iter().fold(sign, |value, byte| (value << 8) | i128::from(*byte)))
 }
 
 /// IEEE 754 binary16.
@@ -199,10 +193,7 @@ mod tests {
         assert_eq!(text(Writing::Integer, -5), "-5");
         assert_eq!(text(Writing::Unsigned, -1), "18446744073709551615");
         assert_eq!(text(Writing::Days, 15_705), "2012-12-31T00:00:00");
-        assert_eq!(
-            text(Writing::Ticks(1_000), 1_356_998_399_250),
-            "2012-12-31T23:59:59.250000"
-        );
+        assert_eq!(text(Writing::Ticks(1_000), 1_356_998_399_250), "2012-12-31T23:59:59.250000");
         assert_eq!(text(Writing::Decimal(2), 12_345), "12345e-2");
     }
 

@@ -7,12 +7,7 @@ use serde_json::{Value, json};
 /// Status and message of a refusal, whose form is checked.
 fn refused(bench: &mut Bench, tail: &str, body: &str) -> (u16, String) {
     let outcome = bench.post(tail, body);
-    assert_eq!(
-        outcome.content_type,
-        "application/problem+json",
-        "{body}: {}",
-        text(&outcome)
-    );
+    assert_eq!(outcome.content_type, "application/problem+json", "{body}: {}", text(&outcome));
     let problem: Value = serde_json::from_slice(&outcome.body).unwrap();
     assert_eq!(problem["status"], outcome.status.as_u16());
     for member in ["type", "title", "message"] {
@@ -23,37 +18,18 @@ fn refused(bench: &mut Bench, tail: &str, body: &str) -> (u16, String) {
     }
     assert_eq!(outcome.extra.failed, Some(false));
     assert_ne!(outcome.reason, "ok");
-    (
-        outcome.status.as_u16(),
-        problem["message"].as_str().unwrap().to_owned(),
-    )
+    (outcome.status.as_u16(), problem["message"].as_str().unwrap().to_owned())
 }
 
 /// Bodies that are no request, and what is said.
 const NO_REQUESTS: &[(&str, u16, &str)] = &[
     ("", 400, "POST body is empty. Expecting a JSON dictionary."),
     (" \n", 400, "POST body is empty. Expecting a JSON dictionary."),
-    (
-        "{",
-        400,
-        "POST body could not be decoded as JSON: EOF while parsing an object at line 1 column 1",
-    ),
-    (
-        "not json",
-        400,
-        "POST body could not be decoded as JSON: expected ident at line 1 column 2",
-    ),
-    (
-        "{} {}",
-        400,
-        "POST body could not be decoded as JSON: trailing characters at line 1 column 4",
-    ),
+    ("{", 400, "POST body could not be decoded as JSON: EOF while parsing an object at line 1 column 1"),
+    ("not json", 400, "POST body could not be decoded as JSON: expected ident at line 1 column 2"),
+    ("{} {}", 400, "POST body could not be decoded as JSON: trailing characters at line 1 column 4"),
     ("[1]", 400, "POST body should be a JSON dictionary. Found a list"),
-    (
-        "\"x\"",
-        400,
-        "POST body should be a JSON dictionary. Found the text \"x\"",
-    ),
+    ("\"x\"", 400, "POST body should be a JSON dictionary. Found the text \"x\""),
     (
         "{}",
         422,
@@ -66,71 +42,27 @@ const NO_REQUESTS: &[(&str, u16, &str)] = &[
     ),
     (r#"{"data":5}"#, 422, "'data' must be a list, found the number 5"),
     (r#"{"data":{}}"#, 422, "'data' must be a list, found an object"),
-    (
-        r#"{"data":[5]}"#,
-        422,
-        "row 0: a row must be an object or a list, found the number 5",
-    ),
-    (
-        r#"{"Inputs":{}}"#,
-        422,
-        "'Inputs.data' is missing; it brings the rows",
-    ),
-    (
-        r#"{"Inputs":[]}"#,
-        422,
-        "'Inputs.data' is missing; it brings the rows",
-    ),
+    (r#"{"data":[5]}"#, 422, "row 0: a row must be an object or a list, found the number 5"),
+    (r#"{"Inputs":{}}"#, 422, "'Inputs.data' is missing; it brings the rows"),
+    (r#"{"Inputs":[]}"#, 422, "'Inputs.data' is missing; it brings the rows"),
     (
         r#"{"input_data":{"columns":[]}}"#,
         422,
         "field 'Age': required and not there; send null for a missing value",
     ),
-    (
-        r#"{"input_data":{"index":[]}}"#,
-        422,
-        "'input_data.data' is missing; it brings the rows",
-    ),
-    (
-        r#"{"input_data":{"columns":[7]}}"#,
-        422,
-        "expected a column name, found the number 7",
-    ),
-    (
-        r#"{"input_data":{"columns":["Age","Age"]}}"#,
-        400,
-        "the member 'Age' stands there twice",
-    ),
-    (
-        r#"{"input_data":"x"}"#,
-        422,
-        "'input_data' must be a list, found the text \"x\"",
-    ),
-    (
-        r#"{"data":[],"x":1,"x":2}"#,
-        400,
-        "the member 'x' stands there twice",
-    ),
+    (r#"{"input_data":{"index":[]}}"#, 422, "'input_data.data' is missing; it brings the rows"),
+    (r#"{"input_data":{"columns":[7]}}"#, 422, "expected a column name, found the number 7"),
+    (r#"{"input_data":{"columns":["Age","Age"]}}"#, 400, "the member 'Age' stands there twice"),
+    (r#"{"input_data":"x"}"#, 422, "'input_data' must be a list, found the text \"x\""),
+    (r#"{"data":[],"x":1,"x":2}"#, 400, "the member 'x' stands there twice"),
     (
         r#"{"data":[],"method":"explain"}"#,
         400,
         "Invalid predict method argument received (explain); use 'predict' or 'predict_proba'",
     ),
-    (
-        r#"{"data":[],"method":"predict","method":"predict"}"#,
-        400,
-        "the member 'method' stands there twice",
-    ),
-    (
-        r#"{"data":[],"data":[]}"#,
-        400,
-        "the member 'data' stands there twice",
-    ),
-    (
-        r#"{"data":[],"input_data":[]}"#,
-        400,
-        "send one of 'data', 'Inputs' and 'input_data', not several",
-    ),
+    (r#"{"data":[],"method":"predict","method":"predict"}"#, 400, "the member 'method' stands there twice"),
+    (r#"{"data":[],"data":[]}"#, 400, "the member 'data' stands there twice"),
+    (r#"{"data":[],"input_data":[]}"#, 400, "send one of 'data', 'Inputs' and 'input_data', not several"),
 ];
 
 #[test]
@@ -154,32 +86,16 @@ fn wrong_rows() -> Vec<(String, u16, &'static str)> {
     let job_twice = r#""Job":0,"Job":0,"#;
     vec![
         (format!("{ROW},{}", more("")), 422, missing),
-        (
-            format!("{GOOD},{}", more(job_twice)),
-            400,
-            "row 1: the member 'Job' stands there twice",
-        ),
-        (
-            more(r#""Job":0,"x":0,"x":1,"#),
-            400,
-            "row 0: the member 'x' stands there twice",
-        ),
-        (
-            format!("{ROW},[1,\"male\"]"),
-            422,
-            "row 1: expected 9 values, found 2",
-        ),
+        (format!("{GOOD},{}", more(job_twice)), 400, "row 1: the member 'Job' stands there twice"),
+        (more(r#""Job":0,"x":0,"x":1,"#), 400, "row 0: the member 'x' stands there twice"),
+        (format!("{ROW},[1,\"male\"]"), 422, "row 1: expected 9 values, found 2"),
         (list(""), 422, "row 0: expected 9 values, found 8"),
         (list(r#","c",[4],5"#), 422, "row 0: expected 9 values, found 11"),
         (duration("NaN"), 400, not_finite),
         (duration("-Infinity"), 400, not_finite),
         (duration("1e999"), 400, range),
         (duration("'6'"), 400, value),
-        (
-            ROW.replace("male", "\\ud800"),
-            400,
-            "row 0, field 'Sex': POST body could not be decoded as JSON: ",
-        ),
+        (ROW.replace("male", "\\ud800"), 400, "row 0, field 'Sex': POST body could not be decoded as JSON: "),
     ]
 }
 
@@ -198,10 +114,7 @@ fn rows_that_do_not_fit_are_named() {
 #[test]
 fn the_log_gets_no_values() {
     let mut bench = Bench::new(testing::credit());
-    let outcome = bench.post(
-        "score",
-        format!(r#"{{"data":[{}]}}"#, ROW.replace("48", "\"secret\"")),
-    );
+    let outcome = bench.post("score", format!(r#"{{"data":[{}]}}"#, ROW.replace("48", "\"secret\"")));
     assert!(text(&outcome).contains("secret"));
     assert_eq!(outcome.reason, "row 0, field 'Duration': wrong type");
 }
@@ -212,10 +125,7 @@ fn limits_hold() {
     let rows = |count: usize| format!(r#"{{"data":[{}]}}"#, vec![ROW; count].join(","));
     assert_eq!(bench.post("score", rows(100)).status, StatusCode::OK);
     let (status, message) = refused(&mut bench, "score", &rows(101));
-    assert_eq!(
-        (status, message.as_str()),
-        (413, "more than 100 rows; send them in several calls")
-    );
+    assert_eq!((status, message.as_str()), (413, "more than 100 rows; send them in several calls"));
     let nested = |depth: usize| format!(r#"{{"x":{}{},"data":[]}}"#, "[".repeat(depth), "]".repeat(depth));
     assert_eq!(bench.post("score", nested(63)).status, StatusCode::OK);
     let deep = (400, "nested more than 64 levels deep".to_owned());
@@ -223,18 +133,11 @@ fn limits_hold() {
     assert_eq!(refused(&mut bench, "score", &nested(100_000)), deep);
     let inside = |depth: usize| {
         let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        format!(
-            r#"{{"data":[{}]}}"#,
-            ROW.replace(r#""Job":0,"#, &format!(r#""Job":0,"x":{deep},"#))
-        )
+        format!(r#"{{"data":[{}]}}"#, ROW.replace(r#""Job":0,"#, &format!(r#""Job":0,"x":{deep},"#)))
     };
     assert_eq!(bench.post("score", inside(61)).status, StatusCode::OK);
     assert_eq!(refused(&mut bench, "score", &inside(62)).0, 400);
-    let split = format!(
-        r#"{{"input_data":{{"data":[[{}{}]]}}}}"#,
-        "[".repeat(100_000),
-        "]".repeat(100_000)
-    );
+    let split = format!(r#"{{"input_data":{{"data":[[{}{}]]}}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(refused(&mut bench, "score", &split).0, 422);
 }
 
@@ -252,23 +155,14 @@ fn queries_are_refused_the_same_way() {
     let mut got = |target: &str| {
         let outcome = bench.get(target);
         let problem: Value = serde_json::from_slice(&outcome.body).unwrap();
-        (
-            outcome.status.as_u16(),
-            problem["message"].as_str().unwrap().to_owned(),
-        )
+        (outcome.status.as_u16(), problem["message"].as_str().unwrap().to_owned())
     };
     let (status, message) = got("score");
-    assert_eq!(
-        (status, &message[..32]),
-        (422, "row 0, field 'Age': required and")
-    );
+    assert_eq!((status, &message[..32]), (422, "row 0, field 'Age': required and"));
     let (status, message) = got("score?Age=x");
     assert_eq!(
         (status, message.as_str()),
-        (
-            422,
-            "row 0, field 'Age': expected a whole number, found the text \"x\""
-        )
+        (422, "row 0, field 'Age': expected a whole number, found the text \"x\"")
     );
     assert_eq!(got("score?Age=[1,2]&Sex=[3]").0, 400);
     assert_eq!(got("score?data=5").0, 422);
@@ -277,22 +171,14 @@ fn queries_are_refused_the_same_way() {
 /// Status and body of a call of `/predict`.
 fn predicted(bench: &mut Bench, body: &str) -> Value {
     let outcome = bench.post("predict", body);
-    assert_eq!(
-        outcome.status,
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "{}",
-        text(&outcome)
-    );
+    assert_eq!(outcome.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", text(&outcome));
     serde_json::from_slice(&outcome.body).unwrap()
 }
 
 #[test]
 fn predict_lists_every_fault_in_its_clients_form() {
     let mut bench = Bench::new(testing::sum());
-    let problem = predicted(
-        &mut bench,
-        r#"{"float.x":"abc","flag":"maybe","when":[1],"word":{"a":1}}"#,
-    );
+    let problem = predicted(&mut bench, r#"{"float.x":"abc","flag":"maybe","when":[1],"word":{"a":1}}"#);
     assert_eq!(
         problem["detail"],
         json!([
@@ -308,10 +194,7 @@ fn predict_lists_every_fault_in_its_clients_form() {
         message.starts_with("field 'float.x': expected a number, found the text \"abc\"; field 'flag'"),
         "{message}"
     );
-    let problem = predicted(
-        &mut bench,
-        r#"{"float.x":1,"whole":"x","flag":1,"when":0,"word":"a"}"#,
-    );
+    let problem = predicted(&mut bench, r#"{"float.x":1,"whole":"x","flag":1,"when":0,"word":"a"}"#);
     assert_eq!(
         problem["detail"],
         json!([{"loc": ["body", "whole"], "msg": "value is not a valid integer", "type": "type_error.integer"}])
@@ -326,14 +209,8 @@ fn predict_wants_one_object() {
     let dictionary =
         json!([{"loc": ["body"], "msg": "value is not a valid dict", "type": "type_error.dict"}]);
     assert_eq!(predicted(&mut bench, "[1]")["detail"], dictionary);
-    assert_eq!(
-        predicted(&mut bench, "{")["detail"][0]["type"],
-        "value_error.jsondecode"
-    );
-    assert_eq!(
-        predicted(&mut bench, r#"{"float.x":NaN}"#)["detail"][0]["loc"],
-        json!(["body", "float.x"])
-    );
+    assert_eq!(predicted(&mut bench, "{")["detail"][0]["type"], "value_error.jsondecode");
+    assert_eq!(predicted(&mut bench, r#"{"float.x":NaN}"#)["detail"][0]["loc"], json!(["body", "float.x"]));
 }
 
 #[test]
@@ -343,27 +220,16 @@ fn content_types() {
     let mut status = |kind: &'static str, body: &str| {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        bench
-            .call(&Method::POST, "score", &headers, body.as_bytes())
-            .status
-            .as_u16()
+        bench.call(&Method::POST, "score", &headers, body.as_bytes()).status.as_u16()
     };
-    for kind in [
-        "application/json; charset=utf-8",
-        "text/plain",
-        "application/x-www-form-urlencoded",
-    ] {
+    for kind in ["application/json; charset=utf-8", "text/plain", "application/x-www-form-urlencoded"] {
         assert_eq!(status(kind, &good), 200, "{kind}");
     }
     for kind in ["text/plain", "application/x-www-form-urlencoded"] {
         assert_eq!(status(kind, "a=1&b=2"), 415, "{kind}");
         assert_eq!(status(kind, "{}"), 422, "{kind}");
     }
-    for kind in [
-        "text/csv",
-        "application/octet-stream",
-        "application/json; charset=utf-16",
-    ] {
+    for kind in ["text/csv", "application/octet-stream", "application/json; charset=utf-16"] {
         assert_eq!(status(kind, &good), 415, "{kind}");
     }
     assert_eq!(status("application/json", "a=1"), 400);

@@ -20,23 +20,11 @@ fn answered(bench: &mut Bench, tail: &str, body: &str) -> String {
 fn data_answers_a_json_string() {
     let mut bench = Bench::new(testing::credit());
     let body = format!(r#"{{"data": {}}}"#, both());
-    assert_eq!(
-        answered(&mut bench, "score", &body),
-        r#""{\"result\": [\"bad\", \"good\"]}""#
-    );
+    assert_eq!(answered(&mut bench, "score", &body), r#""{\"result\": [\"bad\", \"good\"]}""#);
     let body = format!(r#"{{"method": "predict_proba", "data": {}}}"#, both());
-    assert_eq!(
-        answered(&mut bench, "score", &body),
-        r#""{\"result\": [[0.875, 0.125], [0.25, 0.75]]}""#
-    );
-    let body = format!(
-        r#"{{"data": {}, "method": "predict", "more": [{{"x": [1]}}]}}"#,
-        both()
-    );
-    assert_eq!(
-        answered(&mut bench, "score", &body),
-        r#""{\"result\": [\"bad\", \"good\"]}""#
-    );
+    assert_eq!(answered(&mut bench, "score", &body), r#""{\"result\": [[0.875, 0.125], [0.25, 0.75]]}""#);
+    let body = format!(r#"{{"data": {}, "method": "predict", "more": [{{"x": [1]}}]}}"#, both());
+    assert_eq!(answered(&mut bench, "score", &body), r#""{\"result\": [\"bad\", \"good\"]}""#);
 }
 
 #[test]
@@ -53,10 +41,7 @@ fn inputs_answers_results() {
         assert_eq!(answered(&mut bench, "score", &ask(rest)), plain);
     }
     let shares = ask(r#", "GlobalParameters": {"method": "predict_proba"}"#);
-    assert_eq!(
-        answered(&mut bench, "score", &shares),
-        r#"{"Results": [[0.875, 0.125], [0.25, 0.75]]}"#
-    );
+    assert_eq!(answered(&mut bench, "score", &shares), r#"{"Results": [[0.875, 0.125], [0.25, 0.75]]}"#);
 }
 
 #[test]
@@ -74,11 +59,7 @@ fn input_data_answers_bare_predictions() {
         format!(r#"{{"input_data": {{"data": {values}, "columns": {names}}}, "params": {{}}}}"#),
         format!(r#"{{"input_data": {{"data": [{list}, {GOOD}]}}}}"#),
     ] {
-        assert_eq!(
-            answered(&mut bench, "score", &body),
-            r#"["bad","good"]"#,
-            "{body}"
-        );
+        assert_eq!(answered(&mut bench, "score", &body), r#"["bad","good"]"#, "{body}");
     }
 }
 
@@ -86,24 +67,15 @@ fn input_data_answers_bare_predictions() {
 fn rows_may_be_lists_in_signature_order() {
     let mut bench = Bench::new(testing::credit());
     let body = r#"{"data": [["20","male",0,"own","little","little",100,48,"radio/TV"],[20,"male",0,"own",null,"little",100,6,"x"]]}"#;
-    assert_eq!(
-        answered(&mut bench, "score", body),
-        r#""{\"result\": [\"bad\", \"good\"]}""#
-    );
+    assert_eq!(answered(&mut bench, "score", body), r#""{\"result\": [\"bad\", \"good\"]}""#);
     assert_eq!(bench.post("score", body).unknown, 1);
 }
 
 #[test]
 fn an_empty_list_answers_an_empty_result() {
     let mut bench = Bench::new(testing::credit());
-    assert_eq!(
-        answered(&mut bench, "score", r#"{"data": []}"#),
-        r#""{\"result\": []}""#
-    );
-    assert_eq!(
-        answered(&mut bench, "score", r#"{"Inputs": {"data": []}}"#),
-        r#"{"Results": []}"#
-    );
+    assert_eq!(answered(&mut bench, "score", r#"{"data": []}"#), r#""{\"result\": []}""#);
+    assert_eq!(answered(&mut bench, "score", r#"{"Inputs": {"data": []}}"#), r#"{"Results": []}"#);
     assert_eq!(answered(&mut bench, "score", r#"{"input_data": []}"#), "[]");
     assert_eq!(
         answered(
@@ -129,19 +101,13 @@ fn predict_takes_a_flat_object() {
 fn labels_come_back_in_their_type() {
     let body = format!(r#"{{"data": {}}}"#, both());
     let mut numbers = Bench::new(testing::credit_numbers());
-    assert_eq!(
-        answered(&mut numbers, "score", &body),
-        r#""{\"result\": [0, 1]}""#
-    );
+    assert_eq!(answered(&mut numbers, "score", &body), r#""{\"result\": [0, 1]}""#);
     assert_eq!(
         answered(&mut numbers, "predict", ROW),
         r#"{"prediction":0,"probabilities":{"0":0.875,"1":0.125}}"#
     );
     let mut truths = Bench::new(testing::credit_truths());
-    assert_eq!(
-        answered(&mut truths, "score", &body),
-        r#""{\"result\": [false, true]}""#
-    );
+    assert_eq!(answered(&mut truths, "score", &body), r#""{\"result\": [false, true]}""#);
     assert_eq!(
         answered(&mut truths, "predict", GOOD),
         r#"{"prediction":true,"probabilities":{"false":0.25,"true":0.75}}"#
@@ -160,18 +126,12 @@ fn a_query_is_scored_too() {
         assert_eq!(outcome.status, StatusCode::OK, "{}", text(&outcome));
         text(&outcome).to_owned()
     };
-    assert_eq!(
-        got(&format!("score?{rest}&Duration=48")),
-        r#""{\"result\": [\"bad\"]}""#
-    );
+    assert_eq!(got(&format!("score?{rest}&Duration=48")), r#""{\"result\": [\"bad\"]}""#);
     assert_eq!(
         got(&format!("score?{rest}&Duration=48&Duration=6")),
         r#""{\"result\": [\"bad\", \"good\"]}""#
     );
-    assert_eq!(
-        got(&format!("score?{rest}&Duration=[6,null]&x=1")),
-        r#""{\"result\": [\"good\", \"bad\"]}""#
-    );
+    assert_eq!(got(&format!("score?{rest}&Duration=[6,null]&x=1")), r#""{\"result\": [\"good\", \"bad\"]}""#);
     assert_eq!(
         got(&format!("score?{rest}&Duration=48&method=predict_proba")),
         r#""{\"result\": [[0.875, 0.125]]}""#
@@ -185,16 +145,11 @@ fn a_query_is_scored_too() {
 fn health_and_methods() {
     let mut bench = Bench::new(testing::credit());
     let healthy = bench.get("");
-    assert_eq!(
-        (text(&healthy), healthy.content_type),
-        ("Healthy", "text/html; charset=utf-8")
-    );
+    assert_eq!((text(&healthy), healthy.content_type), ("Healthy", "text/html; charset=utf-8"));
     assert_eq!(healthy.extra.failed, None);
-    for (tail, allow) in [
-        ("", "GET, HEAD, OPTIONS"),
-        ("score", "GET, POST, OPTIONS"),
-        ("predict", "POST, OPTIONS"),
-    ] {
+    for (tail, allow) in
+        [("", "GET, HEAD, OPTIONS"), ("score", "GET, POST, OPTIONS"), ("predict", "POST, OPTIONS")]
+    {
         let refused = bench.call(&Method::DELETE, tail, &HeaderMap::new(), b"");
         assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(refused.extra.allow, Some(allow));
@@ -209,10 +164,7 @@ fn health_and_methods() {
 fn headers_of_an_answer() {
     let mut bench = Bench::new(testing::credit());
     let mut headers = HeaderMap::new();
-    bench
-        .post("score", format!(r#"{{"data": {}}}"#, both()))
-        .extra
-        .apply(&mut headers);
+    bench.post("score", format!(r#"{{"data": {}}}"#, both())).extra.apply(&mut headers);
     assert_eq!(headers["x-ms-run-function-failed"], "False");
     let ms = headers["x-ms-run-fn-exec-ms"].to_str().unwrap();
     assert_eq!(ms.split_once('.').unwrap().1.len(), 3, "{ms}");
@@ -237,10 +189,7 @@ fn cors_answers_only_configured_origins() {
 fn rows_are_counted_and_timed() {
     let mut bench = Bench::new(testing::credit());
     let outcome = bench.post("score", format!(r#"{{"data": {}}}"#, both()));
-    assert_eq!(
-        (outcome.rows, outcome.unknown, outcome.reason.as_ref()),
-        (2, 0, "ok")
-    );
+    assert_eq!((outcome.rows, outcome.unknown, outcome.reason.as_ref()), (2, 0, "ok"));
     assert_eq!(outcome.extra.exec_us, Some(outcome.model_us));
 }
 

@@ -23,22 +23,8 @@ impl Random {
 }
 
 /// Pieces that mutations put in.
-const PIECES: [&str; 14] = [
-    "null",
-    "true",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    "\"",
-    "\\u00",
-    "1e400",
-    "-",
-    "\"data\":",
-    "\u{feff}",
-];
+const PIECES: [&str; 14] =
+    ["null", "true", "{", "}", "[", "]", ",", ":", "\"", "\\u00", "1e400", "-", "\"data\":", "\u{feff}"];
 
 fn mutate(random: &mut Random, bodies: &[String]) -> Vec<u8> {
     let mut body = bodies[random.below(bodies.len())].clone().into_bytes();
@@ -116,10 +102,7 @@ fn mutated_queries_always_answer() {
         let body = mutate(&mut random, &[query.to_owned()]);
         let target = format!("score?{}", String::from_utf8_lossy(&body));
         let status = bench.get(&target).status;
-        assert!(
-            status == StatusCode::OK || status.is_client_error(),
-            "{status} for {target}"
-        );
+        assert!(status == StatusCode::OK || status.is_client_error(), "{status} for {target}");
     }
 }
 
@@ -138,19 +121,12 @@ fn every_prefix_of_a_body_answers() {
 fn members_may_come_in_any_order() {
     let mut bench = Bench::new(testing::credit());
     let row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(ROW).unwrap();
-    let mut members: Vec<String> = row
-        .iter()
-        .map(|(name, value)| format!("{name:?}:{value}"))
-        .collect();
+    let mut members: Vec<String> = row.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
     let mut random = Random(7);
     for round in 0..200 {
         let at = random.below(members.len());
         members.swap(0, at);
-        let unknown = if round % 3 == 0 {
-            r#""more":[{"x":1}],"#
-        } else {
-            ""
-        };
+        let unknown = if round % 3 == 0 { r#""more":[{"x":1}],"# } else { "" };
         let body = format!(r#"{{"input_data":[{{{unknown}{}}},{GOOD}]}}"#, members.join(","));
         assert_eq!(text(&bench.post("score", &body)), r#"["bad","good"]"#, "{body}");
     }

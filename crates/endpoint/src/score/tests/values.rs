@@ -17,10 +17,7 @@ fn total(bench: &mut Bench, member: &str, value: &str) -> Result<f32, String> {
             }
         )
     });
-    let outcome = bench.post(
-        "score",
-        format!(r#"{{"input_data":[{{{}}}]}}"#, members.join(",")),
-    );
+    let outcome = bench.post("score", format!(r#"{{"input_data":[{{{}}}]}}"#, members.join(",")));
     if outcome.status == StatusCode::OK {
         let text = text(&outcome);
         Ok(text[1..text.len() - 1].parse().unwrap_or(f32::NAN))
@@ -97,24 +94,12 @@ const MISFITS: &[(&str, &str, &str)] = &[
     ("float.x", "\"\"", "a number, found the text \"\""),
     ("float.x", "\"NaN\"", "a number, found the text \"NaN\""),
     ("float.x", "true", "a number, found true"),
-    (
-        "float.x",
-        "1e39",
-        "a number within ±3.4e38, found the number 1e39",
-    ),
+    ("float.x", "1e39", "a number within ±3.4e38, found the number 1e39"),
     ("whole", "[1]", "a whole number, found a list"),
     ("flag", "2", "true or false, found the number 2"),
     ("flag", "\"maybe\"", "true or false, found the text \"maybe\""),
-    (
-        "when",
-        "\"soon\"",
-        "a time as ISO 8601 text or seconds since 1970, found the text \"soon\"",
-    ),
-    (
-        "when",
-        "false",
-        "a time as ISO 8601 text or seconds since 1970, found false",
-    ),
+    ("when", "\"soon\"", "a time as ISO 8601 text or seconds since 1970, found the text \"soon\""),
+    ("when", "false", "a time as ISO 8601 text or seconds since 1970, found false"),
     ("word", "{}", "text, found an object"),
 ];
 
@@ -127,10 +112,7 @@ fn what_does_not_fit_is_named() {
     }
     let long = format!("\"{}\"", "y".repeat(70));
     let message = total(&mut bench, "float.x", &long).unwrap_err();
-    assert!(
-        message.ends_with(&format!("found the text \"{}…\"", "y".repeat(60))),
-        "{message}"
-    );
+    assert!(message.ends_with(&format!("found the text \"{}…\"", "y".repeat(60))), "{message}");
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! The chosen ensemble: weights, members, leaderboard, facts.
+
+use crate::blend;
+use crate::metrics::{self, Goal, Metrics};
+use crate::outcome::{Member, Trial};
+use crate::search::{Done, Search};
+use serde_json::json;
+use std::time::Instant;
+
+/// Name of the ensemble on the leaderboard.
+pub(super) const ENSEMBLE: &str = "VotingEnsemble";
+
+/// The chosen ensemble.
+pub(super) struct Vote {
+    /// One weight a finished trial.
+    weights: Vec<f64>,
+    /// Out of fold.
+    pub metrics: Metrics,
+    pub score: f64,
+    seconds: f64,
+}
+
+impl Vote {
+    /// Chooses the weights by the out-of-fold predictions.
+    pub(super) fn new(search: &Search<'_>, done: &[Done]) -> Self {
+        let start = Instant::now();
+        let (target, rows) = (&search.shared.data.target, &search.folds.scored);
+        let candidates: Vec<&[f32]> = done.iter().map(|d| d.predictions.as_slice()).collect();
+        let weights = blend::weights(target, rows, &candidates, search.seed);
+        let metrics = metrics::all(target, rows, &blend::mix(&candidates, &weights));
+        let score = search.goal.of(&metrics);
+        Self { weights, metrics, score, seconds: start.elapsed().as_secs_f64() }
+    }
+
+    /// Trials with a weight.
+    pub(super) fn weighted<'d>(&self, done: &'d [Done]) -> Vec<(&'d Done, f64)> {
+        done.iter().zip(self.weights.iter().copied()).filter(|(_, w)| *w > 0.0).collect()
+    }
+
+    /// Members by falling weight.
+    pub(super) fn members(&self, done: &[Done]) -> Vec<Member> {
+        let member =
+            |(d, weight): (&Done, f64)| Member { trial: d.number, learner: d.candidate.name(), weight };
+        let mut members: Vec<Member> = self.weighted(done).into_iter().map(member).collect();
+        members.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+        members
+    }
+
+    /// All trials and the ensemble, best first.
+    pub(super) fn leaderboard(&self, goal: &Goal, done: &[Done]) -> Vec<Trial> {
+        let row = |(d, &weight): (&Done, &f64)| Trial {
+            number: d.number,
+            learner: d.candidate.name(),
+            score: d.score,
+            metrics: d.metrics.clone(),
+            weight,
+            seconds: d.seconds,
+        };
+        let mut trials: Vec<Trial> = done.iter().zip(&self.weights).map(row).collect();
+        trials.push(Trial {
+            number: trials.iter().map(|t| t.number).max().unwrap_or(0) + 1,
+            learner: ENSEMBLE.into(),
+            score: self.score,
+            metrics: self.metrics.clone(),
+            weight: 1.0,
+            seconds: self.seconds,
+        });
+        // Of equal scores the ensemble, which is what was made, comes first.
+        trials.sort_by(|a, b| {
+            let order = a.score.total_cmp(&b.score);
+            let order = if goal.higher { order.reverse() } else { order };
+            order.then_with(|| (b.learner == ENSEMBLE).cmp(&(a.learner == ENSEMBLE)))
+        });
+        trials
+    }
+
+    /// What the file says about its making; nothing that differs between two runs.
+    pub(super) fn facts(&self, search: &Search<'_>, done: &[Done]) -> serde_json::Value {
+        let data = search.shared.data;
+        json!({
+            "producer": concat!("portcullis-automl ", env!("CARGO_PKG_VERSION")),
+            "target": data.target.name,
+            "task": data.target.task,
+            "rows": data.rows(),
+            "features": data.features.len(),
+            "seed": search.seed,
+            "trials": done.len(),
+            "metric": search.goal.name,
+            "metrics": self.metrics,
+            "members": self.members(done),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! Whole models through the public interface: written, read, scored both ways, without allocations.
+
+#[path = "support/compare.rs"]
+mod compare;
+#[path = "support/graphs.rs"]
+mod graphs;
+
+use compare::{predictions, push};
+use portcullis_onnx::{
+    Attr, Data, Domain, ElementType, GraphBuilder, Labels, Model, Output, SlotKind, Tensor,
+};
+
+#[test]
+fn both_ways_of_running_agree() {
+    for case in graphs::all() {
+        let model = Model::from_bytes(&case.model).unwrap();
+        let outputs = model.run_tensors(case.inputs.clone()).unwrap();
+        predictions(case.name, &model, &case.inputs, &outputs);
+    }
+}
+
+#[test]
+fn scoring_a_warm_batch_allocates_nothing() {
+    for case in graphs::all() {
+        let model = Model::from_bytes(&case.model).unwrap();
+        for rows in [1, graphs::ROWS] {
+            let mut batch = model.batch();
+            let mut score = || {
+                batch.clear();
+                (0..rows).for_each(|row| push(&model, &mut batch, &case.inputs, row));
+                model.predict(&mut batch).unwrap();
+            };
+            score();
+            let counted = allocation_counter::measure(score);
+            assert_eq!(counted.count_total, 0, "{} at {rows} rows", case.name);
+        }
+    }
+}
+
+#[test]
+fn slots_and_outputs_are_told() {
+    let cases = graphs::all();
+    let model = Model::from_bytes(&cases[0].model).unwrap();
+    let slots: Vec<_> = model.slots().iter().map(|s| (s.name.as_str(), s.kind, s.width, s.offset)).collect();
+    assert_eq!(slots[1], ("emp.var.rate", SlotKind::Float, 1, 1));
+    assert_eq!(slots[4], ("sex", SlotKind::Text, 1, 4));
+    assert_eq!(model.slot("credit amount"), Some(2));
+    assert_eq!(*model.output(), Output::Classes(Labels::Text(vec!["bad".to_owned(), "good".to_owned()])));
+    assert_eq!((model.nodes(), model.file_bytes()), (4, cases[0].model.len()));
+    let model = Model::from_bytes(&cases[1].model).unwrap();
+    assert_eq!(*model.output(), Output::Classes(Labels::Integer(vec![-5, 5, 15])));
+    let model = Model::from_bytes(&cases[2].model).unwrap();
+    assert_eq!(*model.output(), Output::Value);
+}
+
+#[test]
+fn a_row_of_missing_values_scores() {
+    for case in graphs::all() {
+        let model = Model::from_bytes(&case.model).unwrap();
+        let mut batch = model.batch();
+        batch.push_row();
+        model.predict(&mut batch).unwrap();
+        let scores = batch.probabilities(0).iter().sum::<f32>();
+        assert!((scores - 1.0).abs() < 1e-5 || batch.value(0).is_finite(), "{}", case.name);
+    }
+}
+
+#[test]
+fn setting_what_is_not_there_does_nothing() {
+    let case = &graphs::all()[0];
+    let model = Model::from_bytes(&case.model).unwrap();
+    let mut batch = model.batch();
+    batch.set_number(0, 0, 1.0);
+    batch.push_row();
+    batch.set_number(99, 0, 1.0);
+    batch.set_number(0, 1, 1.0);
+    batch.set_number(3, 0, 1.0);
+    batch.set_text(&model, 0, 0, "1");
+    model.predict(&mut batch).unwrap();
+    let mut missing = model.batch();
+    missing.push_row();
+    model.predict(&mut missing).unwrap();
+    assert_eq!(batch.probabilities(0), missing.probabilities(0));
+    let other = Model::from_bytes(&case.model).unwrap();
+    assert!(other.predict(&mut batch).is_err(), "a batch of another model");
+}
+
+#[test]
+fn metadata_comes_back() {
+    let mut graph = GraphBuilder::new("g");
+    graph.input("x", ElementType::Float, 1);
+    graph.output("y", ElementType::Float, &[-1, 1]);
+    graph.node(Domain::Onnx, "Neg", &["x"], &["y"], vec![]);
+    graph.metadata("portcullis.signature", "{}");
+    graph.metadata("k", "1");
+    graph.metadata("k", "2");
+    let model = Model::from_bytes(&graph.finish().unwrap()).unwrap();
+    let entries: Vec<_> = model.metadata().iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    assert_eq!(entries, [("k", "2"), ("portcullis.signature", "{}")]);
+}
+
+/// A model of one node over `x` (`[N, 2]` float).
+fn one_node(
+    domain: Domain,
+    op: &str,
+    attributes: Vec<(&str, Attr)>,
+) -> Result<Model, portcullis_onnx::Error> {
+    let mut graph = GraphBuilder::new("g");
+    graph.input("x", ElementType::Float, 2);
+    graph.output("y", ElementType::Float, &[-1, 2]);
+    graph.node(domain, op, &["x"], &["y"], attributes);
+    Model::from_bytes(&graph.finish()?)
+}
+
+#[test]
+fn what_can_not_be_run_is_refused_by_name() {
+    let message = one_node(Domain::Onnx, "Conv", vec![]).unwrap_err().to_string();
+    assert!(message.starts_with("node Conv_1 (Conv) can't be run"), "{message}");
+    let message = one_node(Domain::Ml, "SVMRegressor", vec![]).unwrap_err().to_string();
+    assert!(message.contains("SVMRegressor_1 (ai.onnx.ml.SVMRegressor)"), "{message}");
+    let message = one_node(Domain::Onnx, "Cast", vec![("to", Attr::Int(10))]).unwrap_err().to_string();
+    assert!(message.contains("FLOAT16"), "{message}");
+    let message = one_node(Domain::Ml, "Normalizer", vec![("norm", Attr::Text("L9".to_owned()))]);
+    assert!(message.unwrap_err().to_string().contains("L9"));
+}
+
+#[test]
+fn a_graph_across_rows_runs_on_tensors_only() {
+    let model = one_node(Domain::Onnx, "ReduceSum", vec![]).unwrap();
+    let message = model.predictable().unwrap_err().to_string();
+    assert!(message.contains("ReduceSum_1") && message.contains("rows"), "{message}");
+    let x = Tensor::new(vec![2, 2], Data::Float(vec![1.0, 2.0, 3.0, 4.0])).unwrap();
+    let out = model.run_tensors(vec![("x".to_owned(), x)]).unwrap();
+    assert_eq!(out[0], ("y".to_owned(), Tensor::new(vec![1, 1], Data::Float(vec![10.0])).unwrap()));
+    assert_eq!(model.predict(&mut model.batch()).unwrap_err(), model.predictable().unwrap_err());
+}
+
+#[test]
+fn inputs_are_judged() {
+    let model = one_node(Domain::Onnx, "Neg", vec![]).unwrap();
+    let run = |name: &str, dims: Vec<usize>, data: Data| {
+        let tensor = Tensor::new(dims, data).unwrap();
+        model.run_tensors(vec![(name.to_owned(), tensor)]).unwrap_err().to_string()
+    };
+    assert!(model.run_tensors(vec![]).unwrap_err().to_string().contains("input x: is missing"));
+    assert!(run("z", vec![1], Data::Float(vec![1.0])).contains("no such input"));
+    assert!(run("x", vec![1, 2], Data::Int64(vec![1, 2])).contains("INT64, expected FLOAT"));
+    assert!(run("x", vec![1, 1], Data::Float(vec![1.0])).contains("expected [?, 2]"));
+}
+
+#[test]
+fn cut_and_changed_files_never_panic() {
+    let case = &graphs::all()[4];
+    for length in (0..case.model.len()).step_by(97) {
+        assert!(Model::from_bytes(&case.model[..length]).is_err(), "cut at {length}");
+    }
+    for at in (0..case.model.len()).step_by(31) {
+        let mut changed = case.model.clone();
+        changed[at] ^= 0x15;
+        if let Ok(model) = Model::from_bytes(&changed) {
+            let mut batch = model.batch();
+            batch.push_row();
+            let _ = model.predict(&mut batch);
+            let _ = model.run_tensors(case.inputs.clone());
+        }
+    }
+}
