@@ -5,6 +5,7 @@
 
 mod apis;
 mod bearer;
+mod checks;
 pub mod config;
 mod control;
 pub mod error;

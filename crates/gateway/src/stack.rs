@@ -1,15 +1,14 @@
 //! The checks of every request, top to bottom. What is open without credentials stands in [`OPEN_PATHS`], [`open_tail`] and
 //! the token routes; everything else is closed.
 
-use crate::bearer::{self, NoBearer};
+use crate::bearer;
+use crate::checks::{Refused, check_key, check_token};
 use crate::gateway::Gateway;
-use crate::jose::Refusal;
 use crate::row::CallLog;
 use crate::score::{self, Asked, Scoring};
-use crate::secret;
 use crate::snapshot::{Published, Snapshot, Target};
 use crate::{control, pages, tokens};
-use domain::{ErrorCode, Timestamp};
+use domain::ErrorCode;
 use endpoint::{Outcome, RequestIds, request_ids};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -111,28 +110,6 @@ impl Arrived {
     fn tail(&self) -> &str {
         let path = self.parts.uri.path();
         &path[path.len() - self.tail..]
-    }
-}
-
-/// Why a call was refused at the gate.
-struct Refused {
-    /// The error code of RFC 6750; none when no credentials were sent.
-    error: Option<&'static str>,
-    message: &'static str,
-    detail: &'static str,
-    /// For metrics and the log.
-    reason: &'static str,
-}
-
-impl Refused {
-    fn problem(&self) -> Problem {
-        let status = bearer::status(self.error);
-        let code = match status {
-            StatusCode::BAD_REQUEST => ErrorCode::InvalidInput,
-            StatusCode::FORBIDDEN => ErrorCode::Forbidden,
-            _ => ErrorCode::Unauthenticated,
-        };
-        Problem::with_status(status, code, self.detail).worded(self.message)
     }
 }
 
@@ -297,71 +274,4 @@ fn too_long(scoring: &Scoring, log: CallLog, text: &str) -> Response<Body> {
     let problem = Problem::with_status(status, ErrorCode::InvalidInput, text);
     log.refused(scoring, status, "id_too_long", 0);
     score::refusal(problem, None, &RequestIds::fresh())
-}
-
-/// The key of the direct door (contract IS-18).
-fn check_key(target: &Target, parts: &Parts) -> Result<(), Refused> {
-    let Some(keys) = &target.keys else { return Ok(()) };
-    let refused = |error, message, reason| Refused {
-        error,
-        message,
-        reason,
-        detail: "the direct door of an endpoint opens for its primary or secondary key as Authorization: Bearer",
-    };
-    let key = bearer::bearer(&parts.headers).map_err(|no| match no {
-        NoBearer::Absent => refused(None, "key_auth_access_denied", "no_credentials"),
-        NoBearer::Malformed => {
-            refused(Some("invalid_request"), "key_auth_bad_header_forbidden", "malformed_header")
-        }
-    })?;
-    if secret::known(&secret::digest(key.as_bytes()), keys) {
-        return Ok(());
-    }
-    Err(refused(Some("invalid_token"), "key_auth_access_denied", "wrong_key"))
-}
-
-/// The token of a published API, by its policy (contracts GW-08, GW-09, GW-11).
-fn check_token(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
-    api: &Published,
-    parts: &Parts,
-    log: &mut CallLog,
-) -> Result<(), Refused> {
-    let invalid = |refusal: Refusal| Refused {
-        error: Some("invalid_token"),
-        message: "Invalid JWT.",
-        detail: "the token was refused; get a new one for this API's audience",
-        reason: refusal.reason(),
-    };
-    let token = bearer::bearer(&parts.headers).map_err(|no| match no {
-        NoBearer::Absent => Refused {
-            error: None,
-            message: "JWT not present.",
-            detail: "send a token of the token service as Authorization: Bearer",
-            reason: "no_credentials",
-        },
-        NoBearer::Malformed => Refused {
-            error: Some("invalid_request"),
-            message: "Invalid JWT.",
-            detail: "send exactly one Authorization header, with one token",
-            reason: "malformed_header",
-        },
-    })?;
-    let claims = gateway.verifier.claims(token, Timestamp::now().seconds()).map_err(invalid)?;
-    // The cache remembers signatures, not permission: revocation is looked up at every call.
-    let who = snapshot.owner(&claims).ok_or_else(|| invalid(Refusal::Revoked))?;
-    log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));
-    if api.policy.issuers.is_empty() || !claims.is_for(&api.policy.audiences) {
-        return Err(invalid(Refusal::Audience));
-    }
-    if !claims.fulfil(&api.policy.required_claims) {
-        return Err(Refused {
-            error: Some("insufficient_scope"),
-            message: "The token lacks a claim that this API requires.",
-            detail: "the token lacks a claim that this API requires; ask its owner for the role",
-            reason: "insufficient_scope",
-        });
-    }
-    Ok(())
 }

@@ -1,4 +1,5 @@
 //! Whole models through the public interface: written, read, scored both ways, without allocations.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stop at what is not as expected")]
 
 #[path = "support/compare.rs"]
 mod compare;

@@ -1,5 +1,11 @@
 //! Our graphs in onnxruntime, and the graphs of skl2onnx in our engine. Runs where the environment variable
 //! `PORTCULLIS_PYTHON` names an interpreter that can import onnx, onnxruntime, skl2onnx and sklearn.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests stop at what is not as expected"
+)]
 
 #[path = "support/compare.rs"]
 mod compare;
@@ -42,6 +48,19 @@ fn read(folder: &Path, stem: &str) -> Vec<(String, Tensor)> {
     (0..).map_while(file).map(|bytes| Tensor::from_proto_bytes(&bytes).unwrap()).collect()
 }
 
+/// Whether two tensors agree.
+fn same(name: &str, got: &Tensor, expected: &Tensor) {
+    assert_eq!(got.dims, expected.dims, "{name}");
+    match (&got.data, &expected.data) {
+        (Data::Float(a), Data::Float(b)) => {
+            for (at, (&a, &b)) in a.iter().zip(b).enumerate() {
+                assert!(compare::close(a, b), "{name}[{at}]: {a}, expected {b}");
+            }
+        }
+        (a, b) => assert_eq!(a, b, "{name}"),
+    }
+}
+
 #[test]
 fn onnxruntime_gives_the_same_for_our_graphs() {
     let Some(python) = python("onnxruntime_gives_the_same_for_our_graphs") else { return };
@@ -71,7 +90,7 @@ fn exports_of_sklearn_score_as_in_onnxruntime() {
         let (inputs, expected) = (read(&folder, "input"), read(&folder, "output"));
         let got = model.run_tensors(inputs.clone()).unwrap();
         for ((output, got), (_, expected)) in got.iter().zip(&expected) {
-            compare::same(&format!("{name}: {output}"), got, expected);
+            same(&format!("{name}: {output}"), got, expected);
         }
         model.predictable().unwrap_or_else(|e| panic!("{name}: {e}"));
         let plain: Vec<_> = got.into_iter().filter(|(_, t)| !matches!(t.data, Data::Bool(_))).collect();

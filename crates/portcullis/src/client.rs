@@ -196,6 +196,7 @@ fn code_of(status: u16) -> ErrorCode {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err by name")]
 fn broken(error: reqwest::Error) -> Fault {
     let mut message = error.to_string();
     let mut source = std::error::Error::source(&error);

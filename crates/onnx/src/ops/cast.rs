@@ -110,7 +110,7 @@ impl Operator for Cast {
             DataType::Float => lower.view(&row, shape, Kind::Float),
             DataType::Int64 | DataType::Int32 if !float => lower.view(&row, shape, Kind::Int),
             DataType::Int64 | DataType::Int32 => lower.map(&row, shape, Kind::Int, |from, to| {
-                to.iter_mut().zip(from).for_each(|(to, x)| *to = x.trunc());
+                to.iter_mut().zip(from).for_each(|(to, x)| *to = if x.is_nan() { 0.0 } else { x.trunc() });
             })?,
             DataType::Bool => lower.map(&row, shape, Kind::Bool, |from, to| {
                 to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x != 0.0)));

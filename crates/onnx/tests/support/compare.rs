@@ -28,19 +28,6 @@ pub fn close(a: f32, b: f32) -> bool {
     (a.is_nan() && b.is_nan()) || a == b || (a - b).abs() <= TOLERANCE * b.abs().max(1.0)
 }
 
-/// Whether two tensors agree.
-pub fn same(name: &str, got: &Tensor, expected: &Tensor) {
-    assert_eq!(got.dims, expected.dims, "{name}");
-    match (&got.data, &expected.data) {
-        (Data::Float(a), Data::Float(b)) => {
-            for (at, (&a, &b)) in a.iter().zip(b).enumerate() {
-                assert!(close(a, b), "{name}[{at}]: {a}, expected {b}");
-            }
-        }
-        (a, b) => assert_eq!(a, b, "{name}"),
-    }
-}
-
 /// Scores the rows one by one and all together, and compares both with the outputs of the graph.
 pub fn predictions(name: &str, model: &Model, inputs: &[(String, Tensor)], outputs: &[(String, Tensor)]) {
     let rows = inputs[0].1.dims[0];

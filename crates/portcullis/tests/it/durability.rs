@@ -27,23 +27,24 @@ fn next(state: &mut u64) -> u64 {
     *state
 }
 
+/// The body of a call.
+enum Sent {
+    Json(Value),
+    Csv(String),
+}
+
 /// One call of the control plane that may be cut off by the kill: what it acknowledged, if it did.
-fn call(
-    url: &str,
-    token: &str,
-    method: &str,
-    route: &str,
-    body: Option<Vec<u8>>,
-    json_body: bool,
-) -> Option<(u16, Value)> {
+fn call((url, token): (&str, &str), method: &str, route: &str, body: Option<Sent>) -> Option<(u16, Value)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut request = http.request(method.parse().unwrap(), format!("{url}{route}")).bearer_auth(token);
         if let Some(body) = body {
-            request = request
-                .header("content-type", if json_body { "application/json" } else { "text/csv" })
-                .body(body);
+            let (kind, bytes) = match body {
+                Sent::Json(value) => ("application/json", value.to_string().into_bytes()),
+                Sent::Csv(text) => ("text/csv", text.into_bytes()),
+            };
+            request = request.header("content-type", kind).body(bytes);
         }
         let answer = request.send().await.ok()?;
         let status = answer.status().as_u16();
@@ -58,14 +59,13 @@ fn work(
     round: u64,
     told: &std::sync::mpsc::Sender<(&'static str, String, Value)>,
 ) -> Option<()> {
-    let post =
-        |route: &str, body: Value| call(url, token, "POST", route, Some(body.to_string().into_bytes()), true);
+    let at = (url, token);
+    let post = |route: &str, body: Value| call(at, "POST", route, Some(Sent::Json(body)));
     let yes = |answer: (u16, Value)| (200..300).contains(&answer.0).then_some(answer.1);
     for step in 0..4 {
         let name = format!("t{round}-{step}");
-        let table = small_table(120, round * 10 + step + 1).into_bytes();
-        let version =
-            yes(call(url, token, "POST", &format!("/api/v1/data/{name}/versions"), Some(table), false)?)?;
+        let table = Sent::Csv(small_table(120, round * 10 + step + 1));
+        let version = yes(call(at, "POST", &format!("/api/v1/data/{name}/versions"), Some(table))?)?;
         told.send(("data", name.clone(), version["digest"].clone())).ok()?;
         let ask = json!({ "data": name, "target": "y", "max_trials": 1, "register_as": name });
         let job = yes(post("/api/v1/jobs", ask)?)?;
@@ -74,7 +74,7 @@ fn work(
         yes(post("/api/v1/endpoints", json!({ "name": endpoint }))?)?;
         told.send(("endpoint", endpoint.clone(), Value::Null)).ok()?;
         if round > 0 || step > 0 {
-            let models = yes(call(url, token, "GET", "/api/v1/models", None, false)?)?;
+            let models = yes(call(at, "GET", "/api/v1/models", None)?)?;
             if let Some(model) = models.as_array()?.first() {
                 yes(post(
                     &format!("/api/v1/endpoints/{endpoint}/deployments"),
@@ -82,7 +82,7 @@ fn work(
                 )?)?;
                 told.send(("deployment", endpoint.clone(), Value::Null)).ok()?;
                 let api = json!({ "path": endpoint, "endpoint": endpoint, "audiences": ["api://x"] });
-                yes(call(url, token, "PUT", "/api/v1/apis", Some(api.to_string().into_bytes()), true)?)?;
+                yes(call(at, "PUT", "/api/v1/apis", Some(Sent::Json(api)))?)?;
                 told.send(("api", endpoint, Value::Null)).ok()?;
             }
         }

@@ -145,7 +145,7 @@ pub fn small_table(rows: usize, seed: u64) -> String {
         let yes = x + if colour == "red" { 20.0 } else { 0.0 } + (state / 5000 % 20) as f64 > 65.0;
         text.push_str(&format!(
             "{row},{x},{colour},{},{}\n",
-            state / 7 % 2 == 0,
+            (state / 7).is_multiple_of(2),
             if yes { "yes" } else { "no" }
         ));
     }

@@ -39,9 +39,9 @@ fn limits() -> HttpLimits {
     let span = |ms| Span(Duration::from_millis(ms));
     HttpLimits {
         connections: 100,
-        head_timeout: span(300),
-        body_timeout: span(300),
-        idle_timeout: span(300),
+        head_timeout: span(20_000),
+        body_timeout: span(20_000),
+        idle_timeout: span(20_000),
         head_bytes: 4096,
         streams: 10,
         shutdown_grace: span(2000),
@@ -139,7 +139,9 @@ async fn http_1_0_gets_a_length_and_may_keep_alive() {
 
 #[tokio::test]
 async fn slow_and_silent_clients_are_let_go() {
-    let (address, _stop, _task) = server(limits()).await;
+    let short = Span(Duration::from_millis(300));
+    let hurried = HttpLimits { head_timeout: short, body_timeout: short, idle_timeout: short, ..limits() };
+    let (address, _stop, _task) = server(hurried).await;
     assert_eq!(talk(address, b"").await, "");
     assert!(talk(address, b"GET / HTTP/1.1\r\nHost").await.starts_with("HTTP/1.1 408 "));
     assert!(
