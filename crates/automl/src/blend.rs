@@ -106,14 +106,19 @@ impl<'a> Library<'a> {
     }
 }
 
-/// Weights of the candidates' out-of-fold predictions for `rows`: they sum to 1, most are 0. Of equal candidates the
-/// earlier one is taken.
-pub(crate) fn weights(target: &Target, rows: &[u32], candidates: &[&[f32]], seed: u64) -> Vec<f64> {
+/// Weights of the candidates' out-of-fold predictions for `rows`: they sum to 1, most are 0, and all that are not in
+/// `allowed` (ascending). Of equal candidates the earlier one is taken.
+pub(crate) fn weights(
+    target: &Target,
+    rows: &[u32],
+    candidates: &[&[f32]],
+    allowed: &[usize],
+    seed: u64,
+) -> Vec<f64> {
     let library = Library::new(target, rows, candidates);
-    let all: Vec<usize> = (0..candidates.len()).collect();
     let bagged = rows.len() < BAG_ROWS;
-    let mut weights = library.weights(&all, bagged, seed);
-    let mut order = all;
+    let mut weights = library.weights(allowed, bagged, seed);
+    let mut order = allowed.to_vec();
     order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
     order.retain(|&c| weights[c] >= LEAST_WEIGHT);
     order.truncate(MAX_MEMBERS);
@@ -163,7 +168,7 @@ mod tests {
             t.values.iter().map(|&y| (1.0 / (1.0 + (-z(y)).exp())) as f32).collect()
         };
         let (a, b, c) = (noisy(1.0), noisy(1.0), noisy(0.0));
-        let weights = weights(&t, &rows, &[&a, &b, &c], 3);
+        let weights = weights(&t, &rows, &[&a, &b, &c], &[0, 1, 2], 3);
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!((weights[0] - 0.5).abs() < 0.1 && (weights[1] - 0.5).abs() < 0.1, "{weights:?}");
         assert_eq!(weights[2], 0.0);
@@ -186,9 +191,10 @@ mod tests {
             })
             .collect();
         let candidates: Vec<&[f32]> = many.iter().map(Vec::as_slice).collect();
-        let chosen = weights(&t, &rows, &candidates, 3);
+        let chosen = weights(&t, &rows, &candidates, &(0..30).collect::<Vec<_>>(), 3);
         assert!(chosen.iter().filter(|w| **w > 0.0).count() <= MAX_MEMBERS);
         let same = [many[0].as_slice(); 3];
-        assert_eq!(weights(&t, &rows, &same, 3), [1.0, 0.0, 0.0]);
+        assert_eq!(weights(&t, &rows, &same, &[0, 1, 2], 3), [1.0, 0.0, 0.0]);
+        assert_eq!(weights(&t, &rows, &same, &[1, 2], 3), [0.0, 1.0, 0.0]);
     }
 }

@@ -90,6 +90,10 @@ pub(crate) trait Fitted: Send + Sync {
     fn rounds(&self) -> usize {
         0
     }
+    /// Nodes the model takes in a file, comparisons of category sets counted one by one.
+    fn size(&self) -> usize {
+        0
+    }
     /// Adds the model to a graph and returns the name of its predictions, `[N, width]`.
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error>;
 }

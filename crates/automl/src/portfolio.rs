@@ -18,6 +18,8 @@ const SMALL: usize = 3_000;
 /// Rows from which rates are at least [`LARGE_RATE`] and forests come late.
 const LARGE: usize = 10_000;
 const LARGE_RATE: f64 = 0.04;
+/// Trees a boosted model may have, when there are several a round.
+const MAX_TREES: usize = 3_000;
 /// Columns a one-hot encoding may have.
 const MAX_ONE_HOT: usize = 400;
 
@@ -64,7 +66,7 @@ impl Facts {
         if self.outputs > 4 {
             boost.eta = boost.eta.max(0.08);
         }
-        boost.max_rounds = if self.outputs > 4 { 600 } else { 3000 };
+        boost.max_rounds = (MAX_TREES / self.outputs).clamp(100, 1000);
         if !self.one_hot {
             boost.handling = Handling::Native;
             if let Growth::Symmetric(depth) = boost.growth {

@@ -1,5 +1,5 @@
 //! Taking a CSV in, beside just reading the file and `pandas.read_csv`, each in a child process of its own: MB/s and the
-//! most memory it held. `PORTCULLIS_BENCH_MB` sets the size (default 64), `PORTCULLIS_BENCH_FILE` takes a file instead,
+//! most memory it held; processor seconds too, for machines that are busy otherwise. `PORTCULLIS_BENCH_MB` sets the size (default 64), `PORTCULLIS_BENCH_FILE` takes a file instead,
 //! `PORTCULLIS_PYTHON` names an interpreter with pandas.
 
 #![expect(
@@ -19,7 +19,7 @@ const PANDAS: &str = "
 import sys, time, pandas
 start = time.perf_counter()
 frame = pandas.read_csv(sys.argv[1])
-print(time.perf_counter() - start, len(frame))
+print(time.perf_counter() - start, len(frame), time.process_time())
 print(open('/proc/self/status').read())
 ";
 
@@ -48,14 +48,15 @@ fn main() {
     for (name, mut command) in runs {
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut words = text.split_whitespace();
-        let Some(seconds) = words.next().and_then(|w| w.parse::<f64>().ok()) else {
+        let words: Vec<&str> = text.split_whitespace().take(3).collect();
+        let [seconds, rows, cpu] = words[..] else {
             println!("{name}: failed: {}", String::from_utf8_lossy(&output.stderr));
             continue;
         };
         let peak = text.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("?").trim();
+        let (seconds, cpu): (f64, f64) = (seconds.parse().unwrap(), cpu.parse().unwrap());
         let rate = bytes as f64 / 1e6 / seconds;
-        println!("{name:16} {rate:8.0} MB/s  {seconds:7.2} s  {} rows  peak {peak}", words.next().unwrap());
+        println!("{name:16} {rate:8.0} MB/s  {seconds:7.2} s  {cpu:7.2} s CPU  {rows} rows  peak {peak}");
     }
 }
 
@@ -73,11 +74,17 @@ fn child(what: &str, file: &Path) {
             .unwrap()
             .rows
     };
-    println!(
-        "{} {rows}\n{}",
-        start.elapsed().as_secs_f64(),
-        fs::read_to_string("/proc/self/status").unwrap()
-    );
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{seconds} {rows} {}", cpu_seconds());
+    println!("{}", fs::read_to_string("/proc/self/status").unwrap());
+}
+
+/// Processor time of this process, all threads, user and system.
+fn cpu_seconds() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).map(|t| t.parse::<f64>().unwrap()).sum();
+    ticks / 100.0
 }
 
 /// Writes rows until the file has its size.

@@ -68,7 +68,7 @@ impl Default for Boost {
             alpha: 0.0,
             lambda: 1.0,
             extra: false,
-            max_rounds: 3000,
+            max_rounds: 1000,
         }
     }
 }
@@ -76,6 +76,10 @@ impl Default for Boost {
 /// Rounds without improvement after which a fold stops: this, plus a share of the best round.
 const PATIENCE: usize = 30;
 const PATIENCE_SHARE: f64 = 0.15;
+/// In so many rounds the loss must fall by this share of itself, and by this share of the first round's.
+const WINDOW: usize = 50;
+const LEAST_GAIN: f64 = 1e-3;
+const LEAST_FALL: f64 = 2e-4;
 /// A child's Hessian sum is never below this.
 const MIN_HESSIAN: f64 = 1e-3;
 
@@ -141,20 +145,25 @@ fn go(stop: bool, stopped: &mut bool) -> ControlFlow<()> {
 /// Watches a falling loss.
 #[derive(Default)]
 struct Watch {
-    round: usize,
-    best: Option<(usize, f64)>,
+    /// The best loss up to each round.
+    best: Vec<f64>,
+    /// Round of the best loss, from 1.
+    at: usize,
 }
 
 impl Watch {
-    /// Takes the next loss; says whether it has not fallen for too long.
+    /// Takes the next loss; says whether it has not fallen for too long, or falls too slowly to be worth its trees.
     fn exhausted(&mut self, loss: f64) -> bool {
-        self.round += 1;
-        let (at, best) = self.best.unwrap_or((0, f64::INFINITY));
+        let best = self.best.last().copied().unwrap_or(f64::INFINITY);
+        self.best.push(loss.min(best));
+        let round = self.best.len();
         if loss < best {
-            self.best = Some((self.round, loss));
-            return false;
+            self.at = round;
+        } else if round - self.at > PATIENCE + (self.at as f64 * PATIENCE_SHARE) as usize {
+            return true;
         }
-        self.round - at > PATIENCE + (at as f64 * PATIENCE_SHARE) as usize
+        let Some(before) = round.checked_sub(WINDOW + 1).map(|r| self.best[r]) else { return false };
+        before - best.min(loss) < (before * LEAST_GAIN).max(self.best[0] * LEAST_FALL)
     }
 }
 

@@ -169,6 +169,16 @@ impl Fitted for Trees {
         self.trees.len() / self.per_round.max(1)
     }
 
+    fn size(&self) -> usize {
+        let cost = |node: &Node| match node {
+            Node::Inner { test: Test::Among(set), .. } => {
+                set.iter().map(|part| part.count_ones() as usize).sum::<usize>().max(1)
+            }
+            _ => 1,
+        };
+        self.trees.iter().flat_map(|tree| &tree.nodes).map(cost).sum()
+    }
+
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error> {
         sheet.trees(self)
     }

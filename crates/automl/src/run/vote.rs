@@ -20,13 +20,33 @@ pub(super) struct Vote {
     seconds: f64,
 }
 
+/// Nodes an ensemble may have: about 5 MB of ONNX.
+const MAX_NODES: usize = 120_000;
+
+/// When the members together are too large: the one with the most nodes for its weight. A single one always fits.
+fn too_large(done: &[Done], weights: &[f64]) -> Option<usize> {
+    let size = |i: usize| done[i].probes.first().map_or(0, |p| p.size());
+    let members: Vec<usize> = (0..done.len()).filter(|&i| weights[i] > 0.0).collect();
+    let total: usize = members.iter().map(|&i| size(i)).sum();
+    if total <= MAX_NODES || members.len() < 2 {
+        return None;
+    }
+    let burden = |&i: &usize| size(i) as f64 / weights[i];
+    members.into_iter().max_by(|a, b| burden(a).total_cmp(&burden(b)))
+}
+
 impl Vote {
     /// Chooses the weights by the out-of-fold predictions.
     pub(super) fn new(search: &Search<'_>, done: &[Done]) -> Self {
         let start = Instant::now();
         let (target, rows) = (&search.shared.data.target, &search.folds.scored);
         let candidates: Vec<&[f32]> = done.iter().map(|d| d.predictions.as_slice()).collect();
-        let weights = blend::weights(target, rows, &candidates, search.seed);
+        let mut allowed: Vec<usize> = (0..done.len()).collect();
+        let weights = loop {
+            let weights = blend::weights(target, rows, &candidates, &allowed, search.seed);
+            let Some(heaviest) = too_large(done, &weights) else { break weights };
+            allowed.retain(|&c| c != heaviest);
+        };
         let metrics = metrics::all(target, rows, &blend::mix(&candidates, &weights));
         let score = search.goal.of(&metrics);
         Self { weights, metrics, score, seconds: start.elapsed().as_secs_f64() }

@@ -112,27 +112,94 @@ fn how_bytes_arrive_does_not_matter() {
     assert_eq!(survey(text.as_bytes()).unwrap(), survey(Drip(text.as_bytes(), 1)).unwrap());
 }
 
-/// Random texts over the characters that matter: the same as a plain reading, or refused; twice alike.
+/// A plain reading of a comma-separated text that is well-formed: one character at a time.
+fn plain(text: &str) -> Vec<Vec<String>> {
+    let (mut rows, mut row, mut field, mut quoted, mut any) =
+        (Vec::new(), Vec::new(), String::new(), false, false);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.peek() == Some(&'"') => field.extend(chars.next()),
+            '"' => (quoted, any) = (!quoted, true),
+            ',' if !quoted => row.push(std::mem::take(&mut field)),
+            '\r' if !quoted && matches!(chars.peek(), None | Some('\n')) => {}
+            '\n' if !quoted => {
+                row.push(std::mem::take(&mut field));
+                rows.push((std::mem::take(&mut row), std::mem::take(&mut any)));
+            }
+            c => field.push(c),
+        }
+    }
+    if !field.is_empty() || !row.is_empty() || any {
+        row.push(field);
+        rows.push((row, any));
+    }
+    // Blank lines are none.
+    rows.into_iter()
+        .filter(|(row, any)| *any || row.len() > 1 || !row[0].is_empty())
+        .map(|(row, _)| row)
+        .collect()
+}
+
+/// Random texts over the characters that matter: read as a plain reading does, or refused; alike however they arrive.
 #[test]
 fn random_texts_are_read_right_or_refused() {
     let alphabet = b"ab1,,\"\"\n\n\r.-{}\xc3\xa9\xff\0 ;\t";
+    let stated = ReadOptions {
+        format: Some(crate::FileFormat::Csv),
+        delimiter: Some(",".to_owned()),
+        quote: Some("\"".to_owned()),
+        header: Some(true),
+        missing: Some(Vec::new()),
+        ..ReadOptions::default()
+    };
+    let fields = [
+        "",
+        "a",
+        "1.5",
+        "\"x,y\"",
+        "\"q\"\"\"",
+        "\"l\nm\"",
+        "\"\"",
+        " b ",
+        "c\rd",
+        "\u{e9}",
+        "\"longer than eight bytes\"",
+    ];
     let mut state = 42_u64;
+    let mut next = |most: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % most
+    };
     let mut taken = 0;
-    for round in 0..20_000 {
-        let mut bytes = if round % 2 == 0 { b"a,b\n".to_vec() } else { Vec::new() };
-        // Half of the rounds without what is mostly refused.
-        let letters = if round % 4 < 2 { &alphabet[..11] } else { &alphabet[..] };
-        for _ in 0..=round % 40 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            bytes.push(letters[(state >> 33) as usize % letters.len()]);
+    for round in 0..9_000 {
+        let mut bytes = b"a,b\n".to_vec();
+        for _ in 0..next(12) {
+            let ending = ["\n", "\r\n"][next(2)];
+            bytes.extend(
+                format!("{},{}{ending}", fields[next(fields.len())], fields[next(fields.len())]).bytes(),
+            );
         }
-        let outcome = survey(&bytes[..]);
-        match (&outcome, survey(Drip(&bytes, 3))) {
-            (Ok(a), Ok(b)) => assert_eq!(*a, b),
+        // Of three rounds one is well-formed, one a little damaged, one rubbish.
+        for _ in 0..round % 3 * 2 {
+            bytes.insert(next(bytes.len() + 1), alphabet[next(alphabet.len())]);
+        }
+        if round % 3 == 2 {
+            bytes = (0..=next(40)).map(|_| alphabet[next(alphabet.len())]).collect();
+        }
+        match (survey(&bytes[..]), survey(Drip(&bytes, 3))) {
+            (Ok(a), Ok(b)) => assert_eq!(a, b),
             (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string()),
             (a, b) => panic!("{:?}: {a:?} and {b:?}", String::from_utf8_lossy(&bytes)),
         }
-        taken += u32::from(outcome.is_ok());
+        let Ok(found) = crate::read_text(&bytes, &stated) else { continue };
+        taken += 1;
+        let rows =
+            found.rows.into_iter().map(|r| r.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>());
+        let blank = |field: String| if field.trim_ascii().is_empty() { String::new() } else { field };
+        let expected = plain(std::str::from_utf8(&bytes).unwrap());
+        let expected = expected.into_iter().skip(1).map(|row| row.into_iter().map(blank).collect::<Vec<_>>());
+        assert!(rows.eq(expected), "{:?}", String::from_utf8_lossy(&bytes));
     }
-    assert!(taken > 200, "only {taken} were taken");
+    assert!(taken > 3_000, "only {taken} were taken");
 }
