@@ -18,7 +18,8 @@ fn client() -> Client {
     Client::new(&config("\"127.0.0.0/8\", \"::1\"")).unwrap()
 }
 
-/// Answers each connection with what `answer` makes of the request's path, then closes it. `None` keeps it open, silent.
+/// Answers each connection with what `answer` makes of the request's path, then closes it, unless the
+/// answer lacks `connection: close`. `None` answers nothing.
 fn server(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -31,7 +32,12 @@ fn server(answer: impl Fn(&str) -> Option<String> + Send + 'static) -> SocketAdd
             let text = String::from_utf8_lossy(&head[..read]).into_owned();
             let path = text.split(' ').nth(1).unwrap_or_default();
             match answer(path) {
-                Some(text) => drop(stream.write_all(text.as_bytes())),
+                Some(text) => {
+                    drop(stream.write_all(text.as_bytes()));
+                    if !text.contains("connection: close") {
+                        silent.push(stream);
+                    }
+                }
                 None => silent.push(stream),
             }
         }
@@ -137,6 +143,10 @@ async fn slow_servers_are_given_up() {
     let error = client().get_with(&format!("http://{address}/silent"), limits).await.unwrap_err();
     assert!(matches!(error, Error::Timeout { setting: "outbound.timeout", .. }), "{error:?}");
     assert!(error.to_string().contains("100ms"), "{error}");
+    let limits = Limits { idle_timeout: Duration::from_millis(100), ..client().limits() };
+    let body = client().get_with(&format!("http://{address}/starts"), limits).await.unwrap();
+    let error = body.bytes().await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { setting: "outbound.idle_timeout", .. }), "{error:?}");
 }
 
 #[tokio::test]

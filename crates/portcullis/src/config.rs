@@ -153,6 +153,10 @@ fn lay(under: &mut Table, over: Table, origin: &str, at: &str, wrong: &mut Vec<S
             (Some(Value::Table(inner)), Value::Table(value)) => lay(inner, value, origin, &path, wrong),
             (Some(Value::Table(_)), _) => wrong.push(format!("{origin}: '{path}' is a section")),
             (Some(slot), value) if slot.same_type(&value) => *slot = value,
+            // A bare number for a duration is seconds, as `gateway.clock_skew = 30`.
+            (Some(slot), Value::Integer(seconds)) if is_span(slot) => {
+                *slot = Value::String(format!("{seconds}s"))
+            }
             (Some(slot), value) => wrong.push(format!(
                 "{origin}: '{path}' must be a {}, not a {}",
                 slot.type_str(),
@@ -160,6 +164,11 @@ fn lay(under: &mut Table, over: Table, origin: &str, at: &str, wrong: &mut Vec<S
             )),
         }
     }
+}
+
+/// Whether a setting is a duration, by its default.
+fn is_span(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.parse::<domain::Span>().is_ok())
 }
 
 /// Lays one environment variable; its text is read as the default's type.
@@ -184,6 +193,9 @@ fn lay_one(under: &mut Table, keys: &[String], origin: &str, text: &str, wrong: 
         Value::Array(_) => Some(Value::Array(
             text.split(',').filter(|t| !t.is_empty()).map(|t| Value::String(t.trim().to_owned())).collect(),
         )),
+        Value::String(_) if is_span(slot) && text.parse::<u64>().is_ok() => {
+            Some(Value::String(format!("{text}s")))
+        }
         Value::String(_) => Some(Value::String(text.to_owned())),
         _ => None,
     };
@@ -210,10 +222,15 @@ mod tests {
 
     #[test]
     fn layers_lie_in_order() {
-        let file = "[limits]\nbody_bytes = 1000\nlogin_failures = 3\n";
-        let environment = [("PORTCULLIS__LIMITS__BODY_BYTES".to_owned(), "2000".to_owned())];
+        let file = "[limits]\nbody_bytes = 1000\nlogin_failures = 3\n[gateway]\nclock_skew = 60\n";
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let environment = [
+            variable("PORTCULLIS__LIMITS__BODY_BYTES", "2000"),
+            variable("PORTCULLIS__GATEWAY__LOCKOUT", "9"),
+        ];
         let settings = Settings::layered(Some((Path::new("a.toml"), file)), environment.into_iter()).unwrap();
         assert_eq!((settings.limits.body_bytes, settings.limits.login_failures), (2000, 3));
+        assert_eq!((settings.gateway.clock_skew.as_secs(), settings.gateway.lockout.0.as_secs()), (60, 9));
     }
 
     #[test]
