@@ -217,3 +217,41 @@ fn every_metric_can_be_the_primary_one() {
     assert!(!outcome.higher_is_better);
     assert_eq!(outcome.score, outcome.metrics["log_loss"]);
 }
+
+/// Reads a comma-separated table without quotes; a column is numeric when all its values are.
+fn read(text: &str) -> Table {
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
+    let columns = names.iter().enumerate().map(|(i, name)| {
+        let cells: Vec<&str> = rows.iter().map(|r| r[i]).collect();
+        if let Ok(numbers) = cells.iter().map(|c| c.parse()).collect() {
+            return column(name, Kind::Integer, Values::Numbers(numbers));
+        }
+        let mut levels: Vec<String> = cells.iter().map(|c| (*c).to_owned()).collect();
+        levels.sort();
+        levels.dedup();
+        let code = |c: &&str| levels.binary_search_by(|l| l.as_str().cmp(c)).unwrap() as u32;
+        let codes = cells.iter().map(code).collect();
+        column(name, Kind::Category, Values::Texts { codes, levels })
+    });
+    Table { columns: columns.collect() }
+}
+
+#[test]
+fn german_credit_is_learned() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/german_credit_data.csv");
+    let Ok(text) = std::fs::read_to_string(file) else {
+        println!("skipped: german_credit_is_learned needs shared/data");
+        return;
+    };
+    let outcome = search(&read(&text), &Spec::new("Risk", 6, 1)).unwrap();
+    let names: Vec<&str> =
+        outcome.columns.iter().filter(|c| c.role == ColumnRole::Dropped).map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["Sno"]);
+    assert_eq!(outcome.signature["inputs"].as_array().unwrap().len(), 9);
+    assert_eq!(outcome.signature["output"]["classes"], serde_json::json!(["bad", "good"]));
+    assert!(outcome.score > 0.75 && outcome.metrics["accuracy"] > 0.73, "{:?}", outcome.metrics);
+    assert_eq!(outcome.importance[0].column, "Checking account");
+    assert!(outcome.model.len() < 5_000_000);
+}
