@@ -7,7 +7,7 @@ use domain::{DataVersion, Name, Span, Task, Version};
 use serde::{Deserialize, Serialize};
 
 /// Trials of a search when none are asked for.
-pub const DEFAULT_TRIALS: u32 = 20;
+pub const DEFAULT_TRIALS: u32 = 40;
 /// Seed of a search when none is given.
 pub const DEFAULT_SEED: u64 = 42;
 /// Experiment of a job that names none.
@@ -30,7 +30,7 @@ pub struct SubmitAutoml {
     /// The primary metric; `AUC_weighted` or `normalized_root_mean_squared_error` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// The budget in trials; 20 when left out.
+    /// The budget in trials; 40 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_trials: Option<u32>,
     /// No new work starts after this time, as `60s` or `5m`; only the trials count when left out.

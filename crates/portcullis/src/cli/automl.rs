@@ -73,7 +73,7 @@ impl Automl {
                 .map(|(_, f)| format!("\nwrote {}", f.as_str().unwrap_or_default()));
             format!(
                 "{}\n\n{}\n\n{}{}",
-                leaderboard(&trials),
+                leaderboard(&job, &trials, usize::MAX),
                 metrics(&job),
                 importance(&job),
                 wrote.collect::<String>()
@@ -199,12 +199,16 @@ async fn fetch(session: &Session, job: &Job, out: &std::path::Path) -> Result<Va
     Ok(Value::Object(files))
 }
 
-/// The trials, best first, as a table.
-pub fn leaderboard(trials: &[Trial]) -> String {
+/// The `most` best trials, best first, as a table; a last line counts the others.
+pub fn leaderboard(job: &Job, trials: &[Trial], most: usize) -> String {
     let mut sorted: Vec<&Trial> = trials.iter().collect();
-    let lower = trials.first().is_some_and(|t| t.task == domain::Task::Regression);
-    sorted.sort_by(|a, b| if lower { a.score.total_cmp(&b.score) } else { b.score.total_cmp(&a.score) });
-    let rows = sorted.iter().map(|t| {
+    let higher = job.result["higher_is_better"].as_bool().unwrap_or(true);
+    sorted.sort_by(|a, b| if higher { b.score.total_cmp(&a.score) } else { a.score.total_cmp(&b.score) });
+    let others = match sorted.len().saturating_sub(most) {
+        0 => String::new(),
+        others => format!("\n … and {others} more: portcullis job show {}", job.id),
+    };
+    let rows = sorted.iter().take(most).map(|t| {
         let loss = t.metrics.get("log_loss").or_else(|| t.metrics.get("r2_score"));
         let accuracy = t.metrics.get("accuracy").or_else(|| t.metrics.get("mean_absolute_error"));
         let weight = if t.weight > 0.0 { format!("{:.0} %", t.weight * 100.0) } else { String::new() };
@@ -219,8 +223,9 @@ pub fn leaderboard(trials: &[Trial]) -> String {
             format!("{:.1} s", t.seconds),
         ]
     });
-    let (second, third) = if lower { ("MAE", "R²") } else { ("accuracy", "log loss") };
-    table(&["trial", "learner", "score", second, third, "in ensemble", "time"], rows)
+    let regression = trials.first().is_some_and(|t| t.task == domain::Task::Regression);
+    let (second, third) = if regression { ("MAE", "R²") } else { ("accuracy", "log loss") };
+    table(&["trial", "learner", "score", second, third, "in ensemble", "time"], rows) + &others
 }
 
 /// The metrics of the result.

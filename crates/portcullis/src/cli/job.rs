@@ -57,7 +57,12 @@ impl Job {
                 session.out.value(&json!({ "job": job, "trials": trials }), |_| {
                     let error = job.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default();
                     let head = format!("{} · {}{error} · {}", job.id, job.status.as_str(), job.experiment);
-                    format!("{head}\n\n{}\n\n{}\n\n{}", leaderboard(&trials), metrics(&job), importance(&job))
+                    format!(
+                        "{head}\n\n{}\n\n{}\n\n{}",
+                        leaderboard(&job, &trials, usize::MAX),
+                        metrics(&job),
+                        importance(&job)
+                    )
                 });
             }
             Self::Stream { id } => {

@@ -21,6 +21,9 @@ use std::process::ExitCode;
 /// The shipped table: UCI Statlog German Credit, see examples/german-credit/README.md.
 const EXAMPLE: &[u8] = include_bytes!("../../../../examples/german-credit/german_credit_data.csv");
 
+/// Trials of the leaderboard that are shown.
+const LEADERBOARD: usize = 12;
+
 /// `quickstart`.
 #[derive(Debug, Args)]
 pub struct Quickstart {
@@ -179,7 +182,7 @@ impl Quickstart {
         }
         line(&format!(
             "leaderboard\n{}\n\nmetrics (out of fold)\n{}\n\nfeature importance (permutation)\n{}",
-            leaderboard(&trials),
+            leaderboard(job, &trials, LEADERBOARD),
             metrics(job),
             importance(job)
         ));
