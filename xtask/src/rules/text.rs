@@ -44,7 +44,7 @@ pub fn check(file: &File) -> Vec<Breach> {
 fn places(line: &str) -> impl Iterator<Item = String> + '_ {
     PLACES.iter().map(|(head, tail)| format!("{head}{tail}")).filter(move |place| {
         line.match_indices(place.as_str()).any(|(at, _)| {
-            // A path begins where no word goes on: "a/work/b" is somebody's relative path.
+            // A path begins where no word goes on: what follows a letter is a relative path.
             !place.starts_with('/')
                 || !line[..at].ends_with(|c: char| c.is_alphanumeric() || "._-}".contains(c))
         })
