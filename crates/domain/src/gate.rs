@@ -1,9 +1,9 @@
-//! Who may call: principals, roles, published APIs and their token policies.
+//! Who may call: principals, roles and published APIs.
 
 use crate::clock::Timestamp;
 use crate::ids::Name;
+use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// What a principal may do. Roles are ordered: owner ⊃ contributor ⊃ reader; scorer stands apart and may only score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -56,6 +56,8 @@ impl Role {
 pub enum PrincipalKind {
     /// A program with a client id and secret.
     Client,
+    /// Somebody who logs in with a password or at an OIDC provider.
+    Person,
 }
 
 /// A registered caller.
@@ -78,26 +80,6 @@ pub struct Principal {
     pub revoked: Option<Timestamp>,
 }
 
-/// A trusted issuer of tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Issuer {
-    /// The built-in token service, by its v1 and its v2 issuer name.
-    BuiltIn,
-}
-
-/// What a token must be to pass: every part is required.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct TokenPolicy {
-    /// Who may have issued it.
-    pub issuers: Vec<Issuer>,
-    /// One of these must stand in `aud`; never empty.
-    pub audiences: Vec<String>,
-    /// Claim → values of which one must be present.
-    #[serde(default)]
-    pub required_claims: BTreeMap<String, Vec<String>>,
-}
-
 /// A path at the gateway in front of an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Api {
@@ -105,8 +87,8 @@ pub struct Api {
     pub path: String,
     /// The endpoint behind it.
     pub endpoint: Name,
-    /// Who gets through.
-    pub policy: TokenPolicy,
+    /// Who gets through, and how.
+    pub policy: Policy,
     /// When it was published.
     pub created: Timestamp,
 }

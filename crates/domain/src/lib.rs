@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, a socket or a clock other than through [`Clock`]; every other crate may depend on it.
 
+pub mod access;
 pub mod assets;
 pub mod clock;
 pub mod error;
@@ -9,17 +10,22 @@ pub mod gate;
 pub mod ids;
 pub mod jobs;
 pub mod ledger;
+pub mod policy;
 pub mod schema;
 pub mod serving;
 pub mod span;
 
+pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ErrorCode, Fault};
-pub use gate::{Api, Issuer, Principal, PrincipalKind, Role, TokenPolicy};
+pub use gate::{Api, Principal, PrincipalKind, Role};
 pub use ids::{Digest, Name, RunId, Version};
 pub use jobs::{Job, JobKind, JobStatus, Lineage, Metrics, Trial};
 pub use ledger::{Actor, LedgerEntry};
+pub use policy::{
+    Addresses, ClaimRule, Cors, CountBy, HeaderAction, HeaderRule, Issuer, Policy, Quota, RateLimit,
+};
 pub use schema::{Classes, ColumnType, Feature, Label, Signature, Target, Task};
-pub use serving::{Deployment, Endpoint, EndpointAuth, KeySlot, Model, ModelVersion};
+pub use serving::{Deployment, Endpoint, EndpointAuth, KeySlot, Model, ModelVersion, PublicNetworkAccess};
 pub use span::Span;

@@ -58,6 +58,17 @@ pub enum EndpointAuth {
     Key,
 }
 
+/// Whether an endpoint's direct door is reached from a network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PublicNetworkAccess {
+    /// The direct door answers whoever has a key.
+    #[default]
+    Enabled,
+    /// No network address reaches the endpoint: only the gateway, within this process.
+    Disabled,
+}
+
 /// Which of an endpoint's two keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +88,9 @@ pub struct Endpoint {
     pub auth_mode: EndpointAuth,
     /// Whether swagger and openapi documents are open without credentials.
     pub docs_public: bool,
+    /// Whether the direct door is reached from a network.
+    #[serde(default)]
+    pub public_network_access: PublicNetworkAccess,
     /// Free text.
     #[serde(default)]
     pub description: String,

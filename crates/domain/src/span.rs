@@ -25,6 +25,14 @@ impl FromStr for Span {
     }
 }
 
+impl utoipa::PartialSchema for Span {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+
+impl utoipa::ToSchema for Span {}
+
 impl TryFrom<String> for Span {
     type Error = Fault;
     fn try_from(text: String) -> Result<Self, Fault> {

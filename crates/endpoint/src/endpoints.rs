@@ -1,7 +1,7 @@
 //! Endpoints: create, show, keys, traffic, delete. Every change is one transaction of the store.
 
 use crate::keys::{Keys, workspace_secret};
-use domain::{Actor, Endpoint, EndpointAuth, Fault, KeySlot, Name, Timestamp};
+use domain::{Actor, Endpoint, EndpointAuth, Fault, KeySlot, Name, PublicNetworkAccess, Timestamp};
 use registry::Registry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -18,6 +18,9 @@ pub struct NewEndpoint {
     /// Whether its swagger and openapi documents are open without credentials; closed when not said.
     #[serde(default)]
     pub docs_public: bool,
+    /// Whether the direct door is reached from a network.
+    #[serde(default)]
+    pub public_network_access: PublicNetworkAccess,
     /// Free text.
     #[serde(default)]
     pub description: String,
@@ -60,6 +63,7 @@ impl Endpoints {
             name: new.name,
             auth_mode: EndpointAuth::Key,
             docs_public: new.docs_public,
+            public_network_access: new.public_network_access,
             description: new.description,
             traffic: BTreeMap::new(),
             key_generations: [0, 0],

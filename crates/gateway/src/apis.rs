@@ -2,9 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
-use domain::{Actor, Api, Fault, Issuer, Name, Timestamp, TokenPolicy};
+use domain::{Actor, Api, ClaimRule, Fault, Name, Policy, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// First segments that are the server's own, now or by design. The tenant's id is one more.
 const RESERVED: [&str; 17] = [
@@ -44,28 +43,16 @@ pub struct PublishApi {
     pub path: String,
     /// The endpoint behind it.
     pub endpoint: Name,
-    /// Audiences of which a token must name one; never empty.
-    pub audiences: Vec<String>,
-    /// Claim → values of which a token must have one.
-    #[serde(default)]
-    pub required_claims: BTreeMap<String, Vec<String>>,
+    /// Whose tokens pass, how often, how large, with which headers.
+    pub policy: Policy,
 }
 
 impl Gateway {
     /// Publishes an API, or replaces the one of the same path, in one transaction.
     pub async fn publish(&self, ask: PublishApi, by: &Actor) -> Result<Api, Fault> {
         let path = check_path(&ask.path, &self.tenant)?;
-        check_policy(&path, &ask)?;
-        let api = Api {
-            path,
-            endpoint: ask.endpoint,
-            policy: TokenPolicy {
-                issuers: vec![Issuer::BuiltIn],
-                audiences: ask.audiences,
-                required_claims: ask.required_claims,
-            },
-            created: Timestamp::now(),
-        };
+        check_policy(&path, &ask.policy)?;
+        let api = Api { path, endpoint: ask.endpoint, policy: ask.policy, created: Timestamp::now() };
         self.store.put_api(&api, by, api.created).await?;
         self.refresh().await?;
         Ok(api)
@@ -112,8 +99,8 @@ fn check_path(text: &str, tenant: &str) -> Result<String> {
     Ok(path.to_owned())
 }
 
-fn check_policy(path: &str, ask: &PublishApi) -> Result<()> {
-    if ask.audiences.is_empty() {
+fn check_policy(path: &str, ask: &Policy) -> Result<()> {
+    if ask.audiences.is_empty() && !ask.any_audience {
         return Err(Error::NoAudience);
     }
     let wrong = |why| Err(Error::Policy(path.to_owned(), why));
@@ -126,9 +113,8 @@ fn check_policy(path: &str, ask: &PublishApi) -> Result<()> {
         return wrong("the control plane's audience cannot be that of an API");
     }
     let claims = &ask.required_claims;
-    let whole = |(name, values): (&String, &Vec<String>)| {
-        plain(name) && !values.is_empty() && values.iter().all(plain)
-    };
+    let whole =
+        |rule: &ClaimRule| plain(&rule.claim) && !rule.values.is_empty() && rule.values.iter().all(plain);
     if claims.len() > ITEMS_MAX || !claims.iter().all(whole) {
         return wrong("a required claim has a name and at least one value");
     }
@@ -178,14 +164,10 @@ mod tests {
 
     #[test]
     fn a_policy_needs_an_audience() {
-        let ask = |audiences: &[&str], claims: &[(&str, &[&str])]| PublishApi {
-            path: "a".into(),
-            endpoint: Name::new("e").unwrap(),
-            audiences: audiences.iter().map(|a| (*a).to_owned()).collect(),
-            required_claims: claims
-                .iter()
-                .map(|(n, v)| ((*n).to_owned(), v.iter().map(|v| (*v).to_owned()).collect()))
-                .collect(),
+        let ask = |audiences: &[&str], claims: &[(&str, &[&str])]| -> Policy {
+            let claims: std::collections::BTreeMap<_, _> = claims.iter().copied().collect();
+            serde_json::from_value(serde_json::json!({ "audiences": audiences, "required_claims": claims }))
+                .unwrap()
         };
         assert!(check_policy("a", &ask(&["x"], &[("roles", &["scorer"])])).is_ok());
         assert!(matches!(check_policy("a", &ask(&[], &[])), Err(Error::NoAudience)));

@@ -1,8 +1,8 @@
 //! Claims of a JWT (RFC 7519, RFC 9068) and the rules they are judged by.
 
 use crate::jose::{Refusal, strict};
+use domain::ClaimRule;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 
 /// Numeric dates beyond this (the year 5138) are nonsense.
 const DATE_MAX: i64 = 100_000_000_000;
@@ -87,20 +87,30 @@ impl Claims {
         audiences.iter().any(|a| self.audiences.contains(a))
     }
 
-    /// Whether each required claim has one of its values: as text, in a list, or as a word of a space-separated scope.
-    pub fn fulfil(&self, required: &BTreeMap<String, Vec<String>>) -> bool {
-        required.iter().all(|(name, values)| self.all.get(name).is_some_and(|claim| has(name, claim, values)))
+    /// Whether each rule holds: one of its values, or all of them, stands in the claim as text, in a list, or as a word of
+    /// separated text (`scope` and `scp` at spaces).
+    pub fn fulfil(&self, required: &[ClaimRule]) -> bool {
+        required.iter().all(|rule| {
+            let Some(claim) = self.all.get(&rule.claim) else { return false };
+            let has = |wanted: &String| has(rule, claim, wanted);
+            if rule.all { rule.values.iter().all(has) } else { rule.values.iter().any(has) }
+        })
     }
 }
 
-fn has(name: &str, claim: &Value, wanted: &[String]) -> bool {
-    let is = |text: &str| wanted.iter().any(|w| w == text);
-    match claim {
-        Value::String(text) if matches!(name, "scope" | "scp") => text.split(' ').any(is),
-        Value::String(text) => is(text),
-        Value::Array(items) => items.iter().filter_map(Value::as_str).any(is),
-        Value::Bool(_) | Value::Number(_) => is(&claim.to_string()),
-        Value::Null | Value::Object(_) => false,
+fn has(rule: &ClaimRule, claim: &Value, wanted: &str) -> bool {
+    let separator = rule.separator.as_deref().or(matches!(&*rule.claim, "scope" | "scp").then_some(" "));
+    match (claim, separator) {
+        (Value::String(text), Some(separator)) if !separator.is_empty() => {
+            text.split(separator).any(|word| word == wanted)
+        }
+        (Value::String(text), _) => text == wanted,
+        (Value::Array(items), _) => items.iter().filter_map(Value::as_str).any(|item| item == wanted),
+        (Value::Bool(_) | Value::Number(_), _) => {
+            let text = claim.to_string();
+            text == wanted
+        }
+        (Value::Null | Value::Object(_), _) => false,
     }
 }
 
@@ -181,11 +191,27 @@ mod tests {
 
     #[test]
     fn required_claims_match_whole_values() {
-        let c = claims(&json!({"roles": ["scorer", "x"], "scp": "read write", "tid": "t", "n": 5})).unwrap();
+        let c = claims(
+            &json!({"roles": ["scorer", "x"], "scp": "read write", "tid": "t", "n": 5, "list": "a,b"}),
+        )
+        .unwrap();
         let need = |name: &str, values: &[&str]| {
             let values = values.iter().map(|v| (*v).to_owned()).collect();
-            c.fulfil(&BTreeMap::from([(name.to_owned(), values)]))
+            c.fulfil(&[ClaimRule { claim: name.to_owned(), values, all: false, separator: None }])
         };
+        let rule = |all, separator: Option<&str>, values: &[&str]| ClaimRule {
+            claim: if separator.is_some() { "list" } else { "roles" }.to_owned(),
+            values: values.iter().map(|v| (*v).to_owned()).collect(),
+            all,
+            separator: separator.map(str::to_owned),
+        };
+        assert!(
+            c.fulfil(&[rule(true, None, &["scorer", "x"])])
+                && !c.fulfil(&[rule(true, None, &["scorer", "y"])])
+        );
+        assert!(
+            c.fulfil(&[rule(true, Some(","), &["a", "b"])]) && !c.fulfil(&[rule(false, Some(";"), &["a"])])
+        );
         assert!(need("roles", &["owner", "scorer"]) && need("scp", &["write"]) && need("n", &["5"]));
         assert!(!need("roles", &["score"]) && !need("scp", &["read write"]) && !need("tid", &["t "]));
         assert!(!need("absent", &["x"]) && !need("tid", &[]));

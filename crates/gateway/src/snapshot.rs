@@ -2,7 +2,7 @@
 
 use crate::jwt::Claims;
 use crate::secret::digest;
-use domain::{Deployment, Digest, Name, Role, TokenPolicy};
+use domain::{Deployment, Digest, Name, Policy, Role};
 use endpoint::{Keys, Servable};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub(crate) struct Target {
 #[derive(Debug)]
 pub(crate) struct Published {
     pub path: Arc<str>,
-    pub policy: TokenPolicy,
+    pub policy: Policy,
     pub target: Arc<Target>,
     pub handles: Handles,
 }

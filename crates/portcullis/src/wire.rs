@@ -53,7 +53,7 @@ impl Server {
         std::fs::create_dir_all(dir).map_err(|e| Fault::invalid(format!("{}: {e}", dir.display())))?;
         // A second server in one process (a command's own) keeps the first one's log.
         let server_log = telemetry::init_logs(dir, &settings.telemetry.server_log).ok();
-        let store = Store::open(dir).await?;
+        let store = Store::open_with(dir, &settings.store.master_key.parse()?).await?;
         let (listener, url) = bind(&settings).await?;
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
         let metrics = Arc::new(Metrics::new(log.counters()));

@@ -229,6 +229,7 @@ mod tests {
             name: name("prices"),
             auth_mode: EndpointAuth::Key,
             docs_public: false,
+            public_network_access: domain::PublicNetworkAccess::Enabled,
             description: String::new(),
             traffic: BTreeMap::new(),
             key_generations: [0, 0],

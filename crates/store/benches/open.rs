@@ -100,6 +100,7 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         name: name.clone(),
         auth_mode: EndpointAuth::Key,
         docs_public: false,
+        public_network_access: domain::PublicNetworkAccess::Enabled,
         description: String::new(),
         traffic: BTreeMap::new(),
         key_generations: [0, 0],

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 impl Store {
     /// Publishes an API; one of the same path is replaced whole, in one transaction.
     pub async fn put_api(&self, api: &Api, by: &Actor, now: Timestamp) -> Result<()> {
-        if api.policy.audiences.is_empty() {
+        if api.policy.audiences.is_empty() && !api.policy.any_audience {
             return Err(Error::Invalid(
                 "an API needs an audience: a token made for others must not pass".to_owned(),
             ));
@@ -74,7 +74,7 @@ mod tests {
         store.add_endpoint(&endpoint("other"), &admin()).await.unwrap();
         store.put_api(&api("credit/v1", "credit"), &admin(), T0).await.unwrap();
         let mut stricter = api("credit/v1", "other");
-        stricter.policy.required_claims.insert("roles".to_owned(), vec!["scorer".to_owned()]);
+        stricter.policy.audiences.push("api://other".to_owned());
         store.put_api(&stricter, &admin(), T0).await.unwrap();
         assert_eq!(store.apis().await.unwrap(), [stricter]);
         store.delete_api("credit/v1", &admin(), T0).await.unwrap();

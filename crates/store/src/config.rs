@@ -7,6 +7,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Where the master key is that seals secrets: see [`crate::MasterKey`].
+    pub master_key: String,
     /// Request-log segments.
     pub segments: SegmentConfig,
 }

@@ -4,6 +4,7 @@ use crate::artifacts::Artifacts;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::lock::Lock;
+use crate::seal::{MasterKey, Sealer};
 use crate::secrets::Secrets;
 use crate::{files, ledger, segments, tasks};
 use domain::{Actor, Timestamp};
@@ -40,6 +41,7 @@ struct Inner {
     reader: SqlitePool,
     artifacts: Artifacts,
     secrets: Secrets,
+    sealer: Arc<Sealer>,
     changes: watch::Sender<i64>,
     task_bell: watch::Sender<u64>,
     /// A sync to disk failed: nothing more may be acknowledged (see [`Error::NotDurable`]).
@@ -49,10 +51,16 @@ struct Inner {
 }
 
 impl Store {
+    /// Opens a data directory whose master key lies in it.
+    pub async fn open(dir: &Path) -> Result<Self> {
+        Self::open_with(dir, &MasterKey::DataDir).await
+    }
+
     /// Opens a data directory, makes it when absent, brings its database up to date.
     ///
-    /// Fails with [`Error::Locked`] while another process has it.
-    pub async fn open(dir: &Path) -> Result<Self> {
+    /// Fails with [`Error::Locked`] while another process has it, with [`Error::Sealed`] when its secrets were sealed under
+    /// another master key.
+    pub async fn open_with(dir: &Path, master_key: &MasterKey) -> Result<Self> {
         if !dir.exists() {
             files::create_private_dir(dir)?;
         }
@@ -61,13 +69,17 @@ impl Store {
         files::sweep(&dir)?;
         files::create_private_dir(&dir.join(segments::FOLDER))?;
         let artifacts = Artifacts::open(&dir.join("artifacts"))?;
-        let secrets = Secrets::open(&dir.join("secrets"))?;
+        let folder = dir.join("secrets");
+        files::create_private_dir(&folder)?;
+        let sealer = Arc::new(Sealer::open(master_key, &folder)?);
+        let secrets = Secrets::open(&folder, sealer.clone())?;
         let (writer, reader) = connect(&dir.join(DATABASE)).await?;
         sqlx::migrate!("./migrations").run(&writer).await?;
         let changes = watch::Sender::new(ledger::last_sequence(&writer).await?);
         let task_bell = watch::Sender::new(0);
         let not_durable = AtomicBool::new(false);
-        let inner = Inner { dir, writer, reader, artifacts, secrets, changes, task_bell, not_durable, lock };
+        let inner =
+            Inner { dir, writer, reader, artifacts, secrets, sealer, changes, task_bell, not_durable, lock };
         let store = Self { inner: Arc::new(inner) };
         store.recover().await?;
         Ok(store)
@@ -102,6 +114,16 @@ impl Store {
     /// The workspace's secrets.
     pub fn secrets(&self) -> &Secrets {
         &self.inner.secrets
+    }
+
+    /// Seals a content for one purpose, as `named-value:AMLKey`; it opens for no other.
+    pub fn seal(&self, purpose: &str, content: &[u8]) -> Result<String> {
+        self.inner.sealer.seal(purpose, content)
+    }
+
+    /// Opens what was sealed for the same purpose.
+    pub fn unseal(&self, purpose: &str, sealed: &str) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+        self.inner.sealer.unseal(purpose, sealed)
     }
 
     /// Tells whoever tries to open the directory next at which URL this process serves it.

@@ -153,7 +153,7 @@ pub(crate) async fn store_traffic(
 async fn insert(conn: &mut SqliteConnection, e: &Endpoint) -> Result<()> {
     sqlx::query(
         "INSERT INTO endpoints (name, auth_mode, docs_public, description, traffic, primary_generation, \
-         secondary_generation, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         secondary_generation, created, public_network_access) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(e.name.as_str())
     .bind(to_word(&e.auth_mode)?)
@@ -163,6 +163,7 @@ async fn insert(conn: &mut SqliteConnection, e: &Endpoint) -> Result<()> {
     .bind(i64::from(e.key_generations[0]))
     .bind(i64::from(e.key_generations[1]))
     .bind(e.created.micros())
+    .bind(to_word(&e.public_network_access)?)
     .execute(conn)
     .await?;
     Ok(())
@@ -201,6 +202,7 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Endpoint> {
         name: row.name("name")?,
         auth_mode: row.word("auth_mode")?,
         docs_public: row.try_get("docs_public")?,
+        public_network_access: row.word("public_network_access")?,
         description: row.text("description")?,
         traffic: row.json("traffic")?,
         key_generations: [row.unsigned("primary_generation")?, row.unsigned("secondary_generation")?],

@@ -55,6 +55,14 @@ pub enum Error {
     /// What is on disk is not what was written.
     #[error("{0}")]
     Corrupt(String),
+    /// A secret that does not open under the master key at hand.
+    #[error(
+        "the secret '{0}' does not open with this master key: set store.master_key as it was when the secret was made"
+    )]
+    Sealed(String),
+    /// The system gives no random bytes.
+    #[error("the system gives no random bytes")]
+    Random,
     /// A query on the request log that is refused, or that failed.
     #[error("{0}")]
     Query(String),
@@ -114,7 +122,9 @@ impl Error {
             Self::Invalid(_) | Self::Query(_) => ErrorCode::InvalidInput,
             Self::StorageFull => ErrorCode::StorageFull,
             Self::Busy | Self::NotDurable => ErrorCode::Unavailable,
-            Self::Corrupt(_) | Self::Io { .. } | Self::Database(_) => ErrorCode::Internal,
+            Self::Sealed(_) | Self::Random | Self::Corrupt(_) | Self::Io { .. } | Self::Database(_) => {
+                ErrorCode::Internal
+            }
         }
     }
 }

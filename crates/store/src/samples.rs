@@ -4,9 +4,9 @@ use crate::assets::NewDataVersion;
 use crate::db::Store;
 use crate::models::NewModelVersion;
 use domain::{
-    Actor, Api, Column, ColumnType, Deployment, Digest, Endpoint, EndpointAuth, Feature, Issuer, Job,
-    JobKind, JobStatus, Lineage, Name, Principal, PrincipalKind, Role, RunId, Signature, Target, Task,
-    Timestamp, TokenPolicy, Version,
+    Actor, Api, Column, ColumnType, Deployment, Digest, Endpoint, EndpointAuth, Feature, Job, JobKind,
+    JobStatus, Lineage, Name, Policy, Principal, PrincipalKind, PublicNetworkAccess, Role, RunId, Signature,
+    Target, Task, Timestamp, Version,
 };
 use std::collections::BTreeMap;
 use tempfile::TempDir;
@@ -89,6 +89,7 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
         name: name(text),
         auth_mode: EndpointAuth::Key,
         docs_public: true,
+        public_network_access: PublicNetworkAccess::Enabled,
         description: "scores".to_owned(),
         traffic: BTreeMap::new(),
         key_generations: [0, 0],
@@ -110,11 +111,7 @@ pub(crate) fn api(path: &str, endpoint: &str) -> Api {
     Api {
         path: path.to_owned(),
         endpoint: name(endpoint),
-        policy: TokenPolicy {
-            issuers: vec![Issuer::BuiltIn],
-            audiences: vec!["api://credit".to_owned()],
-            required_claims: BTreeMap::new(),
-        },
+        policy: Policy { audiences: vec!["api://credit".to_owned()], ..Policy::default() },
         created: T0,
     }
 }

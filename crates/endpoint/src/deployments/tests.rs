@@ -27,7 +27,12 @@ async fn services() -> (TempDir, Endpoints) {
         endpoints.registry.register(new, &Actor::admin()).await.unwrap();
     }
     endpoints.registry.set_alias(&name("credit"), "champion", Version(1), &Actor::admin()).await.unwrap();
-    let new = NewEndpoint { name: name("risk"), docs_public: false, description: String::new() };
+    let new = NewEndpoint {
+        name: name("risk"),
+        docs_public: false,
+        public_network_access: Default::default(),
+        description: String::new(),
+    };
     endpoints.create(new, &Actor::admin()).await.unwrap();
     (dir, endpoints)
 }
@@ -125,7 +130,12 @@ async fn keys_outlive_a_restart_and_do_not_come_back() {
     assert_eq!(endpoints.keys(&risk).await.unwrap(), before);
     endpoints.delete(&risk, &admin).await.unwrap();
     assert_eq!(endpoints.list().await.unwrap(), []);
-    let new = NewEndpoint { name: risk.clone(), docs_public: true, description: "again".into() };
+    let new = NewEndpoint {
+        name: risk.clone(),
+        docs_public: true,
+        public_network_access: Default::default(),
+        description: "again".into(),
+    };
     assert!(endpoints.create(new.clone(), &admin).await.unwrap().docs_public);
     assert_ne!(endpoints.keys(&risk).await.unwrap().primary, before.primary);
     assert_eq!(endpoints.create(new, &admin).await.unwrap_err().code, ErrorCode::Conflict);

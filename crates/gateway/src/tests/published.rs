@@ -153,8 +153,10 @@ async fn publishing_is_refused_without_audience_or_over_reserved_paths() {
     let ask = |path: &str, audiences: &[&str]| PublishApi {
         path: path.into(),
         endpoint: name("double"),
-        audiences: audiences.iter().map(|a| (*a).to_owned()).collect(),
-        required_claims: std::collections::BTreeMap::new(),
+        policy: domain::Policy {
+            audiences: audiences.iter().map(|a| (*a).to_owned()).collect(),
+            ..domain::Policy::default()
+        },
     };
     for bad in [ask("credit", &[]), ask("endpoints/x", &["a"]), ask(&tenant, &["a"]), ask("a/score", &["a"])]
     {

@@ -189,8 +189,11 @@ impl Server {
         let ask = PublishApi {
             path: path.into(),
             endpoint: name("double"),
-            audiences: vec![AUDIENCE.into()],
-            required_claims: claims.iter().map(|(n, v)| ((*n).to_owned(), vec![(*v).to_owned()])).collect(),
+            policy: serde_json::from_value(serde_json::json!({
+                "audiences": [AUDIENCE],
+                "required_claims": claims.iter().map(|(n, v)| (*n, vec![*v])).collect::<std::collections::BTreeMap<_, _>>(),
+            }))
+            .unwrap(),
         };
         self.gateway.publish(ask, &Actor::admin()).await.unwrap();
     }
@@ -241,6 +244,7 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
         name: name("double"),
         auth_mode: EndpointAuth::Key,
         docs_public: false,
+        public_network_access: Default::default(),
         description: String::new(),
         traffic: BTreeMap::new(),
         key_generations: [0, 0],

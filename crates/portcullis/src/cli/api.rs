@@ -55,14 +55,14 @@ impl Publish {
             claims.entry(claim.to_owned()).or_default().push(value.to_owned());
         }
         Ok(
-            json!({ "path": self.path, "endpoint": self.endpoint, "audiences": self.audience, "required_claims": claims }),
+            json!({ "path": self.path, "endpoint": self.endpoint, "policy": { "audiences": self.audience, "required_claims": claims } }),
         )
     }
 }
 
 fn row(api: &Record) -> [String; 5] {
     let claims: Vec<String> =
-        api.policy.required_claims.iter().map(|(c, v)| format!("{c}={}", v.join("|"))).collect();
+        api.policy.required_claims.iter().map(|r| format!("{}={}", r.claim, r.values.join("|"))).collect();
     [
         format!("/{}", api.path),
         api.endpoint.to_string(),

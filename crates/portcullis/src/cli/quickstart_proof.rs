@@ -36,7 +36,8 @@ pub async fn publish(
     if apis.iter().any(|api| api.path == road.name.as_str() && api.endpoint == endpoint.name) {
         session.out.say(&format!("/{} is published", road.name));
     } else {
-        let body = json!({ "path": road.name, "endpoint": endpoint.name, "audiences": [audience] });
+        let body =
+            json!({ "path": road.name, "endpoint": endpoint.name, "policy": { "audiences": [audience] } });
         let api: Api = client.send(Method::PUT, "/api/v1/apis", &body).await?;
         session.out.say(&format!(
             "published /{} over endpoint {}: a token must name audience {audience}",

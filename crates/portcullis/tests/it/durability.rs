@@ -81,7 +81,8 @@ fn work(
                     json!({ "name": "blue", "model": model["name"] }),
                 )?)?;
                 told.send(("deployment", endpoint.clone(), Value::Null)).ok()?;
-                let api = json!({ "path": endpoint, "endpoint": endpoint, "audiences": ["api://x"] });
+                let api =
+                    json!({ "path": endpoint, "endpoint": endpoint, "policy": { "audiences": ["api://x"] } });
                 yes(call(at, "PUT", "/api/v1/apis", Some(Sent::Json(api)))?)?;
                 told.send(("api", endpoint, Value::Null)).ok()?;
             }
