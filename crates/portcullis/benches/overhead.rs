@@ -1,6 +1,7 @@
 //! What the gate costs: secured scoring (JWT checked, counted, logged) of one German credit row at 32 connections, beside a
-//! bare hyper handler that parses the same body and evaluates the same compiled model. Both in one run, in turns; the
-//! figures that matter are ratios and server CPU per call. Also: memory after 100,000 calls, and time from start to ready.
+//! bare hyper handler that parses the same body and evaluates the same compiled model, and beside the same call with key
+//! authentication at the direct door. All in one run, in turns; the figures that matter are ratios and server CPU per call.
+//! Also: memory after 100,000 calls, and time from start to ready.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use bytes::Bytes;
@@ -147,8 +148,16 @@ fn cli(arguments: &[&str], server: &str, token: &str) -> Result<Value, Fail> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// The server with the German credit model published; its URL, a scoring URL and a token.
-fn secured(dir: &Path, trials: &str, model: &Path) -> Result<(Running, String, String), Fail> {
+/// A server with the German credit model published.
+struct Secured {
+    server: Running,
+    published: String,
+    token: String,
+    direct: String,
+    key: String,
+}
+
+fn secured(dir: &Path, trials: &str, model: &Path) -> Result<Secured, Fail> {
     let table =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/german-credit/german_credit_data.csv");
     let (server, line) = first_line(
@@ -183,7 +192,9 @@ fn secured(dir: &Path, trials: &str, model: &Path) -> Result<(Running, String, S
         request.send().await?.json().await
     })?;
     let token = answer["access_token"].as_str().ok_or("no token")?.to_owned();
-    Ok((server, format!("{url}/g/score"), token))
+    let key = run(&["endpoint", "keys", "g"])?["primaryKey"].as_str().ok_or("no key")?.to_owned();
+    let (published, direct) = (format!("{url}/g/score"), format!("{url}/endpoints/g/score"));
+    Ok(Secured { server, published, token, direct, key })
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -209,28 +220,33 @@ fn measure() -> Result<(), Fail> {
     std::fs::create_dir_all(&folder)?;
     let (dir, model, body) = (folder.join("data"), folder.join("g.onnx"), folder.join("row.json"));
     std::fs::write(&body, ROW)?;
-    let (server, url, token) = secured(&dir, &trials, &model)?;
+    let gate = secured(&dir, &trials, &model)?;
+    let pid = gate.server.0.id();
     let (peer, address) = first_line(Command::new(std::env::current_exe()?).arg("bare").arg(&model))?;
     let peer_url = format!("http://{address}/score");
-    load(&url, Some(&token), &body, 5_000, server.0.id())?;
+    load(&gate.published, Some(&gate.token), &body, 5_000, pid)?;
     load(&peer_url, None, &body, 5_000, peer.0.id())?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut ours, mut keyed, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
         theirs.push(load(&peer_url, None, &body, count, peer.0.id())?);
-        ours.push(load(&url, Some(&token), &body, count, server.0.id())?);
+        ours.push(load(&gate.published, Some(&gate.token), &body, count, pid)?);
+        keyed.push(load(&gate.direct, Some(&gate.key), &body, count, pid)?);
     }
     let pick = |of: &[Seen], part: fn(&Seen) -> f64| median(of.iter().map(part).collect());
     let (o, t) = (pick(&ours, |s| s.per_second), pick(&theirs, |s| s.per_second));
     let (oc, tc) = (pick(&ours, |s| s.cpu_micros), pick(&theirs, |s| s.cpu_micros));
+    let (k, kc) = (pick(&keyed, |s| s.per_second), pick(&keyed, |s| s.cpu_micros));
     println!(
         "model {} kB, {count} calls a turn, {TURNS} turns, medians",
         std::fs::metadata(&model)?.len() / 1000
     );
     println!("bare hyper + model   {t:>8.0} requests/s  {tc:>6.1} µs CPU/call");
     println!("secured, logged      {o:>8.0} requests/s  {oc:>6.1} µs CPU/call");
-    println!("ratio                {:>8.3}             {:>6.3} (bare ÷ ours)", o / t, tc / oc);
-    println!("resident after {} calls: {:.1} MiB", count * TURNS as u64 + 5_000, resident(server.0.id())?);
-    drop(server);
+    println!("direct door, key     {k:>8.0} requests/s  {kc:>6.1} µs CPU/call");
+    println!("token ÷ bare         {:>8.3}             {:>6.3} (CPU: bare ÷ token)", o / t, tc / oc);
+    println!("token ÷ key          {:>8.3}             {:>6.3} (CPU: key ÷ token)", o / k, kc / oc);
+    println!("resident after {} calls: {:.1} MiB", 2 * count * TURNS as u64 + 5_000, resident(pid)?);
+    drop(gate);
     let starts: Result<Vec<f64>, Fail> = (0..7).map(|_| ready_in(&dir)).collect();
     println!("start to ready: {:.0} ms (median of 7)", median(starts?));
     std::fs::remove_dir_all(&folder)?;

@@ -28,6 +28,9 @@ pub struct Bench {
     /// How many calls in all, instead of a duration
     #[arg(long)]
     pub count: Option<u64>,
+    /// Calls a second over all connections, latency counted from the moment each was due; as fast as possible when left out
+    #[arg(long, value_parser = rate)]
+    pub rate: Option<f64>,
     /// Rows a request (endpoints only)
     #[arg(long, default_value_t = 1)]
     pub rows: usize,
@@ -39,6 +42,15 @@ pub struct Bench {
     pub headers: Vec<String>,
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| format!("'{text}' is no number"))?;
+    if (0.01..=1e6).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err("write 0.01 to 1000000 calls a second".to_owned())
+    }
+}
+
 impl Bench {
     /// Whether the target is a URL.
     pub fn is_url(&self) -> bool {
@@ -46,7 +58,12 @@ impl Bench {
     }
 
     fn load(&self) -> Load {
-        Load { connections: self.connections.clamp(1, 10_000), duration: self.duration.0, count: self.count }
+        Load {
+            connections: self.connections.clamp(1, 10_000),
+            duration: self.duration.0,
+            count: self.count,
+            rate: self.rate,
+        }
     }
 
     /// Loads a URL.

@@ -37,6 +37,8 @@ pub struct Load {
     pub duration: Duration,
     /// How many calls in all.
     pub count: Option<u64>,
+    /// Calls a second over all connections, each due at its own moment; as fast as answers come when none.
+    pub rate: Option<f64>,
 }
 
 /// What was seen.
@@ -129,11 +131,17 @@ impl Report {
 
 /// Loads the target and reports.
 pub async fn run(target: &Target, load: &Load) -> Result<Report, Fault> {
-    let left = Arc::new(AtomicU64::new(load.count.unwrap_or(u64::MAX)));
     let start = Instant::now();
     let end = if load.count.is_some() { None } else { Some(start + load.duration) };
+    let plan = Arc::new(Plan {
+        taken: AtomicU64::new(0),
+        count: load.count.unwrap_or(u64::MAX),
+        start,
+        end,
+        rate: load.rate,
+    });
     let tasks: Vec<_> =
-        (0..load.connections).map(|_| tokio::spawn(worker(target.clone(), left.clone(), end))).collect();
+        (0..load.connections).map(|_| tokio::spawn(worker(target.clone(), plan.clone()))).collect();
     let mut report = Report::new(load.connections)?;
     for task in tasks {
         report.add(&task.await.map_err(|e| Fault::internal(e.to_string()))??);
@@ -149,13 +157,45 @@ pub async fn run(target: &Target, load: &Load) -> Result<Report, Fault> {
     Ok(report)
 }
 
-async fn worker(target: Target, left: Arc<AtomicU64>, end: Option<Instant>) -> Result<Report, Fault> {
+/// The calls to make, handed out one by one over all connections.
+struct Plan {
+    taken: AtomicU64,
+    count: u64,
+    start: Instant,
+    end: Option<Instant>,
+    rate: Option<f64>,
+}
+
+impl Plan {
+    /// Waits for the next call's turn and gives the moment its latency counts from; none when all is done.
+    ///
+    /// At a fixed rate that is the moment it was due, not when a connection was free for it: a slow answer must not hide the
+    /// wait of those behind it (Tene, "How NOT to measure latency": coordinated omission).
+    async fn next(&self) -> Option<Instant> {
+        let at = self.taken.fetch_add(1, Ordering::Relaxed);
+        let due = match self.rate {
+            Some(rate) => self.start + Duration::from_secs_f64(at as f64 / rate),
+            None => Instant::now(),
+        };
+        if at >= self.count || self.end.is_some_and(|end| due >= end) {
+            return None;
+        }
+        if self.rate.is_none() {
+            return Some(due);
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Some(due)
+    }
+}
+
+async fn worker(target: Target, plan: Arc<Plan>) -> Result<Report, Fault> {
     /// Connections that may fail in a row before a worker gives up.
     const TRIES: u32 = 5;
     let mut report = Report::new(1)?;
     let mut broken = 0;
     let mut connection: Option<SendRequest<Full<Bytes>>> = None;
-    while broken < TRIES && end.is_none_or(|end| Instant::now() < end) && take(&left) {
+    while broken < TRIES {
+        let Some(begun) = plan.next().await else { break };
         let mut sender = match connection.take() {
             Some(sender) => sender,
             None => match connect(&target.uri).await {
@@ -167,7 +207,6 @@ async fn worker(target: Target, left: Arc<AtomicU64>, end: Option<Instant>) -> R
                 }
             },
         };
-        let begun = Instant::now();
         match call(&mut sender, &target).await {
             Ok((status, bytes)) => {
                 broken = 0;
@@ -187,10 +226,6 @@ async fn worker(target: Target, left: Arc<AtomicU64>, end: Option<Instant>) -> R
         }
     }
     Ok(report)
-}
-
-fn take(left: &AtomicU64) -> bool {
-    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
 }
 
 async fn connect(uri: &Uri) -> Result<SendRequest<Full<Bytes>>, String> {

@@ -14,3 +14,4 @@ mod quickstart;
 mod road;
 mod serve_model;
 mod support;
+mod under_load;
