@@ -204,7 +204,7 @@ async fn open(
 ) -> Response<Body> {
     let (tail, path) = (call.tail(), call.parts.uri.path());
     if tail.is_empty() {
-        return score::response(pages::endpoint_health(&scoring.limits, &call.parts.method), &ids);
+        return score::response(endpoint::health(&scoring.limits, &call.parts.method), &ids);
     }
     if tail == "docs" || tail.starts_with("docs/") {
         return pages::docs(&call.parts.method, path, tail);
