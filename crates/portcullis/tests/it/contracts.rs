@@ -67,14 +67,14 @@ impl Direct {
     }
 }
 
-/// A table of one registered asset, learned in one trial, served under its name with public documents.
+/// A table of one registered asset, learned in two trials (the first is the constant one), served under its name with public documents.
 pub fn serve_table(server: &Server, name: &str, target: &str, csv: &str) {
     let folder = tempfile::tempdir().unwrap();
     let table = folder.path().join("table.csv");
     std::fs::write(&table, csv).unwrap();
     server.cli(&["data", "register", name, table.to_str().unwrap()]);
     let run =
-        ["automl", "run", "--data", name, "--target", target, "--max-trials", "1", "--register-as", name];
+        ["automl", "run", "--data", name, "--target", target, "--max-trials", "2", "--register-as", name];
     server.cli(&run);
     server.cli(&["endpoint", "create", name, "--docs-public"]);
     server.cli(&["deployment", "create", "--endpoint", name, "--model", &format!("{name}:1")]);
@@ -332,7 +332,7 @@ async fn cors_is_as_configured() {
     command.env("PORTCULLIS__ENDPOINT__CORS_ORIGINS", "https://a.example,https://b.example:8443");
     let server = Server::ready(command, &dir);
     server.cli(&["model", "register", "small", model.to_str().unwrap()]);
-    server.cli(&["endpoint", "create", "small", "--docs-public"]);
+    server.cli(&["endpoint", "create", "small"]);
     server.cli(&["deployment", "create", "--endpoint", "small", "--model", "small:1"]);
     let direct = Direct::of(&server, "small");
     let url = |tail: &str| format!("{}/{tail}", direct.base);
@@ -346,13 +346,16 @@ async fn cors_is_as_configured() {
             ("access-control-request-method", "POST"),
             ("access-control-request-headers", "authorization,content-type"),
         ];
-        let preflight = call(Method::OPTIONS, &url("score"), &asked, "").await;
-        assert_eq!((preflight.status, preflight.body.as_str()), (200, ""), "IS-14 preflight of {origin}");
-        assert_eq!(preflight.header("access-control-allow-origin"), expected, "IS-14 preflight of {origin}");
-        let methods = preflight.header("access-control-allow-methods");
-        assert_eq!(methods, allowed.then_some("GET, POST"), "IS-14 preflight of {origin}");
-        let names = preflight.header("access-control-allow-headers").unwrap_or_default();
-        assert_eq!(names.contains("authorization") && names.contains("content-type"), allowed, "IS-14");
+        for tail in ["score", "predict", "swagger.json", "openapi.json"] {
+            let preflight = call(Method::OPTIONS, &url(tail), &asked, "").await;
+            let place = format!("IS-14 preflight of {tail} from {origin}");
+            assert_eq!((preflight.status, preflight.body.as_str()), (200, ""), "{place}");
+            assert_eq!(preflight.header("access-control-allow-origin"), expected, "{place}");
+            let methods = preflight.header("access-control-allow-methods");
+            assert_eq!(methods, allowed.then_some("GET, POST"), "{place}");
+            let names = preflight.header("access-control-allow-headers").unwrap_or_default();
+            assert_eq!(names.contains("authorization") && names.contains("content-type"), allowed, "{place}");
+        }
 
         let json = ("content-type", "application/json");
         let key = ("authorization", direct.bearer.as_str());
@@ -362,8 +365,8 @@ async fn cors_is_as_configured() {
             (Method::POST, "score", vec![json], rows(), 401),
             (Method::POST, "predict", vec![json, key], Road::row().to_string(), 200),
             (Method::GET, "", vec![], String::new(), 200),
-            (Method::GET, "swagger.json", vec![], String::new(), 200),
-            (Method::GET, "openapi.json", vec![], String::new(), 200),
+            (Method::GET, "swagger.json", vec![key], String::new(), 200),
+            (Method::GET, "openapi.json", vec![], String::new(), 401),
         ] {
             let mut headers = headers;
             headers.push(("origin", origin));
