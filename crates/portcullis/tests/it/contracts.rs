@@ -334,48 +334,60 @@ async fn cors_is_as_configured() {
     server.cli(&["model", "register", "small", model.to_str().unwrap()]);
     server.cli(&["endpoint", "create", "small"]);
     server.cli(&["deployment", "create", "--endpoint", "small", "--model", "small:1"]);
+    server.cli(&["api", "publish", "--endpoint", "small", "--path", "front", "--audience", "api://small"]);
     let direct = Direct::of(&server, "small");
-    let url = |tail: &str| format!("{}/{tail}", direct.base);
     for (origin, allowed) in
         [("https://a.example", true), ("https://b.example:8443", true), ("https://c.example", false)]
     {
-        let expected = allowed.then_some(origin);
-        // A preflight carries no credentials.
-        let asked = [
-            ("origin", origin),
-            ("access-control-request-method", "POST"),
-            ("access-control-request-headers", "authorization,content-type"),
-        ];
-        for tail in ["score", "predict", "swagger.json", "openapi.json"] {
-            let preflight = call(Method::OPTIONS, &url(tail), &asked, "").await;
-            let place = format!("IS-14 preflight of {tail} from {origin}");
-            assert_eq!((preflight.status, preflight.body.as_str()), (200, ""), "{place}");
-            assert_eq!(preflight.header("access-control-allow-origin"), expected, "{place}");
-            let methods = preflight.header("access-control-allow-methods");
-            assert_eq!(methods, allowed.then_some("GET, POST"), "{place}");
-            let names = preflight.header("access-control-allow-headers").unwrap_or_default();
-            assert_eq!(names.contains("authorization") && names.contains("content-type"), allowed, "{place}");
+        let front = format!("{}/front", server.url);
+        for base in [&direct.base, &front] {
+            preflights(base, origin, allowed).await;
         }
+        calls_from(&direct, &front, origin, allowed.then_some(origin)).await;
+    }
+}
 
-        let json = ("content-type", "application/json");
-        let key = ("authorization", direct.bearer.as_str());
-        for (method, tail, headers, body, status) in [
-            (Method::POST, "score", vec![json, key], rows(), 200),
-            (Method::POST, "score", vec![json, key], "{".to_owned(), 400),
-            (Method::POST, "score", vec![json], rows(), 401),
-            (Method::POST, "predict", vec![json, key], Road::row().to_string(), 200),
-            (Method::GET, "", vec![], String::new(), 200),
-            (Method::GET, "swagger.json", vec![key], String::new(), 200),
-            (Method::GET, "openapi.json", vec![], String::new(), 401),
-        ] {
-            let mut headers = headers;
-            headers.push(("origin", origin));
-            let answer = call(method.clone(), &url(tail), &headers, body).await;
-            let place = format!("IS-14 {method} {tail} {status} from {origin}");
-            assert_eq!(answer.status, status, "{place}: {}", answer.body);
-            assert_eq!(answer.header("access-control-allow-origin"), expected, "{place}");
-            assert_eq!(answer.header("access-control-allow-credentials"), None, "{place}");
-            assert_eq!(answer.header("vary"), Some("origin"), "{place}");
-        }
+/// What a browser asks before it sends credentials, which it does not send then.
+async fn preflights(base: &str, origin: &str, allowed: bool) {
+    let asked = [
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    for tail in ["score", "predict", "swagger.json", "openapi.json"] {
+        let answer = call(Method::OPTIONS, &format!("{base}/{tail}"), &asked, "").await;
+        let place = format!("IS-14 preflight of {base}/{tail} from {origin}");
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{place}");
+        assert_eq!(answer.header("access-control-allow-origin"), allowed.then_some(origin), "{place}");
+        let methods = answer.header("access-control-allow-methods");
+        assert_eq!(methods, allowed.then_some("GET, POST"), "{place}");
+        let names = answer.header("access-control-allow-headers").unwrap_or_default();
+        assert_eq!(names.contains("authorization") && names.contains("content-type"), allowed, "{place}");
+    }
+}
+
+/// What a browser sends then: refusals too carry the header, else a page could not tell a 401 from no network.
+async fn calls_from(direct: &Direct, front: &str, origin: &str, expected: Option<&str>) {
+    let at = |tail: &str| format!("{}/{tail}", direct.base);
+    let json = ("content-type", "application/json");
+    let key = ("authorization", direct.bearer.as_str());
+    for (method, url, mut headers, body, status) in [
+        (Method::POST, at("score"), vec![json, key], rows(), 200),
+        (Method::POST, at("score"), vec![json, key], "{".to_owned(), 400),
+        (Method::POST, at("score"), vec![json], rows(), 401),
+        (Method::POST, at("predict"), vec![json, key], Road::row().to_string(), 200),
+        (Method::GET, at(""), vec![], String::new(), 200),
+        (Method::GET, at("swagger.json"), vec![key], String::new(), 200),
+        (Method::GET, at("openapi.json"), vec![], String::new(), 401),
+        (Method::POST, format!("{front}/score"), vec![json], rows(), 401),
+        (Method::DELETE, format!("{front}/score"), vec![json], rows(), 404),
+    ] {
+        headers.push(("origin", origin));
+        let answer = call(method.clone(), &url, &headers, body).await;
+        let place = format!("IS-14 {method} {url} {status} from {origin}");
+        assert_eq!(answer.status, status, "{place}: {}", answer.body);
+        assert_eq!(answer.header("access-control-allow-origin"), expected, "{place}");
+        assert_eq!(answer.header("access-control-allow-credentials"), None, "{place}");
+        assert_eq!(answer.header("vary"), Some("origin"), "{place}");
     }
 }
