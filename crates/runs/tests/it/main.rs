@@ -225,13 +225,12 @@ async fn an_impossible_submission_is_refused_and_leaves_nothing() {
     assert!(refused(&|a| a.target = "nothing".to_owned()).await.message.contains("nothing"));
     assert!(refused(&|a| a.max_trials = Some(0)).await.message.contains("max_trials"));
     assert!(refused(&|a| a.exclude = vec!["label".to_owned()]).await.message.contains("exclude"));
-    let metric = |name: &str, task| refused_metric(&jobs, name, task);
     for (name, task, known, other) in [
         ("AUC", None, "AUC_weighted", "r2_score"),
         ("r2_score", None, "accuracy", "spearman_correlation"),
         ("accuracy", Some(Task::Regression), "r2_score", "AUC_weighted"),
     ] {
-        let fault = metric(name, task).await;
+        let fault = refused_metric(&jobs, name, task).await;
         assert_eq!(fault.code, ErrorCode::InvalidInput);
         let says = |part: &str| fault.message.contains(part);
         assert!(says(&format!("'{name}'")) && says(known) && !says(other), "{}", fault.message);
