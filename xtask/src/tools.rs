@@ -14,6 +14,7 @@ const DEBIAN: &[(&str, &[&str])] = &[
     ("python3", &["python3"]),
     ("apache2-utils", &["ab"]),
     ("chromium", &["chromium", "chromium-browser", "google-chrome"]),
+    ("chromium-driver", &["chromedriver"]),
 ];
 
 /// Installs the Debian packages whose programs are missing; names them when this cannot be done here.
@@ -29,7 +30,7 @@ pub fn debian() -> Result<()> {
         missing.push("python3-venv");
     }
     if missing.is_empty() {
-        say::line("python3, ab and a browser are there");
+        say::line("python3, ab, a browser and its driver are there");
         return Ok(());
     }
     let wanted = missing.join(" ");

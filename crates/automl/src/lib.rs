@@ -26,6 +26,7 @@ mod spec;
 mod table;
 
 pub use error::Error;
+pub use metrics::metric_names;
 pub use outcome::{ColumnReport, ColumnRole, Event, Importance, Member, Outcome, Trial, Work};
 pub use report::report_html;
 pub use run::run;

@@ -63,6 +63,15 @@ const REGRESSION: [(&str, bool); 9] = [
     ("mean_absolute_percentage_error", false),
 ];
 
+/// The names a search of this task may have as its primary metric.
+#[must_use]
+pub fn metric_names(task: Task) -> Vec<&'static str> {
+    match task {
+        Task::Regression => REGRESSION.map(|(name, _)| name).to_vec(),
+        Task::Binary | Task::Multiclass => CLASSIFICATION.to_vec(),
+    }
+}
+
 impl Goal {
     /// The metric called `name`, or the task's default.
     pub(crate) fn new(task: Task, name: Option<&str>) -> Result<Self, Error> {
@@ -74,16 +83,15 @@ impl Goal {
         } else {
             CLASSIFICATION.contains(&name).then_some(name != "log_loss")
         };
-        let known = || {
-            let names: Vec<&str> =
-                if regression { REGRESSION.map(|(n, _)| n).to_vec() } else { CLASSIFICATION.to_vec() };
-            names.join(", ")
-        };
         match higher {
             Some(higher) => Ok(Self { name: name.into(), higher }),
             None => Err(Error::Spec {
                 setting: "metric",
-                detail: format!("{name:?} is none of a {} task: {}", task.name(), known()),
+                detail: format!(
+                    "{name:?} is none of a {} task: {}",
+                    task.name(),
+                    metric_names(task).join(", ")
+                ),
             }),
         }
     }

@@ -4,6 +4,14 @@ use crate::config::Limits;
 use crate::outcome::SmallHeaders;
 use http::header::{HeaderMap, ORIGIN};
 
+/// The CORS headers of an answer that no model made: a refusal, a document, a page. A browser shows its script none without
+/// them.
+pub fn cors(limits: &Limits, headers: &HeaderMap) -> SmallHeaders {
+    let mut extra = SmallHeaders::default();
+    allow(limits, headers, &mut extra);
+    extra
+}
+
 /// Adds what a browser needs to an answer: nothing when CORS is off, `vary` always when it is on, and the allowed origin
 /// when the caller's is one of the configured ones.
 pub fn allow(limits: &Limits, headers: &HeaderMap, extra: &mut SmallHeaders) {
@@ -33,9 +41,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(ORIGIN, HeaderValue::from_static(origin));
         }
-        let mut extra = SmallHeaders::default();
-        allow(&limits, &headers, &mut extra);
-        extra
+        cors(&limits, &headers)
     }
 
     #[test]

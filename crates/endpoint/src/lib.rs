@@ -27,11 +27,12 @@ mod testing;
 
 pub use choose::{DEPLOYMENT_HEADER, Unrouted, choose};
 pub use config::{Config, Limits};
+pub use cors::cors;
 pub use deployments::NewDeployment;
 pub use endpoints::{Endpoints, NewEndpoint};
 pub use error::Error;
 pub use ids::{ID_MAX, IdTooLong, RequestIds, request_ids};
 pub use keys::{Keys, derive_key, workspace_secret};
 pub use outcome::{Outcome, SmallHeaders};
-pub use score::{Call, health, score};
+pub use score::{Call, health, options, score};
 pub use servable::{Scratch, Servable};

@@ -49,7 +49,7 @@ impl SmallHeaders {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         if self.vary {
-            headers.append(header::VARY, HeaderValue::from_static("origin"));
+            headers.insert(header::VARY, HeaderValue::from_static("origin"));
         }
         if let Some(origin) = &self.origin {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -139,7 +139,7 @@ impl Outcome {
     }
 
     /// 405 with the methods that would do.
-    pub(crate) fn not_allowed(allow: &'static str) -> Self {
+    pub fn not_allowed(allow: &'static str) -> Self {
         let message = format!("the method is not allowed here; use one of {allow}");
         let status = StatusCode::METHOD_NOT_ALLOWED;
         let mut outcome = Self::problem(status, &message, "method not allowed");

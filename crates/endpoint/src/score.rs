@@ -64,7 +64,7 @@ pub fn health(limits: &Limits, method: &Method) -> Outcome {
 }
 
 /// The answer to OPTIONS: empty; the CORS headers come when CORS is on.
-fn options(allow: &'static str) -> Outcome {
+pub fn options(allow: &'static str) -> Outcome {
     let mut outcome = Outcome::new(StatusCode::OK, TEXT, Bytes::new());
     outcome.extra.allow = Some(allow);
     outcome.extra.preflight = true;

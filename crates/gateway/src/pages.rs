@@ -1,12 +1,8 @@
 //! Answers that need no endpoint: the server's health, and the static files of the document pages.
 
 use crate::score;
-use endpoint::{Limits, Outcome};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use web::{Body, SwaggerAssets};
-
-/// The content type of the health text, as the scoring server that clients know sends it.
-const HEALTH_TYPE: &str = "text/html; charset=utf-8";
 
 /// `GET /health`.
 pub(crate) fn health(method: &Method) -> Response<Body> {
@@ -14,20 +10,6 @@ pub(crate) fn health(method: &Method) -> Response<Body> {
         return not_allowed();
     }
     text(StatusCode::OK, "text/plain; charset=utf-8", Body::from("ok"))
-}
-
-/// An endpoint's own health (contract IS-01); it needs no model, and has no `x-ms-run-function-failed`.
-pub(crate) fn endpoint_health(limits: &Limits, method: &Method) -> Outcome {
-    let mut outcome = match *method {
-        Method::GET | Method::HEAD => Outcome::new(StatusCode::OK, HEALTH_TYPE, limits.healthy.clone()),
-        Method::OPTIONS => Outcome::new(StatusCode::OK, HEALTH_TYPE, ""),
-        _ => {
-            Outcome::problem(StatusCode::METHOD_NOT_ALLOWED, "health is read with GET", "method not allowed")
-        }
-    };
-    outcome.extra.failed = None;
-    outcome.extra.allow = (!matches!(*method, Method::GET | Method::HEAD)).then_some("GET, HEAD, OPTIONS");
-    outcome
 }
 
 fn not_allowed() -> Response<Body> {

@@ -113,8 +113,16 @@ impl Arrived {
     }
 }
 
-/// The direct door of an endpoint: health and static files open, documents if public, the rest for a key.
+/// The direct door of an endpoint.
 pub(crate) async fn direct(scoring: &Scoring, target: &Arc<Target>, call: Arrived) -> Response<Body> {
+    let cors = endpoint::cors(&scoring.limits, &call.parts.headers);
+    let mut response = keyed(scoring, target, call).await;
+    cors.apply(response.headers_mut());
+    response
+}
+
+/// Health and static files open, documents if public, the rest for a key.
+async fn keyed(scoring: &Scoring, target: &Arc<Target>, call: Arrived) -> Response<Body> {
     let mut log = begin(target, target.handles.of(&call.parts.method, call.tail()), &call);
     let ids = match request_ids(&call.parts.headers) {
         Ok(ids) => ids,
@@ -135,8 +143,21 @@ pub(crate) async fn direct(scoring: &Scoring, target: &Arc<Target>, call: Arrive
     admitted(scoring, target, call, ids, (log, &prefix)).await
 }
 
-/// A published API: paths other than its own do not exist; the rest for a token by its policy.
+/// A published API.
 async fn published(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    api: &Arc<Published>,
+    call: Arrived,
+) -> Response<Body> {
+    let cors = endpoint::cors(&gateway.scoring.limits, &call.parts.headers);
+    let mut response = by_token(gateway, snapshot, api, call).await;
+    cors.apply(response.headers_mut());
+    response
+}
+
+/// Paths other than the API's own do not exist; the rest for a token by its policy.
+async fn by_token(
     gateway: &Gateway,
     snapshot: &Snapshot,
     api: &Arc<Published>,
@@ -177,7 +198,7 @@ fn exists(scoring: &Scoring, method: &Method, tail: &str) -> bool {
     match tail {
         "score" => matches!(*method, Method::GET | Method::POST) || preflight,
         "predict" => *method == Method::POST || preflight,
-        "swagger.json" | "openapi.json" => matches!(*method, Method::GET | Method::HEAD),
+        "swagger.json" | "openapi.json" => matches!(*method, Method::GET | Method::HEAD) || preflight,
         "docs" => *method == Method::GET,
         tail => tail.starts_with("docs/") && matches!(*method, Method::GET | Method::HEAD),
     }
@@ -186,10 +207,11 @@ fn exists(scoring: &Scoring, method: &Method, tail: &str) -> bool {
 /// What an endpoint shows to everybody: its health, the static files of its pages, its documents when they are public, and the
 /// answer to a browser's preflight, which cannot carry credentials, when CORS is on.
 fn open_tail(scoring: &Scoring, target: &Target, method: &Method, tail: &str) -> bool {
+    let preflight = *method == Method::OPTIONS && !scoring.limits.origins.is_empty();
     match tail {
         "" | "docs" => true,
-        "swagger.json" | "openapi.json" => target.docs_public,
-        "score" | "predict" => *method == Method::OPTIONS && !scoring.limits.origins.is_empty(),
+        "swagger.json" | "openapi.json" => target.docs_public || preflight,
+        "score" | "predict" => preflight,
         tail => tail.starts_with("docs/"),
     }
 }
@@ -204,7 +226,7 @@ async fn open(
 ) -> Response<Body> {
     let (tail, path) = (call.tail(), call.parts.uri.path());
     if tail.is_empty() {
-        return score::response(pages::endpoint_health(&scoring.limits, &call.parts.method), &ids);
+        return score::response(endpoint::health(&scoring.limits, &call.parts.method), &ids);
     }
     if tail == "docs" || tail.starts_with("docs/") {
         return pages::docs(&call.parts.method, path, tail);
@@ -242,9 +264,10 @@ async fn admitted(
 
 /// A document of an endpoint, made from the signature of the deployment that would answer.
 fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> Outcome {
-    if !matches!(asked.method, Method::GET | Method::HEAD) {
-        let text = "documents are read with GET";
-        return Outcome::problem(StatusCode::METHOD_NOT_ALLOWED, text, "method not allowed");
+    match asked.method {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => return allowed_by_cors(scoring, asked),
+        _ => return Outcome::not_allowed("GET, HEAD, OPTIONS"),
     }
     let served = match score::route(target, asked) {
         Ok(served) => served,
@@ -261,6 +284,14 @@ fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> 
     endpoint::docs::answer(&info, &asked.tail, asked.query.as_deref()).unwrap_or_else(none)
 }
 
+/// The answer to a preflight of what no model answers.
+fn allowed_by_cors(scoring: &Scoring, asked: &Asked) -> Outcome {
+    let mut outcome = endpoint::options("GET, HEAD, OPTIONS");
+    let cors = endpoint::cors(&scoring.limits, &asked.headers);
+    (outcome.extra.origin, outcome.extra.vary) = (cors.origin, cors.vary);
+    outcome
+}
+
 fn turn_away(scoring: &Scoring, log: CallLog, refused: &Refused, ids: &RequestIds) -> Response<Body> {
     let problem = refused.problem();
     let (status, bytes) = (problem.http_status(), problem.to_bytes().len());
@@ -269,9 +300,9 @@ fn turn_away(scoring: &Scoring, log: CallLog, refused: &Refused, ids: &RequestId
     response
 }
 
+/// The ids of a call that cannot be echoed: fresh ones stand in the answer.
 fn too_long(scoring: &Scoring, log: CallLog, text: &str) -> Response<Body> {
-    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    let problem = Problem::with_status(status, ErrorCode::InvalidInput, text);
-    log.refused(scoring, status, "id_too_long", 0);
-    score::refusal(problem, None, &RequestIds::fresh())
+    let outcome = Outcome::problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text, "id_too_long");
+    log.refused(scoring, outcome.status, "id_too_long", outcome.body.len());
+    score::response(outcome, &RequestIds::fresh())
 }

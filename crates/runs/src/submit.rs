@@ -3,7 +3,7 @@
 use crate::convert::search_task;
 use crate::error::{Error, Result};
 use automl::Spec;
-use domain::{DataVersion, Name, Span, Task, Version};
+use domain::{ColumnType, DataVersion, Name, Span, Task, Version};
 use serde::{Deserialize, Serialize};
 
 /// Trials of a search when none are asked for.
@@ -89,12 +89,43 @@ impl SubmitAutoml {
             }
         }
         data::check_target(&data.profile, &self.target)?;
+        self.check_metric(data)?;
         self.data_version = Some(data.version);
         self.seed.get_or_insert(DEFAULT_SEED);
         if self.experiment.is_none() {
             self.experiment = Name::new(DEFAULT_EXPERIMENT).ok();
         }
         Ok(self)
+    }
+
+    /// Refuses a primary metric that no search for this target knows.
+    fn check_metric(&self, data: &DataVersion) -> Result<()> {
+        let Some(metric) = &self.metric else { return Ok(()) };
+        let tasks = self.possible_tasks(data);
+        if tasks.iter().any(|&task| automl::metric_names(task).contains(&metric.as_str())) {
+            return Ok(());
+        }
+        let known: Vec<String> = tasks
+            .iter()
+            .map(|&task| {
+                let kind = if task == automl::Task::Regression { "regression" } else { "classification" };
+                format!("{kind} knows {}", automl::metric_names(task).join(", "))
+            })
+            .collect();
+        Err(Error::Submission(format!("metric: '{metric}' is no metric of this task; {}", known.join("; "))))
+    }
+
+    /// The task that was asked for, or those the target's type leaves open: texts and truth values are classes, numbers may be
+    /// classes too. One task stands for both kinds of classification, which share their metrics.
+    fn possible_tasks(&self, data: &DataVersion) -> Vec<automl::Task> {
+        let kind = data.columns.iter().find(|c| c.name == self.target).map(|c| c.kind);
+        match (self.task, kind) {
+            (Some(task), _) => vec![search_task(task)],
+            (None, Some(ColumnType::Boolean | ColumnType::Category | ColumnType::Text)) => {
+                vec![automl::Task::Binary]
+            }
+            (None, _) => vec![automl::Task::Binary, automl::Task::Regression],
+        }
     }
 
     /// The search, in automl's words. Threads change how long it takes, not what comes out.

@@ -8,6 +8,11 @@
 
 mod browser;
 mod clients;
+mod contracts;
+mod contracts_automl;
+mod contracts_scoring;
+mod contracts_swagger;
+mod contracts_tokens;
 mod durability;
 mod openapi;
 mod quickstart;

@@ -50,7 +50,8 @@ impl Server {
         Self::ready(command, dir)
     }
 
-    fn ready(mut command: Command, dir: &Path) -> Self {
+    /// The same by a command that the caller has made: `serve --json` on a free port of `dir`, with settings of its own.
+    pub fn ready(mut command: Command, dir: &Path) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -4,7 +4,7 @@
 
 mod support;
 
-use domain::{Actor, ErrorCode, Fault, JobStatus, Name, RunId, Version};
+use domain::{Actor, ErrorCode, Fault, JobStatus, Name, RunId, Task, Version};
 use futures_util::StreamExt;
 use portcullis_runs::{FILES, Jobs, Program};
 use rustix::process::{Pid, Signal, kill_process};
@@ -225,6 +225,16 @@ async fn an_impossible_submission_is_refused_and_leaves_nothing() {
     assert!(refused(&|a| a.target = "nothing".to_owned()).await.message.contains("nothing"));
     assert!(refused(&|a| a.max_trials = Some(0)).await.message.contains("max_trials"));
     assert!(refused(&|a| a.exclude = vec!["label".to_owned()]).await.message.contains("exclude"));
+    for (name, task, known, other) in [
+        ("AUC", None, "AUC_weighted", "r2_score"),
+        ("r2_score", None, "accuracy", "spearman_correlation"),
+        ("accuracy", Some(Task::Regression), "r2_score", "AUC_weighted"),
+    ] {
+        let fault = refused_metric(&jobs, name, task).await;
+        assert_eq!(fault.code, ErrorCode::InvalidInput);
+        let says = |part: &str| fault.message.contains(part);
+        assert!(says(&format!("'{name}'")) && says(known) && !says(other), "{}", fault.message);
+    }
     assert!(jobs.list(10).await.unwrap().is_empty());
     let unknown = RunId::generate();
     assert_eq!(jobs.watch(&unknown).await.err().map(|e| Fault::from(e).code), Some(ErrorCode::NotFound));
@@ -234,6 +244,13 @@ async fn an_impossible_submission_is_refused_and_leaves_nothing() {
     let fault = Fault::from(jobs.submit(ask(2), &Actor::admin()).await.unwrap_err());
     assert_eq!(fault.code, ErrorCode::TooManyRequests);
     store.close().await;
+}
+
+/// The refusal of a search for a text target by this metric.
+async fn refused_metric(jobs: &Jobs, metric: &str, task: Option<Task>) -> Fault {
+    let mut wanted = ask(2);
+    (wanted.metric, wanted.task) = (Some(metric.to_owned()), task);
+    Fault::from(jobs.submit(wanted, &Actor::admin()).await.unwrap_err())
 }
 
 /// Opens a data directory whose former owner is ending: its last statements may still hold the lock.

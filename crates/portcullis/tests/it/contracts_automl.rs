@@ -1,0 +1,87 @@
+//! The metric names of a search (S1-03) against the running binary.
+
+use crate::support::{Server, small_table};
+use http::Method;
+use serde_json::{Value, json};
+
+/// All 21, written out: this list is the contract, whatever the program thinks.
+const CLASSIFICATION: [&str; 21] = [
+    "accuracy",
+    "balanced_accuracy",
+    "weighted_accuracy",
+    "AUC_macro",
+    "AUC_micro",
+    "AUC_weighted",
+    "average_precision_score_macro",
+    "average_precision_score_micro",
+    "average_precision_score_weighted",
+    "f1_score_macro",
+    "f1_score_micro",
+    "f1_score_weighted",
+    "precision_score_macro",
+    "precision_score_micro",
+    "precision_score_weighted",
+    "recall_score_macro",
+    "recall_score_micro",
+    "recall_score_weighted",
+    "log_loss",
+    "matthews_correlation",
+    "norm_macro_recall",
+];
+
+fn with_table(folder: &std::path::Path) -> Server {
+    let table = folder.join("small.csv");
+    std::fs::write(&table, small_table(80, 3)).unwrap();
+    let server = Server::start(&folder.join("data"));
+    server.cli(&["data", "register", "small", table.to_str().unwrap()]);
+    server
+}
+
+#[test]
+fn every_metric_name_can_lead_a_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_table(folder.path());
+    for name in CLASSIFICATION {
+        let run =
+            ["automl", "run", "--data", "small", "--target", "y", "--max-trials", "2", "--metric", name];
+        let answer = server.cli(&run);
+        let job = &answer["job"];
+        assert_eq!(job["status"], json!("Completed"), "S1-03 {name}: {job}");
+        assert_eq!(job["result"]["metric"], json!(name), "S1-03 {name}");
+        assert_eq!(job["result"]["higher_is_better"], json!(name != "log_loss"), "S1-03 {name}");
+        for trial in answer["trials"].as_array().unwrap() {
+            let known: Vec<&str> = trial["metrics"].as_object().unwrap().keys().map(String::as_str).collect();
+            let mut expected = CLASSIFICATION.to_vec();
+            expected.sort_unstable();
+            assert_eq!(known, expected, "S1-03 {name}: a trial reports all 21");
+            assert_eq!(trial["score"], trial["metrics"][name], "S1-03 {name}: the trial's score");
+        }
+        assert!(job["metrics"][name].is_number(), "S1-03 {name}: the result's metrics: {}", job["metrics"]);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_metric_name_is_refused_before_there_is_a_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_table(folder.path());
+    let run = ["automl", "run", "--data", "small", "--target", "y", "--metric", "AUC_weigthed"];
+    let output = server.try_cli(&run);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("'AUC_weigthed'"), "{said}");
+    for name in CLASSIFICATION {
+        assert!(said.contains(name), "{name} is missing in: {said}");
+    }
+    let numeric = json!({ "data": "small", "target": "x.one", "task": "regression", "metric": "accuracy" });
+    for (ask, known) in [
+        (numeric, "normalized_root_mean_squared_error"),
+        (json!({ "data": "small", "target": "y", "metric": "r2_score" }), "AUC_weighted"),
+        (json!({ "data": "small", "target": "x.one", "metric": "none" }), "spearman_correlation"),
+    ] {
+        let (status, problem): (u16, Value) = server.api(Method::POST, "/api/v1/jobs", Some(ask)).await;
+        assert_eq!(status, 400, "{problem}");
+        assert!(problem["message"].as_str().unwrap().contains(known), "{problem}");
+    }
+    let (_, jobs) = server.api(Method::GET, "/api/v1/jobs", None).await;
+    assert_eq!(jobs, json!([]), "no job was made");
+}
