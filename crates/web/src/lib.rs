@@ -14,6 +14,7 @@ pub mod listen;
 pub mod peer;
 pub mod problem;
 pub mod swagger;
+pub mod tls;
 pub mod upload;
 
 pub use access::{Access, Caller, Contributor, Open, Owner, Reader};
@@ -24,9 +25,10 @@ pub use extract::{BodyLimit, JsonBody, Page};
 pub use finish::{RequestId, finish};
 pub use hosts::Hosts;
 pub use listen::{Service, serve};
-pub use peer::{Peer, Ranges};
+pub use peer::{Link, Peer, Ranges};
 pub use problem::{FieldError, Problem};
 pub use swagger::SwaggerAssets;
+pub use tls::{ClientCertificate, Tls, TlsConfig};
 
 #[doc(hidden)]
 pub mod private {

@@ -86,6 +86,11 @@ pub(super) fn limits() -> HttpLimits {
         idle_timeout: span(10),
         head_bytes: 65_536,
         streams: 10,
+        pending_resets: 20,
+        error_resets: 20,
+        given_up: 20,
+        window_bytes: 1 << 20,
+        send_buffer_bytes: 1 << 16,
         shutdown_grace: span(1),
     }
 }
@@ -136,7 +141,7 @@ impl Server {
         let gateway = Gateway::start(store.clone(), log.clone(), metrics, options).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(super::control::router());
-        tokio::spawn(web::serve(listener, service, limits(), stopped));
+        tokio::spawn(web::serve(listener, None, service, limits(), stopped));
         Self { address, gateway, store, log, _stop: stop, _dir: dir }
     }
 
