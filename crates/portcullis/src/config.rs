@@ -59,6 +59,8 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// Failed logins of one client from one address before it is locked out for a while.
     pub login_failures: u32,
+    /// Compressed bodies.
+    pub inflate: web::InflateLimits,
     /// Connections and deadlines.
     pub http: web::HttpLimits,
 }
@@ -108,6 +110,7 @@ impl Settings {
             endpoint: self.endpoint.clone(),
             public_url: url.to_owned(),
             body_bytes: self.limits.body_bytes,
+            inflate: self.limits.inflate,
             login_failures: self.limits.login_failures,
             behind_proxy: self.listen.behind_proxy.clone(),
         }

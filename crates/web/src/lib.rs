@@ -6,6 +6,7 @@
 pub mod access;
 pub mod body;
 pub mod config;
+pub mod decode;
 pub mod error;
 pub mod extract;
 pub mod finish;
@@ -20,6 +21,7 @@ pub mod upload;
 pub use access::{Access, Caller, Contributor, Open, Owner, Reader};
 pub use body::{Body, BodyError, RequestBody, collect};
 pub use config::HttpLimits;
+pub use decode::{Coding, Inflate, InflateLimits};
 pub use error::Error;
 pub use extract::{BodyLimit, JsonBody, Page};
 pub use finish::{RequestId, finish};

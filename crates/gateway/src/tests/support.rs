@@ -73,6 +73,7 @@ pub(super) fn options(public_url: String) -> Options {
         },
         public_url,
         body_bytes: 1 << 20,
+        inflate: web::InflateLimits { ratio: 100, bytes: 4 << 20, memory_bytes: 16 << 20 },
         login_failures: 5,
         behind_proxy: vec![],
     }

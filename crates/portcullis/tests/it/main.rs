@@ -14,3 +14,7 @@ mod quickstart;
 mod road;
 mod serve_model;
 mod support;
+mod transport;
+mod transport_acme;
+mod transport_floods;
+mod transport_tls;

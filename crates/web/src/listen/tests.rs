@@ -1,6 +1,7 @@
 //! The listener against raw sockets.
 
 use super::*;
+use bytes::Bytes;
 use domain::Span;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
