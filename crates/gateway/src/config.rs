@@ -60,6 +60,8 @@ pub struct Options {
     pub public_url: String,
     /// The largest JSON or scoring body in bytes (`limits.body_bytes`).
     pub body_bytes: u64,
+    /// Limits on compressed bodies (`limits.inflate`).
+    pub inflate: web::InflateLimits,
     /// Failed logins of one client from one address before it is locked out (`limits.login_failures`).
     pub login_failures: u32,
     /// Address ranges of the TLS-terminating proxy (`listen.behind_proxy`).

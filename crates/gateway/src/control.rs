@@ -27,11 +27,17 @@ pub(crate) async fn serve(
             return refused(problem, Some(bearer::challenge(error)), &id);
         }
     };
+    if let Err(unknown) = web::Coding::of(&parts.headers) {
+        let mut response = refused(unknown.into(), None, &id);
+        response.headers_mut().insert(header::ACCEPT_ENCODING, web::decode::ACCEPTED);
+        return response;
+    }
     tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
     parts.headers.remove(header::AUTHORIZATION);
     parts.extensions.insert(caller);
     parts.extensions.insert(id.clone());
     parts.extensions.insert(gateway.scoring.body_limit());
+    parts.extensions.insert(gateway.scoring.inflate.clone());
     let request = Request::from_parts(parts, axum::body::Body::new(body));
     match router.call(request).await {
         Ok(response) => finish(response, &id).await,

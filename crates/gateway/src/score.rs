@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use telemetry::{Metrics, RequestLog};
 use tokio::sync::Semaphore;
-use web::{Body, BodyError, Problem, RequestBody};
+use web::{Body, BodyError, Coding, Inflate, Problem, RequestBody};
 
 /// What every scoring call needs besides its target.
 #[derive(Debug)]
@@ -21,6 +21,7 @@ pub(crate) struct Scoring {
     pub log: RequestLog,
     pub metrics: Arc<Metrics>,
     pub public_url: String,
+    pub inflate: Inflate,
     body_bytes: u64,
     large_body: u64,
     large: Arc<Semaphore>,
@@ -38,6 +39,7 @@ impl Scoring {
             log,
             metrics,
             public_url: public_url.to_owned(),
+            inflate: Inflate::new(options.inflate),
             body_bytes: options.body_bytes,
             large_body: options.config.large_body,
             large: Arc::new(Semaphore::new(options.config.large_calls)),
@@ -143,25 +145,15 @@ pub(crate) fn no_deployment(unrouted: Unrouted) -> Outcome {
     Outcome::problem(StatusCode::NOT_FOUND, &unrouted.to_string(), "no deployment")
 }
 
-/// Reads the body whole, within the limit and the deadline.
+/// Reads the body whole, within the limits and the deadline.
 async fn read(scoring: &Scoring, asked: &Asked, body: RequestBody) -> Result<Bytes, Box<Outcome>> {
-    if let Some(coding) = asked.headers.get(header::CONTENT_ENCODING)
-        && !coding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        let text = "compressed bodies are not taken; send the JSON as it is";
-        return Err(Box::new(Outcome::problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, text, "content encoding")));
-    }
+    let refuse =
+        |error: BodyError| Box::new(Outcome::problem(error.status(), &error.to_string(), error.reason()));
+    let coding = Coding::of(&asked.headers).map_err(refuse)?;
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    web::collect(body, scoring.body_bytes).await.map_err(|error| {
-        let (status, reason) = match error {
-            BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body too large"),
-            BodyError::Stalled(_) => (StatusCode::REQUEST_TIMEOUT, "body stalled"),
-            BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "body broken"),
-        };
-        Box::new(Outcome::problem(status, &error.to_string(), reason))
-    })
+    scoring.inflate.collect(coding, body, scoring.body_bytes).await.map_err(refuse)
 }
 
 /// An outcome on the wire.
@@ -175,6 +167,9 @@ pub(crate) fn response(outcome: Outcome, ids: &RequestIds) -> Response<Body> {
     ids.apply(headers);
     if outcome.status == StatusCode::TOO_MANY_REQUESTS || outcome.status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if outcome.status == StatusCode::UNSUPPORTED_MEDIA_TYPE && outcome.reason == BodyError::Coding.reason() {
+        headers.insert(header::ACCEPT_ENCODING, web::decode::ACCEPTED);
     }
     web::finish::secure(headers);
     response

@@ -43,7 +43,7 @@ impl SingleDoor {
 impl Service for SingleDoor {
     async fn call(&self, request: Request<RequestBody>, peer: Peer) -> Response<Body> {
         let start = Instant::now();
-        let trusted = web::peer::transport(peer, &self.proxies, request.headers());
+        let trusted = web::peer::transport(&peer, &self.proxies, request.headers());
         if trusted == web::peer::Transport::Plain {
             return crate::stack::upgrade_required();
         }

@@ -39,7 +39,7 @@ impl Service for Door {
         let start = Instant::now();
         let gateway = &self.gateway;
         // 1. In the clear across a network: nothing is read, nothing is answered but where to go.
-        let Transport::Trusted(client) = transport(peer, &gateway.proxies, request.headers()) else {
+        let Transport::Trusted(client) = transport(&peer, &gateway.proxies, request.headers()) else {
             return upgrade_required();
         };
         // 2. One canonical reading of the path: names are plain, so whatever is encoded or doubled matches nothing.

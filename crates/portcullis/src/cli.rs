@@ -58,6 +58,12 @@ pub struct Global {
     /// A file holding the token for the server; else PORTCULLIS_TOKEN, else the data directory's admin token
     #[arg(long, global = true, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// A PEM file of certificates to trust besides the system's, for a server of https
+    #[arg(long, global = true, value_name = "FILE", env = "PORTCULLIS_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// A PEM file with this client's certificate and key, for a server that asks for one
+    #[arg(long, global = true, value_name = "FILE", env = "PORTCULLIS_CLIENT_CERTIFICATE")]
+    pub client_certificate: Option<PathBuf>,
     /// Print JSON instead of tables
     #[arg(long, global = true)]
     pub json: bool,

@@ -8,7 +8,7 @@ use http::Method;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio_util::io::ReaderStream;
 
 /// What stays as it is in a path segment besides letters and digits.
@@ -24,6 +24,15 @@ pub struct Client {
     token: String,
 }
 
+/// What a client trusts and shows besides the system's authorities.
+#[derive(Debug, Clone, Default)]
+pub struct ClientTls {
+    /// PEM files of certificates that are trusted.
+    pub trusted: Vec<PathBuf>,
+    /// A PEM file with the client's own certificate and key.
+    pub identity: Option<PathBuf>,
+}
+
 /// Encodes one path segment.
 pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
@@ -36,12 +45,25 @@ pub fn path(text: &str) -> String {
 
 impl Client {
     /// A client for a server's base URL.
-    pub fn new(base: &str, token: String) -> Result<Self, Fault> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|e| Fault::internal(format!("building the HTTP client: {e}")))?;
+    pub fn new(base: &str, token: String, tls: &ClientTls) -> Result<Self, Fault> {
+        let mut http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        for file in &tls.trusted {
+            let wrong = |e: &dyn std::fmt::Display| Fault::invalid(format!("{}: {e}", file.display()));
+            let text = std::fs::read(file).map_err(|e| wrong(&e))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&text).map_err(|e| wrong(&e))?;
+            if certificates.is_empty() {
+                return Err(wrong(&"no certificate in it: expected -----BEGIN CERTIFICATE-----"));
+            }
+            http = http.tls_certs_merge(certificates);
+        }
+        if let Some(file) = &tls.identity {
+            let wrong = |e: &dyn std::fmt::Display| Fault::invalid(format!("{}: {e}", file.display()));
+            let text = std::fs::read(file).map_err(|e| wrong(&e))?;
+            let identity = reqwest::Identity::from_pem(&text)
+                .map_err(|e| wrong(&format!("no certificate and key in one PEM file: {e}")))?;
+            http = http.identity(identity);
+        }
+        let http = http.build().map_err(|e| Fault::internal(format!("building the HTTP client: {e}")))?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), token })
     }
 

@@ -4,7 +4,7 @@
 use crate::cli::Global;
 use domain::Fault;
 use serde::Deserialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -43,8 +43,10 @@ pub struct Listen {
     pub address: String,
     /// The base URL clients use; the address when empty.
     pub public_url: String,
-    /// Address ranges of the TLS-terminating proxy in front; needed for any address but loopback.
+    /// Address ranges of the TLS-terminating proxy in front.
     pub behind_proxy: Vec<String>,
+    /// TLS of our own. Any address but loopback needs it, or a proxy in front.
+    pub tls: web::TlsConfig,
 }
 
 /// Section `limits`: shared by web and gateway.
@@ -57,6 +59,8 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// Failed logins of one client from one address before it is locked out for a while.
     pub login_failures: u32,
+    /// Compressed bodies.
+    pub inflate: web::InflateLimits,
     /// Connections and deadlines.
     pub http: web::HttpLimits,
 }
@@ -106,6 +110,7 @@ impl Settings {
             endpoint: self.endpoint.clone(),
             public_url: url.to_owned(),
             body_bytes: self.limits.body_bytes,
+            inflate: self.limits.inflate,
             login_failures: self.limits.login_failures,
             behind_proxy: self.listen.behind_proxy.clone(),
         }
@@ -119,8 +124,16 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// The same settings for a server that lives as long as a command and that nobody else talks to.
+    pub fn for_command(mut self) -> Result<Self, Fault> {
+        self.listen.tls.turn_off();
+        self.with_listen("127.0.0.1:0")
+    }
+}
+
 impl Listen {
-    /// The address, checked: anything but loopback needs `listen.behind_proxy` (there is no TLS of our own yet).
+    /// The address, checked: anything but loopback needs TLS of our own or `listen.behind_proxy`.
     pub fn socket(&self) -> Result<SocketAddr, Fault> {
         let text = self.address.replacen("localhost", "127.0.0.1", 1);
         let wrong = || {
@@ -130,17 +143,47 @@ impl Listen {
             ))
         };
         let address: SocketAddr = text.parse().map_err(|_| wrong())?;
-        let loopback = match address.ip() {
-            IpAddr::V4(ip) => ip.is_loopback(),
-            IpAddr::V6(ip) => ip.is_loopback(),
-        };
-        if loopback || !self.behind_proxy.is_empty() {
+        let tls = self.tls.is_on()?;
+        if address.ip().is_loopback() || tls || !self.behind_proxy.is_empty() {
             return Ok(address);
         }
         Err(Fault::invalid(format!(
-            "{address} is not loopback: tokens would cross the network in the clear; put a TLS proxy in front and name its \
-             address ranges in listen.behind_proxy"
+            "{address} is not loopback: tokens would cross the network in the clear; set listen.tls (a certificate and its key, \
+             generate, or acme.domains), or put a TLS proxy in front and name its address ranges in listen.behind_proxy"
         )))
+    }
+
+    /// The base URL clients use, for a socket bound at an address.
+    pub fn url(&self, bound: SocketAddr) -> Result<String, Fault> {
+        let public = self.public_url.trim_end_matches('/');
+        if !public.is_empty() {
+            return Ok(public.to_owned());
+        }
+        let scheme = if self.tls.is_on()? { "https" } else { "http" };
+        let port = bound.port();
+        let named = self.tls.acme.domains.first().cloned();
+        let host = named.or_else(|| bound.ip().is_unspecified().then(|| "localhost".to_owned()));
+        Ok(match host {
+            Some(host) => format!("{scheme}://{host}:{port}"),
+            None => format!("{scheme}://{bound}"),
+        })
+    }
+
+    /// The names and addresses that a certificate made here is for.
+    pub fn names(&self, bound: SocketAddr, url: &str) -> Vec<String> {
+        let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+        let ip = Some(bound.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string());
+        let host = url::Url::parse(url).ok().and_then(|url| match url.host()? {
+            url::Host::Domain(name) => Some(name.to_owned()),
+            url::Host::Ipv4(ip) => Some(ip.to_string()),
+            url::Host::Ipv6(ip) => Some(ip.to_string()),
+        });
+        for name in ip.into_iter().chain(host) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 }
 
@@ -247,10 +290,46 @@ mod tests {
     }
 
     #[test]
-    fn only_loopback_listens_without_a_proxy() {
+    fn only_loopback_listens_in_the_clear() {
         let settings = Settings::layered(None, none()).unwrap();
-        assert!(settings.clone().with_listen("0.0.0.0:80").unwrap_err().message.contains("behind_proxy"));
+        let refused = settings.clone().with_listen("0.0.0.0:80").unwrap_err().message;
+        assert!(refused.contains("behind_proxy") && refused.contains("listen.tls"), "{refused}");
         assert!(settings.clone().with_listen("[::1]:0").is_ok());
-        assert!(settings.with_listen("nowhere").is_err());
+        assert!(settings.clone().with_listen("nowhere").is_err());
+        let mut settings = settings;
+        settings.listen.tls.generate = true;
+        assert!(settings.with_listen("0.0.0.0:80").is_ok());
+    }
+
+    #[test]
+    fn urls_and_names_follow_the_address() {
+        let mut listen = Settings::layered(None, none()).unwrap().listen;
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert_eq!(listen.url(at("127.0.0.1:5")).unwrap(), "http://127.0.0.1:5");
+        listen.tls.generate = true;
+        assert_eq!(listen.url(at("0.0.0.0:5")).unwrap(), "https://localhost:5");
+        assert_eq!(listen.url(at("[::1]:5")).unwrap(), "https://[::1]:5");
+        listen.public_url = "https://ml.example.com/".to_owned();
+        let url = listen.url(at("192.0.2.1:5")).unwrap();
+        assert_eq!(url, "https://ml.example.com");
+        let names = listen.names(at("192.0.2.1:5"), &url);
+        assert_eq!(names, ["localhost", "127.0.0.1", "::1", "192.0.2.1", "ml.example.com"]);
+    }
+
+    #[test]
+    fn settings_of_tls_that_contradict_each_other_are_refused() {
+        for (file, part) in [
+            ("generate = true\ncertificate = 'a'\nkey = 'b'", "only one of"),
+            ("certificate = 'a'", "belong together"),
+            ("[listen.tls.clients]\nmode = 'required'", "listen.tls.clients.ca is empty"),
+            ("[listen.tls.clients]\nmode = 'required'\nca = 'c'", "need TLS"),
+            ("[listen.tls.acme]\ndomains = ['a.example']\ndirectory = ''", "directory is empty"),
+            ("[listen.tls.acme]\ndomains = ['a.example']", "accept_terms"),
+        ] {
+            let file = format!("[listen.tls]\n{file}\n");
+            let settings = Settings::layered(Some((Path::new("a.toml"), &file)), none()).unwrap();
+            let message = settings.listen.socket().unwrap_err().message;
+            assert!(message.contains(part), "{file}: {message}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! this process for the length of the command.
 
 use crate::cli::Global;
-use crate::client::Client;
+use crate::client::{Client, ClientTls};
 use crate::config::Settings;
 use crate::show::Printer;
 use crate::wire::Server;
@@ -22,21 +22,29 @@ impl Session {
     /// Connects as the flags say.
     pub async fn open(global: &Global) -> Result<Self, Fault> {
         let out = Printer::new(global.json);
+        let mut tls = ClientTls {
+            trusted: global.ca_file.iter().cloned().collect(),
+            identity: global.client_certificate.clone(),
+        };
         if let Some(url) = &global.server {
-            return Ok(Self { client: Client::new(url, token(global)?)?, out, own: None });
+            return Ok(Self { client: Client::new(url, token(global)?, &tls)?, out, own: None });
         }
         if let Some(url) = store::announced(&global.data_dir) {
-            return Ok(Self { client: Client::new(&url, token(global)?)?, out, own: None });
+            // The owner of the data directory may trust the certificate that its server made for itself.
+            tls.trusted.extend(web::tls::generated(&global.data_dir));
+            return Ok(Self { client: Client::new(&url, token(global)?, &tls)?, out, own: None });
         }
-        let settings = Settings::load(global)?.with_listen("127.0.0.1:0")?;
+        let settings = Settings::load(global)?.for_command()?;
         let server = Server::start(&global.data_dir, settings).await?;
-        let client = Client::new(server.url(), server.admin_token()?)?;
+        let client = Client::new(server.local_url(), server.admin_token()?, &tls)?;
         Ok(Self { client, out, own: Some(server) })
     }
 
     /// A session at a server of this process that somebody else closes.
     pub fn at(server: &Server, out: Printer) -> Result<Self, Fault> {
-        Ok(Self { client: Client::new(server.url(), server.admin_token()?)?, out, own: None })
+        let trusted = server.tls().filter(|tls| tls.is_generated()).map(|tls| tls.certificate().0);
+        let tls = ClientTls { trusted: trusted.into_iter().collect(), identity: None };
+        Ok(Self { client: Client::new(server.local_url(), server.admin_token()?, &tls)?, out, own: None })
     }
 
     /// Stops the server of this process, if there is one.

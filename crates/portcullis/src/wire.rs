@@ -19,21 +19,33 @@ use telemetry::{Metrics, RequestLog};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use web::Tls;
 
 /// A running server of this process.
 pub struct Server {
     url: String,
+    local: String,
     dir: PathBuf,
     store: Store,
     jobs: Jobs,
     log: RequestLog,
+    tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     _server_log: Option<telemetry::LogGuard>,
 }
 
-/// Binds the address of the settings; gives the listener and the base URL clients use.
-pub(crate) async fn bind(settings: &Settings) -> Result<(TcpListener, String), Fault> {
+/// A socket that listens, TLS for it if the settings ask for it, and the base URL clients use.
+pub(crate) struct Bound {
+    pub listener: TcpListener,
+    pub tls: Option<Arc<Tls>>,
+    pub url: String,
+    /// The base URL by which this process itself reaches it.
+    pub local: String,
+}
+
+/// Binds the address of the settings; certificates that are made or fetched are kept in the data directory.
+pub(crate) async fn bind(settings: &Settings, dir: &Path) -> Result<Bound, Fault> {
     let address = settings.listen.socket()?;
     let listener = TcpListener::bind(address).await.map_err(|e| {
         Fault::new(
@@ -42,9 +54,21 @@ pub(crate) async fn bind(settings: &Settings) -> Result<(TcpListener, String), F
         )
     })?;
     let bound = listener.local_addr().map_err(|e| Fault::internal(e.to_string()))?;
-    let public = settings.listen.public_url.trim_end_matches('/');
-    let url = if public.is_empty() { format!("http://{bound}") } else { public.to_owned() };
-    Ok((listener, url))
+    let url = settings.listen.url(bound)?;
+    let local = format!("{}://{bound}", if settings.listen.tls.is_on()? { "https" } else { "http" });
+    let tls = Tls::open(&settings.listen.tls, dir, settings.listen.names(bound, &url))?;
+    more_files();
+    Ok(Bound { listener, tls, url, local })
+}
+
+/// Raises the limit of open files as far as the system lets us: a connection is one.
+fn more_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(e) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(error = %e, "the limit of open files stays as it is");
+    }
 }
 
 impl Server {
@@ -54,7 +78,7 @@ impl Server {
         // A second server in one process (a command's own) keeps the first one's log.
         let server_log = telemetry::init_logs(dir, &settings.telemetry.server_log).ok();
         let store = Store::open_with(dir, &settings.store.master_key.parse()?).await?;
-        let (listener, url) = bind(&settings).await?;
+        let Bound { listener, tls, url, local } = bind(&settings, dir).await?;
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
         let metrics = Arc::new(Metrics::new(log.counters()));
         let gateway =
@@ -74,13 +98,35 @@ impl Server {
         };
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(api::router(app));
-        let serving = tokio::spawn(web::serve(listener, service, settings.limits.http.clone(), stopped));
-        Ok(Self { url, dir: dir.to_owned(), store, jobs, log, stop, serving, _server_log: server_log })
+        let limits = settings.limits.http.clone();
+        let serving = tokio::spawn(web::serve(listener, tls.clone(), service, limits, stopped));
+        Ok(Self {
+            url,
+            local,
+            dir: dir.to_owned(),
+            store,
+            jobs,
+            log,
+            tls,
+            stop,
+            serving,
+            _server_log: server_log,
+        })
     }
 
     /// The base URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The base URL for this process itself, past whatever stands before the server.
+    pub fn local_url(&self) -> &str {
+        &self.local
+    }
+
+    /// TLS of the listener, if it speaks it.
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 
     /// Where the admin token is.

@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use domain::{ErrorCode, Fault};
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use std::pin::Pin;
@@ -21,13 +22,58 @@ pub enum BodyError {
     /// The connection broke or the framing was wrong.
     #[error("the body could not be read")]
     Broken(#[source] hyper::Error),
+    /// Its coding is none that is taken.
+    #[error("Content-Encoding is not one that is taken: send gzip, deflate or identity")]
+    Coding,
+    /// It inflates to more than allowed.
+    #[error("the body inflates to more than {limit} {what}")]
+    Inflated {
+        /// What is counted.
+        what: &'static str,
+        /// How much is allowed.
+        limit: u64,
+    },
+    /// It is not in the coding it claims to be in.
+    #[error("the body is not in the coding that Content-Encoding names, or it is cut off")]
+    Corrupt,
+    /// Too many inflated bodies are in hand.
+    #[error("too many compressed bodies at once; try again in a moment")]
+    Busy,
+}
+
+impl BodyError {
+    /// The status to answer with.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Stalled(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge(_) | Self::Inflated { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Broken(_) | Self::Corrupt => StatusCode::BAD_REQUEST,
+            Self::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// A short word for the request log.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Stalled(_) => "body stalled",
+            Self::TooLarge(_) => "body too large",
+            Self::Broken(_) => "body broken",
+            Self::Coding => "content encoding",
+            Self::Inflated { .. } => "body inflates too far",
+            Self::Corrupt => "body not in its coding",
+            Self::Busy => "too many compressed bodies",
+        }
+    }
 }
 
 impl From<BodyError> for Fault {
     fn from(error: BodyError) -> Self {
         let code = match error {
-            BodyError::TooLarge(_) => ErrorCode::TooLarge,
-            BodyError::Stalled(_) | BodyError::Broken(_) => ErrorCode::InvalidInput,
+            BodyError::TooLarge(_) | BodyError::Inflated { .. } => ErrorCode::TooLarge,
+            BodyError::Coding => ErrorCode::UnsupportedMedia,
+            BodyError::Busy => ErrorCode::TooManyRequests,
+            BodyError::Stalled(_) | BodyError::Broken(_) | BodyError::Corrupt => ErrorCode::InvalidInput,
         };
         Self::new(code, error.to_string())
     }
@@ -76,12 +122,13 @@ impl HttpBody for RequestBody {
 }
 
 /// Reads a whole body of at most `limit` bytes. A body in one piece is not copied.
-pub async fn collect<B>(mut body: B, limit: u64) -> Result<Bytes, BodyError>
+pub async fn collect<B, E>(mut body: B, limit: u64) -> Result<Bytes, E>
 where
-    B: HttpBody<Data = Bytes, Error = BodyError> + Unpin,
+    B: HttpBody<Data = Bytes, Error = E> + Unpin,
+    E: From<BodyError>,
 {
     if body.size_hint().lower() > limit {
-        return Err(BodyError::TooLarge(limit));
+        return Err(BodyError::TooLarge(limit).into());
     }
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
@@ -89,7 +136,7 @@ where
         let Ok(data) = frame?.into_data() else { continue };
         let so_far = first.len().max(all.len());
         if (so_far + data.len()) as u64 > limit {
-            return Err(BodyError::TooLarge(limit));
+            return Err(BodyError::TooLarge(limit).into());
         }
         if so_far == 0 {
             first = data;

@@ -19,6 +19,16 @@ pub struct HttpLimits {
     pub head_bytes: u32,
     /// HTTP/2 streams at once on a connection.
     pub streams: u32,
+    /// HTTP/2 streams that a client opened and reset before they were taken up; one more ends the connection.
+    pub pending_resets: usize,
+    /// HTTP/2 streams that we had to reset for a client's faults; one more ends the connection.
+    pub error_resets: usize,
+    /// Calls that a client gave up before their answer; beyond this, and beyond those it waited for, the connection ends.
+    pub given_up: u32,
+    /// Bytes of bodies that may be on their way to us on one HTTP/2 connection.
+    pub window_bytes: u32,
+    /// Bytes of answers that wait for one HTTP/2 stream's client.
+    pub send_buffer_bytes: usize,
     /// How long calls in hand may go on after the server was told to stop.
     pub shutdown_grace: Span,
 }

@@ -1,11 +1,12 @@
 //! Extractors of the control plane whose refusals are problems.
 
+use crate::decode::{Coding, Inflate};
 use crate::problem::Problem;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use bytes::Bytes;
 use domain::ErrorCode;
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -35,7 +36,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             ));
         }
         let limit = request.extensions().get::<BodyLimit>().map_or(DEFAULT_BODY_BYTES, |l| l.0);
-        let bytes = whole(request.into_body(), limit).await?;
+        let bytes = whole(request, limit).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -48,15 +49,16 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
 }
 
-/// Reads a whole body of the control plane of at most `limit` bytes.
-async fn whole(body: axum::body::Body, limit: u64) -> Result<Bytes, Problem> {
-    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
-    match limited.collect().await {
-        Ok(all) => Ok(all.to_bytes()),
-        Err(e) if e.is::<LengthLimitError>() => {
-            Err(Problem::new(ErrorCode::TooLarge, format!("the body is longer than {limit} bytes")))
-        }
-        Err(e) => Err(unreadable(e.as_ref())),
+/// Reads a whole body of the control plane of at most `limit` bytes on the wire; a compressed one is inflated where the
+/// surrounding service says within which limits.
+async fn whole(request: Request, limit: u64) -> Result<Bytes, Problem> {
+    let coding = Coding::of(request.headers())?;
+    let inflate = request.extensions().get::<Inflate>().cloned();
+    let body = request.into_body().map_err(|e| unreadable(&e));
+    match (coding, inflate) {
+        (Coding::Identity, _) => crate::collect(body, limit).await,
+        (coding, Some(inflate)) => inflate.collect(coding, body, limit).await,
+        (_, None) => Err(crate::BodyError::Coding.into()),
     }
 }
 

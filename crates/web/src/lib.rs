@@ -6,6 +6,7 @@
 pub mod access;
 pub mod body;
 pub mod config;
+pub mod decode;
 pub mod error;
 pub mod extract;
 pub mod finish;
@@ -14,19 +15,22 @@ pub mod listen;
 pub mod peer;
 pub mod problem;
 pub mod swagger;
+pub mod tls;
 pub mod upload;
 
 pub use access::{Access, Caller, Contributor, Open, Owner, Reader};
 pub use body::{Body, BodyError, RequestBody, collect};
 pub use config::HttpLimits;
+pub use decode::{Coding, Inflate, InflateLimits};
 pub use error::Error;
 pub use extract::{BodyLimit, JsonBody, Page};
 pub use finish::{RequestId, finish};
 pub use hosts::Hosts;
 pub use listen::{Service, serve};
-pub use peer::{Peer, Ranges};
+pub use peer::{Link, Peer, Ranges};
 pub use problem::{FieldError, Problem};
 pub use swagger::SwaggerAssets;
+pub use tls::{ClientCertificate, Tls, TlsConfig};
 
 #[doc(hidden)]
 pub mod private {

@@ -1,8 +1,10 @@
 //! The listener: accepts, checks each request head on the raw stream, keeps deadlines, stops gracefully.
 //!
-//! HTTP/1.0, HTTP/1.1 and HTTP/2 with prior knowledge on one port. The strict head check stands between socket and HTTP
-//! engine ([`stream`]), because the engine drops a `Content-Length` after a `Transfer-Encoding` before any layer sees it.
+//! HTTP/1.0, HTTP/1.1 and HTTP/2 on one port, in the clear or over TLS. The strict head check stands between socket (or
+//! TLS) and HTTP engine ([`stream`]), because the engine drops a `Content-Length` after a `Transfer-Encoding` before any
+//! layer sees it.
 
+mod flight;
 mod framing;
 mod head;
 mod stream;
@@ -11,22 +13,23 @@ mod tests;
 
 use crate::body::{Body, RequestBody};
 use crate::config::HttpLimits;
-use crate::peer::Peer;
+use crate::peer::{Link, Peer};
 use crate::problem::Problem;
-use bytes::Bytes;
+use crate::tls::{Greeting, Tls};
 use domain::ErrorCode;
+use flight::InFlight;
 use head::REFUSED_METHOD;
 use http::{HeaderValue, Request, Response, header};
-use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::convert::Infallible;
-use std::pin::{Pin, pin};
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 use stream::{Checked, Shared};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
@@ -42,17 +45,28 @@ pub trait Service: Clone + Send + Sync + 'static {
     fn call(&self, request: Request<RequestBody>, peer: Peer) -> impl Future<Output = Response<Body>> + Send;
 }
 
-/// Serves until `stop` turns true (or its sender is gone), then lets calls in hand finish within the grace time.
+/// What all connections of a listener share.
+struct Front<S> {
+    service: S,
+    limits: Arc<HttpLimits>,
+    tls: Option<Arc<Tls>>,
+    engines: Engines,
+}
+
+/// Serves until `stop` turns true (or its sender is gone), then lets calls in hand finish within the grace time. With `tls`,
+/// whoever does not speak it is told so.
 pub async fn serve<S: Service>(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     service: S,
     limits: HttpLimits,
     mut stop: watch::Receiver<bool>,
 ) {
     let room = Arc::new(Semaphore::new(limits.connections as usize));
     let connections = TaskTracker::new();
-    let limits = Arc::new(limits);
-    let builder = builder(&limits);
+    let engines = Engines::new(&limits);
+    let front = Arc::new(Front { service, limits: Arc::new(limits), tls, engines });
+    let keeping = front.tls.clone().map(|tls| tokio::spawn(async move { tls.keep().await }));
     loop {
         let next = async {
             // A closed semaphore is impossible here; waiting for ever is its harmless reading.
@@ -62,21 +76,23 @@ pub async fn serve<S: Service>(
             };
             (permit, accept(&listener).await)
         };
-        let (permit, (stream, peer)) = tokio::select! {
+        let (permit, (stream, address)) = tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             next = next => next,
         };
-        let (builder, service, limits, stop) =
-            (builder.clone(), service.clone(), limits.clone(), stop.clone());
+        let (front, stop) = (front.clone(), stop.clone());
         connections.spawn(async move {
-            connection(&builder, stream, Handling { service, peer, limits }, stop).await;
+            connection(front, stream, address, stop).await;
             drop(permit);
         });
     }
     drop(listener);
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
     connections.close();
-    let grace = limits.shutdown_grace.0 + Duration::from_secs(1);
+    let grace = front.limits.shutdown_grace.0 + Duration::from_secs(1);
     if tokio::time::timeout(grace, connections.wait()).await.is_err() {
         tracing::warn!(open = connections.len(), "connections were still open after the grace time");
     }
@@ -89,7 +105,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// The next connection. Errors of one connection are passed over, those of the process (no file descriptor) waited out.
-async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -97,7 +113,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
                 if let Err(e) = stream.set_nodelay(true) {
                     tracing::debug!(error = %e, "a connection went away at once");
                 }
-                return (stream, Peer { address });
+                return (stream, address);
             }
             Err(e) => {
                 tracing::warn!(error = %e, "a connection could not be accepted");
@@ -107,7 +123,24 @@ async fn accept(listener: &TcpListener) -> (TcpStream, Peer) {
     }
 }
 
-fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
+type Engine = auto::Builder<TokioExecutor>;
+
+/// The HTTP engine, set up once: by what a connection may speak.
+struct Engines {
+    /// Without TLS a client's first bytes say what it speaks.
+    any: Engine,
+    http1: Engine,
+    http2: Engine,
+}
+
+impl Engines {
+    fn new(limits: &HttpLimits) -> Self {
+        let any = engine(limits);
+        Self { http1: any.clone().http1_only(), http2: any.clone().http2_only(), any }
+    }
+}
+
+fn engine(limits: &HttpLimits) -> Engine {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Deadlines are the stream's; the engine's own would cost a timer reset a request.
     builder
@@ -121,45 +154,95 @@ fn builder(limits: &HttpLimits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
         .max_header_list_size(limits.head_bytes)
+        .max_pending_accept_reset_streams(limits.pending_resets)
+        .max_local_error_reset_streams(limits.error_resets)
+        .initial_connection_window_size(limits.window_bytes)
+        .initial_stream_window_size(limits.window_bytes)
+        .max_send_buf_size(limits.send_buffer_bytes)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     builder
 }
 
-struct Handling<S> {
-    service: S,
-    peer: Peer,
-    limits: Arc<HttpLimits>,
-}
-
+/// One connection, from its first byte on.
 async fn connection<S: Service>(
-    builder: &auto::Builder<TokioExecutor>,
+    front: Arc<Front<S>>,
     stream: TcpStream,
-    with: Handling<S>,
+    address: SocketAddr,
     mut stop: watch::Receiver<bool>,
 ) {
-    let shared = Arc::new(Shared::new());
-    let checked = Checked::new(stream, shared.clone(), with.limits.clone());
-    let (service, peer, pause) = (with.service, with.peer, with.limits.body_timeout.0);
-    let answer = service_fn(move |request: Request<hyper::body::Incoming>| {
+    let Some(tls) = &front.tls else {
+        let with = Talk { engine: &front.engines.any, peer: Peer::new(address, Link::Plain) };
+        return talk(&front, stream, with, stop).await;
+    };
+    let greeting = tokio::select! {
+        biased;
+        () = stopped(&mut stop) => return,
+        greeting = tokio::time::timeout(front.limits.head_timeout.0, tls.greet(stream)) => greeting,
+    };
+    // Boxed: the state of either talk is some kilobytes, that of a handshake ends here.
+    match greeting {
+        Ok(Ok(Greeting::Secure { stream, h2, certificate })) => {
+            let engine = if h2 { &front.engines.http2 } else { &front.engines.http1 };
+            let peer = Peer { address, link: Link::Tls, certificate };
+            Box::pin(talk(&front, stream, Talk { engine, peer }, stop)).await;
+        }
+        Ok(Ok(Greeting::Plain(stream))) => {
+            let with = Talk { engine: &front.engines.any, peer: Peer::new(address, Link::PlainAtTls) };
+            Box::pin(talk(&front, stream, with, stop)).await;
+        }
+        Ok(Ok(Greeting::Done)) => {}
+        Ok(Err(e)) => tracing::debug!(peer = %address, error = %e, "no handshake"),
+        Err(_) => tracing::debug!(peer = %address, "the handshake was not complete in time"),
+    }
+}
+
+/// With whom, and by which engine.
+struct Talk<'e> {
+    engine: &'e Engine,
+    peer: Peer,
+}
+
+/// Requests and answers on one connection.
+async fn talk<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    front: &Front<S>,
+    stream: T,
+    with: Talk<'_>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let limits = &front.limits;
+    let shared = Arc::new(Shared::new(limits));
+    let checked = Checked::new(stream, shared.clone(), limits.clone());
+    let (peer, pause) = (&with.peer, limits.body_timeout.0);
+    // Browsers take the word of a server on another machine only; on loopback it would bind every other program there.
+    let hsts = front.tls.as_ref().and_then(|tls| tls.hsts());
+    let hsts = hsts.filter(|_| peer.link == Link::Tls && !peer.address.ip().to_canonical().is_loopback());
+    let answer = service_fn(|request: Request<hyper::body::Incoming>| {
         let guard = InFlight::begin(&shared);
-        let service = service.clone();
+        let (service, peer, hsts) = (front.service.clone(), peer.clone(), hsts.cloned());
         async move {
-            let response = if request.method().as_str() == REFUSED_METHOD {
-                refusal(&guard.0)
+            let mut response = if request.method().as_str() == REFUSED_METHOD {
+                refusal(&guard.shared)
             } else {
                 service.call(request.map(|body| RequestBody::new(body, pause)), peer).await
             };
-            Ok::<_, Infallible>(response.map(|body| Tracked { body, _guard: guard }))
+            if let Some(hsts) = hsts {
+                response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
+            }
+            Ok::<_, Infallible>(response.map(|body| guard.answer(body)))
         }
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(checked), answer));
+    let mut connection = pin!(with.engine.serve_connection(TokioIo::new(checked), answer));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
+        () = shared.fed_up.notified() => {
+            tracing::warn!(peer = %peer.address, "connection closed: the client gave up too many of its calls");
+            return;
+        }
         () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
-            let grace = with.limits.shutdown_grace.0;
+            let grace = limits.shutdown_grace.0;
             tokio::time::timeout(grace, connection).await.unwrap_or(Ok(()))
         }
     };
@@ -178,46 +261,4 @@ fn refusal(shared: &Shared) -> Response<Body> {
     crate::finish::secure(response.headers_mut());
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
-}
-
-/// Counts a request from its head to the end of its answer, so that idle time is told from work.
-struct InFlight(Arc<Shared>);
-
-impl InFlight {
-    fn begin(shared: &Arc<Shared>) -> Self {
-        shared.begin();
-        Self(shared.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.end();
-    }
-}
-
-/// An answer's body that ends the count when it is dropped.
-struct Tracked {
-    body: Body,
-    _guard: InFlight,
-}
-
-impl HttpBody for Tracked {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

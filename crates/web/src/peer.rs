@@ -1,14 +1,38 @@
 //! Who is at the other end of a connection, and which proxies may speak for others.
 
 use crate::error::Error;
+use crate::tls::ClientCertificate;
 use http::HeaderMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// The other end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Its address and port.
     pub address: SocketAddr,
+    /// How it speaks to us.
+    pub link: Link,
+    /// Its certificate, verified by the CA of `listen.tls.clients`; only over TLS.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// What a connection is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Plain HTTP where nothing else is offered.
+    Plain,
+    /// Plain HTTP at a port that speaks TLS.
+    PlainAtTls,
+    /// TLS that ends here.
+    Tls,
+}
+
+impl Peer {
+    /// A peer without a certificate.
+    pub fn new(address: SocketAddr, link: Link) -> Self {
+        Self { address, link, certificate: None }
+    }
 }
 
 /// Address ranges, as `10.0.0.0/8`; a bare address is a range of one.
@@ -54,17 +78,22 @@ fn within(address: IpAddr, base: IpAddr, bits: u8) -> bool {
 /// What the rule "HTTPS only off loopback" says of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// Loopback, or a listed proxy that took it over TLS; with the address of the real client.
+    /// Over our own TLS, on loopback, or by a listed proxy that took it over TLS; with the address of the real client.
     Trusted(IpAddr),
     /// In the clear across a network: answer 426 and read nothing.
     Plain,
 }
 
 /// Judges a request by its peer and, for a listed proxy, by what the proxy says.
-pub fn transport(peer: Peer, proxies: &Ranges, headers: &HeaderMap) -> Transport {
+pub fn transport(peer: &Peer, proxies: &Ranges, headers: &HeaderMap) -> Transport {
     let address = peer.address.ip().to_canonical();
+    // Where TLS is offered, nothing is taken in the clear: neither from loopback, nor from a proxy.
+    if peer.link == Link::PlainAtTls {
+        return Transport::Plain;
+    }
     if !proxies.contain(address) {
-        return if address.is_loopback() { Transport::Trusted(address) } else { Transport::Plain };
+        let safe = peer.link == Link::Tls || address.is_loopback();
+        return if safe { Transport::Trusted(address) } else { Transport::Plain };
     }
     let text = |name: &str| headers.get_all(name).iter().next_back().and_then(|v| v.to_str().ok());
     if text("x-forwarded-proto").is_some_and(|p| !p.trim().eq_ignore_ascii_case("https")) {
@@ -80,7 +109,7 @@ mod tests {
     use super::*;
 
     fn peer(ip: &str) -> Peer {
-        Peer { address: SocketAddr::new(ip.parse().unwrap(), 1) }
+        Peer::new(SocketAddr::new(ip.parse().unwrap(), 1), Link::Plain)
     }
 
     #[test]
@@ -108,17 +137,38 @@ mod tests {
         let proxies = Ranges::parse(&["10.0.0.1"]).unwrap();
         let mut headers = HeaderMap::new();
         assert_eq!(
-            transport(peer("127.0.0.1"), &proxies, &headers),
+            transport(&peer("127.0.0.1"), &proxies, &headers),
             Transport::Trusted("127.0.0.1".parse().unwrap())
         );
-        assert_eq!(transport(peer("192.0.2.1"), &proxies, &headers), Transport::Plain);
+        assert_eq!(transport(&peer("192.0.2.1"), &proxies, &headers), Transport::Plain);
         headers.insert("x-forwarded-for", "6.6.6.6, 198.51.100.9".parse().unwrap());
         headers.insert("x-forwarded-proto", "https".parse().unwrap());
         assert_eq!(
-            transport(peer("10.0.0.1"), &proxies, &headers),
+            transport(&peer("10.0.0.1"), &proxies, &headers),
             Transport::Trusted("198.51.100.9".parse().unwrap())
         );
         headers.insert("x-forwarded-proto", "http".parse().unwrap());
-        assert_eq!(transport(peer("10.0.0.1"), &proxies, &headers), Transport::Plain);
+        assert_eq!(transport(&peer("10.0.0.1"), &proxies, &headers), Transport::Plain);
+    }
+    #[test]
+    fn over_our_own_tls_all_addresses_are_trusted_and_beside_it_none() {
+        let (none, headers) = (Ranges::default(), HeaderMap::new());
+        for (ip, link, trusted) in [
+            ("192.0.2.1", Link::Tls, true),
+            ("127.0.0.1", Link::Tls, true),
+            ("192.0.2.1", Link::PlainAtTls, false),
+            ("127.0.0.1", Link::PlainAtTls, false),
+        ] {
+            let peer = Peer { link, ..peer(ip) };
+            assert_eq!(transport(&peer, &none, &headers) != Transport::Plain, trusted, "{ip} {link:?}");
+        }
+        let proxies = Ranges::parse(&["10.0.0.1"]).unwrap();
+        let proxy = Peer { link: Link::Tls, ..peer("10.0.0.1") };
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", "198.51.100.9".parse().unwrap());
+        let client = Transport::Trusted("198.51.100.9".parse().unwrap());
+        assert_eq!(transport(&proxy, &proxies, &headers), client);
+        headers.insert("x-forwarded-proto", "http".parse().unwrap());
+        assert_eq!(transport(&proxy, &proxies, &headers), Transport::Plain);
     }
 }

@@ -18,7 +18,7 @@ async fn start(server: &Server, key: Option<&str>) -> (SocketAddr, watch::Sender
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    tokio::spawn(web::serve(listener, door, limits(), stopped));
+    tokio::spawn(web::serve(listener, None, door, limits(), stopped));
     (address, stop)
 }
 

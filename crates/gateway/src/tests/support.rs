@@ -73,6 +73,7 @@ pub(super) fn options(public_url: String) -> Options {
         },
         public_url,
         body_bytes: 1 << 20,
+        inflate: web::InflateLimits { ratio: 100, bytes: 4 << 20, memory_bytes: 16 << 20 },
         login_failures: 5,
         behind_proxy: vec![],
     }
@@ -86,6 +87,11 @@ pub(super) fn limits() -> HttpLimits {
         idle_timeout: span(10),
         head_bytes: 65_536,
         streams: 10,
+        pending_resets: 20,
+        error_resets: 20,
+        given_up: 20,
+        window_bytes: 1 << 20,
+        send_buffer_bytes: 1 << 16,
         shutdown_grace: span(1),
     }
 }
@@ -136,7 +142,7 @@ impl Server {
         let gateway = Gateway::start(store.clone(), log.clone(), metrics, options).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(super::control::router());
-        tokio::spawn(web::serve(listener, service, limits(), stopped));
+        tokio::spawn(web::serve(listener, None, service, limits(), stopped));
         Self { address, gateway, store, log, _stop: stop, _dir: dir }
     }
 

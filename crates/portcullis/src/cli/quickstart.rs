@@ -76,7 +76,7 @@ impl Quickstart {
         let keep = walked.is_ok() && !self.once;
         if let (true, Some(server)) = (keep, &server) {
             out.say(&format!("\nserving on {} until Ctrl-C", server.url()));
-            until_told().await?;
+            until_told(None).await?;
         }
         session.close().await;
         if let Some(server) = server {

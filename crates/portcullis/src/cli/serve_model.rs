@@ -1,7 +1,7 @@
 //! `serve-model`: one ONNX file at the root of one port; what the container image runs.
 
 use crate::cli::Global;
-use crate::cli::serve::until_told;
+use crate::cli::serve::{certificate_told, until_told};
 use crate::config::Settings;
 use crate::show::line;
 use crate::wire::single::SingleModel;
@@ -40,9 +40,11 @@ impl ServeModel {
             (Some(file), false) => Some(file.clone()),
             (None, false) => Some(self.model.with_extension("key")),
         };
-        let server = SingleModel::start(&self.model, key_file.as_deref(), settings).await?;
+        let server = SingleModel::start(&self.model, key_file.as_deref(), settings, &global.data_dir).await?;
         if global.json {
-            line(&json!({ "ready": true, "url": server.url(), "key_file": key_file }).to_string());
+            let mut ready = json!({ "ready": true, "url": server.url(), "key_file": key_file });
+            certificate_told(&mut ready, server.tls());
+            line(&ready.to_string());
         } else {
             let door = key_file
                 .map_or_else(|| "open to everybody".to_owned(), |file| format!("key in {}", file.display()));
@@ -52,7 +54,7 @@ impl ServeModel {
                 self.model.display()
             ));
         }
-        until_told().await?;
+        until_told(server.tls()).await?;
         server.stop().await;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,7 +1,7 @@
 //! One model at the root of one port: the gate over a one-file snapshot, without a data directory of its own.
 
 use crate::config::Settings;
-use crate::wire::bind;
+use crate::wire::{Bound, bind};
 use domain::{ErrorCode, Fault, Name};
 use endpoint::Servable;
 use gateway::SingleDoor;
@@ -11,6 +11,7 @@ use store::Store;
 use telemetry::{Metrics, RequestLog};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use web::Tls;
 
 /// Bytes of a key that is made here.
 const KEY_BYTES: usize = 32;
@@ -18,6 +19,7 @@ const KEY_BYTES: usize = 32;
 /// A running server of one model; its request log lives as long as it.
 pub struct SingleModel {
     url: String,
+    tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     log: RequestLog,
@@ -26,8 +28,14 @@ pub struct SingleModel {
 }
 
 impl SingleModel {
-    /// Serves a file; the key file is made when it is not there, without one the door is open.
-    pub async fn start(file: &Path, key_file: Option<&Path>, settings: Settings) -> Result<Self, Fault> {
+    /// Serves a file; the key file is made when it is not there, without one the door is open. A data directory is touched
+    /// only for certificates that are made or fetched.
+    pub async fn start(
+        file: &Path,
+        key_file: Option<&Path>,
+        settings: Settings,
+        dir: &Path,
+    ) -> Result<Self, Fault> {
         let servable = load(file)?;
         let key = key_file.map(key).transpose()?;
         let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or("model");
@@ -37,17 +45,22 @@ impl SingleModel {
         let store = Store::open(folder.path()).await?;
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
         let metrics = Arc::new(Metrics::new(log.counters()));
-        let (listener, url) = bind(&settings).await?;
+        let Bound { listener, tls, url, .. } = bind(&settings, dir).await?;
         let door =
             SingleDoor::new((&name, servable), key.as_deref(), &settings.gate(&url), log.clone(), metrics)?;
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(web::serve(listener, door, settings.limits.http, stopped));
-        Ok(Self { url, stop, serving, log, store, _folder: folder })
+        let serving = tokio::spawn(web::serve(listener, tls.clone(), door, settings.limits.http, stopped));
+        Ok(Self { url, tls, stop, serving, log, store, _folder: folder })
     }
 
     /// The base URL.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// TLS of the listener, if it speaks it.
+    pub fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
     }
 
     /// Finishes the calls in hand and stops.

@@ -19,4 +19,8 @@ mod quickstart;
 mod road;
 mod serve_model;
 mod support;
+mod transport;
+mod transport_acme;
+mod transport_floods;
+mod transport_tls;
 mod under_load;

@@ -8,7 +8,14 @@ use std::process::{Child, Command, Output, Stdio};
 /// The binary under test.
 pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    for variable in ["PORTCULLIS_SERVER", "PORTCULLIS_TOKEN", "PORTCULLIS_DATA_DIR", "PORTCULLIS_CONFIG"] {
+    for variable in [
+        "PORTCULLIS_SERVER",
+        "PORTCULLIS_TOKEN",
+        "PORTCULLIS_DATA_DIR",
+        "PORTCULLIS_CONFIG",
+        "PORTCULLIS_CA_FILE",
+        "PORTCULLIS_CLIENT_CERTIFICATE",
+    ] {
         command.env_remove(variable);
     }
     command
@@ -39,13 +46,21 @@ pub struct Server {
     pub token: String,
     /// Its data directory.
     pub dir: PathBuf,
+    /// The file of its certificate, when it speaks TLS.
+    pub certificate: Option<PathBuf>,
     http: reqwest::Client,
 }
 
 impl Server {
     /// Starts `serve` on a free port and waits until it says that it is ready.
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    /// The same with settings, by the names of their environment variables without `PORTCULLIS__`.
+    pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = binary();
+        command.envs(settings.iter().map(|(name, value)| (format!("PORTCULLIS__{name}"), value)));
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
         Self::ready(command, dir)
     }
@@ -59,8 +74,25 @@ impl Server {
         assert_eq!(ready["ready"], json!(true));
         let token =
             std::fs::read_to_string(ready["admin_token_file"].as_str().unwrap()).unwrap().trim().to_owned();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, url: ready["url"].as_str().unwrap().to_owned(), token, dir: dir.to_owned(), http }
+        let certificate = ready["certificate_file"].as_str().map(PathBuf::from);
+        let mut http = reqwest::Client::builder().no_proxy();
+        // Before its first certificate by ACME the file is not there.
+        if let Some(text) = certificate.as_ref().and_then(|file| std::fs::read(file).ok()) {
+            http = http.tls_certs_merge(reqwest::Certificate::from_pem_bundle(&text).unwrap());
+        }
+        let (url, dir) = (ready["url"].as_str().unwrap().to_owned(), dir.to_owned());
+        Self { child, url, token, dir, certificate, http: http.build().unwrap() }
+    }
+
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its address, from the URL.
+    pub fn address(&self) -> String {
+        let url = reqwest::Url::parse(&self.url).unwrap();
+        format!("{}:{}", url.host_str().unwrap(), url.port().unwrap())
     }
 
     /// The HTTP client.
@@ -86,6 +118,9 @@ impl Server {
     pub fn try_cli(&self, args: &[&str]) -> Output {
         let mut command = binary();
         command.args(args).args(["--json", "--server", &self.url]).env("PORTCULLIS_TOKEN", &self.token);
+        if let Some(file) = &self.certificate {
+            command.env("PORTCULLIS_CA_FILE", file);
+        }
         command.output().unwrap()
     }
 
@@ -167,10 +202,15 @@ pub struct Road {
 impl Road {
     /// Walks the road by commands.
     pub fn walk() -> Self {
+        Self::walk_with(&[])
+    }
+
+    /// The same with settings of the server.
+    pub fn walk_with(settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let table = folder.path().join("small.csv");
         std::fs::write(&table, small_table(300, 7)).unwrap();
-        let server = Server::start(&folder.path().join("data"));
+        let server = Server::start_with(&folder.path().join("data"), settings);
         server.cli(&["data", "register", "small", table.to_str().unwrap()]);
         server.cli(&[
             "automl",

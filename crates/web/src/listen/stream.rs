@@ -6,11 +6,12 @@ use crate::config::HttpLimits;
 use bytes::{Buf, BytesMut};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 /// After an answer that ends a connection, so many bytes still coming are read and dropped: closing over unread bytes would
@@ -29,15 +30,25 @@ pub(super) struct Shared {
     opened: Instant,
     /// When the last answer was complete, in milliseconds after `opened`.
     quiet_since: AtomicU64,
+    /// Calls answered, and calls that the client gave up before.
+    answered: AtomicU32,
+    given_up: AtomicU32,
+    given_up_max: u32,
+    /// Told when the client gives up too many: opening calls only to reset them costs it nothing, but us.
+    pub(super) fed_up: Notify,
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: &HttpLimits) -> Self {
         Self {
             refusal: OnceLock::new(),
             in_flight: AtomicUsize::new(0),
             opened: Instant::now(),
             quiet_since: AtomicU64::new(0),
+            answered: AtomicU32::new(0),
+            given_up: AtomicU32::new(0),
+            given_up_max: limits.given_up,
+            fed_up: Notify::new(),
         }
     }
 
@@ -45,7 +56,13 @@ impl Shared {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, answered: bool) {
+        let counter = if answered { &self.answered } else { &self.given_up };
+        let count = counter.fetch_add(1, Ordering::Relaxed);
+        let fair = self.answered.load(Ordering::Relaxed).saturating_add(self.given_up_max);
+        if !answered && count >= fair {
+            self.fed_up.notify_one();
+        }
         let age = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.quiet_since.store(age, Ordering::Relaxed);
         self.in_flight.fetch_sub(1, Ordering::Release);
@@ -294,11 +311,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Checked<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        self.judge_write(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.inner).poll_shutdown(cx))?;
+        let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
+        ready!(self.judge_write(cx, shut))?;
         ready!(self.poll_linger(cx));
         Poll::Ready(Ok(()))
     }

@@ -1,6 +1,7 @@
 //! The listener against raw sockets.
 
 use super::*;
+use bytes::Bytes;
 use domain::Span;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
@@ -44,6 +45,11 @@ fn limits() -> HttpLimits {
         idle_timeout: span(20_000),
         head_bytes: 4096,
         streams: 10,
+        pending_resets: 20,
+        error_resets: 20,
+        given_up: 20,
+        window_bytes: 1 << 20,
+        send_buffer_bytes: 1 << 16,
         shutdown_grace: span(2000),
     }
 }
@@ -52,7 +58,7 @@ async fn server(limits: HttpLimits) -> (SocketAddr, watch::Sender<bool>, tokio::
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    (address, stop, tokio::spawn(serve(listener, Echo, limits, stopped)))
+    (address, stop, tokio::spawn(serve(listener, None, Echo, limits, stopped)))
 }
 
 /// Sends bytes and reads until the server closes.
