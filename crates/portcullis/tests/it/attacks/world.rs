@@ -120,7 +120,7 @@ impl World {
 
     /// A good token.
     pub fn token(&self, client: &Value, audience: &str) -> String {
-        self.key.sign(&self.header().to_string(), &self.claims(client, audience).to_string())
+        self.key.sign(&self.header().to_string(), self.claims(client, audience).to_string())
     }
 
     /// A good token of the scorer for the published API.
