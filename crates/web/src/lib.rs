@@ -28,6 +28,10 @@ pub use peer::{Peer, Ranges};
 pub use problem::{FieldError, Problem};
 pub use swagger::SwaggerAssets;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use listen::fuzzing;
+
 #[doc(hidden)]
 pub mod private {
     pub use utoipa_axum;

@@ -10,6 +10,7 @@ mod attacks;
 mod browser;
 mod clients;
 mod durability;
+mod fuzzing;
 mod openapi;
 mod quickstart;
 mod road;
