@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask` without a word lists them. Exit codes: 0 done, 1 failed, 2 wrong use.
 
+mod fuzz;
 mod german_credit;
 mod measure;
 mod outcome;
@@ -23,6 +24,9 @@ cargo xtask WORD
                       Python, a browser or cargo-deny
   setup               the setting up alone
   rules               the house rules alone: dependencies, sizes, words, texts
+  fuzz [TARGET] [--seconds N]
+                      feed a fuzz target, or each, for 60 s or for so long; needs a nightly compiler, builds cargo-fuzz
+  soak                the long runs: every fuzz target for ten minutes, then a thousand rounds of kill -9
   german-credit SOURCE OUT
                       make the shipped table from credit-g.arff, or from the Debian package weka that holds it
   measure [CRATE]… [--clean-release]
@@ -59,6 +63,8 @@ fn carry_out(words: &[&str]) -> Option<Result<()>> {
         ["test", "--quick"] => Some(test::run(test::Depth::Quick)),
         ["setup"] => Some(test::set_up()),
         ["rules"] => Some(rules::check()),
+        ["fuzz", words @ ..] => fuzz::asked(words).map(|asked| fuzz::fuzz(&asked)),
+        ["soak"] => Some(fuzz::soak()),
         ["german-credit", source, out] => Some(german_credit::make(Path::new(source), Path::new(out))),
         ["measure", "--clean-release"] => Some(measure::clean_release()),
         ["measure", crates @ ..] if crates.iter().all(|name| !name.starts_with('-')) => {

@@ -7,6 +7,7 @@ use std::process::Command;
 
 /// Pinned, since a newer one may know other keys of deny.toml.
 const CARGO_DENY: &str = "0.20.2";
+const CARGO_FUZZ: &str = "0.13.2";
 const REQUIREMENTS: &str = "tests-python/requirements.txt";
 
 /// Debian packages and the programs that show whether they are there.
@@ -78,22 +79,26 @@ pub fn python() -> Result<PathBuf> {
 
 /// `cargo deny`, built into the tools folder when it is not there in the pinned version.
 pub fn cargo_deny() -> Result<PathBuf> {
-    let folder = place::tools().join(format!("cargo-deny-{CARGO_DENY}"));
-    let program = folder.join("bin/cargo-deny");
+    built("cargo-deny", CARGO_DENY)
+}
+
+/// `cargo fuzz`, likewise; a fault when there is no nightly compiler, without which it is of no use.
+pub fn cargo_fuzz() -> Result<PathBuf> {
+    if !run::succeeds(run::program("rustc", &["--version"]).env("RUSTUP_TOOLCHAIN", "nightly")) {
+        return Err(Fault::new("fuzzing needs a nightly compiler: rustup toolchain install nightly"));
+    }
+    built("cargo-fuzz", CARGO_FUZZ)
+}
+
+fn built(name: &str, version: &str) -> Result<PathBuf> {
+    let folder = place::tools().join(format!("{name}-{version}"));
+    let program = folder.join("bin").join(name);
     if run::succeeds(Command::new(&program).arg("--version")) {
         return Ok(program);
     }
-    let build = place::tools().join("cargo-deny-build");
-    let mut install = run::cargo(&[
-        "install",
-        "cargo-deny",
-        "--locked",
-        "--debug",
-        "--quiet",
-        "--version",
-        CARGO_DENY,
-        "--root",
-    ]);
+    let build = place::tools().join(format!("{name}-build"));
+    let mut install =
+        run::cargo(&["install", name, "--locked", "--debug", "--quiet", "--version", version, "--root"]);
     run::pass(install.arg(&folder).env("CARGO_TARGET_DIR", &build).env("CARGO_PROFILE_DEV_DEBUG", "false"))?;
     std::fs::remove_dir_all(&build).map_err(|e| at(&build, &e))?;
     Ok(program)

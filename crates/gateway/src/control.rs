@@ -4,7 +4,7 @@ use crate::bearer::{self, NoBearer};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use crate::secret;
 use domain::{Actor, ErrorCode, Role, Timestamp};
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use tower_service::Service as _;
 use web::{Body, Caller, Problem, RequestBody, RequestId, finish};
 
@@ -39,10 +39,16 @@ pub(crate) async fn serve(
     parts.extensions.insert(gateway.scoring.body_limit());
     parts.extensions.insert(gateway.scoring.inflate.clone());
     let request = Request::from_parts(parts, axum::body::Body::new(body));
-    match router.call(request).await {
+    let mut response = match router.call(request).await {
         Ok(response) => finish(response, &id).await,
         Err(never) => match never {},
+    };
+    // Who is known but may not do this is told so in the bearer scheme's own words (RFC 6750 §3.1).
+    if response.status() == StatusCode::FORBIDDEN {
+        let challenge = bearer::challenge(Some("insufficient_scope"));
+        response.headers_mut().entry(header::WWW_AUTHENTICATE).or_insert(challenge);
     }
+    response
 }
 
 fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId) -> Response<Body> {

@@ -19,6 +19,7 @@ mod quickstart;
 mod quickstart_proof;
 mod serve;
 mod serve_model;
+mod token;
 mod worker;
 
 use crate::session::Session;
@@ -108,6 +109,9 @@ enum Command {
     /// ONNX files: check, score, run
     #[command(subcommand)]
     Onnx(onnx::Onnx),
+    /// Tokens: judge one without a server
+    #[command(subcommand)]
+    Token(token::Token),
     /// The whole data directory as one file
     #[command(subcommand)]
     Backup(backup::Backup),
@@ -135,6 +139,7 @@ pub fn run(typed: Typed) -> Result<ExitCode, Fault> {
         }
         Command::Worker(worker) => Ok(worker.run()),
         Command::Onnx(onnx) => onnx.run(&global),
+        Command::Token(token) => Ok(token.run(&global)),
         Command::Backup(backup::Backup::Restore(restore)) => restore.run(&global),
         command => runtime()?.block_on(dispatch(global, command)),
     }

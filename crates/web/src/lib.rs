@@ -32,6 +32,10 @@ pub use problem::{FieldError, Problem};
 pub use swagger::SwaggerAssets;
 pub use tls::{ClientCertificate, Tls, TlsConfig};
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use listen::fuzzing;
+
 #[doc(hidden)]
 pub mod private {
     pub use utoipa_axum;

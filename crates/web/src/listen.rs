@@ -11,6 +11,9 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use framing::fuzzing;
+
 use crate::body::{Body, RequestBody};
 use crate::config::HttpLimits;
 use crate::peer::{Link, Peer};

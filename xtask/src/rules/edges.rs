@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("testkit", &["domain", "store"]),
     ("portcullis", EVERYTHING),
     ("xtask", &[]),
+    ("fuzz", &["data", "domain", "endpoint", "gateway", "onnx", "web"]),
 ];
 const SURFACE: &[&str] = &[
     "domain",

@@ -6,6 +6,7 @@
     reason = "a test says what went wrong by ending; helpers outside test functions too"
 )]
 
+mod attacks;
 mod browser;
 mod clients;
 mod contracts;
@@ -14,6 +15,7 @@ mod contracts_scoring;
 mod contracts_swagger;
 mod contracts_tokens;
 mod durability;
+mod fuzzing;
 mod openapi;
 mod quickstart;
 mod road;

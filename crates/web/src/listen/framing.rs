@@ -3,6 +3,9 @@
 //! The follower and the engine must agree where each body ends. It holds because the follower accepts only messages with one
 //! reading: one Content-Length of digits, or exactly `chunked` with strict chunk lines; whatever else there is, is refused.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 use super::head::{self, BodyFraming, Refusal};
 
 /// The longest chunk-size line, extensions included.

@@ -1,0 +1,27 @@
+//! The fuzz targets' bodies over their seeds and over damaged seeds, without a fuzzer. `http` runs in `web`'s own tests.
+
+#[path = "../../../../fuzz/src/bodies.rs"]
+mod bodies;
+#[path = "../../../../fuzz/src/mutate.rs"]
+mod mutate;
+
+#[test]
+fn no_damaged_seed_breaks_a_reader() {
+    let targets: [(&str, fn(&[u8])); 6] = [
+        ("jwt", bodies::jwt),
+        ("jwks", bodies::jwks),
+        ("onnx", bodies::onnx),
+        ("csv", bodies::csv),
+        ("parquet", bodies::parquet),
+        ("rows", bodies::rows),
+    ];
+    std::thread::scope(|scope| {
+        for (target, body) in targets {
+            scope.spawn(move || {
+                let begun = std::time::Instant::now();
+                let count = mutate::each(target, body);
+                eprintln!("{target}: {count} inputs in {} ms", begun.elapsed().as_millis());
+            });
+        }
+    });
+}

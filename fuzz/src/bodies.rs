@@ -1,0 +1,175 @@
+//! The bodies of the fuzz targets, but for `http`, which stands in `web::fuzzing`.
+
+use data::{FileFormat, Format, ReadOptions};
+use domain::{ColumnType, Feature, Signature, Target, Task};
+use endpoint::{Call, Limits, Scratch, Servable};
+use gateway::jose::{Algorithm, KeySet, strict, verify};
+use gateway::jwt::{Claims, Times};
+use http::{HeaderMap, Method};
+use onnx::tensor::Tensor;
+use onnx::{Attr, Domain, ElementType, GraphBuilder, Model};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::OnceLock;
+
+/// Public keys of each kind: Ed25519 (RFC 8037 A.2), P-256 and RSA (RFC 7517 A.1).
+const KEYS: &str = include_str!("../corpus/jwks/each-kind");
+/// Rows that a fuzzed model scores, columns of a fuzzed table, and the most rows of a fuzzed call.
+const ROWS: usize = 3;
+
+/// A token: the whole of it by a key set, and its payload by itself, since no mutated token has a right signature.
+pub fn jwt(bytes: &[u8]) {
+    static SET: OnceLock<KeySet> = OnceLock::new();
+    let keys = SET.get_or_init(|| KeySet::parse(KEYS.as_bytes()).unwrap_or_default());
+    assert!(keys.len() == 3, "the key set of the target has three keys");
+    if let Ok(token) = std::str::from_utf8(bytes) {
+        // The only right signatures are those of the seeds, which are never put together from pieces of others.
+        if let Ok(verified) = verify(token, keys, &Algorithm::ALL) {
+            assert!(token.matches('.').count() == 2 && verified.payload.len() < token.len());
+        }
+    }
+    if let Ok(claims) = Claims::parse(bytes) {
+        assert!((0..=100_000_000_000).contains(&claims.expires) && !claims.audiences.is_empty());
+        let times = Times { skew: 30, max_lifetime: 86_400 };
+        for now in [0, claims.expires, i64::MAX / 4] {
+            let live = claims.check_times(times, now).is_ok();
+            assert!(!live || now < claims.expires + times.skew);
+        }
+    }
+}
+
+/// A key set: whatever is taken from it can be looked for, and verifies no empty signature.
+pub fn jwks(bytes: &[u8]) {
+    let Some(keys) = KeySet::parse(bytes) else { return };
+    assert!(strict::object(bytes).is_some(), "a key set is one plain object");
+    for alg in Algorithm::ALL {
+        for kid in [None, Some(""), Some("1")] {
+            if let Ok(key) = keys.find(kid, alg) {
+                assert!(key.allows(alg) && !key.verifies(alg, b"x", &[]));
+            }
+        }
+    }
+}
+
+/// A model file: read, checked, compiled, and a few rows scored when it can score rows.
+pub fn onnx(bytes: &[u8]) {
+    // Also the smaller message of the same format.
+    if let Ok((name, tensor)) = Tensor::from_proto_bytes(bytes) {
+        assert!(
+            Tensor::from_proto_bytes(&tensor.to_proto_bytes(&name)).is_ok(),
+            "what was read is written readable"
+        );
+    }
+    let Ok(model) = Model::from_bytes(bytes) else { return };
+    if model.predictable().is_err() {
+        return;
+    }
+    let mut batch = model.batch();
+    for row in 0..ROWS {
+        batch.push_row();
+        for slot in 0..model.slots().len() {
+            batch.set_number(slot, 0, if row == 0 { f32::INFINITY } else { row as f32 });
+            batch.set_text(&model, slot, 0, "a");
+        }
+    }
+    assert!(model.predict(&mut batch).is_ok(), "what is predictable predicts");
+    for row in 0..ROWS {
+        let _ = (batch.class(row), batch.value(row), batch.probabilities(row));
+    }
+}
+
+/// A text table: packed or not, in any encoding and dialect, sniffed, surveyed and read.
+pub fn csv(bytes: &[u8]) {
+    if let Ok(table) = data::read_text(bytes, &ReadOptions::default()) {
+        assert!(!table.columns.is_empty() && table.rows.iter().all(|row| row.len() == table.columns.len()));
+    }
+}
+
+/// A Parquet file: its header and footer, and its first rows.
+pub fn parquet(bytes: &[u8]) {
+    let Ok(mut file) = tempfile::NamedTempFile::new() else { return };
+    if file.write_all(bytes).is_err() {
+        return;
+    }
+    let format = Format {
+        format: FileFormat::Parquet,
+        compression: data::Compression::None,
+        encoding: String::new(),
+        dialect: None,
+        missing: Vec::new(),
+        timestamps: std::collections::BTreeMap::new(),
+    };
+    if let Ok(rows) = data::preview(file.path(), &format, &[], ROWS) {
+        assert!(rows.len() <= ROWS);
+    }
+}
+
+/// A model of every column type, so that every reader of a cell is reached.
+fn servable() -> Option<&'static Servable> {
+    static SERVABLE: OnceLock<Option<Servable>> = OnceLock::new();
+    SERVABLE.get_or_init(|| Servable::load(&model()?, &signature()).ok()).as_ref()
+}
+
+const WORDS: [&str; 2] = ["a", "3"];
+const NUMBERS: [(&str, ColumnType); 4] = [
+    ("float.x", ColumnType::Float),
+    ("whole", ColumnType::Integer),
+    ("flag", ColumnType::Boolean),
+    ("when", ColumnType::Timestamp),
+];
+
+/// The weighted sum of all columns; the word counts by its number.
+fn model() -> Option<Vec<u8>> {
+    let mut graph = GraphBuilder::new("sum");
+    for (name, _) in NUMBERS {
+        graph.input(name, ElementType::Float, 1);
+    }
+    graph.input("word", ElementType::String, 1);
+    let words = vec![
+        ("keys_strings", Attr::Texts(WORDS.map(str::to_owned).to_vec())),
+        ("values_floats", Attr::Floats(vec![1.0, 2.0])),
+        ("default_float", Attr::Float(0.0)),
+    ];
+    graph.node(Domain::Ml, "LabelEncoder", &["word"], &["code"], words);
+    let parts = ["float.x", "whole", "flag", "when", "code"];
+    graph.node(Domain::Onnx, "Concat", &parts, &["features"], vec![("axis", Attr::Int(1))]);
+    graph.output("variable", ElementType::Float, &[-1, 1]);
+    let weights = vec![("coefficients", Attr::Floats(vec![1.0; 5])), ("intercepts", Attr::Floats(vec![0.0]))];
+    graph.node(Domain::Ml, "LinearRegressor", &["features"], &["variable"], weights);
+    graph.finish().ok()
+}
+
+fn signature() -> Signature {
+    let feature = |name: &str, kind, categories: &[&str], example: Value| Feature {
+        name: name.into(),
+        kind,
+        required: true,
+        categories: categories.iter().map(|c| (*c).to_owned()).collect(),
+        example,
+    };
+    let mut inputs: Vec<Feature> =
+        NUMBERS.iter().map(|(name, kind)| feature(name, *kind, &[], json!(1))).collect();
+    inputs.push(feature("word", ColumnType::Category, &WORDS, json!("a")));
+    Signature { inputs, output: Target { name: "total".into(), task: Task::Regression, classes: Vec::new() } }
+}
+
+/// A scoring request in each of its shapes: the same bytes as a body of `score` and `predict`, and as a query.
+pub fn rows(bytes: &[u8]) {
+    let servable = servable();
+    assert!(servable.is_some(), "the target's own model loads");
+    let Some(servable) = servable else { return };
+    let limits = Limits { rows: 100, depth: 64, healthy: String::new(), origins: Vec::new() };
+    let (post, get, headers) = (Method::POST, Method::GET, HeaderMap::new());
+    let mut scratch = Scratch::new();
+    let text = std::str::from_utf8(bytes).ok();
+    for (method, tail, query, body) in
+        [(&post, "score", None, bytes), (&post, "predict", None, bytes), (&get, "score", text, &[][..])]
+    {
+        let call = Call { method, tail, query, headers: &headers, body };
+        let outcome = endpoint::score(servable, &limits, &call, &mut scratch);
+        let status = outcome.status.as_u16();
+        assert!(status == 200 || (400..500).contains(&status), "{status}: {:?}", outcome.body);
+        assert!(serde_json::from_slice::<Value>(&outcome.body).is_ok(), "an answer is JSON");
+        assert!(outcome.rows as usize <= limits.rows);
+    }
+}
