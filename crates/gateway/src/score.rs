@@ -21,7 +21,7 @@ pub(crate) struct Scoring {
     pub log: RequestLog,
     pub metrics: Arc<Metrics>,
     pub public_url: String,
-    body_bytes: u64,
+    pub body_bytes: u64,
     large_body: u64,
     large: Arc<Semaphore>,
 }

@@ -64,6 +64,7 @@ pub(super) fn options(public_url: String) -> Options {
             large_body: 1 << 16,
             large_calls: 2,
             hosts: vec![],
+            url_map: Default::default(),
         },
         endpoint: endpoint::Config {
             rows: 100_000,
@@ -71,10 +72,22 @@ pub(super) fn options(public_url: String) -> Options {
             healthy: "Healthy".into(),
             cors_origins: vec![],
         },
+        outbound: outbound(),
         public_url,
         body_bytes: 1 << 20,
         login_failures: 5,
         behind_proxy: vec![],
+    }
+}
+
+fn outbound() -> outbound::Config {
+    outbound::Config {
+        allow: vec![],
+        connect_timeout: span(1),
+        idle_timeout: span(1),
+        timeout: span(1),
+        max_bytes: 1 << 20,
+        max_redirects: 0,
     }
 }
 
