@@ -6,6 +6,7 @@
     reason = "a test says what went wrong by ending; helpers outside test functions too"
 )]
 
+mod apim;
 mod browser;
 mod clients;
 mod durability;

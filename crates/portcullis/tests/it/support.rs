@@ -50,7 +50,8 @@ impl Server {
         Self::ready(command, dir)
     }
 
-    fn ready(mut command: Command, dir: &Path) -> Self {
+    /// Runs a command that serves, and reads the line that says that it is ready.
+    pub fn ready(mut command: Command, dir: &Path) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
