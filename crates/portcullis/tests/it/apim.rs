@@ -170,7 +170,7 @@ async fn what_is_not_supported_is_refused_by_file_and_line() {
     let seed = std::fs::read_to_string(template()).unwrap();
     for (from, to, line, word) in [
         ("<base />\n        <validate", "<choose />\n        <validate", 8, "<choose>"),
-        ("        <base />\n    </backend>", "        <retry />\n    </backend>", 19, "<retry>"),
+        ("        <base />\n    </backend>", "        <retry />\n    </backend>", 18, "<retry>"),
         ("header-name=\"Authorization\"", "query-parameter-name=\"token\"", 9, "header only"),
         ("failed-validation-httpcode=\"401\"", "failed-validation-httpcode=\"200\"", 9, "400 to 499"),
         ("https://login.microsoftonline.com/{tenant_id}/v2.0", "http://a.example/{tenant_id}", 10, "https"),
@@ -331,7 +331,7 @@ async fn provider(issuer: &str) -> (String, tokio::task::JoinHandle<()>) {
     (base, answering)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_discovery_url_of_elsewhere_registers_its_issuer() {
     let folder = tempfile::tempdir().unwrap();
     let (base, answering) = provider("https://id.example/").await;
