@@ -39,20 +39,6 @@ pub fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
     Ok(found)
 }
 
-/// The text with every named value put in; the name of the first that is not known.
-pub fn fill(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut filled = String::new();
-    for piece in pieces(text)? {
-        match piece {
-            Piece::Text(text) => filled.push_str(text),
-            Piece::Named(name) => {
-                filled.push_str(&value(name).ok_or_else(|| format!("no named value '{name}'"))?);
-            }
-        }
-    }
-    Ok(filled)
-}
-
 impl Policy {
     /// The names of the values that its headers hold.
     pub fn named_values(&self) -> BTreeSet<&str> {
@@ -80,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_cut_and_filled() {
+    fn texts_are_cut_at_their_names() {
         assert_eq!(
             pieces("Bearer {{ Key }}{{b.c}}!").unwrap(),
             [Piece::Text("Bearer "), Piece::Named("Key"), Piece::Named("b.c"), Piece::Text("!")]
@@ -90,8 +76,5 @@ mod tests {
         for bad in ["{{", "{{a", "{{}}", "{{a b}}", "{{../x}}", "{{{a}}"] {
             assert!(pieces(bad).is_err(), "{bad}");
         }
-        let known = |name: &str| (name == "Key").then(|| "k".to_owned());
-        assert_eq!(fill("Bearer {{Key}}", known).unwrap(), "Bearer k");
-        assert!(fill("{{Other}}", known).unwrap_err().contains("Other"));
     }
 }

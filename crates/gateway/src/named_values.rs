@@ -1,11 +1,9 @@
-//! Named values: set, listed, deleted; opened when a snapshot is built, so that a change takes effect without publishing anew.
+//! Named values: set, listed, deleted. Policies resolve them when a snapshot is built, so a change takes effect without publishing anew.
 
 use crate::gateway::Gateway;
 use domain::{Actor, Fault, Name, NamedValue, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::fmt;
-use store::{SealedValue, Store};
 use zeroize::Zeroizing;
 
 /// What to set.
@@ -53,28 +51,5 @@ impl Gateway {
     pub async fn delete_named_value(&self, name: &Name, by: &Actor) -> Result<(), Fault> {
         self.store.delete_named_value(name, by, Timestamp::now()).await?;
         self.refresh().await
-    }
-}
-
-/// The contents of all named values, for as long as a snapshot is built.
-#[derive(Default)]
-pub(crate) struct NamedValues(HashMap<String, Zeroizing<String>>);
-
-impl NamedValues {
-    /// Opens what the store has. One that does not open is left out; policies that name it do not serve.
-    pub(crate) fn open(store: &Store, sealed: &[SealedValue]) -> Self {
-        let open = |value: &SealedValue| match store.named_value_content(value) {
-            Ok(content) => Some((value.name.to_string(), content)),
-            Err(error) => {
-                tracing::error!(name = %value.name, %error, "a named value cannot be opened");
-                None
-            }
-        };
-        Self(sealed.iter().filter_map(open).collect())
-    }
-
-    /// The content of a value.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|content| content.as_str())
     }
 }

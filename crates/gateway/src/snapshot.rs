@@ -1,7 +1,6 @@
 //! What the doors read: endpoints, keys, models, APIs, principals, revocations, all in memory, swapped whole.
 
 use crate::jwt::Claims;
-use crate::named_values::NamedValues;
 use crate::secret::digest;
 use domain::{Deployment, Digest, Name, Policy, Role};
 use endpoint::{Keys, Servable};
@@ -140,11 +139,7 @@ impl Snapshot {
         for gone in before.endpoints.keys().filter(|name| !next.endpoints.contains_key(*name)) {
             metrics.forget_endpoint(gone);
         }
-        let named = NamedValues::open(store, &state.named_values);
         for api in state.apis {
-            if let Some(lost) = api.policy.named_values().iter().find(|name| named.get(name).is_none()) {
-                tracing::error!(api = api.path, name = lost, "a policy names a value that cannot be had");
-            }
             next.publish(api, metrics);
         }
         for p in state.principals {

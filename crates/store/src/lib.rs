@@ -36,7 +36,7 @@ pub use error::{Error, Result};
 pub use jobs::JobEnd;
 pub use lock::announced;
 pub use models::NewModelVersion;
-pub use named_values::{NAMED_VALUE_BYTES, NAMED_VALUES_MAX, SealedValue};
+pub use named_values::{NAMED_VALUE_BYTES, NAMED_VALUES_MAX};
 pub use seal::MasterKey;
 pub use secrets::Secrets;
 pub use segments::{LoggedRow, Order, RequestFilter, RequestRow, SegmentWriter, Segments, SqlAnswer, Text};

@@ -8,21 +8,11 @@ use domain::{Actor, Api, Name, NamedValue, Policy, Timestamp};
 use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use zeroize::Zeroizing;
 
 /// Named values kept at most.
 pub const NAMED_VALUES_MAX: usize = 1000;
 /// Bytes of a content.
 pub const NAMED_VALUE_BYTES: usize = 4096;
-
-/// A named value as it lies in the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SealedValue {
-    /// Its name.
-    pub name: Name,
-    /// Its content under the master key; [`Store::named_value_content`] opens it.
-    pub sealed: String,
-}
 
 impl Store {
     /// Sets a named value, new or not. The ledger has its name only.
@@ -106,18 +96,17 @@ impl Store {
         write.commit().await
     }
 
-    /// The content of a named value.
-    pub fn named_value_content(&self, value: &SealedValue) -> Result<Zeroizing<String>> {
-        let bytes = self.unseal(&purpose(&value.name), &value.sealed)?;
-        let text = std::str::from_utf8(&bytes).map_err(|e| Error::corrupt("named value", e))?;
-        Ok(Zeroizing::new(text.to_owned()))
+    fn open_plain(&self, row: &SqliteRow) -> Result<NamedValue> {
+        let name = row.name("name")?;
+        let secret: bool = row.try_get("secret")?;
+        let value = if secret { None } else { Some(self.open_content(&name, &row.text("sealed")?)?) };
+        Ok(NamedValue { name, secret, value, updated: row.time("updated")? })
     }
 
-    fn open_plain(&self, row: &SqliteRow) -> Result<NamedValue> {
-        let sealed = decode(row)?;
-        let secret: bool = row.try_get("secret")?;
-        let value = if secret { None } else { Some(self.named_value_content(&sealed)?.to_string()) };
-        Ok(NamedValue { name: sealed.name, secret, value, updated: row.time("updated")? })
+    fn open_content(&self, name: &Name, sealed: &str) -> Result<String> {
+        let bytes = self.unseal(&purpose(name), sealed)?;
+        let text = std::str::from_utf8(&bytes).map_err(|e| Error::corrupt("named value", e))?;
+        Ok(text.to_owned())
     }
 }
 
@@ -140,11 +129,6 @@ fn check(name: &Name, content: &str) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// Reads a record of `named_values`.
-pub(crate) fn decode(row: &SqliteRow) -> Result<SealedValue> {
-    Ok(SealedValue { name: row.name("name")?, sealed: row.text("sealed")? })
 }
 
 /// Refuses a policy that names a value that is not there, or that would tell callers a secret.
@@ -205,7 +189,8 @@ mod tests {
         assert!(matches!(store.delete_named_value(&key, &admin(), T0).await, Err(Error::Conflict(_))));
         let state = store.serving_state().await.unwrap();
         assert_eq!(state.named_values.len(), 2);
-        assert_eq!(&**store.named_value_content(&state.named_values[0]).unwrap(), "hush-hush");
+        let (_, sealed) = &state.named_values[0];
+        assert_eq!(&**store.unseal("named-value:AMLKey", sealed).unwrap(), b"hush-hush");
         store.delete_api("credit", &admin(), T0).await.unwrap();
         store.delete_named_value(&key, &admin(), T0).await.unwrap();
         let lost = store.put_api(&named, &admin(), T0).await.unwrap_err().to_string();

@@ -2,10 +2,9 @@
 
 use crate::db::Store;
 use crate::error::Result;
-use crate::named_values::{self, SealedValue};
 use crate::records::Record;
 use crate::{apis, deployments, endpoints, models, principals};
-use domain::{Api, Deployment, Endpoint, ModelVersion, Principal};
+use domain::{Api, Deployment, Endpoint, ModelVersion, Name, Principal};
 
 /// A deployment with the model version it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +30,8 @@ pub struct ServingState {
     pub principals: Vec<Principal>,
     /// Ids of revoked tokens; some may have expired by themselves since.
     pub revoked_tokens: Vec<String>,
-    /// Named values by name, still sealed: [`Store::named_value_content`] opens them.
-    pub named_values: Vec<SealedValue>,
+    /// Named values with their sealed contents ([`Store::unseal`] for `named-value:NAME`).
+    pub named_values: Vec<(Name, String)>,
 }
 
 impl Store {
@@ -55,7 +54,8 @@ impl Store {
         let apis = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(&mut *tx).await?;
         let principals = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(&mut *tx).await?;
         let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti").fetch_all(&mut *tx).await?;
-        let named = sqlx::query("SELECT * FROM named_values ORDER BY name").fetch_all(&mut *tx).await?;
+        let named =
+            sqlx::query("SELECT name, sealed FROM named_values ORDER BY name").fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let deployments = deployments.iter().zip(&versions).map(|(deployment, version)| {
             Ok(ServingDeployment {
@@ -70,7 +70,10 @@ impl Store {
             apis: apis.iter().map(apis::decode).collect::<Result<_>>()?,
             principals: principals.iter().map(principals::decode).collect::<Result<_>>()?,
             revoked_tokens: tokens.iter().map(|row| row.text("jti")).collect::<Result<_>>()?,
-            named_values: named.iter().map(named_values::decode).collect::<Result<_>>()?,
+            named_values: named
+                .iter()
+                .map(|row| Ok((row.name("name")?, row.text("sealed")?)))
+                .collect::<Result<_>>()?,
         })
     }
 }

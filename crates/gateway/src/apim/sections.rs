@@ -109,7 +109,8 @@ pub(super) fn take(element: &Element<'_>, section: Section, read: &mut Read) -> 
     let name = element.name();
     let Some((known, sections)) = KNOWN.iter().find(|(known, _)| *known == name) else {
         let instead = INSTEAD.iter().find(|(known, _)| *known == name);
-        let instead = instead.map_or("take it out, or see docs/guides/gateway.md for what is", |(_, instead)| instead);
+        let instead =
+            instead.map_or("take it out, or see docs/guides/gateway.md for what is", |(_, instead)| instead);
         return Err(element.wrong(format_args!("is not supported: {instead}")));
     };
     if !sections.contains(&section) {

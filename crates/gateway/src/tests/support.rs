@@ -72,22 +72,18 @@ pub(super) fn options(public_url: String) -> Options {
             healthy: "Healthy".into(),
             cors_origins: vec![],
         },
-        outbound: outbound(),
+        outbound: outbound::Config {
+            allow: vec![],
+            connect_timeout: span(5),
+            idle_timeout: span(5),
+            timeout: span(5),
+            max_bytes: 1 << 20,
+            max_redirects: 0,
+        },
         public_url,
         body_bytes: 1 << 20,
         login_failures: 5,
         behind_proxy: vec![],
-    }
-}
-
-fn outbound() -> outbound::Config {
-    outbound::Config {
-        allow: vec![],
-        connect_timeout: span(1),
-        idle_timeout: span(1),
-        timeout: span(1),
-        max_bytes: 1 << 20,
-        max_redirects: 0,
     }
 }
 
