@@ -4,7 +4,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use domain::Api;
-use gateway::PublishApi;
+use gateway::{PublishAsk, PublishedApi};
 use http::StatusCode;
 use web::{Contributor, Problem, Reader};
 
@@ -15,14 +15,16 @@ pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<Api>>, P
 }
 
 /// Publish an endpoint under a path, in one transaction; an API of the same path is replaced.
-#[utoipa::path(put, path = "/api/v1/apis", tag = "apis", request_body = PublishApi,
-    responses((status = 200, body = Api), (status = 400, description = "no audience, or a path that is reserved"), (status = 404)))]
+#[utoipa::path(put, path = "/api/v1/apis", tag = "apis", request_body = PublishAsk,
+    responses((status = 200, body = PublishedApi),
+        (status = 400, description = "no audience, a path that is reserved, or a policy with a fault, which is named by field or by line"),
+        (status = 404), (status = 422, description = "a discovery document that cannot be had")))]
 pub async fn publish(
     who: Contributor,
     State(app): State<App>,
-    web::JsonBody(ask): web::JsonBody<PublishApi>,
-) -> Result<Json<Api>, Problem> {
-    Ok(Json(app.gateway.publish(ask, who.actor()).await?))
+    web::JsonBody(ask): web::JsonBody<PublishAsk>,
+) -> Result<Json<PublishedApi>, Problem> {
+    Ok(Json(app.gateway.publish_asked(ask, who.actor()).await?))
 }
 
 /// Take an API off the gateway.

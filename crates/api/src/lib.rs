@@ -14,6 +14,7 @@ pub mod logs;
 pub mod models;
 pub mod principals;
 pub mod router;
+pub mod secrets;
 pub mod server;
 pub mod state;
 

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod schema;
 pub mod serving;
 pub mod span;
+pub mod template;
 
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};

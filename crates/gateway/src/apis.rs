@@ -1,9 +1,18 @@
 //! Publishing: a path at the gateway in front of an endpoint, old or new, never half.
 
+mod check;
+mod discovery;
+mod file;
+
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
-use domain::{Actor, Api, ClaimRule, Fault, Name, Policy, Timestamp};
+use check::Bounds;
+use domain::{Actor, Api, Fault, Name, Policy, Timestamp, TrustedIssuer};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use check::{check_address, check_cors, check_header};
+pub(crate) use discovery::Finder;
+pub use file::{PolicyXml, PublishAsk, PublishedApi};
 
 /// First segments that are the server's own, now or by design. The tenant's id is one more.
 const RESERVED: [&str; 17] = [
@@ -31,9 +40,6 @@ const OPERATIONS: [&str; 5] = ["score", "predict", "swagger.json", "openapi.json
 /// The longest path in bytes, and the most segments.
 const PATH_MAX: usize = 256;
 const SEGMENTS_MAX: usize = 8;
-/// Bounds of a policy.
-const ITEMS_MAX: usize = 32;
-const ITEM_MAX: usize = 512;
 
 /// What to publish.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -50,12 +56,26 @@ pub struct PublishApi {
 impl Gateway {
     /// Publishes an API, or replaces the one of the same path, in one transaction.
     pub async fn publish(&self, ask: PublishApi, by: &Actor) -> Result<Api, Fault> {
+        self.publish_with(ask, &[], by).await
+    }
+
+    /// The same; issuers that the policy names first are registered in the same transaction.
+    async fn publish_with(
+        &self,
+        ask: PublishApi,
+        issuers: &[TrustedIssuer],
+        by: &Actor,
+    ) -> Result<Api, Fault> {
         let path = check_path(&ask.path, &self.tenant)?;
-        check_policy(&path, &ask.policy)?;
+        check::check_policy(&path, &ask.policy, self.bounds())?;
         let api = Api { path, endpoint: ask.endpoint, policy: ask.policy, created: Timestamp::now() };
-        self.store.put_api(&api, by, api.created).await?;
+        self.store.publish_api(&api, issuers, by, api.created).await?;
         self.refresh().await?;
         Ok(api)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { body_bytes: self.scoring.body_bytes, rows: self.scoring.limits.rows as u64 }
     }
 
     /// Takes an API off the gateway.
@@ -99,28 +119,6 @@ fn check_path(text: &str, tenant: &str) -> Result<String> {
     Ok(path.to_owned())
 }
 
-fn check_policy(path: &str, ask: &Policy) -> Result<()> {
-    if ask.audiences.is_empty() && !ask.any_audience {
-        return Err(Error::NoAudience);
-    }
-    let wrong = |why| Err(Error::Policy(path.to_owned(), why));
-    let plain = |text: &String| !text.trim().is_empty() && text.len() <= ITEM_MAX;
-    if ask.audiences.len() > ITEMS_MAX || !ask.audiences.iter().all(plain) {
-        return wrong("an audience is text of at most 512 bytes, and there are at most 32");
-    }
-    // A token of the control plane must not score, nor one for scoring be of use for two things.
-    if ask.audiences.iter().any(|a| a == crate::CONTROL_AUDIENCE) {
-        return wrong("the control plane's audience cannot be that of an API");
-    }
-    let claims = &ask.required_claims;
-    let whole =
-        |rule: &ClaimRule| plain(&rule.claim) && !rule.values.is_empty() && rule.values.iter().all(plain);
-    if claims.len() > ITEMS_MAX || !claims.iter().all(whole) {
-        return wrong("a required claim has a name and at least one value");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,25 +158,5 @@ mod tests {
             assert!(check_path(bad, "t").is_err(), "{bad}");
         }
         assert!(check_path(&"a".repeat(257), "t").is_err());
-    }
-
-    #[test]
-    fn a_policy_needs_an_audience() {
-        let ask = |audiences: &[&str], claims: &[(&str, &[&str])]| -> Policy {
-            let claims: std::collections::BTreeMap<_, _> = claims.iter().copied().collect();
-            serde_json::from_value(serde_json::json!({ "audiences": audiences, "required_claims": claims }))
-                .unwrap()
-        };
-        assert!(check_policy("a", &ask(&["x"], &[("roles", &["scorer"])])).is_ok());
-        assert!(matches!(check_policy("a", &ask(&[], &[])), Err(Error::NoAudience)));
-        for bad in [
-            ask(&[" "], &[]),
-            ask(&["x", ""], &[]),
-            ask(&["x"], &[("roles", &[])]),
-            ask(&["x"], &[("", &["y"])]),
-        ] {
-            assert!(check_policy("a", &bad).is_err());
-        }
-        assert!(check_policy("a", &ask(&[crate::CONTROL_AUDIENCE], &[])).is_err());
     }
 }

@@ -86,7 +86,8 @@ pub(crate) fn check_token(
     // The cache remembers signatures, not permission: revocation is looked up at every call.
     let who = snapshot.owner(&claims).ok_or_else(|| invalid(Refusal::Revoked))?;
     log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));
-    if api.policy.issuers.is_empty() || !claims.is_for(&api.policy.audiences) {
+    let meant = api.policy.any_audience || claims.is_for(&api.policy.audiences);
+    if !api.policy.issuers.contains(&domain::Issuer::BuiltIn) || !meant {
         return Err(invalid(Refusal::Audience));
     }
     if !claims.fulfil(&api.policy.required_claims) {

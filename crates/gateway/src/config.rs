@@ -27,6 +27,8 @@ pub struct Config {
     pub large_calls: usize,
     /// Host names of the control plane besides loopback and that of the public URL.
     pub hosts: Vec<String>,
+    /// Where URLs of imported policy files lead: prefix → prefix, or `built_in` for this server.
+    pub url_map: crate::apim::UrlMap,
 }
 
 /// The most clock skew that may be allowed.
@@ -45,7 +47,7 @@ impl Config {
                 "gateway.max_lifetime, gateway.token_cache and gateway.large_calls must be at least 1",
             ));
         }
-        Ok(())
+        self.url_map.check()
     }
 }
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub config: Config,
     /// Section `endpoint`.
     pub endpoint: endpoint::Config,
+    /// Section `outbound`: how issuers are asked for their keys.
+    pub outbound: outbound::Config,
     /// The base URL clients use, without a slash at its end.
     pub public_url: String,
     /// The largest JSON or scoring body in bytes (`limits.body_bytes`).

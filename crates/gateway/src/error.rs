@@ -16,9 +16,16 @@ pub enum Error {
     /// A policy that would let everybody in.
     #[error("an API needs an audience: without one any token of the issuer would pass")]
     NoAudience,
-    /// A policy that can never be met, or that means nothing.
-    #[error("the policy of '{0}' is wrong: {1}")]
-    Policy(String, &'static str),
+    /// A policy with a field that can never be met, or that means nothing.
+    #[error("the policy of '{path}' is wrong at {field}: {why}")]
+    Field {
+        /// The API's path.
+        path: String,
+        /// The field, as `rate_limits[0].per`.
+        field: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
     /// An audience of a principal that cannot be one.
     #[error("the audience of principal '{0}' is wrong: write a URI without spaces, at most 512 characters")]
     Audience(Name),
@@ -43,7 +50,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let code = match &error {
             Error::Fault(fault) => return fault.clone(),
-            Error::Path { .. } | Error::NoAudience | Error::Policy(..) | Error::Audience(_) => {
+            Error::Path { .. } | Error::NoAudience | Error::Field { .. } | Error::Audience(_) => {
                 ErrorCode::InvalidInput
             }
             Error::Random | Error::Secret(_) => ErrorCode::Internal,

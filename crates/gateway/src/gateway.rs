@@ -37,6 +37,8 @@ pub struct Gateway {
     pub(crate) admin: Digest,
     pub(crate) hosts: Hosts,
     pub(crate) proxies: Ranges,
+    pub(crate) urls: crate::apim::Urls,
+    pub(crate) finder: crate::apis::Finder,
     workspace_secret: zeroize::Zeroizing<Vec<u8>>,
     refreshing: tokio::sync::Mutex<()>,
 }
@@ -76,6 +78,12 @@ impl Gateway {
             hosts: Hosts::new(config.hosts.iter().map(String::as_str).chain([public_url.as_str()])),
             proxies: Ranges::parse(&options.behind_proxy).map_err(Fault::from)?,
             workspace_secret: zeroize::Zeroizing::new(endpoint::workspace_secret(&store)?),
+            urls: crate::apim::Urls {
+                map: config.url_map.clone(),
+                public_url: public_url.clone(),
+                tenant: tenant.clone(),
+            },
+            finder: crate::apis::Finder::new(&options.outbound)?,
             snapshot: ArcSwap::default(),
             refreshing: tokio::sync::Mutex::default(),
             store,

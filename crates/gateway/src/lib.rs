@@ -3,6 +3,7 @@
 //! Closed by default. A scoring call is answered from an in-memory snapshot, swapped atomically; nothing on its way touches the
 //! database or holds a lock across an await. The checks stand in `stack.rs`, top to bottom.
 
+pub mod apim;
 mod apis;
 mod bearer;
 mod checks;
@@ -13,6 +14,7 @@ mod gateway;
 pub mod jose;
 pub mod jwt;
 mod lockout;
+mod named_values;
 mod pages;
 mod principals;
 mod row;
@@ -28,10 +30,11 @@ mod tokens;
 mod verified;
 mod verify;
 
-pub use apis::PublishApi;
+pub use apis::{PolicyXml, PublishApi, PublishAsk, PublishedApi};
 pub use config::{Config, Options};
 pub use error::Error;
 pub use gateway::{CONTROL_AUDIENCE, Gateway};
+pub use named_values::SetNamedValue;
 pub use principals::{CreatePrincipal, CreatedPrincipal};
 pub use secret::{ADMIN_TOKEN_FILE, fresh_secret};
 pub use single::SingleDoor;

@@ -22,7 +22,7 @@ pub(crate) struct Scoring {
     pub metrics: Arc<Metrics>,
     pub public_url: String,
     pub inflate: Inflate,
-    body_bytes: u64,
+    pub body_bytes: u64,
     large_body: u64,
     large: Arc<Semaphore>,
 }

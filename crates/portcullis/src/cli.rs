@@ -1,6 +1,7 @@
 //! The command line: `portcullis <noun> <verb>`, one file a noun below.
 
 mod api;
+mod api_show;
 mod automl;
 mod backup;
 mod bench;
@@ -17,6 +18,7 @@ mod principal;
 mod progress;
 mod quickstart;
 mod quickstart_proof;
+mod secret;
 mod serve;
 mod serve_model;
 mod token;
@@ -102,6 +104,9 @@ enum Command {
     /// Principals: who may get tokens
     #[command(subcommand)]
     Principal(principal::Principal),
+    /// Named values: what policies write as {{NAME}}
+    #[command(subcommand)]
+    Secret(secret::Secret),
     /// The request log of an endpoint
     Logs(logs::Logs),
     /// Load-test an endpoint or a URL
@@ -180,6 +185,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Deployment(it) => it.run(session).await,
         Command::Api(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
+        Command::Secret(it) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,
         Command::Bench(it) => it.run_endpoint(session).await,
         Command::Ledger(it) => it.run(session).await,

@@ -108,6 +108,7 @@ impl Settings {
         gateway::Options {
             config: self.gateway.clone(),
             endpoint: self.endpoint.clone(),
+            outbound: self.outbound.clone(),
             public_url: url.to_owned(),
             body_bytes: self.limits.body_bytes,
             inflate: self.limits.inflate,
@@ -193,6 +194,8 @@ fn lay(under: &mut Table, over: Table, origin: &str, at: &str, wrong: &mut Vec<S
         let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (under.get_mut(&key), value) {
             (None, _) => wrong.push(format!("{origin}: unknown setting '{path}'")),
+            // A section that is empty by default is a table of the user's own keys.
+            (Some(Value::Table(inner)), Value::Table(value)) if inner.is_empty() => *inner = value,
             (Some(Value::Table(inner)), Value::Table(value)) => lay(inner, value, origin, &path, wrong),
             (Some(Value::Table(_)), _) => wrong.push(format!("{origin}: '{path}' is a section")),
             (Some(slot), value) if slot.same_type(&value) => *slot = value,

@@ -1,17 +1,28 @@
 //! Published APIs: a path at the gateway with its token policy, in front of an endpoint.
 
-use crate::db::Store;
-use crate::endpoints;
+use crate::db::{Store, Write};
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::records::{Record, to_json};
-use domain::{Actor, Api, Timestamp};
+use crate::{endpoints, issuers, named_values};
+use domain::{Actor, Api, Timestamp, TrustedIssuer};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 
 impl Store {
     /// Publishes an API; one of the same path is replaced whole, in one transaction.
     pub async fn put_api(&self, api: &Api, by: &Actor, now: Timestamp) -> Result<()> {
+        self.publish_api(api, &[], by, now).await
+    }
+
+    /// The same; issuers that nobody registered before are registered with it.
+    pub async fn publish_api(
+        &self,
+        api: &Api,
+        issuers: &[TrustedIssuer],
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<()> {
         if api.policy.audiences.is_empty() && !api.policy.any_audience {
             return Err(Error::Invalid(
                 "an API needs an audience: a token made for others must not pass".to_owned(),
@@ -19,6 +30,11 @@ impl Store {
         }
         let mut write = self.write().await?;
         endpoints::expect(write.conn(), &api.endpoint).await?;
+        for issuer in issuers {
+            register(&mut write, issuer, by, now).await?;
+        }
+        issuers::expect_all(write.conn(), &api.policy).await?;
+        named_values::expect_all(write.conn(), &api.policy).await?;
         sqlx::query(
             "INSERT INTO apis (path, endpoint, policy, created) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (path) DO UPDATE SET endpoint = excluded.endpoint, policy = excluded.policy, \
@@ -51,6 +67,23 @@ impl Store {
         let rows = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(self.reader()).await?;
         rows.iter().map(decode).collect()
     }
+}
+
+/// Registers an issuer unless there is one of that name, which then stays as it is.
+async fn register(write: &mut Write<'_>, issuer: &TrustedIssuer, by: &Actor, now: Timestamp) -> Result<()> {
+    let done = sqlx::query(
+        "INSERT INTO issuers (issuer, detail, created) VALUES ($1, $2, $3) ON CONFLICT (issuer) DO NOTHING",
+    )
+    .bind(&issuer.issuer)
+    .bind(to_json(issuer)?)
+    .bind(issuer.created.micros())
+    .execute(write.conn())
+    .await?;
+    if done.rows_affected() == 1 {
+        let detail = serde_json::to_value(issuer).unwrap_or_default();
+        write.note(by, now, Change::new("put issuer", &issuer.issuer, detail)).await?;
+    }
+    Ok(())
 }
 
 /// Reads a record of `apis`.

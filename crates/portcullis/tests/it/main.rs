@@ -7,6 +7,7 @@
 )]
 
 mod attacks;
+mod apim;
 mod browser;
 mod clients;
 mod contracts;
