@@ -1,7 +1,9 @@
 //! Every control-plane route is one line here, in the order of the road.
 
 use crate::state::App;
-use crate::{apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server};
+use crate::{
+    apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals, server,
+};
 use axum::Router;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -56,6 +58,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(apis::list))
         .routes(guarded!(apis::publish))
         .routes(guarded!(apis::unpublish))
+        .routes(guarded!(issuers::list))
+        .routes(guarded!(issuers::add))
+        .routes(guarded!(issuers::show))
+        .routes(guarded!(issuers::refresh))
+        .routes(guarded!(issuers::remove))
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
         .routes(guarded!(principals::revoke))

@@ -19,6 +19,8 @@ pub struct Config {
     pub token_cache: usize,
     /// How long a verified token is remembered at most; revocation is checked at every call all the same.
     pub token_cache_for: Span,
+    /// How key sets of issuers elsewhere are kept.
+    pub jwks: crate::issuers::JwksConfig,
     /// How long a client is locked out at one address after too many failed logins.
     pub lockout: Span,
     /// Bodies longer than this are scored beside the async threads.
@@ -45,7 +47,7 @@ impl Config {
                 "gateway.max_lifetime, gateway.token_cache and gateway.large_calls must be at least 1",
             ));
         }
-        Ok(())
+        self.jwks.check()
     }
 }
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub config: Config,
     /// Section `endpoint`.
     pub endpoint: endpoint::Config,
+    /// Section `outbound`: how issuers are asked for their keys.
+    pub outbound: outbound::Config,
     /// The base URL clients use, without a slash at its end.
     pub public_url: String,
     /// The largest JSON or scoring body in bytes (`limits.body_bytes`).

@@ -104,6 +104,7 @@ impl Settings {
         gateway::Options {
             config: self.gateway.clone(),
             endpoint: self.endpoint.clone(),
+            outbound: self.outbound.clone(),
             public_url: url.to_owned(),
             body_bytes: self.limits.body_bytes,
             login_failures: self.limits.login_failures,

@@ -3,6 +3,7 @@
 use crate::db::Store;
 use crate::endpoints;
 use crate::error::{Error, Result};
+use crate::issuers;
 use crate::ledger::Change;
 use crate::records::{Record, to_json};
 use domain::{Actor, Api, Timestamp};
@@ -19,6 +20,7 @@ impl Store {
         }
         let mut write = self.write().await?;
         endpoints::expect(write.conn(), &api.endpoint).await?;
+        issuers::expect_all(write.conn(), &api.policy).await?;
         sqlx::query(
             "INSERT INTO apis (path, endpoint, policy, created) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (path) DO UPDATE SET endpoint = excluded.endpoint, policy = excluded.policy, \

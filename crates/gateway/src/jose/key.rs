@@ -1,19 +1,23 @@
 //! One public key of a key set, bound to the algorithms it may verify.
 
 use super::{Algorithm, base64url, roca};
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::ParsedPublicKey;
 use serde_json::{Map, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The longest RSA public exponent in bytes; what is in use has three.
 const EXPONENT_MAX: usize = 4;
 
-/// A public key that can verify.
-#[derive(Clone)]
+/// A public key that can verify, until it is withdrawn.
 pub struct Key {
     kid: Option<String>,
     verifiers: Vec<(Algorithm, ParsedPublicKey)>,
+    /// SHA-256 over everything that makes it this key: id, algorithms, the key's bytes.
+    identity: [u8; 32],
+    withdrawn: AtomicBool,
 }
 
 impl std::fmt::Debug for Key {
@@ -45,11 +49,32 @@ impl Key {
             Some(_) => return None,
             None => possible,
         };
+        let identity = identity(kid.as_deref(), &algorithms, &bytes);
         let verifiers = algorithms
             .into_iter()
             .map(|alg| ParsedPublicKey::new(alg.verification(), &bytes).map(|key| (alg, key)).ok())
             .collect::<Option<_>>()?;
-        Some(Self { kid, verifiers })
+        Some(Self { kid, verifiers, identity, withdrawn: AtomicBool::new(false) })
+    }
+
+    /// Whether both are the same key under the same id, for the same algorithms.
+    pub fn is(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
+    /// The algorithms it may verify.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.verifiers.iter().map(|(alg, _)| *alg)
+    }
+
+    /// Ends the key: whatever was verified by it, and remembered, is worth nothing from now on.
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
+    /// Whether the key was ended.
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
     }
 
     /// The key's id.
@@ -64,11 +89,23 @@ impl Key {
 
     /// Whether a signature is right; never for an algorithm the key is not bound to.
     pub fn verifies(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        self.verifiers
-            .iter()
-            .find(|(a, _)| *a == alg)
-            .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+        let verifier = self.verifiers.iter().find(|(a, _)| *a == alg);
+        !self.is_withdrawn() && verifier.is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
     }
+}
+
+/// Each part with its length before it, so that no two keys make the same bytes.
+fn identity(kid: Option<&str>, algorithms: &[Algorithm], bytes: &[u8]) -> [u8; 32] {
+    let mut text = digest::Context::new(&digest::SHA256);
+    let algorithms: Vec<u8> = algorithms.iter().map(|alg| *alg as u8).collect();
+    text.update(&[u8::from(kid.is_some())]);
+    for part in [kid.unwrap_or_default().as_bytes(), &algorithms, bytes] {
+        text.update(&(part.len() as u64).to_le_bytes());
+        text.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(text.finish().as_ref());
+    out
 }
 
 /// Honours `use` and `key_ops` (RFC 7517 §4.2, §4.3).

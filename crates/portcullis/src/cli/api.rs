@@ -40,6 +40,9 @@ pub struct Publish {
     /// The audience a token must name; repeat for several
     #[arg(long, required = true)]
     pub audience: Vec<String>,
+    /// Whose tokens pass: a trusted issuer's URL, or built_in; repeat for several; the built-in token service when left out
+    #[arg(long, default_value = "built_in", value_name = "URL")]
+    pub issuer: Vec<String>,
     /// A claim a token must carry; repeat for several; several values of one claim: any of them
     #[arg(long, value_name = "CLAIM=VALUE")]
     pub require: Vec<String>,
@@ -55,7 +58,7 @@ impl Publish {
             claims.entry(claim.to_owned()).or_default().push(value.to_owned());
         }
         Ok(
-            json!({ "path": self.path, "endpoint": self.endpoint, "policy": { "audiences": self.audience, "required_claims": claims } }),
+            json!({ "path": self.path, "endpoint": self.endpoint, "policy": { "issuers": self.issuer, "audiences": self.audience, "required_claims": claims } }),
         )
     }
 }

@@ -1,0 +1,1 @@
+//! The issuers against a clock that is turned by hand.
