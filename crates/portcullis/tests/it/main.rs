@@ -9,7 +9,9 @@
 mod browser;
 mod clients;
 mod durability;
+mod issuers;
 mod openapi;
+mod provider;
 mod quickstart;
 mod road;
 mod serve_model;
