@@ -167,22 +167,27 @@ impl Issuers {
     /// For a call that was refused: when its token is of a key that is not known, waits for the fetch that may bring it. True when
     /// it is worth to judge the call again. Nothing is held meanwhile, and only so many calls wait.
     pub(crate) async fn caught_up(&self, headers: &http::HeaderMap) -> bool {
-        let Some(keys) = bearer::bearer(headers).ok().and_then(|token| self.lacking(token)) else {
-            return false;
-        };
+        match bearer::bearer(headers) {
+            Ok(token) => self.news_for(token, Timestamp::now().seconds()).await,
+            Err(_) => false,
+        }
+    }
+
+    async fn news_for(&self, token: &str, now: i64) -> bool {
+        let Some(keys) = self.lacking(token, now) else { return false };
         let Ok(_place) = self.waiting.try_acquire() else { return false };
         keys.news(&self.world, NEWS_TIME).await
     }
 
     /// The keys among which that of a token is not, or was not a moment ago.
-    fn lacking(&self, token: &str) -> Option<Arc<Keys>> {
+    fn lacking(&self, token: &str, now: i64) -> Option<Arc<Keys>> {
         let decoded = decode(token, &Algorithm::GATE).ok()?;
         let claims = Claims::parse(decoded.payload()).ok()?;
         let source = self.sources.load().get(&claims.issuer).filter(|s| s.record.is_some()).cloned()?;
-        source.admits(&decoded, &claims, Timestamp::now().seconds()).ok()?;
-        let now = self.world.clock.now();
-        let known = source.keys.usable(now).is_ok_and(|set| decoded.key(&set).is_ok());
-        (!known || source.keys.just_fetched(now)).then(|| source.keys.clone())
+        source.admits(&decoded, &claims, now).ok()?;
+        let clock = self.world.clock.now();
+        let known = source.keys.usable(clock).is_ok_and(|set| decoded.key(&set).is_ok());
+        (!known || source.keys.just_fetched(clock)).then(|| source.keys.clone())
     }
 
     /// Puts the registered issuers in the place of those before; who stays keeps his keys. One call at a time.

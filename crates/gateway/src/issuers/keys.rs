@@ -199,6 +199,12 @@ impl Keys {
         fault
     }
 
+    /// Counts the fetches that ended.
+    #[cfg(test)]
+    pub(super) fn fetches(&self) -> watch::Receiver<u64> {
+        self.ended.subscribe()
+    }
+
     /// Ends the renewal.
     pub(super) fn stop(&self) {
         if let Some(task) = self.task.get() {
@@ -218,7 +224,7 @@ impl Keys {
     }
 
     /// Time until the next fetch.
-    fn wait(&self, world: &World) -> Duration {
+    pub(super) fn wait(&self, world: &World) -> Duration {
         let due = self.state().schedule.due(&world.config);
         let micros = due.0.saturating_sub(world.clock.now().0);
         u64::try_from(micros).map_or(Duration::ZERO, Duration::from_micros)

@@ -53,7 +53,7 @@ fn span(seconds: u64) -> Span {
     Span(Duration::from_secs(seconds))
 }
 
-pub(super) fn options(public_url: String) -> Options {
+pub(crate) fn options(public_url: String) -> Options {
     Options {
         config: crate::Config {
             clock_skew: Duration::from_secs(30),
