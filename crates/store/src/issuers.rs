@@ -20,9 +20,15 @@ pub struct KeptKeys {
 }
 
 impl Store {
-    /// Registers an issuer, or replaces the one of the same name whole. A key set kept for it is forgotten when it was to
-    /// come from elsewhere.
-    pub async fn put_issuer(&self, issuer: &TrustedIssuer, by: &Actor, now: Timestamp) -> Result<()> {
+    /// Registers an issuer, or replaces the one of the same name whole, with the key set it answered just now. Without one, what
+    /// was kept for it is forgotten when its keys are to come from elsewhere.
+    pub async fn put_issuer(
+        &self,
+        issuer: &TrustedIssuer,
+        keys: Option<&KeptKeys>,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<()> {
         let mut write = self.write().await?;
         let before = find(write.conn(), &issuer.issuer).await?;
         if before.is_none() && count(write.conn()).await? >= ISSUERS_MAX {
@@ -41,6 +47,9 @@ impl Store {
         .await?;
         if before.is_some_and(|before| before.keys != issuer.keys) {
             forget_keys(write.conn(), &issuer.issuer).await?;
+        }
+        if let Some(keys) = keys {
+            keep_keys(write.conn(), &issuer.issuer, keys).await?;
         }
         let detail = serde_json::to_value(issuer).unwrap_or_default();
         write.note(by, now, Change::new("put issuer", &issuer.issuer, detail)).await?;
@@ -75,15 +84,7 @@ impl Store {
     /// Keeps the key set an issuer answered; nothing of it goes to the ledger. Nothing happens when the issuer is gone.
     pub async fn keep_issuer_keys(&self, issuer: &str, keys: &KeptKeys) -> Result<()> {
         let mut write = self.write().await?;
-        sqlx::query(
-            "INSERT INTO issuer_keys (issuer, jwks, fetched) SELECT issuer, $1, $2 FROM issuers WHERE issuer = $3 \
-             ON CONFLICT (issuer) DO UPDATE SET jwks = excluded.jwks, fetched = excluded.fetched",
-        )
-        .bind(&keys.jwks)
-        .bind(keys.fetched.micros())
-        .bind(issuer)
-        .execute(write.conn())
-        .await?;
+        keep_keys(write.conn(), issuer, keys).await?;
         write.commit().await
     }
 
@@ -132,6 +133,19 @@ async fn count(conn: &mut SqliteConnection) -> Result<i64> {
     sqlx::query("SELECT COUNT(*) AS n FROM issuers").fetch_one(conn).await?.int("n")
 }
 
+async fn keep_keys(conn: &mut SqliteConnection, issuer: &str, keys: &KeptKeys) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO issuer_keys (issuer, jwks, fetched) SELECT issuer, $1, $2 FROM issuers WHERE issuer = $3 \
+         ON CONFLICT (issuer) DO UPDATE SET jwks = excluded.jwks, fetched = excluded.fetched",
+    )
+    .bind(&keys.jwks)
+    .bind(keys.fetched.micros())
+    .bind(issuer)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 async fn forget_keys(conn: &mut SqliteConnection, issuer: &str) -> Result<()> {
     sqlx::query("DELETE FROM issuer_keys WHERE issuer = $1").bind(issuer).execute(conn).await?;
     Ok(())
@@ -174,7 +188,7 @@ mod tests {
         let unknown = store.put_api(&credit, &admin(), T0).await;
         assert!(matches!(unknown, Err(Error::NotFound { noun: "issuer", .. })));
         let trusted = issuer(KeySource::Discovery("https://id.example/d".to_owned()));
-        store.put_issuer(&trusted, &admin(), T0).await.unwrap();
+        store.put_issuer(&trusted, None, &admin(), T0).await.unwrap();
         store.put_api(&credit, &admin(), T0).await.unwrap();
         let used = store.delete_issuer(URL, &admin(), T0).await.unwrap_err().to_string();
         assert!(used.contains("/credit"), "{used}");
@@ -194,13 +208,17 @@ mod tests {
         store.keep_issuer_keys(URL, &keys).await.unwrap();
         assert_eq!(store.issuer_keys(URL).await.unwrap(), None);
         let mut trusted = issuer(KeySource::JwksUri("https://id.example/a".to_owned()));
-        store.put_issuer(&trusted, &admin(), T0).await.unwrap();
+        store.put_issuer(&trusted, None, &admin(), T0).await.unwrap();
         store.keep_issuer_keys(URL, &keys).await.unwrap();
         trusted.audiences.push("more".to_owned());
-        store.put_issuer(&trusted, &admin(), T0).await.unwrap();
+        store.put_issuer(&trusted, None, &admin(), T0).await.unwrap();
         assert_eq!(store.issuer_keys(URL).await.unwrap(), Some(keys));
         trusted.keys = KeySource::JwksUri("https://id.example/b".to_owned());
-        store.put_issuer(&trusted, &admin(), T0).await.unwrap();
+        store.put_issuer(&trusted, None, &admin(), T0).await.unwrap();
         assert_eq!(store.issuer_keys(URL).await.unwrap(), None);
+        let answered = KeptKeys { jwks: r#"{"keys":[]}"#.to_owned(), fetched: T0 };
+        trusted.keys = KeySource::JwksUri("https://id.example/c".to_owned());
+        store.put_issuer(&trusted, Some(&answered), &admin(), T0).await.unwrap();
+        assert_eq!(store.issuer_keys(URL).await.unwrap(), Some(answered));
     }
 }

@@ -170,8 +170,16 @@ impl Keys {
         outcome
     }
 
+    /// Takes an answer that was asked for elsewhere, unless a later one is here.
+    pub(super) async fn offer(&self, world: &World, answer: Answer, at: Timestamp) {
+        let _one_at_a_time = self.turn.lock().await;
+        if self.state().fetched.is_none_or(|fetched| fetched <= at) {
+            self.take(world, answer, at).await;
+        }
+    }
+
     /// Takes an answer of a moment, and keeps it for the next start.
-    pub(super) async fn take(&self, world: &World, answer: Answer, at: Timestamp) {
+    async fn take(&self, world: &World, answer: Answer, at: Timestamp) {
         let text = answer.text;
         self.replace(&answer.keys);
         self.until.store(later(at, world.config.usable()).0, Ordering::Release);

@@ -113,15 +113,14 @@ impl Gateway {
                 format!("the issuer '{}' cannot be registered: {}", record.issuer, fault.message),
             )
         })?;
-        self.store.put_issuer(&record, by, record.created).await?;
-        if !matches!(record.keys, KeySource::Static(_)) {
-            let kept = KeptKeys { jwks: answer.text.clone(), fetched: at };
-            self.store.keep_issuer_keys(&record.issuer, &kept).await?;
-        }
+        let fetched = !matches!(record.keys, KeySource::Static(_));
+        // In one change with the registration, so that whoever reads it has the keys as well.
+        let kept = fetched.then(|| KeptKeys { jwks: answer.text.clone(), fetched: at });
+        self.store.put_issuer(&record, kept.as_ref(), by, record.created).await?;
         self.refresh().await?;
         let source = self.issuers.registered(&record.issuer)?;
-        if !matches!(record.keys, KeySource::Static(_)) {
-            source.keys.take(&self.issuers.world, answer, at).await;
+        if fetched {
+            source.keys.offer(&self.issuers.world, answer, at).await;
         }
         self.issuers.state_of(&source)
     }

@@ -124,7 +124,7 @@ impl Scene {
     async fn trust(&self, url: &str) -> Arc<Keys> {
         let record = trusted("urn:ext", KeySource::JwksUri(url.to_owned()));
         let now = Timestamp::now();
-        self.store.put_issuer(&record, &domain::Actor::admin(), now).await.unwrap();
+        self.store.put_issuer(&record, None, &domain::Actor::admin(), now).await.unwrap();
         self.issuers.replace(vec![record]).await;
         let keys = self.keys("urn:ext");
         keys.renew(&self.issuers.world).await.unwrap();
@@ -288,7 +288,7 @@ async fn a_role_is_read_only_where_audiences_are_pinned() {
 async fn keys_kept_from_before_a_restart_serve_as_long_as_they_would_have() {
     let (scene, signer) = (Scene::new().await, Signer::new("k"));
     let record = trusted("urn:ext", KeySource::JwksUri("http://127.0.0.1:1/keys".to_owned()));
-    scene.store.put_issuer(&record, &domain::Actor::admin(), Timestamp(0)).await.unwrap();
+    scene.store.put_issuer(&record, None, &domain::Actor::admin(), Timestamp(0)).await.unwrap();
     let token = signer.token("urn:ext", &json!({}));
     for (hours, expected) in [(24, Ok(())), (25, Err(Refusal::UnknownKey)), (-24, Ok(()))] {
         let fetched = scene.clock.now().plus_seconds(-3600 * hours);
