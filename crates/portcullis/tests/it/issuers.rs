@@ -237,6 +237,21 @@ async fn hostile_answers_harm_nobody() {
         assert!(message.contains(told), "{how}: {message}");
         assert!(calls > 0 && score(server, "ext", &good).await == 200, "{how}");
     }
+    // Unknown keys while the provider is slow: some calls wait a little, none long, and the others do not notice.
+    provider.steer("be?how=slow").await;
+    let Some(other) = Provider::start(&[("KID_PREFIX", "other")]) else { return };
+    let stranger = other.token(AUDIENCE, SCOPE).await;
+    let forged = [stranger.split('.').next().unwrap(), good.split_once('.').unwrap().1].join(".");
+    let start = Instant::now();
+    let unknown = futures_util::future::join_all((0..100).map(|_| score(server, "ext", &forged)));
+    let known = async {
+        let statuses = futures_util::future::join_all((0..20).map(|_| score(server, "ext", &good))).await;
+        (statuses, start.elapsed())
+    };
+    let (unknown, (known, taken)) = futures_util::future::join(unknown, known).await;
+    assert!(unknown.iter().all(|status| *status == 401) && known.iter().all(|status| *status == 200));
+    println!("unknown keys at a slow provider: {:?}, known keys beside them: {taken:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(6) && taken < Duration::from_secs(3));
     println!("resident after hostile answers: {} KiB", server.resident_kib());
     assert!(server.resident_kib() < 300 * 1024);
 }
