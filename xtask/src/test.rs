@@ -22,12 +22,12 @@ pub fn run(depth: Depth) -> Result<()> {
     steps.take("format", || run::pass(&mut run::cargo(&["fmt", "--all", "--check"])));
     steps.take("house rules", rules::check);
     steps.take("lints", lints);
-    let mut python = None;
+    let mut found = Found::default();
     if depth == Depth::Full {
-        python = steps.set_up();
+        found = steps.set_up();
         steps.take("licences, bans, sources", deny);
     }
-    steps.take("tests", || tests(python));
+    steps.take("tests", || tests(found));
     steps.close()
 }
 
@@ -51,12 +51,14 @@ fn lints() -> Result<()> {
 }
 
 /// Unit, whole-system and documentation tests.
-fn tests(python: Option<PathBuf>) -> Result<()> {
+fn tests(found: Found) -> Result<()> {
     let mut command = run::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    match python {
-        Some(interpreter) => command.env("PORTCULLIS_PYTHON", interpreter),
-        None => command.env_remove("PORTCULLIS_PYTHON"),
-    };
+    for (name, value) in [("PORTCULLIS_PYTHON", found.python), ("PORTCULLIS_NODE_MODULES", found.node)] {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     run::pass(&mut command)
 }
 
@@ -79,6 +81,15 @@ fn deny() -> Result<()> {
     run::pass(judge(&["--frozen", "--config"]).arg(&file).args(["check", "advisories"]))
 }
 
+/// What the tests of others' programs run by.
+#[derive(Default)]
+struct Found {
+    /// The interpreter of the client tests.
+    python: Option<PathBuf>,
+    /// The folder with the modules of the provider.
+    node: Option<PathBuf>,
+}
+
 /// What was done so far.
 struct Steps(Vec<Step>);
 
@@ -89,13 +100,16 @@ struct Step {
 }
 
 impl Steps {
-    /// Installs what is missing; gives the interpreter of the client tests.
-    fn set_up(&mut self) -> Option<PathBuf> {
-        let mut python = None;
+    /// Installs what is missing; gives where it is.
+    fn set_up(&mut self) -> Found {
+        let mut found = Found::default();
         self.take("Debian packages", tools::debian);
-        self.take("Python environment", || tools::python().map(|interpreter| python = Some(interpreter)));
+        self.take("Python environment", || {
+            tools::python().map(|interpreter| found.python = Some(interpreter))
+        });
+        self.take("Node modules", || tools::node().map(|folder| found.node = folder));
         self.take("cargo-deny", || tools::cargo_deny().map(drop));
-        python
+        found
     }
 
     fn take(&mut self, name: &'static str, step: impl FnOnce() -> Result<()>) {

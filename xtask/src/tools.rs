@@ -8,6 +8,8 @@ use std::process::Command;
 /// Pinned, since a newer one may know other keys of deny.toml.
 const CARGO_DENY: &str = "0.20.2";
 const CARGO_FUZZ: &str = "0.13.2";
+/// Older ones cannot run the provider of the token tests.
+const NODE_MAJOR: u32 = 20;
 const REQUIREMENTS: &str = "tests-python/requirements.txt";
 
 /// Debian packages and the programs that show whether they are there.
@@ -75,6 +77,35 @@ pub fn python() -> Result<PathBuf> {
     run::pass(Command::new(&interpreter).args(["-m", "pip", "--disable-pip-version-check", "check"]))?;
     std::fs::write(&stamp, wanted).map_err(|e| at(&stamp, &e))?;
     Ok(interpreter)
+}
+
+/// The folder with the modules of the scripts in `tests-node`, installed as the lock file says; none when Node.js is not here.
+pub fn node() -> Result<Option<PathBuf>> {
+    let major = run::program("node", &["--version"]).output().ok().and_then(|output| {
+        let text = String::from_utf8(output.stdout).ok()?;
+        text.trim().strip_prefix('v')?.split('.').next()?.parse::<u32>().ok()
+    });
+    if major.is_none_or(|major| major < NODE_MAJOR) || !run::is_on_path("npm") {
+        say::line(&format!("passed over: node {NODE_MAJOR} or newer and npm are not here"));
+        return Ok(None);
+    }
+    let folder = place::tools().join("node");
+    std::fs::create_dir_all(&folder).map_err(|e| at(&folder, &e))?;
+    let (mut wanted, stamp) = (String::new(), folder.join("lock.stamp"));
+    for name in ["package.json", "package-lock.json"] {
+        let text = read(&place::root().join("tests-node").join(name))?;
+        let copy = folder.join(name);
+        std::fs::write(&copy, &text).map_err(|e| at(&copy, &e))?;
+        wanted += &text;
+    }
+    if read(&stamp).is_ok_and(|kept| kept == wanted) {
+        say::line(&format!("{} is up to date", folder.display()));
+        return Ok(Some(folder));
+    }
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    run::pass(run::program("npm", &install).current_dir(&folder))?;
+    std::fs::write(&stamp, wanted).map_err(|e| at(&stamp, &e))?;
+    Ok(Some(folder))
 }
 
 /// `cargo deny`, built into the tools folder when it is not there in the pinned version.

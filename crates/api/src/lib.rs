@@ -8,6 +8,7 @@ pub mod backup;
 pub mod data;
 pub mod deployments;
 pub mod endpoints;
+pub mod issuers;
 pub mod jobs;
 pub mod ledger;
 pub mod logs;

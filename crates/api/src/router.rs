@@ -2,7 +2,8 @@
 
 use crate::state::App;
 use crate::{
-    apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, secrets, server,
+    apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals, secrets,
+    server,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -62,6 +63,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(secrets::show))
         .routes(guarded!(secrets::set))
         .routes(guarded!(secrets::delete))
+        .routes(guarded!(issuers::list))
+        .routes(guarded!(issuers::add))
+        .routes(guarded!(issuers::show))
+        .routes(guarded!(issuers::refresh))
+        .routes(guarded!(issuers::remove))
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
         .routes(guarded!(principals::revoke))

@@ -6,7 +6,7 @@ use crate::jose::Refusal;
 use crate::row::CallLog;
 use crate::secret;
 use crate::snapshot::{Published, Snapshot, Target};
-use domain::{ErrorCode, Timestamp};
+use domain::{ErrorCode, Issuer, Timestamp};
 use http::StatusCode;
 use http::request::Parts;
 use web::Problem;
@@ -82,12 +82,19 @@ pub(crate) fn check_token(
             reason: "malformed_header",
         },
     })?;
-    let claims = gateway.verifier.claims(token, Timestamp::now().seconds()).map_err(invalid)?;
-    // The cache remembers signatures, not permission: revocation is looked up at every call.
-    let who = snapshot.owner(&claims).ok_or_else(|| invalid(Refusal::Revoked))?;
-    log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));
-    let meant = api.policy.any_audience || claims.is_for(&api.policy.audiences);
-    if !api.policy.issuers.contains(&domain::Issuer::BuiltIn) || !meant {
+    let verified = gateway.issuers.verify(token, Timestamp::now().seconds()).map_err(invalid)?;
+    let claims = &verified.claims;
+    if verified.issuer == Issuer::BuiltIn {
+        // The cache remembers signatures, not permission: revocation is looked up at every call.
+        let who = snapshot.owner(claims).ok_or_else(|| invalid(Refusal::Revoked))?;
+        log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));
+    } else {
+        log.caller("AADToken", verified.identity().as_deref(), None);
+    }
+    if !api.policy.issuers.contains(&verified.issuer) {
+        return Err(invalid(Refusal::Issuer));
+    }
+    if !api.policy.any_audience && !claims.is_for(&api.policy.audiences) {
         return Err(invalid(Refusal::Audience));
     }
     if !claims.fulfil(&api.policy.required_claims) {

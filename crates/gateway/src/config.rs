@@ -19,6 +19,8 @@ pub struct Config {
     pub token_cache: usize,
     /// How long a verified token is remembered at most; revocation is checked at every call all the same.
     pub token_cache_for: Span,
+    /// How key sets of issuers elsewhere are kept.
+    pub jwks: crate::issuers::JwksConfig,
     /// How long a client is locked out at one address after too many failed logins.
     pub lockout: Span,
     /// Bodies longer than this are scored beside the async threads.
@@ -47,6 +49,7 @@ impl Config {
                 "gateway.max_lifetime, gateway.token_cache and gateway.large_calls must be at least 1",
             ));
         }
+        self.jwks.check()?;
         self.url_map.check()
     }
 }

@@ -26,6 +26,9 @@ pub enum Error {
         /// What is wrong and what to do.
         why: String,
     },
+    /// An issuer that cannot be registered, or not be used so.
+    #[error("the issuer '{0}': {1}")]
+    Issuer(String, String),
     /// An audience of a principal that cannot be one.
     #[error("the audience of principal '{0}' is wrong: write a URI without spaces, at most 512 characters")]
     Audience(Name),
@@ -50,9 +53,11 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let code = match &error {
             Error::Fault(fault) => return fault.clone(),
-            Error::Path { .. } | Error::NoAudience | Error::Field { .. } | Error::Audience(_) => {
-                ErrorCode::InvalidInput
-            }
+            Error::Path { .. }
+            | Error::NoAudience
+            | Error::Field { .. }
+            | Error::Audience(_)
+            | Error::Issuer(..) => ErrorCode::InvalidInput,
             Error::Random | Error::Secret(_) => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())

@@ -2,12 +2,11 @@
 
 use crate::config::Options;
 use crate::error::Result;
+use crate::issuers::Issuers;
 use crate::jose::KeySet;
-use crate::jwt::Times;
 use crate::lockout::Lockout;
 use crate::signing::SigningKey;
 use crate::snapshot::Snapshot;
-use crate::verified::Verifier;
 use crate::{score, secret};
 use arc_swap::ArcSwap;
 use domain::{Digest, Fault};
@@ -32,7 +31,7 @@ pub struct Gateway {
     pub(crate) scoring: Arc<score::Scoring>,
     pub(crate) signing: Arc<SigningKey>,
     pub(crate) jwks: bytes::Bytes,
-    pub(crate) verifier: Verifier,
+    pub(crate) issuers: Issuers,
     pub(crate) lockout: Lockout,
     pub(crate) admin: Digest,
     pub(crate) hosts: Hosts,
@@ -67,12 +66,12 @@ impl Gateway {
         let signing = Arc::new(SigningKey::open(&store).await?);
         let jwks = bytes::Bytes::from(signing.jwks().to_string());
         let keys = KeySet::parse(&jwks).unwrap_or_default();
-        let times = Times { skew: seconds(config.clock_skew), max_lifetime: seconds(config.max_lifetime.0) };
-        let issuers = [format!("{public_url}/{tenant}/"), format!("{public_url}/{tenant}/v2.0")];
-        let remember = seconds(config.token_cache_for.0);
+        let own = [format!("{public_url}/{tenant}/"), format!("{public_url}/{tenant}/v2.0")];
+        let issuers = Issuers::new(own, config, &options.outbound, &store)?;
+        issuers.set_built_in(&keys);
         let gateway = Arc::new(Self {
             scoring: Arc::new(score::Scoring::new(&options, &public_url, log, metrics.clone())?),
-            verifier: Verifier::new(issuers, keys, times, config.token_cache, remember),
+            issuers,
             lockout: Lockout::new(options.login_failures, config.lockout.0),
             admin: secret::admin_token(&store)?,
             hosts: Hosts::new(config.hosts.iter().map(String::as_str).chain([public_url.as_str()])),
@@ -102,7 +101,8 @@ impl Gateway {
     /// snapshot they began with.
     pub async fn refresh(&self) -> Result<(), Fault> {
         let _one_at_a_time = self.refreshing.lock().await;
-        let state = self.store.serving_state().await?;
+        let mut state = self.store.serving_state().await?;
+        self.issuers.replace(std::mem::take(&mut state.issuers)).await;
         let before = self.snapshot.load_full();
         let next = Snapshot::build(&before, state, &self.store, &self.workspace_secret, &self.metrics).await;
         self.snapshot.store(Arc::new(next));
@@ -131,7 +131,7 @@ impl Gateway {
 }
 
 /// Seconds, as dates of tokens count.
-fn seconds(span: std::time::Duration) -> i64 {
+pub(crate) fn seconds(span: std::time::Duration) -> i64 {
     // Half the range: sums with dates cannot overflow.
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX).min(i64::MAX / 4)
 }

@@ -13,9 +13,9 @@ pub mod strict;
 mod vectors;
 
 pub use alg::Algorithm;
-pub use jws::{Verified, decode, verify};
+pub use jws::{Decoded, Verified, decode, verify};
 pub use key::Key;
-pub use keyset::KeySet;
+pub use keyset::{KEYS_MAX, KeySet};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -70,6 +70,9 @@ pub enum Refusal {
     /// Of another issuer.
     #[error("the token is of another issuer")]
     Issuer,
+    /// Without a claim that every token of its issuer must carry.
+    #[error("the token lacks a claim that tokens of its issuer must carry")]
+    Required,
     /// For another audience.
     #[error("the token is for another audience")]
     Audience,
@@ -93,6 +96,7 @@ impl Refusal {
             Self::Early => "not_yet_valid",
             Self::Lifetime => "lifetime",
             Self::Issuer => "issuer",
+            Self::Required => "required_claim",
             Self::Audience => "audience",
             Self::Revoked => "revoked",
         }

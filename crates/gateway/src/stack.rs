@@ -180,7 +180,12 @@ async fn by_token(
     if call.tail() != "" && open_tail(scoring, target, &call.parts.method, call.tail()) {
         return open(scoring, target, call, ids, log).await;
     }
-    if let Err(refused) = check_token(gateway, snapshot, api, &call.parts, &mut log) {
+    let mut checked = check_token(gateway, snapshot, api, &call.parts, &mut log);
+    // An issuer's new key is fetched beside the calls; the first that bring it wait for it.
+    if checked.is_err() && gateway.issuers.caught_up(&call.parts.headers).await {
+        checked = check_token(gateway, snapshot, api, &call.parts, &mut log);
+    }
+    if let Err(refused) = checked {
         return turn_away(scoring, log, &refused, &ids);
     }
     let prefix = format!("/{}", api.path);

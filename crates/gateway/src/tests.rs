@@ -4,5 +4,5 @@ mod control;
 mod direct;
 mod published;
 mod single;
-mod support;
+pub(crate) mod support;
 mod tokens;

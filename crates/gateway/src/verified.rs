@@ -1,56 +1,76 @@
-//! Tokens of the built-in token service: verified once, remembered by their SHA-256 for a while, checked against revocation at
-//! every call.
+//! A token that was verified, and the memory of those seen lately: by their SHA-256, bounded, for a while.
 
-use crate::jose::{Algorithm, KeySet, Refusal, verify};
-use crate::jwt::{Claims, Times};
-use crate::secret::digest;
+use crate::issuers::Source;
+use crate::jose::{Key, Refusal};
+use crate::jwt::Claims;
+use domain::{Issuer, Timestamp};
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 
-/// The issuers' names, the key set, and the tokens seen lately.
-#[derive(Debug)]
-pub(crate) struct Verifier {
-    issuers: [String; 2],
-    keys: KeySet,
-    times: Times,
-    remember: i64,
-    seen: Cache<[u8; 32], (Arc<Claims>, i64)>,
+/// A token whose issuer, signature, times and all that is pinned for its issuer are right. What an API or the control plane demands
+/// besides is theirs to judge; so is revocation.
+pub(crate) struct Verified {
+    /// What it says.
+    pub claims: Arc<Claims>,
+    /// Whose it is.
+    pub issuer: Issuer,
+    pub source: Arc<Source>,
+    pub key: Arc<Key>,
 }
 
-impl Verifier {
-    pub(crate) fn new(issuers: [String; 2], keys: KeySet, times: Times, room: usize, remember: i64) -> Self {
-        Self { issuers, keys, times, remember, seen: Cache::new(room) }
+impl std::fmt::Debug for Verified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verified").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl Verified {
+    /// Whether its key is still one of its issuer's, and the issuer still trusted as it was.
+    pub(crate) fn stands(&self, clock: Timestamp) -> bool {
+        !self.key.is_withdrawn() && self.source.stands(clock)
     }
 
-    /// The claims of a token that is ours and valid at `now` (seconds since 1970); audience, roles and revocation are the
-    /// caller's to judge.
-    pub(crate) fn claims(&self, token: &str, now: i64) -> Result<Arc<Claims>, Refusal> {
-        let key = digest(token.as_bytes()).0;
-        if let Some((claims, until)) = self.seen.get(&key)
-            && now < until
-        {
-            // The clock may have been set back since.
-            claims.check_times(self.times, now)?;
-            return Ok(claims);
-        }
-        let claims = Arc::new(self.judge(token, now)?);
-        let until = claims.expires.min(now + self.remember);
-        self.seen.insert(key, (claims.clone(), until));
-        Ok(claims)
+    /// Who an issuer elsewhere says it is: `iss|sub`, the client where there is no subject. None for tokens of ours, whose
+    /// principal is known, and for tokens of nobody.
+    pub(crate) fn identity(&self) -> Option<String> {
+        let Issuer::External(issuer) = &self.issuer else { return None };
+        let who = self.claims.subject.as_deref().or(self.claims.client_id.as_deref())?;
+        Some(format!("{issuer}|{who}"))
+    }
+}
+
+/// Tokens seen lately.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    tokens: Cache<[u8; 32], (Arc<Verified>, i64)>,
+    /// Seconds a token is remembered at most.
+    remember: i64,
+}
+
+impl Seen {
+    pub(crate) fn new(room: usize, remember: i64) -> Self {
+        Self { tokens: Cache::new(room), remember }
     }
 
-    pub(crate) fn judge(&self, token: &str, now: i64) -> Result<Claims, Refusal> {
-        let verified = verify(token, &self.keys, &Algorithm::GATE)?;
-        let typ = verified.typ.as_deref().unwrap_or_default();
-        let typ = typ.strip_prefix("application/").unwrap_or(typ);
-        if !typ.eq_ignore_ascii_case("jwt") && !typ.eq_ignore_ascii_case("at+jwt") {
-            return Err(Refusal::Type);
+    /// A token seen before, when all that was found then still holds.
+    pub(crate) fn get(
+        &self,
+        digest: &[u8; 32],
+        now: i64,
+        clock: Timestamp,
+    ) -> Option<Result<Arc<Verified>, Refusal>> {
+        let (verified, until) = self.tokens.get(digest)?;
+        if now >= until || !verified.stands(clock) {
+            self.tokens.remove(digest);
+            return None;
         }
-        let claims = Claims::parse(&verified.payload)?;
-        claims.check_times(self.times, now)?;
-        if !self.issuers.contains(&claims.issuer) {
-            return Err(Refusal::Issuer);
-        }
-        Ok(claims)
+        // The clock may have been set back since.
+        let judged = verified.claims.check_times(verified.source.times, now);
+        Some(judged.map(|()| verified))
+    }
+
+    pub(crate) fn put(&self, digest: [u8; 32], verified: &Arc<Verified>, now: i64) {
+        let until = verified.claims.expires.min(now + self.remember);
+        self.tokens.insert(digest, (verified.clone(), until));
     }
 }

@@ -9,6 +9,7 @@ mod bench_load;
 mod data;
 mod deployment;
 mod endpoint;
+mod issuer;
 mod job;
 mod ledger;
 mod logs;
@@ -101,6 +102,9 @@ enum Command {
     /// Published APIs at the gateway
     #[command(subcommand)]
     Api(api::Api),
+    /// Issuers of tokens that are trusted besides the built-in token service
+    #[command(subcommand)]
+    Issuer(issuer::Issuer),
     /// Principals: who may get tokens
     #[command(subcommand)]
     Principal(principal::Principal),
@@ -184,6 +188,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Endpoint(it) => it.run(session).await,
         Command::Deployment(it) => it.run(session).await,
         Command::Api(it) => it.run(session).await,
+        Command::Issuer(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
         Command::Secret(it) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,

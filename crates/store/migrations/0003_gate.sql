@@ -65,3 +65,10 @@ CREATE TABLE sessions (
     expires   BIGINT NOT NULL
 );
 CREATE INDEX sessions_principal ON sessions (principal);
+
+-- The key set an issuer answered last, so that a restart during its outage refuses nobody.
+CREATE TABLE issuer_keys (
+    issuer  TEXT NOT NULL PRIMARY KEY REFERENCES issuers (issuer) ON DELETE CASCADE,
+    jwks    TEXT NOT NULL,
+    fetched BIGINT NOT NULL
+);

@@ -33,6 +33,7 @@ pub use assets::NewDataVersion;
 pub use config::{Config, SegmentConfig};
 pub use db::Store;
 pub use error::{Error, Result};
+pub use issuers::KeptKeys;
 pub use jobs::JobEnd;
 pub use lock::announced;
 pub use models::NewModelVersion;

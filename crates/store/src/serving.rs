@@ -3,8 +3,8 @@
 use crate::db::Store;
 use crate::error::Result;
 use crate::records::Record;
-use crate::{apis, deployments, endpoints, models, principals};
-use domain::{Api, Deployment, Endpoint, ModelVersion, Name, Principal};
+use crate::{apis, deployments, endpoints, issuers, models, principals};
+use domain::{Api, Deployment, Endpoint, ModelVersion, Name, Principal, TrustedIssuer};
 
 /// A deployment with the model version it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub struct ServingState {
     pub apis: Vec<Api>,
     /// Principals by name, the revoked too.
     pub principals: Vec<Principal>,
+    /// Trusted issuers by name.
+    pub issuers: Vec<TrustedIssuer>,
     /// Ids of revoked tokens; some may have expired by themselves since.
     pub revoked_tokens: Vec<String>,
     /// Named values with their sealed contents ([`Store::unseal`] for `named-value:NAME`).
@@ -53,6 +55,7 @@ impl Store {
         .await?;
         let apis = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(&mut *tx).await?;
         let principals = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(&mut *tx).await?;
+        let trusted = sqlx::query("SELECT detail FROM issuers ORDER BY issuer").fetch_all(&mut *tx).await?;
         let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti").fetch_all(&mut *tx).await?;
         let named =
             sqlx::query("SELECT name, sealed FROM named_values ORDER BY name").fetch_all(&mut *tx).await?;
@@ -69,6 +72,7 @@ impl Store {
             endpoints: endpoints.iter().map(endpoints::decode).collect::<Result<_>>()?,
             apis: apis.iter().map(apis::decode).collect::<Result<_>>()?,
             principals: principals.iter().map(principals::decode).collect::<Result<_>>()?,
+            issuers: trusted.iter().map(issuers::decode).collect::<Result<_>>()?,
             revoked_tokens: tokens.iter().map(|row| row.text("jti")).collect::<Result<_>>()?,
             named_values: named
                 .iter()

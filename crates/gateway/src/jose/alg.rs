@@ -55,6 +55,22 @@ impl Algorithm {
         })
     }
 
+    /// The name as in `alg`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Rs256 => "RS256",
+            Rs384 => "RS384",
+            Rs512 => "RS512",
+            Ps256 => "PS256",
+            Ps384 => "PS384",
+            Ps512 => "PS512",
+            Es256 => "ES256",
+            Es384 => "ES384",
+            Es512 => "ES512",
+            EdDsa => "EdDSA",
+        }
+    }
+
     /// The verification, which also bounds RSA keys to 2048–8192 bits and fixes the length of ECDSA signatures.
     pub(super) fn verification(self) -> &'static dyn VerificationAlgorithm {
         match self {

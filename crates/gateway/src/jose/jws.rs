@@ -1,7 +1,8 @@
 //! Compact JWS: taken apart, judged by header and key, verified. Claims are the business of [`crate::jwt`].
 
-use super::{Algorithm, KeySet, Refusal, TOKEN_MAX, base64url, strict};
+use super::{Algorithm, Key, KeySet, Refusal, TOKEN_MAX, base64url, strict};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// Header members that bring a key, point to one, or change how the token is read.
 const FORBIDDEN: [&str; 7] = ["crit", "jku", "jwk", "x5u", "x5c", "b64", "zip"];
@@ -17,7 +18,7 @@ pub struct Decoded<'a> {
 }
 
 /// A token whose signature is right.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Verified {
     /// The header's `typ`.
     pub typ: Option<String>,
@@ -25,6 +26,42 @@ pub struct Verified {
     pub alg: Algorithm,
     /// The payload's bytes.
     pub payload: Vec<u8>,
+    /// The key that verified it.
+    pub key: Arc<Key>,
+}
+
+impl Decoded<'_> {
+    /// The payload's bytes, signed by nobody yet.
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The header's `typ`.
+    pub fn typ(&self) -> Option<&str> {
+        self.header.get("typ").and_then(Value::as_str)
+    }
+
+    /// Whether the header names a key.
+    pub fn has_kid(&self) -> bool {
+        self.header.contains_key("kid")
+    }
+
+    /// The algorithm of the header.
+    pub fn alg(&self) -> Algorithm {
+        self.alg
+    }
+
+    /// The key of a set that fits.
+    pub fn key<'k>(&self, keys: &'k KeySet) -> Result<&'k Arc<Key>, Refusal> {
+        keys.find(self.header.get("kid").and_then(Value::as_str), self.alg)
+    }
+
+    /// Verifies the signature by the key of a set that fits; gives that key.
+    pub fn verify<'k>(&self, keys: &'k KeySet) -> Result<&'k Arc<Key>, Refusal> {
+        let key = self.key(keys)?;
+        let good = key.verifies(self.alg, self.signing_input, &self.signature);
+        if good { Ok(key) } else { Err(Refusal::Signature) }
+    }
 }
 
 /// Takes a token apart, and refuses whatever has more than one reading. `allowed` is the list of algorithms to consider.
@@ -55,10 +92,7 @@ pub fn decode<'a>(token: &'a str, allowed: &[Algorithm]) -> Result<Decoded<'a>, 
 /// Verifies a token by a key set: format, header, key, signature.
 pub fn verify(token: &str, keys: &KeySet, allowed: &[Algorithm]) -> Result<Verified, Refusal> {
     let decoded = decode(token, allowed)?;
-    let text = |name: &str| decoded.header.get(name).and_then(Value::as_str);
-    let key = keys.find(text("kid"), decoded.alg)?;
-    if !key.verifies(decoded.alg, decoded.signing_input, &decoded.signature) {
-        return Err(Refusal::Signature);
-    }
-    Ok(Verified { typ: text("typ").map(str::to_owned), alg: decoded.alg, payload: decoded.payload })
+    let key = decoded.verify(keys)?.clone();
+    let typ = decoded.typ().map(str::to_owned);
+    Ok(Verified { typ, alg: decoded.alg, payload: decoded.payload, key })
 }

@@ -1,19 +1,25 @@
 //! One public key of a key set, bound to the algorithms it may verify.
 
 use super::{Algorithm, base64url, roca};
+use aws_lc_rs::digest;
 use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
 use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::ParsedPublicKey;
 use serde_json::{Map, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Sizes of RSA keys.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// The longest RSA public exponent in bytes; what is in use has three.
 const EXPONENT_MAX: usize = 4;
 
-/// A public key that can verify.
-#[derive(Clone)]
+/// A public key that can verify, until it is withdrawn.
 pub struct Key {
     kid: Option<String>,
     verifiers: Vec<(Algorithm, ParsedPublicKey)>,
+    /// SHA-256 over everything that makes it this key: id, algorithms, the key's bytes.
+    identity: [u8; 32],
+    withdrawn: AtomicBool,
 }
 
 impl std::fmt::Debug for Key {
@@ -45,11 +51,32 @@ impl Key {
             Some(_) => return None,
             None => possible,
         };
+        let identity = identity(kid.as_deref(), &algorithms, &bytes);
         let verifiers = algorithms
             .into_iter()
             .map(|alg| ParsedPublicKey::new(alg.verification(), &bytes).map(|key| (alg, key)).ok())
             .collect::<Option<_>>()?;
-        Some(Self { kid, verifiers })
+        Some(Self { kid, verifiers, identity, withdrawn: AtomicBool::new(false) })
+    }
+
+    /// Whether both are the same key under the same id, for the same algorithms.
+    pub fn is(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
+    /// The algorithms it may verify.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        self.verifiers.iter().map(|(alg, _)| *alg)
+    }
+
+    /// Ends the key: whatever was verified by it, and remembered, is worth nothing from now on.
+    pub fn withdraw(&self) {
+        self.withdrawn.store(true, Ordering::Release);
+    }
+
+    /// Whether the key was ended.
+    pub fn is_withdrawn(&self) -> bool {
+        self.withdrawn.load(Ordering::Acquire)
     }
 
     /// The key's id.
@@ -64,11 +91,23 @@ impl Key {
 
     /// Whether a signature is right; never for an algorithm the key is not bound to.
     pub fn verifies(&self, alg: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        self.verifiers
-            .iter()
-            .find(|(a, _)| *a == alg)
-            .is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
+        let verifier = self.verifiers.iter().find(|(a, _)| *a == alg);
+        !self.is_withdrawn() && verifier.is_some_and(|(_, key)| key.verify_sig(message, signature).is_ok())
     }
+}
+
+/// Each part with its length before it, so that no two keys make the same bytes.
+fn identity(kid: Option<&str>, algorithms: &[Algorithm], bytes: &[u8]) -> [u8; 32] {
+    let mut text = digest::Context::new(&digest::SHA256);
+    let algorithms: Vec<u8> = algorithms.iter().map(|alg| *alg as u8).collect();
+    text.update(&[u8::from(kid.is_some())]);
+    for part in [kid.unwrap_or_default().as_bytes(), &algorithms, bytes] {
+        text.update(&(part.len() as u64).to_le_bytes());
+        text.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(text.finish().as_ref());
+    out
 }
 
 /// Honours `use` and `key_ops` (RFC 7517 §4.2, §4.3).
@@ -107,13 +146,59 @@ fn material(jwk: &Map<String, Value>) -> Option<(Vec<Algorithm>, Vec<u8>)> {
     }
 }
 
+/// Bits of a number without leading zero bytes.
+fn bits(n: &[u8]) -> usize {
+    n.len() * 8 - n.first().map_or(0, |b| b.leading_zeros() as usize)
+}
+
 fn rsa(n: &[u8], e: &[u8]) -> Option<(Vec<Algorithm>, Vec<u8>)> {
     // Integers are written without leading zeros (RFC 7518 §2); an exponent is odd and at least 3.
     let plain = n.first().is_some_and(|b| *b != 0) && e.first().is_some_and(|b| *b != 0);
     let odd = e.last().is_some_and(|b| b % 2 == 1) && e != [1];
-    if !plain || !odd || e.len() > EXPONENT_MAX || roca::fingerprint(n) {
+    if !plain || !RSA_BITS.contains(&bits(n)) || !odd || e.len() > EXPONENT_MAX || roca::fingerprint(n) {
         return None;
     }
     let der: PublicKeyX509Der<'_> = PublicKeyComponents { n, e }.as_der().ok()?;
     Some((Algorithm::RSA.to_vec(), der.as_ref().to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{KeySet, to_base64url};
+    use super::*;
+    use serde_json::json;
+
+    /// An RSA key of so many bits under an id; the modulus is no product of primes, which reading a key does not ask.
+    fn rsa_key(bits: usize, kid: &str) -> Value {
+        let mut n = vec![0xa5; bits.div_ceil(8)];
+        n[0] >>= (8 - bits % 8) % 8;
+        json!({"kty": "RSA", "n": to_base64url(&n), "e": "AQAB", "kid": kid, "alg": "RS256"})
+    }
+
+    fn set(keys: &[Value]) -> KeySet {
+        KeySet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn rsa_keys_have_2048_to_8192_bits() {
+        for (bits, good) in [(1024, false), (2047, false), (2048, true), (8192, true), (8193, false)] {
+            assert_eq!(set(&[rsa_key(bits, "a")]).len() == 1, good, "{bits}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_next_set_is_the_same_object_and_the_others_are_withdrawn() {
+        let before = set(&[rsa_key(2048, "a"), rsa_key(2048, "b")]);
+        let held: Vec<_> = before.keys().cloned().collect();
+        let next = set(&[rsa_key(2048, "c"), rsa_key(2048, "b")]).replacing(&before);
+        assert!(held[0].is_withdrawn() && !held[1].is_withdrawn());
+        let kept = next.find(Some("b"), Algorithm::Rs256).unwrap();
+        assert!(std::sync::Arc::ptr_eq(kept, &held[1]));
+        // The same id with another key is another key.
+        let third = set(&[rsa_key(2056, "b")]).replacing(&next);
+        assert!(held[1].is_withdrawn() && !third.find(Some("b"), Algorithm::Rs256).unwrap().is_withdrawn());
+        // Nor does a withdrawn one come back as the object it was.
+        let back = set(&[rsa_key(2048, "a")]).replacing(&third);
+        assert!(held[0].is_withdrawn() && !back.find(Some("a"), Algorithm::Rs256).unwrap().is_withdrawn());
+    }
 }

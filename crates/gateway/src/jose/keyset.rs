@@ -2,14 +2,15 @@
 
 use super::{Algorithm, Key, Refusal, strict};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The most keys a set may have.
-const KEYS_MAX: usize = 256;
+pub const KEYS_MAX: usize = 256;
 
 /// Public keys by which tokens are verified.
 #[derive(Debug, Clone, Default)]
 pub struct KeySet {
-    keys: Vec<Key>,
+    keys: Vec<Arc<Key>>,
 }
 
 impl KeySet {
@@ -30,7 +31,25 @@ impl KeySet {
             let kid = jwk.get("kid");
             kid.is_none() || jwks.iter().filter(|other| other.get("kid") == kid).count() == 1
         };
-        Self { keys: jwks.iter().filter(|jwk| unique(jwk)).filter_map(|jwk| Key::from_jwk(jwk)).collect() }
+        let keys = jwks.iter().filter(|jwk| unique(jwk)).filter_map(|jwk| Key::from_jwk(jwk));
+        Self { keys: keys.map(Arc::new).collect() }
+    }
+
+    /// This set in the place of another: keys of both stay the same objects, keys that are no longer here are withdrawn.
+    #[must_use]
+    pub fn replacing(mut self, before: &Self) -> Self {
+        for old in before.keys.iter().filter(|old| !old.is_withdrawn()) {
+            match self.keys.iter_mut().find(|new| new.is(old)) {
+                Some(new) => new.clone_from(old),
+                None => old.withdraw(),
+            }
+        }
+        self
+    }
+
+    /// The keys that can be used.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.iter()
     }
 
     /// How many keys can be used.
@@ -44,8 +63,8 @@ impl KeySet {
     }
 
     /// The one key for a token: by id when the token names one, else the only one of the algorithm.
-    pub fn find(&self, kid: Option<&str>, alg: Algorithm) -> Result<&Key, Refusal> {
-        let fits = |key: &&Key| {
+    pub fn find(&self, kid: Option<&str>, alg: Algorithm) -> Result<&Arc<Key>, Refusal> {
+        let fits = |key: &&Arc<Key>| {
             let named = kid.is_none_or(|kid| key.kid().is_none_or(|own| own == kid));
             named && key.allows(alg)
         };

@@ -189,6 +189,12 @@ async fn the_log_tells_the_api_and_the_caller_and_no_secret() {
     assert!(!json.to_string().contains(&token) && !json.to_string().contains(&client.client_secret));
 }
 
+/// Nanoseconds this thread has computed; 0 where that cannot be told.
+fn cpu_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
+}
+
 #[tokio::test]
 async fn the_check_of_a_warm_token_is_cheap() {
     let server = Server::start().await;
@@ -202,19 +208,19 @@ async fn the_check_of_a_warm_token_is_cheap() {
         let (api, _) = snapshot.api("credit/v1/score").unwrap();
         let token = crate::bearer::bearer(&headers).unwrap();
         let now = Timestamp::now().seconds();
-        let verifier = &server.gateway.verifier;
+        let issuers = &server.gateway.issuers;
         let claims = if cold {
-            std::sync::Arc::new(verifier.judge(token, now).unwrap())
+            issuers.judge(token, now).unwrap().claims
         } else {
-            verifier.claims(token, now).unwrap()
+            issuers.verify(token, now).unwrap().claims.clone()
         };
         assert!(snapshot.owner(&claims).is_some() && claims.is_for(&api.policy.audiences));
         assert!(claims.fulfil(&api.policy.required_claims));
     };
     for (what, cold, times) in [("warm", false, 20_000), ("first sight", true, 2_000)] {
         check(cold);
-        let start = std::time::Instant::now();
+        let start = cpu_ns();
         (0..times).for_each(|_| check(cold));
-        println!("{what}: {} ns a check", start.elapsed().as_nanos() / times);
+        println!("{what}: {} ns of CPU a check", (cpu_ns() - start) / times);
     }
 }

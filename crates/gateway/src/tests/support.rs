@@ -53,13 +53,19 @@ fn span(seconds: u64) -> Span {
     Span(Duration::from_secs(seconds))
 }
 
-pub(super) fn options(public_url: String) -> Options {
+pub(crate) fn options(public_url: String) -> Options {
     Options {
         config: crate::Config {
             clock_skew: Duration::from_secs(30),
             max_lifetime: span(86_400),
             token_cache: 1000,
             token_cache_for: span(60),
+            jwks: crate::JwksConfig {
+                ttl: span(3600),
+                recheck: span(240),
+                min_refresh: span(30),
+                stale: span(86_400),
+            },
             lockout: span(60),
             large_body: 1 << 16,
             large_calls: 2,

@@ -26,7 +26,7 @@ pub(super) async fn introspect(
     let (headers, form) = Form::read(request).await?;
     let asker = client::authenticate(gateway, &headers, &form, from).await?;
     let inactive = json!({ "active": false });
-    let Ok(claims) = gateway.verifier.claims(token(&form)?, Timestamp::now().seconds()) else {
+    let Ok(claims) = gateway.issuers.own(token(&form)?, Timestamp::now().seconds()) else {
         return Ok(inactive);
     };
     let own = claims.client_id.as_deref() == Some(&asker.client_id);
@@ -62,7 +62,7 @@ pub(super) async fn revoke(
     let asker = client::authenticate(gateway, &headers, &form, from).await?;
     let now = Timestamp::now();
     let nothing = Ok(json!({}));
-    let Ok(claims) = gateway.verifier.claims(token(&form)?, now.seconds()) else {
+    let Ok(claims) = gateway.issuers.own(token(&form)?, now.seconds()) else {
         return nothing;
     };
     let (true, Some(id)) = (claims.client_id.as_deref() == Some(&asker.client_id), &claims.id) else {

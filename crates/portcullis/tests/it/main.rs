@@ -6,8 +6,8 @@
     reason = "a test says what went wrong by ending; helpers outside test functions too"
 )]
 
-mod attacks;
 mod apim;
+mod attacks;
 mod browser;
 mod clients;
 mod contracts;
@@ -17,7 +17,9 @@ mod contracts_swagger;
 mod contracts_tokens;
 mod durability;
 mod fuzzing;
+mod issuers;
 mod openapi;
+mod provider;
 mod quickstart;
 mod road;
 mod serve_model;

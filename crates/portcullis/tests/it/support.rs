@@ -100,6 +100,13 @@ impl Server {
         &self.http
     }
 
+    /// Memory the process holds, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    }
+
     /// SIGKILL, then waits for the process to be gone.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
