@@ -118,7 +118,7 @@ fn check_policy(path: &str, ask: &Policy) -> Result<()> {
     if claims.len() > ITEMS_MAX || !claims.iter().all(whole) {
         return wrong("a required claim has a name and at least one value");
     }
-    Ok(())
+    crate::policy::check(ask).map_err(|why| Error::Rules(path.to_owned(), why))
 }
 
 #[cfg(test)]

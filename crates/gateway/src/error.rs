@@ -19,6 +19,9 @@ pub enum Error {
     /// A policy that can never be met, or that means nothing.
     #[error("the policy of '{0}' is wrong: {1}")]
     Policy(String, &'static str),
+    /// A part of a policy that cannot be read.
+    #[error("the policy of '{0}' is wrong: {1}")]
+    Rules(String, String),
     /// An audience of a principal that cannot be one.
     #[error("the audience of principal '{0}' is wrong: write a URI without spaces, at most 512 characters")]
     Audience(Name),
@@ -43,9 +46,11 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let code = match &error {
             Error::Fault(fault) => return fault.clone(),
-            Error::Path { .. } | Error::NoAudience | Error::Policy(..) | Error::Audience(_) => {
-                ErrorCode::InvalidInput
-            }
+            Error::Path { .. }
+            | Error::NoAudience
+            | Error::Policy(..)
+            | Error::Rules(..)
+            | Error::Audience(_) => ErrorCode::InvalidInput,
             Error::Random | Error::Secret(_) => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())

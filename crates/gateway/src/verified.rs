@@ -22,6 +22,11 @@ impl Verifier {
         Self { issuers, keys, times, remember, seen: Cache::new(room) }
     }
 
+    /// The bounds on time that tokens are judged by.
+    pub(crate) fn times(&self) -> Times {
+        self.times
+    }
+
     /// The claims of a token that is ours and valid at `now` (seconds since 1970); audience, roles and revocation are the
     /// caller's to judge.
     pub(crate) fn claims(&self, token: &str, now: i64) -> Result<Arc<Claims>, Refusal> {

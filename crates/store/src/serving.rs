@@ -3,8 +3,8 @@
 use crate::db::Store;
 use crate::error::Result;
 use crate::records::Record;
-use crate::{apis, deployments, endpoints, models, principals};
-use domain::{Api, Deployment, Endpoint, ModelVersion, Principal};
+use crate::{apis, deployments, endpoints, models, principals, subscriptions};
+use domain::{Api, Deployment, Endpoint, ModelVersion, Name, Principal, Subscription};
 
 /// A deployment with the model version it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,10 @@ pub struct ServingState {
     pub principals: Vec<Principal>,
     /// Ids of revoked tokens; some may have expired by themselves since.
     pub revoked_tokens: Vec<String>,
+    /// Subscriptions by name, the revoked too.
+    pub subscriptions: Vec<Subscription>,
+    /// Named values with their sealed contents ([`Store::unseal`] for `named-value:NAME`).
+    pub named_values: Vec<(Name, String)>,
 }
 
 impl Store {
@@ -52,6 +56,10 @@ impl Store {
         let apis = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(&mut *tx).await?;
         let principals = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(&mut *tx).await?;
         let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti").fetch_all(&mut *tx).await?;
+        let subscriptions =
+            sqlx::query("SELECT * FROM subscriptions ORDER BY name").fetch_all(&mut *tx).await?;
+        let named =
+            sqlx::query("SELECT name, sealed FROM named_values ORDER BY name").fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let deployments = deployments.iter().zip(&versions).map(|(deployment, version)| {
             Ok(ServingDeployment {
@@ -66,6 +74,11 @@ impl Store {
             apis: apis.iter().map(apis::decode).collect::<Result<_>>()?,
             principals: principals.iter().map(principals::decode).collect::<Result<_>>()?,
             revoked_tokens: tokens.iter().map(|row| row.text("jti")).collect::<Result<_>>()?,
+            subscriptions: subscriptions.iter().map(subscriptions::decode).collect::<Result<_>>()?,
+            named_values: named
+                .iter()
+                .map(|row| Ok((row.name("name")?, row.text("sealed")?)))
+                .collect::<Result<_>>()?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A running server over a temporary data directory, and a client that sees every byte.
 
-use crate::{CreatePrincipal, CreatedPrincipal, Gateway, Options, PublishApi};
+use crate::{CreatePrincipal, CreatedPrincipal, Gateway, Options, PublishApi, RateConfig};
 use domain::{
     Actor, ColumnType, Deployment, Endpoint, EndpointAuth, Feature, Name, Role, Signature, Span, Target,
     Task, Timestamp, Version,
@@ -74,6 +74,7 @@ pub(super) fn options(public_url: String) -> Options {
         public_url,
         body_bytes: 1 << 20,
         login_failures: 5,
+        rate: RateConfig { enabled: true, keys: 1000, refused_calls: 1000, refused_per: span(60) },
         behind_proxy: vec![],
     }
 }
