@@ -16,6 +16,7 @@ pub mod principals;
 pub mod router;
 pub mod server;
 pub mod state;
+pub mod subscriptions;
 
 pub use router::{openapi, router};
 pub use state::{App, Housekeeping};

@@ -1,7 +1,9 @@
 //! Every control-plane route is one line here, in the order of the road.
 
 use crate::state::App;
-use crate::{apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server};
+use crate::{
+    apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server, subscriptions,
+};
 use axum::Router;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -46,6 +48,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(endpoints::list))
         .routes(guarded!(endpoints::create))
         .routes(guarded!(endpoints::show))
+        .routes(guarded!(endpoints::update))
         .routes(guarded!(endpoints::delete))
         .routes(guarded!(endpoints::keys))
         .routes(guarded!(endpoints::regenerate_key))
@@ -56,6 +59,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(apis::list))
         .routes(guarded!(apis::publish))
         .routes(guarded!(apis::unpublish))
+        .routes(guarded!(subscriptions::list))
+        .routes(guarded!(subscriptions::create))
+        .routes(guarded!(subscriptions::keys))
+        .routes(guarded!(subscriptions::regenerate_key))
+        .routes(guarded!(subscriptions::revoke))
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
         .routes(guarded!(principals::revoke))

@@ -39,7 +39,7 @@ pub(crate) async fn published(
         let detail = "the policy of this API cannot be read, so no call passes; the server's log says why";
         let status = StatusCode::SERVICE_UNAVAILABLE;
         let refused = Refused::plain(status, "Service unavailable", detail, "policy");
-        return turn_away(scoring, log, refused, &ids, call.client);
+        return turn_away(scoring, log, *refused, &ids, call.client);
     };
     let Some(cors) = &rules.cors else {
         return by_rules(gateway, snapshot, (api, rules), call, (log, ids)).await;
@@ -63,7 +63,7 @@ async fn by_rules(
     if rules.places.as_ref().is_some_and(|places| !places.admit(call.client)) {
         let detail = "calls from this address are not allowed by the policy of this API";
         let refused = Refused::plain(StatusCode::FORBIDDEN, "Forbidden", detail, "address");
-        return turn_away(scoring, log, refused, &ids, call.client);
+        return turn_away(scoring, log, *refused, &ids, call.client);
     }
     // 2. A browser's question whether its page may call.
     if let Some(answer) = rules.cors.as_ref().and_then(|cors| cors.preflight(&call.parts)) {
@@ -82,7 +82,7 @@ async fn by_rules(
     // 4. Who calls, and how often.
     let tally = match admit(gateway, snapshot, (api, rules), &call, &mut log) {
         Ok(tally) => tally,
-        Err(refused) => return turn_away(scoring, log, refused, &ids, call.client),
+        Err(refused) => return turn_away(scoring, log, *refused, &ids, call.client),
     };
     // 5. Scoring, within the policy's bounds.
     let prefix = format!("/{}", api.path);

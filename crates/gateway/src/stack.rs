@@ -135,7 +135,7 @@ pub(crate) async fn direct(scoring: &Scoring, target: &Arc<Target>, call: Arrive
         return open(scoring, target, call, ids, log).await;
     }
     if let Err(refused) = check_key(target, &call.parts) {
-        return turn_away(scoring, log, refused, &ids, call.client);
+        return turn_away(scoring, log, *refused, &ids, call.client);
     }
     if target.keys.is_some() {
         log.caller("Key", None, None);
@@ -237,7 +237,7 @@ fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> 
 pub(crate) fn turn_away(
     scoring: &Scoring,
     log: CallLog,
-    mut refused: Box<Refused>,
+    mut refused: Refused,
     ids: &RequestIds,
     client: IpAddr,
 ) -> Response<Body> {
@@ -247,7 +247,7 @@ pub(crate) fn turn_away(
     {
         let detail =
             "too many calls from this address were refused for their credentials; wait, then send good ones";
-        refused = Refused::wait(seconds, detail, "too_many_refused");
+        refused = *Refused::wait(seconds, detail, "too_many_refused");
     }
     let problem = refused.problem();
     let (status, bytes) = (problem.http_status(), problem.to_bytes().len());

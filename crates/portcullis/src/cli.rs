@@ -19,6 +19,7 @@ mod quickstart;
 mod quickstart_proof;
 mod serve;
 mod serve_model;
+mod subscription;
 mod worker;
 
 use crate::session::Session;
@@ -92,6 +93,9 @@ enum Command {
     /// Published APIs at the gateway
     #[command(subcommand)]
     Api(api::Api),
+    /// Subscriptions: keys for published APIs, besides the token
+    #[command(subcommand)]
+    Subscription(subscription::Subscription),
     /// Principals: who may get tokens
     #[command(subcommand)]
     Principal(principal::Principal),
@@ -168,6 +172,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Endpoint(it) => it.run(session).await,
         Command::Deployment(it) => it.run(session).await,
         Command::Api(it) => it.run(session).await,
+        Command::Subscription(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,
         Command::Bench(it) => it.run_endpoint(session).await,

@@ -57,6 +57,8 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// Failed logins of one client from one address before it is locked out for a while.
     pub login_failures: u32,
+    /// Rates of calls.
+    pub rate: gateway::RateConfig,
     /// Connections and deadlines.
     pub http: web::HttpLimits,
 }
@@ -107,6 +109,7 @@ impl Settings {
             public_url: url.to_owned(),
             body_bytes: self.limits.body_bytes,
             login_failures: self.limits.login_failures,
+            rate: self.limits.rate.clone(),
             behind_proxy: self.listen.behind_proxy.clone(),
         }
     }

@@ -26,6 +26,7 @@ pub struct Server {
     dir: PathBuf,
     store: Store,
     jobs: Jobs,
+    gateway: Arc<Gateway>,
     log: RequestLog,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -75,7 +76,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(api::router(app));
         let serving = tokio::spawn(web::serve(listener, service, settings.limits.http.clone(), stopped));
-        Ok(Self { url, dir: dir.to_owned(), store, jobs, log, stop, serving, _server_log: server_log })
+        let dir = dir.to_owned();
+        Ok(Self { url, dir, store, jobs, gateway, log, stop, serving, _server_log: server_log })
     }
 
     /// The base URL.
@@ -108,6 +110,9 @@ impl Server {
             tracing::error!(error = %e, "the listener broke");
         }
         self.jobs.stop().await;
+        if let Err(fault) = self.gateway.keep_counts().await {
+            tracing::error!(error = %fault, "the last counts of quotas could not be written");
+        }
         self.log.close().await;
         self.store.close().await;
     }

@@ -104,7 +104,7 @@ mod tests {
                 state ^= state >> 7;
                 state ^= state << 17;
                 // Bursts and pauses.
-                let now = turn / 4 * step + (state % 5 == 0) as u64;
+                let now = turn / 4 * step + u64::from(state.is_multiple_of(5));
                 let now = passed.last().copied().unwrap_or(0).max(now);
                 if window.take(now, rate).is_ok() {
                     passed.push(now);
