@@ -10,6 +10,7 @@ mod browser;
 mod clients;
 mod durability;
 mod openapi;
+mod policies;
 mod quickstart;
 mod road;
 mod serve_model;
