@@ -1,10 +1,10 @@
-//! Endpoints: create, show, keys, traffic, delete.
+//! Endpoints: create, show, update, keys, traffic, delete.
 
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::{Endpoint, KeySlot, Name};
-use endpoint::{Keys, NewEndpoint};
+use domain::{Endpoint, EndpointUpdate, KeySlot, Name};
+use endpoint::{Keys, NewEndpoint, RegeneratedKeys};
 use http::StatusCode;
 use std::collections::BTreeMap;
 use web::{Contributor, Owner, Problem, Reader};
@@ -39,6 +39,20 @@ pub async fn show(
     Ok(Json(app.endpoints.show(&name).await?))
 }
 
+/// Change an endpoint's settings: those that are stated; the rest stays.
+#[utoipa::path(patch, path = "/api/v1/endpoints/{name}", tag = "endpoints", params(("name" = String, Path)),
+    request_body = EndpointUpdate, responses((status = 200, body = Endpoint), (status = 404)))]
+pub async fn update(
+    who: Contributor,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+    web::JsonBody(ask): web::JsonBody<EndpointUpdate>,
+) -> Result<Json<Endpoint>, Problem> {
+    let changed = app.endpoints.update(&name, &ask, who.actor()).await?;
+    app.gateway.refresh().await?;
+    Ok(Json(changed))
+}
+
 /// Delete an endpoint and its deployments; refused while an API is published over it.
 #[utoipa::path(delete, path = "/api/v1/endpoints/{name}", tag = "endpoints", params(("name" = String, Path)),
     responses((status = 204), (status = 404), (status = 409)))]
@@ -59,14 +73,14 @@ pub async fn keys(_: Owner, State(app): State<App>, Path(name): Path<Name>) -> R
     Ok(Json(app.endpoints.keys(&name).await?))
 }
 
-/// Replace one key; the other goes on working.
+/// Replace one key; the other goes on working. Named values that held the old key hold the new one from the same moment.
 #[utoipa::path(post, path = "/api/v1/endpoints/{name}/keys/{slot}/regenerate", tag = "endpoints",
-    params(("name" = String, Path), ("slot" = KeySlot, Path)), responses((status = 200, body = Keys), (status = 404)))]
+    params(("name" = String, Path), ("slot" = KeySlot, Path)), responses((status = 200, body = RegeneratedKeys), (status = 404)))]
 pub async fn regenerate_key(
     who: Owner,
     State(app): State<App>,
     Path((name, slot)): Path<(Name, KeySlot)>,
-) -> Result<Json<Keys>, Problem> {
+) -> Result<Json<RegeneratedKeys>, Problem> {
     let keys = app.endpoints.regenerate(&name, slot, who.actor()).await?;
     app.gateway.refresh().await?;
     Ok(Json(keys))

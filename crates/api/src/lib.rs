@@ -18,6 +18,7 @@ pub mod router;
 pub mod secrets;
 pub mod server;
 pub mod state;
+pub mod subscriptions;
 
 pub use router::{openapi, router};
 pub use state::{App, Housekeeping};

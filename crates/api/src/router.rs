@@ -3,7 +3,7 @@
 use crate::state::App;
 use crate::{
     apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals, secrets,
-    server,
+    server, subscriptions,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -49,6 +49,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(endpoints::list))
         .routes(guarded!(endpoints::create))
         .routes(guarded!(endpoints::show))
+        .routes(guarded!(endpoints::update))
         .routes(guarded!(endpoints::delete))
         .routes(guarded!(endpoints::keys))
         .routes(guarded!(endpoints::regenerate_key))
@@ -68,6 +69,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(issuers::show))
         .routes(guarded!(issuers::refresh))
         .routes(guarded!(issuers::remove))
+        .routes(guarded!(subscriptions::list))
+        .routes(guarded!(subscriptions::create))
+        .routes(guarded!(subscriptions::keys))
+        .routes(guarded!(subscriptions::regenerate_key))
+        .routes(guarded!(subscriptions::revoke))
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
         .routes(guarded!(principals::revoke))

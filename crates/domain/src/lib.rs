@@ -28,5 +28,7 @@ pub use policy::{
     Addresses, ClaimRule, Cors, CountBy, HeaderAction, HeaderRule, Issuer, Policy, Quota, RateLimit,
 };
 pub use schema::{Classes, ColumnType, Feature, Label, Signature, Target, Task};
-pub use serving::{Deployment, Endpoint, EndpointAuth, KeySlot, Model, ModelVersion, PublicNetworkAccess};
+pub use serving::{
+    Deployment, Endpoint, EndpointAuth, EndpointUpdate, KeySlot, Model, ModelVersion, PublicNetworkAccess,
+};
 pub use span::Span;

@@ -103,6 +103,21 @@ pub struct Endpoint {
     pub created: Timestamp,
 }
 
+/// What may be changed of an endpoint besides its keys and traffic; what is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndpointUpdate {
+    /// Whether swagger and openapi documents are open without credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docs_public: Option<bool>,
+    /// Whether the direct door is reached from a network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_network_access: Option<PublicNetworkAccess>,
+    /// Free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
 /// A model version running under an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Deployment {

@@ -1,13 +1,15 @@
 //! Endpoints: create, show, keys, traffic, delete. Every change is one transaction of the store.
 
-use crate::keys::{Keys, workspace_secret};
-use domain::{Actor, Endpoint, EndpointAuth, Fault, KeySlot, Name, PublicNetworkAccess, Timestamp};
+use crate::keys::{Keys, RegeneratedKeys, derive_key, workspace_secret};
+use domain::{
+    Actor, Endpoint, EndpointAuth, EndpointUpdate, Fault, KeySlot, Name, PublicNetworkAccess, Timestamp,
+};
 use registry::Registry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use store::Store;
+use store::{KeyChange, Store};
 
 /// An endpoint to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -83,10 +85,17 @@ impl Endpoints {
         Ok(self.derive(&endpoint))
     }
 
-    /// Replaces one key; the other goes on working.
-    pub async fn regenerate(&self, name: &Name, slot: KeySlot, by: &Actor) -> Result<Keys, Fault> {
-        let endpoint = self.store.bump_key(name, slot, by, Timestamp::now()).await?;
-        Ok(self.derive(&endpoint))
+    /// Replaces one key; the other goes on working. Named values that held the old key hold the new one from the same moment.
+    pub async fn regenerate(&self, name: &Name, slot: KeySlot, by: &Actor) -> Result<RegeneratedKeys, Fault> {
+        let derive = |generation| derive_key(&self.secret, name, slot, generation);
+        let change = KeyChange { endpoint: name, slot, derive: &derive };
+        let (endpoint, named_values) = self.store.regenerate_key(&change, by, Timestamp::now()).await?;
+        Ok(RegeneratedKeys { keys: self.derive(&endpoint), named_values })
+    }
+
+    /// Changes what is stated of its settings; the rest stays.
+    pub async fn update(&self, name: &Name, update: &EndpointUpdate, by: &Actor) -> Result<Endpoint, Fault> {
+        Ok(self.store.update_endpoint((name, update), by, Timestamp::now()).await?)
     }
 
     /// Sets the percent of each deployment; the sum is 0 or 100, and all are deployments of the endpoint.

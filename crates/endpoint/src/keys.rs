@@ -14,12 +14,14 @@ use crate::error::Error;
 
 /// Separates these keys from whatever else may be derived from the same secret.
 const DOMAIN: &[u8] = b"portcullis endpoint key v1";
+/// The same for the keys of subscriptions.
+const SUBSCRIPTION: &[u8] = b"portcullis subscription key v1";
 /// The name of the workspace secret's file.
 const SECRET: &str = "workspace";
 /// Length of the workspace secret in bytes.
 const SECRET_BYTES: usize = 32;
 
-/// The two live keys of an endpoint; either opens the direct door.
+/// The two live keys of an endpoint, either of which opens the direct door; or those of a subscription.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Keys {
     /// The primary key, 43 characters.
@@ -28,6 +30,17 @@ pub struct Keys {
     /// The secondary key, 43 characters.
     #[serde(rename = "secondaryKey")]
     pub secondary: String,
+}
+
+/// The keys after one of them was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RegeneratedKeys {
+    /// Both keys.
+    #[serde(flatten)]
+    pub keys: Keys,
+    /// Named values that held the old key and hold the new one now.
+    #[serde(rename = "namedValues", default, skip_serializing_if = "Vec::is_empty")]
+    pub named_values: Vec<Name>,
 }
 
 impl Keys {
@@ -40,6 +53,17 @@ impl Keys {
     }
 }
 
+impl Keys {
+    /// Both keys of a subscription, from its key generations (primary first).
+    pub fn of_subscription(workspace_secret: &[u8], name: &Name, generations: [u32; 2]) -> Self {
+        let key = |slot, generation| derive(workspace_secret, (SUBSCRIPTION, name), slot, generation);
+        Self {
+            primary: key(KeySlot::Primary, generations[0]),
+            secondary: key(KeySlot::Secondary, generations[1]),
+        }
+    }
+}
+
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keys { .. }")
@@ -48,12 +72,16 @@ impl fmt::Debug for Keys {
 
 /// One key of an endpoint: 43 characters of base64url.
 pub fn derive_key(workspace_secret: &[u8], endpoint: &Name, slot: KeySlot, generation: u32) -> String {
+    derive(workspace_secret, (DOMAIN, endpoint), slot, generation)
+}
+
+fn derive(secret: &[u8], (label, name): (&[u8], &Name), slot: KeySlot, generation: u32) -> String {
     let slot: &[u8] = match slot {
         KeySlot::Primary => b"primary",
         KeySlot::Secondary => b"secondary",
     };
-    let parts = [DOMAIN, endpoint.as_str().as_bytes(), slot, &generation.to_be_bytes()];
-    URL_SAFE_NO_PAD.encode(mac(workspace_secret, &message(&parts)).as_ref())
+    let parts = [label, name.as_str().as_bytes(), slot, &generation.to_be_bytes()];
+    URL_SAFE_NO_PAD.encode(mac(secret, &message(&parts)).as_ref())
 }
 
 /// The workspace secret, made at the first call: 32 random bytes in a file only its owner reads.
@@ -115,6 +143,7 @@ mod tests {
         assert_ne!(first, key(&[1; 32], &b, KeySlot::Primary, 0));
         assert_ne!(first, key(&[1; 32], &a, KeySlot::Secondary, 0));
         assert_ne!(first, key(&[1; 32], &a, KeySlot::Primary, 1));
+        assert_ne!(first, Keys::of_subscription(&[1; 32], &a, [0, 0]).primary);
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use deployments::NewDeployment;
 pub use endpoints::{Endpoints, NewEndpoint};
 pub use error::Error;
 pub use ids::{ID_MAX, IdTooLong, RequestIds, request_ids};
-pub use keys::{Keys, derive_key, workspace_secret};
+pub use keys::{Keys, RegeneratedKeys, derive_key, workspace_secret};
 pub use outcome::{Outcome, SmallHeaders};
 pub use score::{Call, health, options, score};
 pub use servable::{Scratch, Servable};

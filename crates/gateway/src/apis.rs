@@ -68,6 +68,7 @@ impl Gateway {
     ) -> Result<Api, Fault> {
         let path = check_path(&ask.path, &self.tenant)?;
         check::check_policy(&path, &ask.policy, self.bounds())?;
+        crate::policy::check(&ask.policy).map_err(|why| Error::Rules(path.clone(), why))?;
         let api = Api { path, endpoint: ask.endpoint, policy: ask.policy, created: Timestamp::now() };
         self.store.publish_api(&api, issuers, by, api.created).await?;
         self.refresh().await?;

@@ -3,45 +3,100 @@
 use crate::bearer::{self, NoBearer};
 use crate::gateway::Gateway;
 use crate::jose::Refusal;
+use crate::jwt::Claims;
+use crate::policy::subscription::NoKey;
 use crate::row::CallLog;
 use crate::secret;
 use crate::snapshot::{Published, Snapshot, Target};
+use crate::verified::Verified;
 use domain::{ErrorCode, Issuer, Timestamp};
-use http::StatusCode;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use std::borrow::Cow;
+use std::sync::Arc;
 use web::Problem;
 
 /// Why a call was refused at the gate.
+#[derive(Debug)]
 pub(crate) struct Refused {
-    /// The error code of RFC 6750; none when no credentials were sent.
-    pub error: Option<&'static str>,
-    message: &'static str,
+    pub status: StatusCode,
+    /// Whether credentials were refused, with the error code of RFC 6750; no code when none were sent.
+    credentials: Option<Option<&'static str>>,
+    message: Cow<'static, str>,
     detail: &'static str,
     /// For metrics and the log.
     pub reason: &'static str,
+    /// Seconds to wait.
+    pub retry_after: Option<u64>,
+    /// What the answer says of limits besides.
+    pub headers: HeaderMap,
 }
 
 impl Refused {
+    /// Credentials refused by RFC 6750: 401, 400 or 403 by the error code.
+    fn credentials(
+        error: Option<&'static str>,
+        message: &'static str,
+        detail: &'static str,
+        reason: &'static str,
+    ) -> Box<Self> {
+        let plain = Self::plain(bearer::status(error), message, detail, reason);
+        Box::new(Self { credentials: Some(error), ..*plain })
+    }
+
+    /// Refused whatever the credentials.
+    pub(crate) fn plain(
+        status: StatusCode,
+        message: &'static str,
+        detail: &'static str,
+        reason: &'static str,
+    ) -> Box<Self> {
+        Box::new(Self {
+            status,
+            credentials: None,
+            message: Cow::Borrowed(message),
+            detail,
+            reason,
+            retry_after: None,
+            headers: HeaderMap::new(),
+        })
+    }
+
+    /// Too many calls; wait so many seconds.
+    pub(crate) fn wait(seconds: u64, detail: &'static str, reason: &'static str) -> Box<Self> {
+        let message = "Rate limit is exceeded. Try again later.";
+        let plain = Self::plain(StatusCode::TOO_MANY_REQUESTS, message, detail, reason);
+        Box::new(Self { retry_after: Some(seconds), ..*plain })
+    }
+
+    /// Whether it counts as a refusal of credentials.
+    pub(crate) fn is_of_credentials(&self) -> bool {
+        self.credentials.is_some()
+    }
+
+    /// The challenge that goes with it.
+    pub(crate) fn challenge(&self) -> Option<HeaderValue> {
+        self.credentials.map(bearer::challenge)
+    }
+
     pub(crate) fn problem(&self) -> Problem {
-        let status = bearer::status(self.error);
-        let code = match status {
-            StatusCode::BAD_REQUEST => ErrorCode::InvalidInput,
+        let code = match self.status {
+            StatusCode::UNAUTHORIZED => ErrorCode::Unauthenticated,
             StatusCode::FORBIDDEN => ErrorCode::Forbidden,
-            _ => ErrorCode::Unauthenticated,
+            StatusCode::TOO_MANY_REQUESTS => ErrorCode::TooManyRequests,
+            StatusCode::SERVICE_UNAVAILABLE => ErrorCode::Unavailable,
+            _ => ErrorCode::InvalidInput,
         };
-        Problem::with_status(status, code, self.detail).worded(self.message)
+        Problem::with_status(self.status, code, self.detail).worded(self.message.as_ref())
     }
 }
 
 /// The key of the direct door (contract IS-18).
-pub(crate) fn check_key(target: &Target, parts: &Parts) -> Result<(), Refused> {
+pub(crate) fn check_key(target: &Target, parts: &Parts) -> Result<(), Box<Refused>> {
     let Some(keys) = &target.keys else { return Ok(()) };
-    let refused = |error, message, reason| Refused {
-        error,
-        message,
-        reason,
-        detail: "the direct door of an endpoint opens for its primary or secondary key as Authorization: Bearer",
-    };
+    let detail =
+        "the direct door of an endpoint opens for its primary or secondary key as Authorization: Bearer";
+    let refused = |error, message, reason| Refused::credentials(error, message, detail, reason);
     let key = bearer::bearer(&parts.headers).map_err(|no| match no {
         NoBearer::Absent => refused(None, "key_auth_access_denied", "no_credentials"),
         NoBearer::Malformed => {
@@ -54,6 +109,34 @@ pub(crate) fn check_key(target: &Target, parts: &Parts) -> Result<(), Refused> {
     Err(refused(Some("invalid_token"), "key_auth_access_denied", "wrong_key"))
 }
 
+/// What the endpoint behind an API answers when the policy's key is none of its own (contract GW-11).
+pub(crate) fn wrong_backend_key() -> Box<Refused> {
+    let detail = "the key that the API's policy sends to the endpoint is none of its keys; its owner has to set it anew";
+    Refused::plain(StatusCode::UNAUTHORIZED, "key_auth_access_denied", detail, "backend_key")
+}
+
+/// A subscription key that does not do (contract GW-12).
+pub(crate) fn no_subscription(no: NoKey) -> Box<Refused> {
+    let detail =
+        "this API demands a subscription key in the header Ocp-Apim-Subscription-Key, besides the token";
+    let message = match no {
+        NoKey::Missing => {
+            "Access denied due to missing subscription key. Make sure to include subscription key when making requests to an API."
+        }
+        NoKey::Invalid => {
+            "Access denied due to invalid subscription key. Make sure to provide a valid key for an active subscription."
+        }
+    };
+    Refused::credentials(None, message, detail, "subscription")
+}
+
+/// The caller behind a token that passed.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub claims: Arc<Claims>,
+    pub name: Arc<str>,
+}
+
 /// The token of a published API, by its policy (contracts GW-08, GW-09, GW-11).
 pub(crate) fn check_token(
     gateway: &Gateway,
@@ -61,49 +144,80 @@ pub(crate) fn check_token(
     api: &Published,
     parts: &Parts,
     log: &mut CallLog,
-) -> Result<(), Refused> {
-    let invalid = |refusal: Refusal| Refused {
-        error: Some("invalid_token"),
-        message: "Invalid JWT.",
-        detail: "the token was refused; get a new one for this API's audience",
-        reason: refusal.reason(),
+) -> Result<Known, Box<Refused>> {
+    judge(gateway, snapshot, api, parts, log).map_err(|mut refused| {
+        if let Some(status) = api.policy.refused_status.and_then(|s| StatusCode::from_u16(s).ok()) {
+            refused.status = status;
+        }
+        if let Some(message) = &api.policy.refused_message {
+            refused.message = Cow::Owned(message.clone());
+        }
+        refused
+    })
+}
+
+fn judge(
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    api: &Published,
+    parts: &Parts,
+    log: &mut CallLog,
+) -> Result<Known, Box<Refused>> {
+    let detail = "the token was refused; get a new one for this API's audience";
+    let invalid = |refusal: Refusal| {
+        Refused::credentials(Some("invalid_token"), "Invalid JWT.", detail, refusal.reason())
     };
     let token = bearer::bearer(&parts.headers).map_err(|no| match no {
-        NoBearer::Absent => Refused {
-            error: None,
-            message: "JWT not present.",
-            detail: "send a token of the token service as Authorization: Bearer",
-            reason: "no_credentials",
-        },
-        NoBearer::Malformed => Refused {
-            error: Some("invalid_request"),
-            message: "Invalid JWT.",
-            detail: "send exactly one Authorization header, with one token",
-            reason: "malformed_header",
-        },
+        NoBearer::Absent => {
+            let detail = "send a token of the token service as Authorization: Bearer";
+            Refused::credentials(None, "JWT not present.", detail, "no_credentials")
+        }
+        NoBearer::Malformed => {
+            let detail = "send exactly one Authorization header, with one token";
+            Refused::credentials(Some("invalid_request"), "Invalid JWT.", detail, "malformed_header")
+        }
     })?;
-    let verified = gateway.issuers.verify(token, Timestamp::now().seconds()).map_err(invalid)?;
+    let policy = &api.policy;
+    let verified = verified(gateway, token, policy.clock_skew).map_err(invalid)?;
     let claims = &verified.claims;
-    if verified.issuer == Issuer::BuiltIn {
+    let name: Arc<str> = if verified.issuer == Issuer::BuiltIn {
         // The cache remembers signatures, not permission: revocation is looked up at every call.
         let who = snapshot.owner(claims).ok_or_else(|| invalid(Refusal::Revoked))?;
         log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));
+        who.name.clone()
     } else {
-        log.caller("AADToken", verified.identity().as_deref(), None);
-    }
-    if !api.policy.issuers.contains(&verified.issuer) {
+        let identity = verified.identity();
+        log.caller("AADToken", identity.as_deref(), None);
+        identity.unwrap_or_default().into()
+    };
+    if !policy.issuers.contains(&verified.issuer) {
         return Err(invalid(Refusal::Issuer));
     }
-    if !api.policy.any_audience && !claims.is_for(&api.policy.audiences) {
+    if !policy.any_audience && !claims.is_for(&policy.audiences) {
         return Err(invalid(Refusal::Audience));
     }
-    if !claims.fulfil(&api.policy.required_claims) {
-        return Err(Refused {
-            error: Some("insufficient_scope"),
-            message: "The token lacks a claim that this API requires.",
-            detail: "the token lacks a claim that this API requires; ask its owner for the role",
-            reason: "insufficient_scope",
-        });
+    if !claims.fulfil(&policy.required_claims) {
+        return Err(Refused::credentials(
+            Some("insufficient_scope"),
+            "The token lacks a claim that this API requires.",
+            "the token lacks a claim that this API requires; ask its owner for the role",
+            "insufficient_scope",
+        ));
     }
-    Ok(())
+    Ok(Known { claims: claims.clone(), name })
+}
+
+/// A verified token, its times judged with the policy's own allowance for clocks where it has one: narrower or wider than the
+/// issuer's.
+fn verified(gateway: &Gateway, token: &str, skew: Option<u32>) -> Result<Arc<Verified>, Refusal> {
+    let now = Timestamp::now().seconds();
+    let Some(skew) = skew.map(i64::from) else { return gateway.issuers.verify(token, now) };
+    // Judging a token as of another moment is judging it with that much more allowance; the exact bounds are judged below.
+    let verified = match gateway.issuers.verify(token, now) {
+        Err(Refusal::Expired) => gateway.issuers.verify(token, now - skew),
+        Err(Refusal::Early) => gateway.issuers.verify(token, now + skew),
+        judged => judged,
+    }?;
+    verified.claims.check_times(crate::jwt::Times { skew, ..verified.source.times }, now)?;
+    Ok(verified)
 }

@@ -33,6 +33,20 @@ pub struct Config {
     pub url_map: crate::apim::UrlMap,
 }
 
+/// Section `limits.rate`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateConfig {
+    /// Whether rates are limited at all, also those of policies.
+    pub enabled: bool,
+    /// Callers counted one by one in each rate limit and quota; further ones are counted together.
+    pub keys: usize,
+    /// Calls of one address that may be refused for their credentials within `refused_per`; further ones are answered 429.
+    pub refused_calls: u64,
+    /// The span, 1 to 300 s.
+    pub refused_per: Span,
+}
+
 /// The most clock skew that may be allowed.
 const SKEW_MAX: Duration = Duration::from_secs(120);
 
@@ -71,8 +85,23 @@ pub struct Options {
     pub inflate: web::InflateLimits,
     /// Failed logins of one client from one address before it is locked out (`limits.login_failures`).
     pub login_failures: u32,
+    /// Section `limits.rate`.
+    pub rate: RateConfig,
     /// Address ranges of the TLS-terminating proxy (`listen.behind_proxy`).
     pub behind_proxy: Vec<String>,
+}
+
+impl RateConfig {
+    /// Refuses values that mean nothing.
+    pub fn check(&self) -> Result<(), Fault> {
+        let span = self.refused_per.0.as_secs();
+        if self.keys == 0 || self.refused_calls == 0 || !(1..=300).contains(&span) {
+            return Err(Fault::invalid(
+                "limits.rate.keys and limits.rate.refused_calls must be at least 1, limits.rate.refused_per 1 s to 300 s",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// A number of seconds: `30`, `"30"` or `"30s"`.

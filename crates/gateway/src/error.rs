@@ -29,6 +29,9 @@ pub enum Error {
     /// An issuer that cannot be registered, or not be used so.
     #[error("the issuer '{0}': {1}")]
     Issuer(String, String),
+    /// A part of a policy that cannot be read.
+    #[error("the policy of '{0}' is wrong: {1}")]
+    Rules(String, String),
     /// An audience of a principal that cannot be one.
     #[error("the audience of principal '{0}' is wrong: write a URI without spaces, at most 512 characters")]
     Audience(Name),
@@ -56,6 +59,7 @@ impl From<Error> for Fault {
             Error::Path { .. }
             | Error::NoAudience
             | Error::Field { .. }
+            | Error::Rules(..)
             | Error::Audience(_)
             | Error::Issuer(..) => ErrorCode::InvalidInput,
             Error::Random | Error::Secret(_) => ErrorCode::Internal,

@@ -6,11 +6,12 @@ use crate::issuers::Issuers;
 use crate::jose::KeySet;
 use crate::lockout::Lockout;
 use crate::signing::SigningKey;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Building, Snapshot};
 use crate::{score, secret};
 use arc_swap::ArcSwap;
 use domain::{Digest, Fault};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use store::Store;
 use telemetry::{Metrics, RequestLog};
 use web::{Hosts, Ranges};
@@ -19,6 +20,9 @@ use web::{Hosts, Ranges};
 pub const CONTROL_AUDIENCE: &str = "urn:portcullis:control";
 /// Where the workspace keeps its tenant id.
 const TENANT: &str = "tenant";
+
+/// How often the counts of quotas are written.
+const KEEP_COUNTS: Duration = Duration::from_secs(5);
 
 /// The gate of one workspace.
 #[derive(Debug)]
@@ -60,6 +64,7 @@ impl Gateway {
         options: Options,
     ) -> Result<Arc<Self>> {
         options.config.check()?;
+        options.rate.check()?;
         let config = &options.config;
         let tenant = store.set_meta_once(TENANT, &uuid::Uuid::new_v4().to_string()).await?;
         let public_url = options.public_url.trim_end_matches('/').to_owned();
@@ -83,7 +88,7 @@ impl Gateway {
                 tenant: tenant.clone(),
             },
             finder: crate::apis::Finder::new(&options.outbound)?,
-            snapshot: ArcSwap::default(),
+            snapshot: ArcSwap::from_pointee(Snapshot::empty(store.quota_counts().await?)),
             refreshing: tokio::sync::Mutex::default(),
             store,
             metrics,
@@ -94,6 +99,7 @@ impl Gateway {
         });
         gateway.refresh().await?;
         tokio::spawn(follow(Arc::downgrade(&gateway)));
+        tokio::spawn(keep_counts(Arc::downgrade(&gateway)));
         Ok(gateway)
     }
 
@@ -104,9 +110,32 @@ impl Gateway {
         let mut state = self.store.serving_state().await?;
         self.issuers.replace(std::mem::take(&mut state.issuers)).await;
         let before = self.snapshot.load_full();
-        let next = Snapshot::build(&before, state, &self.store, &self.workspace_secret, &self.metrics).await;
+        let with = Building { store: &self.store, secret: &self.workspace_secret, scoring: &self.scoring };
+        let next = Snapshot::build(&before, state, &with).await;
         self.snapshot.store(Arc::new(next));
         Ok(())
+    }
+
+    /// Writes what quotas counted since the last time.
+    pub async fn keep_counts(&self) -> Result<(), Fault> {
+        let snapshot = self.snapshot.load_full();
+        let mut counts = Vec::new();
+        for api in snapshot.published() {
+            api.kept.changed(&api.path, &mut counts);
+        }
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let kept = self.store.keep_quota_counts(&counts).await;
+        if kept.is_err() {
+            snapshot.published().for_each(|api| api.kept.unwritten());
+        }
+        Ok(kept?)
+    }
+
+    /// The secret that keys are derived from.
+    pub(crate) fn workspace_secret(&self) -> &[u8] {
+        &self.workspace_secret
     }
 
     /// The workspace's tenant id, a UUID.
@@ -131,9 +160,21 @@ impl Gateway {
 }
 
 /// Seconds, as dates of tokens count.
-pub(crate) fn seconds(span: std::time::Duration) -> i64 {
+pub(crate) fn seconds(span: Duration) -> i64 {
     // Half the range: sums with dates cannot overflow.
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX).min(i64::MAX / 4)
+}
+
+/// Writes the counts of quotas every few seconds: a killed process forgets no more than those.
+async fn keep_counts(gateway: Weak<Gateway>) {
+    let mut turn = tokio::time::interval(KEEP_COUNTS);
+    loop {
+        turn.tick().await;
+        let Some(gateway) = gateway.upgrade() else { return };
+        if let Err(fault) = gateway.keep_counts().await {
+            tracing::warn!(error = %fault, "the counts of quotas could not be written; they are kept in memory");
+        }
+    }
 }
 
 /// Follows the ledger: whoever changes the store, the doors see it, even when nobody called for a refresh.

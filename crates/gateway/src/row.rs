@@ -45,6 +45,11 @@ impl CallLog {
         Self { row, start, handle: handle.clone() }
     }
 
+    /// When the call began.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
     /// Takes what the headers and the rest of the path tell.
     pub(crate) fn head(&mut self, headers: &HeaderMap, tail: &str, ids: &RequestIds) {
         let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
@@ -94,8 +99,14 @@ impl CallLog {
         self.end(scoring, status, reason.into(), bytes);
     }
 
-    /// Ends a call that was answered.
-    pub(crate) fn answered(mut self, scoring: &Scoring, outcome: &endpoint::Outcome) {
+    /// Ends a call that the gate answered itself, as a preflight.
+    pub(crate) fn settled(self, scoring: &Scoring, status: StatusCode, reason: &'static str) {
+        self.end(scoring, status, reason.into(), 0);
+    }
+
+    /// Ends a call that was answered; gives the bytes of the bodies, both directions together.
+    pub(crate) fn answered(mut self, scoring: &Scoring, outcome: &endpoint::Outcome) -> u64 {
+        let bytes = self.row.request_bytes + outcome.body.len() as u64;
         self.row.rows = outcome.rows;
         self.row.read_us = outcome.read_us;
         self.row.model_us = outcome.model_us;
@@ -108,6 +119,7 @@ impl CallLog {
             Cow::Owned(text) => text.clone().into(),
         };
         self.end(scoring, outcome.status, reason, outcome.body.len());
+        bytes
     }
 
     fn end(mut self, scoring: &Scoring, status: StatusCode, reason: Text, bytes: usize) {

@@ -1,6 +1,9 @@
 //! One scoring call: routing, body, model, answer, log row. The checks of who may call stand in `stack.rs`.
 
-use crate::config::Options;
+use crate::config::{Options, RateConfig};
+use crate::policy::Compiled;
+use crate::policy::headers::Change;
+use crate::refusals::Refusals;
 use crate::row::CallLog;
 use crate::snapshot::{Loaded, Served, Target};
 use bytes::Bytes;
@@ -10,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use telemetry::{Metrics, RequestLog};
 use tokio::sync::Semaphore;
 use web::{Body, BodyError, Coding, Inflate, Problem, RequestBody};
@@ -22,6 +26,8 @@ pub(crate) struct Scoring {
     pub metrics: Arc<Metrics>,
     pub public_url: String,
     pub inflate: Inflate,
+    pub rate: RateConfig,
+    pub refusals: Option<Refusals>,
     pub body_bytes: u64,
     large_body: u64,
     large: Arc<Semaphore>,
@@ -40,6 +46,8 @@ impl Scoring {
             metrics,
             public_url: public_url.to_owned(),
             inflate: Inflate::new(options.inflate),
+            rate: options.rate.clone(),
+            refusals: Refusals::new(&options.rate),
             body_bytes: options.body_bytes,
             large_body: options.config.large_body,
             large: Arc::new(Semaphore::new(options.config.large_calls)),
@@ -49,6 +57,32 @@ impl Scoring {
     /// The largest JSON body of the control plane.
     pub(crate) fn body_limit(&self) -> web::BodyLimit {
         web::BodyLimit(self.body_bytes)
+    }
+}
+
+/// What a call may take, and what is done to it before it is scored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub limits: &'a Limits,
+    pub body_bytes: u64,
+    pub timeout: Option<Duration>,
+    pub request_headers: &'a [Change],
+}
+
+impl Scoring {
+    /// The server's own terms.
+    pub(crate) fn terms(&self) -> Terms<'_> {
+        Terms { limits: &self.limits, body_bytes: self.body_bytes, timeout: None, request_headers: &[] }
+    }
+
+    /// Those of a policy, which only narrow the server's.
+    pub(crate) fn terms_of<'a>(&'a self, rules: &'a Compiled) -> Terms<'a> {
+        Terms {
+            limits: rules.scoring.as_ref().unwrap_or(&self.limits),
+            body_bytes: rules.body_bytes.map_or(self.body_bytes, |own| own.min(self.body_bytes)),
+            timeout: rules.timeout,
+            request_headers: &rules.request_headers,
+        }
     }
 }
 
@@ -84,7 +118,7 @@ fn random() -> u32 {
 /// Answers a call that may pass: finds the deployment, reads the body, scores.
 pub(crate) async fn answer(
     scoring: &Scoring,
-    target: &Arc<Target>,
+    (target, terms): (&Arc<Target>, &Terms<'_>),
     asked: &Arc<Asked>,
     body: RequestBody,
     log: &mut CallLog,
@@ -98,20 +132,20 @@ pub(crate) async fn answer(
         let text = "the deployment's model cannot be loaded; the server's log says why";
         return Outcome::problem(StatusCode::SERVICE_UNAVAILABLE, text, "model not loaded");
     };
-    let bytes = match read(scoring, asked, body).await {
+    let bytes = match read(scoring, terms.body_bytes, asked, body).await {
         Ok(bytes) => bytes,
         Err(outcome) => return *outcome,
     };
     log.request_bytes(bytes.len());
     if bytes.len() as u64 <= scoring.large_body {
-        return evaluate(&scoring.limits, model, asked, &bytes);
+        return evaluate(terms.limits, model, asked, &bytes);
     }
     // Rule: permit first, then work. A long evaluation must not hold an async thread, nor may many of them queue up.
     let Ok(permit) = scoring.large.clone().try_acquire_owned() else {
         let text = "too many large requests at once; try again in a moment";
         return Outcome::problem(StatusCode::TOO_MANY_REQUESTS, text, "large calls");
     };
-    let (limits, model, asked) = (scoring.limits.clone(), model.clone(), asked.clone());
+    let (limits, model, asked) = (terms.limits.clone(), model.clone(), asked.clone());
     let work = tokio::task::spawn_blocking(move || {
         let outcome = evaluate(&limits, &model, &asked, &bytes);
         drop(permit);
@@ -121,6 +155,24 @@ pub(crate) async fn answer(
         let text = "An unexpected internal error occurred. Check the logs for more info.";
         Outcome::problem(StatusCode::INTERNAL_SERVER_ERROR, text, "evaluation failed")
     })
+}
+
+/// Waits for an answer no longer than until `limit` after the call began. What a thread is evaluating by then goes on to its end.
+pub(crate) async fn within(
+    limit: Option<Duration>,
+    start: Instant,
+    answer: impl Future<Output = Outcome>,
+) -> Outcome {
+    let Some(limit) = limit else { return answer.await };
+    let left = limit.saturating_sub(start.elapsed());
+    match tokio::time::timeout(left, answer).await {
+        // A small body is evaluated in one go: what came too late is late all the same.
+        Ok(outcome) if start.elapsed() <= limit => outcome,
+        _ => {
+            let text = "the call took longer than the policy of this API allows";
+            Outcome::problem(StatusCode::GATEWAY_TIMEOUT, text, "timeout")
+        }
+    }
 }
 
 fn evaluate(limits: &Limits, model: &Loaded, asked: &Asked, body: &[u8]) -> Outcome {
@@ -146,14 +198,19 @@ pub(crate) fn no_deployment(unrouted: Unrouted) -> Outcome {
 }
 
 /// Reads the body whole, within the limits and the deadline.
-async fn read(scoring: &Scoring, asked: &Asked, body: RequestBody) -> Result<Bytes, Box<Outcome>> {
+async fn read(
+    scoring: &Scoring,
+    limit: u64,
+    asked: &Asked,
+    body: RequestBody,
+) -> Result<Bytes, Box<Outcome>> {
     let refuse =
         |error: BodyError| Box::new(Outcome::problem(error.status(), &error.to_string(), error.reason()));
     let coding = Coding::of(&asked.headers).map_err(refuse)?;
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
-    scoring.inflate.collect(coding, body, scoring.body_bytes).await.map_err(refuse)
+    scoring.inflate.collect(coding, body, limit).await.map_err(refuse)
 }
 
 /// An outcome on the wire.

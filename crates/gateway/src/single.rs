@@ -11,6 +11,7 @@ use http::{Request, Response};
 use std::sync::Arc;
 use std::time::Instant;
 use telemetry::{Metrics, RequestLog};
+use web::peer::{Transport, transport};
 use web::{Body, Peer, RequestBody, Service};
 
 /// The server of one model.
@@ -31,6 +32,7 @@ impl SingleDoor {
         metrics: Arc<Metrics>,
     ) -> Result<Self, Fault> {
         options.config.check()?;
+        options.rate.check()?;
         let target = Target::single(name, servable, key, &metrics);
         Ok(Self {
             scoring: Arc::new(Scoring::new(options, options.public_url.trim_end_matches('/'), log, metrics)?),
@@ -43,15 +45,14 @@ impl SingleDoor {
 impl Service for SingleDoor {
     async fn call(&self, request: Request<RequestBody>, peer: Peer) -> Response<Body> {
         let start = Instant::now();
-        let trusted = web::peer::transport(&peer, &self.proxies, request.headers());
-        if trusted == web::peer::Transport::Plain {
+        let Transport::Trusted(client) = transport(&peer, &self.proxies, request.headers()) else {
             return crate::stack::upgrade_required();
-        }
+        };
         let path = request.uri().path();
         if OPEN_PATHS.contains(&path) {
             return pages::health(request.method());
         }
         let tail = path.strip_prefix('/').unwrap_or_default().len();
-        direct(&self.scoring, &self.target, Arrived::new(request, start, tail)).await
+        direct(&self.scoring, &self.target, Arrived::new(request, client, start, tail)).await
     }
 }

@@ -1,12 +1,19 @@
 //! What the doors read: endpoints, keys, models, APIs, principals, revocations, all in memory, swapped whole.
 
+mod published;
+
+pub(crate) use published::Published;
+
 use crate::jwt::Claims;
+use crate::policy::subscription::Subscriptions;
+use crate::score::Scoring;
 use crate::secret::digest;
-use domain::{Deployment, Digest, Name, Policy, Role};
+use domain::{Deployment, Digest, Name, PublicNetworkAccess, Role, Subscription};
 use endpoint::{Keys, Servable};
+use published::NamedValues;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
-use store::{ServingDeployment, ServingState, Store};
+use store::{QuotaCount, ServingDeployment, ServingState, Store};
 use telemetry::{Handle, Metrics};
 
 /// A model that serves.
@@ -61,18 +68,11 @@ pub(crate) struct Target {
     /// Digests of the keys that open the direct door; none: the door is open (`serve-model --open` only).
     pub keys: Option<Vec<Digest>>,
     pub docs_public: bool,
+    /// Whether the direct door is there for callers from a network.
+    pub reachable: bool,
     pub deployments: Vec<Deployment>,
     pub models: Vec<Served>,
     pub traffic: BTreeMap<Name, u8>,
-    pub handles: Handles,
-}
-
-/// A published API as the gate sees it.
-#[derive(Debug)]
-pub(crate) struct Published {
-    pub path: Arc<str>,
-    pub policy: Policy,
-    pub target: Arc<Target>,
     pub handles: Handles,
 }
 
@@ -94,12 +94,32 @@ pub(crate) struct Snapshot {
     api_segments: usize,
     principals: HashMap<Box<str>, Who>,
     revoked: HashSet<Box<str>>,
+    pub subscriptions: Subscriptions,
+    /// What quotas had counted before this process; taken over by the first snapshot that is built.
+    restored: Vec<QuotaCount>,
+}
+
+/// What a snapshot is built with besides what is served.
+pub(crate) struct Building<'a> {
+    pub store: &'a Store,
+    pub secret: &'a [u8],
+    pub scoring: &'a Scoring,
 }
 
 impl Snapshot {
-    /// An endpoint by its name.
+    /// Nothing served yet, and what quotas had counted.
+    pub(crate) fn empty(restored: Vec<QuotaCount>) -> Self {
+        Self { restored, ..Self::default() }
+    }
+
+    /// An endpoint by its name, when a network may reach it.
     pub(crate) fn endpoint(&self, name: &str) -> Option<&Arc<Target>> {
-        self.endpoints.get(name)
+        self.endpoints.get(name).filter(|target| target.reachable)
+    }
+
+    /// All published APIs.
+    pub(crate) fn published(&self) -> impl Iterator<Item = &Arc<Published>> {
+        self.apis.values()
     }
 
     /// The API of the longest published path that begins `path` (without its first slash), and what follows it.
@@ -122,26 +142,23 @@ impl Snapshot {
     }
 
     /// Builds the next snapshot; models that are loaded already are taken over from `before`.
-    pub(crate) async fn build(
-        before: &Self,
-        state: ServingState,
-        store: &Store,
-        secret: &[u8],
-        metrics: &Metrics,
-    ) -> Self {
-        let mut by_endpoint = deployments(before, state.deployments, store).await;
+    pub(crate) async fn build(before: &Self, state: ServingState, with: &Building<'_>) -> Self {
+        let metrics = &with.scoring.metrics;
+        let mut by_endpoint = deployments(before, state.deployments, with.store).await;
         let mut next = Self { sequence: state.sequence, ..Self::default() };
         for endpoint in state.endpoints {
             let running = by_endpoint.remove(&endpoint.name).unwrap_or_default();
-            let target = Target::new(endpoint, running, secret, metrics);
+            let target = Target::new(endpoint, running, with.secret, metrics);
             next.endpoints.insert(target.name.as_ref().into(), Arc::new(target));
         }
         for gone in before.endpoints.keys().filter(|name| !next.endpoints.contains_key(*name)) {
             metrics.forget_endpoint(gone);
         }
+        let named = NamedValues::open(with.store, &state.named_values);
         for api in state.apis {
-            next.publish(api, metrics);
+            next.publish(api, before, (with.scoring, &named));
         }
+        next.subscribe(&state.subscriptions, with.secret);
         for p in state.principals {
             let who = Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some() };
             next.principals.insert(p.client_id.into(), who);
@@ -150,20 +167,22 @@ impl Snapshot {
         next
     }
 
-    fn publish(&mut self, api: domain::Api, metrics: &Metrics) {
+    fn publish(&mut self, api: domain::Api, before: &Self, with: (&Scoring, &NamedValues)) {
         // The store lets no endpoint go while an API points at it.
         let Some(target) = self.endpoints.get(api.endpoint.as_str()).cloned() else {
             tracing::error!(api = api.path, endpoint = %api.endpoint, "an API points at no endpoint");
             return;
         };
         self.api_segments = self.api_segments.max(api.path.split('/').count());
-        let published = Published {
-            path: api.path.as_str().into(),
-            handles: Handles::new(metrics, &format!("/{}", api.path), api.endpoint.as_str()),
-            policy: api.policy,
-            target,
-        };
-        self.apis.insert(api.path.into(), Arc::new(published));
+        let published = Published::new(api, target, (before, &before.restored), with);
+        self.apis.insert(published.path.as_ref().into(), Arc::new(published));
+    }
+
+    fn subscribe(&mut self, all: &[Subscription], secret: &[u8]) {
+        for one in all.iter().filter(|s| s.revoked.is_none()) {
+            let keys = Keys::of_subscription(secret, &one.name, one.key_generations);
+            self.subscriptions.add(one.name.as_str(), one.api.as_deref(), &keys);
+        }
     }
 }
 
@@ -238,6 +257,7 @@ impl Target {
             name: endpoint.name.as_str().into(),
             keys: Some(vec![digest(keys.primary.as_bytes()), digest(keys.secondary.as_bytes())]),
             docs_public: endpoint.docs_public,
+            reachable: endpoint.public_network_access == PublicNetworkAccess::Enabled,
             deployments,
             models,
             traffic: endpoint.traffic,
@@ -260,6 +280,7 @@ impl Target {
             name: text.clone(),
             keys: key.map(|key| vec![digest(key.as_bytes())]),
             docs_public: key.is_none(),
+            reachable: true,
             traffic: BTreeMap::from([(name.clone(), 100)]),
             deployments: vec![deployment],
             models: vec![Served {

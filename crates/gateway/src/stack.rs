@@ -1,17 +1,20 @@
 //! The checks of every request, top to bottom. What is open without credentials stands in [`OPEN_PATHS`], [`open_tail`] and
 //! the token routes; everything else is closed.
 
-use crate::bearer;
-use crate::checks::{Refused, check_key, check_token};
+use crate::checks::{Refused, check_key};
 use crate::gateway::Gateway;
+use crate::policy::headers::apply;
+use crate::policy::subscription;
+use crate::published::published;
 use crate::row::CallLog;
-use crate::score::{self, Asked, Scoring};
-use crate::snapshot::{Published, Snapshot, Target};
+use crate::score::{self, Asked, Scoring, Terms};
+use crate::snapshot::Target;
 use crate::{control, pages, tokens};
 use domain::ErrorCode;
-use endpoint::{Outcome, RequestIds, request_ids};
+use endpoint::{Limits, Outcome, RequestIds, request_ids};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use web::peer::{Transport, transport};
@@ -49,7 +52,7 @@ impl Service for Door {
         }
         let rest = path.strip_prefix('/').unwrap_or_default();
         let (first, behind) = rest.split_once('/').unwrap_or((rest, ""));
-        // 3. The direct door: the endpoint's key.
+        // 3. The direct door: the endpoint's key. One that no network reaches is not there, like one that was never made.
         if first == "endpoints" {
             let (name, tail) = behind.split_once('/').unwrap_or((behind, ""));
             let snapshot = gateway.snapshot.load();
@@ -59,7 +62,7 @@ impl Service for Door {
             };
             drop(snapshot);
             let length = tail.len();
-            let call = Arrived::new(request, start, length);
+            let call = Arrived::new(request, client, start, length);
             return direct(&gateway.scoring, &target, call).await;
         }
         // 4. The token service.
@@ -67,11 +70,11 @@ impl Service for Door {
             let behind = behind.to_owned();
             return tokens::serve(gateway, &behind, request, client).await;
         }
-        // 5. Published APIs: a token by the API's policy.
+        // 5. Published APIs: by their policies; the checks stand in `published.rs`.
         let snapshot = gateway.snapshot.load_full();
         if let Some((api, tail)) = snapshot.api(rest) {
             let (api, length) = (api.clone(), tail.len());
-            return published(gateway, &snapshot, &api, Arrived::new(request, start, length)).await;
+            return published(gateway, &snapshot, &api, Arrived::new(request, client, start, length)).await;
         }
         drop(snapshot);
         // 6. The control plane: admin token or a token for it, whatever the path.
@@ -94,20 +97,27 @@ pub(crate) fn upgrade_required() -> Response<Body> {
 
 /// A request on a known endpoint or API.
 pub(crate) struct Arrived {
-    parts: Parts,
-    body: RequestBody,
-    start: Instant,
+    pub parts: Parts,
+    pub body: RequestBody,
+    pub start: Instant,
+    /// The caller's address, as a listed proxy tells it.
+    pub client: IpAddr,
     /// Bytes of the path behind the endpoint or API.
     tail: usize,
 }
 
 impl Arrived {
-    pub(crate) fn new(request: Request<RequestBody>, start: Instant, tail: usize) -> Self {
+    pub(crate) fn new(request: Request<RequestBody>, client: IpAddr, start: Instant, tail: usize) -> Self {
         let (parts, body) = request.into_parts();
-        Self { parts, body, start, tail }
+        Self { parts, body, start, client, tail }
     }
 
-    fn tail(&self) -> &str {
+    /// Whether the caller has shown a client certificate: the listener asks for none, so nobody has.
+    pub(crate) const fn is_certified(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn tail(&self) -> &str {
         let path = self.parts.uri.path();
         &path[path.len() - self.tail..]
     }
@@ -129,90 +139,29 @@ async fn keyed(scoring: &Scoring, target: &Arc<Target>, call: Arrived) -> Respon
         Err(long) => return too_long(scoring, log, &long.to_string()),
     };
     log.head(&call.parts.headers, call.tail(), &ids);
-    if open_tail(scoring, target, &call.parts.method, call.tail()) {
+    if open_tail(&scoring.limits, target, &call.parts.method, call.tail()) {
         return open(scoring, target, call, ids, log).await;
     }
     if let Err(refused) = check_key(target, &call.parts) {
-        return turn_away(scoring, log, &refused, &ids);
+        return turn_away(scoring, log, *refused, &ids, call.client);
     }
     if target.keys.is_some() {
         log.caller("Key", None, None);
     }
     let prefix =
         call.parts.uri.path()[..call.parts.uri.path().len() - call.tail].trim_end_matches('/').to_owned();
-    admitted(scoring, target, call, ids, (log, &prefix)).await
+    admitted((scoring, &scoring.terms()), target, call, ids, (log, &prefix)).await.0
 }
 
-/// A published API.
-async fn published(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
-    api: &Arc<Published>,
-    call: Arrived,
-) -> Response<Body> {
-    let cors = endpoint::cors(&gateway.scoring.limits, &call.parts.headers);
-    let mut response = by_token(gateway, snapshot, api, call).await;
-    cors.apply(response.headers_mut());
-    response
-}
-
-/// Paths other than the API's own do not exist; the rest for a token by its policy.
-async fn by_token(
-    gateway: &Gateway,
-    snapshot: &Snapshot,
-    api: &Arc<Published>,
-    call: Arrived,
-) -> Response<Body> {
-    let scoring = &gateway.scoring;
-    let target = &api.target;
-    let mut log = begin(target, api.handles.of(&call.parts.method, call.tail()), &call);
-    log.api(&api.path);
-    let ids = match request_ids(&call.parts.headers) {
-        Ok(ids) => ids,
-        Err(long) => return too_long(scoring, log, &long.to_string()),
-    };
-    log.head(&call.parts.headers, call.tail(), &ids);
-    if !exists(scoring, &call.parts.method, call.tail()) {
-        let response = score::refusal(score::nothing_here(), None, &ids);
-        log.refused(scoring, StatusCode::NOT_FOUND, "no_such_path", 0);
-        return response;
-    }
-    if call.tail() != "" && open_tail(scoring, target, &call.parts.method, call.tail()) {
-        return open(scoring, target, call, ids, log).await;
-    }
-    let mut checked = check_token(gateway, snapshot, api, &call.parts, &mut log);
-    // An issuer's new key is fetched beside the calls; the first that bring it wait for it.
-    if checked.is_err() && gateway.issuers.caught_up(&call.parts.headers).await {
-        checked = check_token(gateway, snapshot, api, &call.parts, &mut log);
-    }
-    if let Err(refused) = checked {
-        return turn_away(scoring, log, &refused, &ids);
-    }
-    let prefix = format!("/{}", api.path);
-    admitted(scoring, target, call, ids, (log, &prefix)).await
-}
-
-fn begin(target: &Target, handle: &telemetry::Handle, call: &Arrived) -> CallLog {
+pub(crate) fn begin(target: &Target, handle: &telemetry::Handle, call: &Arrived) -> CallLog {
     let parts = &call.parts;
     CallLog::begin(call.start, &parts.method, parts.uri.path(), parts.version, (target, handle))
 }
 
-/// What a published API has (contract GW-07, GW-13): other paths and methods are not there.
-fn exists(scoring: &Scoring, method: &Method, tail: &str) -> bool {
-    let preflight = *method == Method::OPTIONS && !scoring.limits.origins.is_empty();
-    match tail {
-        "score" => matches!(*method, Method::GET | Method::POST) || preflight,
-        "predict" => *method == Method::POST || preflight,
-        "swagger.json" | "openapi.json" => matches!(*method, Method::GET | Method::HEAD) || preflight,
-        "docs" => *method == Method::GET,
-        tail => tail.starts_with("docs/") && matches!(*method, Method::GET | Method::HEAD),
-    }
-}
-
 /// What an endpoint shows to everybody: its health, the static files of its pages, its documents when they are public, and the
 /// answer to a browser's preflight, which cannot carry credentials, when CORS is on.
-fn open_tail(scoring: &Scoring, target: &Target, method: &Method, tail: &str) -> bool {
-    let preflight = *method == Method::OPTIONS && !scoring.limits.origins.is_empty();
+pub(crate) fn open_tail(limits: &Limits, target: &Target, method: &Method, tail: &str) -> bool {
+    let preflight = *method == Method::OPTIONS && !limits.origins.is_empty();
     match tail {
         "" | "docs" => true,
         "swagger.json" | "openapi.json" => target.docs_public || preflight,
@@ -222,7 +171,7 @@ fn open_tail(scoring: &Scoring, target: &Target, method: &Method, tail: &str) ->
 }
 
 /// Answers what is open; health and pages leave no row in the log.
-async fn open(
+pub(crate) async fn open(
     scoring: &Scoring,
     target: &Arc<Target>,
     call: Arrived,
@@ -237,34 +186,39 @@ async fn open(
         return pages::docs(&call.parts.method, path, tail);
     }
     let prefix = path[..path.len() - call.tail].trim_end_matches('/').to_owned();
-    admitted(scoring, target, call, ids, (log, &prefix)).await
+    admitted((scoring, &scoring.terms()), target, call, ids, (log, &prefix)).await.0
 }
 
-/// Answers a call that passed the checks, and logs it.
-async fn admitted(
-    scoring: &Scoring,
+/// Answers a call that passed the checks, and logs it; gives the bytes of the bodies besides.
+pub(crate) async fn admitted(
+    (scoring, terms): (&Scoring, &Terms<'_>),
     target: &Arc<Target>,
     call: Arrived,
     ids: RequestIds,
     (mut log, prefix): (CallLog, &str),
-) -> Response<Body> {
+) -> (Response<Body>, u64) {
     let tail = call.tail().to_owned();
-    let Arrived { mut parts, body, .. } = call;
+    let Arrived { mut parts, body, start, .. } = call;
     // The caller's credentials go no further: what scores never sees them.
     parts.headers.remove(http::header::AUTHORIZATION);
+    parts.headers.remove(subscription::HEADER);
+    apply(terms.request_headers, &mut parts.headers);
     let asked = Arc::new(Asked {
         tail,
-        query: parts.uri.query().map(str::to_owned),
+        query: parts.uri.query().map(|q| subscription::stripped(q).into_owned()),
         method: parts.method,
         headers: parts.headers,
         ids,
     });
     let outcome = match asked.tail.as_str() {
         "swagger.json" | "openapi.json" => document(scoring, target, &asked, prefix),
-        _ => score::answer(scoring, target, &asked, body, &mut log).await,
+        _ => {
+            let answer = score::answer(scoring, (target, terms), &asked, body, &mut log);
+            score::within(terms.timeout, start, answer).await
+        }
     };
-    log.answered(scoring, &outcome);
-    score::response(outcome, &asked.ids)
+    let bytes = log.answered(scoring, &outcome);
+    (score::response(outcome, &asked.ids), bytes)
 }
 
 /// A document of an endpoint, made from the signature of the deployment that would answer.
@@ -297,16 +251,35 @@ fn allowed_by_cors(scoring: &Scoring, asked: &Asked) -> Outcome {
     outcome
 }
 
-fn turn_away(scoring: &Scoring, log: CallLog, refused: &Refused, ids: &RequestIds) -> Response<Body> {
+/// Answers a call that was refused. An address with too many refused credentials is told to wait instead.
+pub(crate) fn turn_away(
+    scoring: &Scoring,
+    log: CallLog,
+    mut refused: Refused,
+    ids: &RequestIds,
+    client: IpAddr,
+) -> Response<Body> {
+    if refused.is_of_credentials()
+        && let Some(refusals) = &scoring.refusals
+        && let Err(seconds) = refusals.count(client, log.start())
+    {
+        let detail =
+            "too many calls from this address were refused for their credentials; wait, then send good ones";
+        refused = *Refused::wait(seconds, detail, "too_many_refused");
+    }
     let problem = refused.problem();
     let (status, bytes) = (problem.http_status(), problem.to_bytes().len());
-    let response = score::refusal(problem, Some(bearer::challenge(refused.error)), ids);
+    let mut response = score::refusal(problem, refused.challenge(), ids);
+    if let Some(seconds) = refused.retry_after {
+        response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response.headers_mut().extend(refused.headers);
     log.refused(scoring, status, refused.reason, bytes);
     response
 }
 
 /// The ids of a call that cannot be echoed: fresh ones stand in the answer.
-fn too_long(scoring: &Scoring, log: CallLog, text: &str) -> Response<Body> {
+pub(crate) fn too_long(scoring: &Scoring, log: CallLog, text: &str) -> Response<Body> {
     let outcome = Outcome::problem(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, text, "id_too_long");
     log.refused(scoring, outcome.status, "id_too_long", outcome.body.len());
     score::response(outcome, &RequestIds::fresh())

@@ -2,6 +2,7 @@
 
 mod control;
 mod direct;
+mod policies;
 mod published;
 mod single;
 pub(crate) mod support;

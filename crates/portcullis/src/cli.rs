@@ -22,6 +22,7 @@ mod quickstart_proof;
 mod secret;
 mod serve;
 mod serve_model;
+mod subscription;
 mod token;
 mod worker;
 
@@ -105,6 +106,9 @@ enum Command {
     /// Issuers of tokens that are trusted besides the built-in token service
     #[command(subcommand)]
     Issuer(issuer::Issuer),
+    /// Subscriptions: keys for published APIs, besides the token
+    #[command(subcommand)]
+    Subscription(subscription::Subscription),
     /// Principals: who may get tokens
     #[command(subcommand)]
     Principal(principal::Principal),
@@ -189,6 +193,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Deployment(it) => it.run(session).await,
         Command::Api(it) => it.run(session).await,
         Command::Issuer(it) => it.run(session).await,
+        Command::Subscription(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
         Command::Secret(it) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,

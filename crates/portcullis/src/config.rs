@@ -61,6 +61,8 @@ pub struct Limits {
     pub login_failures: u32,
     /// Compressed bodies.
     pub inflate: web::InflateLimits,
+    /// Rates of calls.
+    pub rate: gateway::RateConfig,
     /// Connections and deadlines.
     pub http: web::HttpLimits,
 }
@@ -113,6 +115,7 @@ impl Settings {
             body_bytes: self.limits.body_bytes,
             inflate: self.limits.inflate,
             login_failures: self.limits.login_failures,
+            rate: self.limits.rate.clone(),
             behind_proxy: self.listen.behind_proxy.clone(),
         }
     }

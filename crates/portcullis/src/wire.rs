@@ -28,6 +28,7 @@ pub struct Server {
     dir: PathBuf,
     store: Store,
     jobs: Jobs,
+    gateway: Arc<Gateway>,
     log: RequestLog,
     tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
@@ -106,6 +107,7 @@ impl Server {
             dir: dir.to_owned(),
             store,
             jobs,
+            gateway,
             log,
             tls,
             stop,
@@ -154,6 +156,9 @@ impl Server {
             tracing::error!(error = %e, "the listener broke");
         }
         self.jobs.stop().await;
+        if let Err(fault) = self.gateway.keep_counts().await {
+            tracing::error!(error = %fault, "the last counts of quotas could not be written");
+        }
         self.log.close().await;
         self.store.close().await;
     }

@@ -28,6 +28,17 @@ CREATE TABLE subscriptions (
     revoked              BIGINT
 );
 
+-- What was used of quotas, written every few seconds: `rule` is what is counted by and the span, `who` a digest of whose calls.
+CREATE TABLE quota_counts (
+    api    TEXT NOT NULL,
+    rule   TEXT NOT NULL,
+    who    TEXT NOT NULL,
+    period BIGINT NOT NULL,
+    calls  BIGINT NOT NULL,
+    bytes  BIGINT NOT NULL,
+    PRIMARY KEY (api, rule, who)
+);
+
 -- `sealed` is the content under the master key, whether or not it is secret.
 CREATE TABLE named_values (
     name    TEXT NOT NULL PRIMARY KEY,

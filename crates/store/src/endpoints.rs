@@ -4,11 +4,28 @@ use crate::db::Store;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::records::{Record, to_json, to_word};
-use domain::{Actor, Endpoint, KeySlot, Name, Timestamp};
+use domain::{Actor, Endpoint, EndpointUpdate, KeySlot, Name, Timestamp};
 use serde_json::json;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::BTreeMap;
+use std::fmt;
+
+/// A key to replace.
+pub struct KeyChange<'a> {
+    /// The endpoint.
+    pub endpoint: &'a Name,
+    /// Which of its keys.
+    pub slot: KeySlot,
+    /// The key's text by its generation.
+    pub derive: &'a (dyn Fn(u32) -> String + Sync),
+}
+
+impl fmt::Debug for KeyChange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyChange {{ {} {:?} }}", self.endpoint, self.slot)
+    }
+}
 
 impl Store {
     /// Keeps a new endpoint and gives it as it stands: after an earlier endpoint of the same name the keys' generations go
@@ -99,12 +116,20 @@ impl Store {
         Ok(endpoint)
     }
 
-    /// Makes one of the two keys a new one, by raising its generation.
-    pub async fn bump_key(&self, name: &Name, slot: KeySlot, by: &Actor, now: Timestamp) -> Result<Endpoint> {
+    /// Makes one of the two keys a new one, by raising its generation. Named values that hold the old key, alone or behind
+    /// `Bearer `, take the new one in the same transaction: whoever calls with them never meets a key that is not there. Gives
+    /// the endpoint and the names of those values.
+    pub async fn regenerate_key(
+        &self,
+        key: &KeyChange<'_>,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<(Endpoint, Vec<Name>)> {
         let mut write = self.write().await?;
-        let mut endpoint = expect(write.conn(), name).await?;
-        let at = usize::from(slot == KeySlot::Secondary);
-        let next = endpoint.key_generations[at]
+        let mut endpoint = expect(write.conn(), key.endpoint).await?;
+        let at = usize::from(key.slot == KeySlot::Secondary);
+        let old = endpoint.key_generations[at];
+        let next = old
             .checked_add(1)
             .ok_or_else(|| Error::Conflict("this key cannot be regenerated any more".to_owned()))?;
         endpoint.key_generations[at] = next;
@@ -113,11 +138,72 @@ impl Store {
         )
         .bind(i64::from(endpoint.key_generations[0]))
         .bind(i64::from(endpoint.key_generations[1]))
+        .bind(key.endpoint.as_str())
+        .execute(write.conn())
+        .await?;
+        let texts = [(key.derive)(old), (key.derive)(next)];
+        let named = self.rekey_named_values(write.conn(), &texts, now).await?;
+        let detail = json!({"slot": key.slot, "generation": next, "named_values": named});
+        write.note(by, now, Change::new("regenerate key", key.endpoint.as_str(), detail)).await?;
+        write.commit().await?;
+        Ok((endpoint, named))
+    }
+
+    /// Puts the new key into every named value that holds the old one.
+    async fn rekey_named_values(
+        &self,
+        conn: &mut SqliteConnection,
+        [old, new]: &[String; 2],
+        now: Timestamp,
+    ) -> Result<Vec<Name>> {
+        let rows =
+            sqlx::query("SELECT name, sealed FROM named_values ORDER BY name").fetch_all(&mut *conn).await?;
+        let mut changed = Vec::new();
+        for row in rows {
+            let name = row.name("name")?;
+            let purpose = format!("named-value:{name}");
+            let content = self.unseal(&purpose, &row.text("sealed")?)?;
+            let Some(prefix) = content.strip_suffix(old.as_bytes()) else { continue };
+            if !prefix.is_empty() && !prefix.eq_ignore_ascii_case(b"bearer ") {
+                continue;
+            }
+            let content = zeroize::Zeroizing::new([prefix, new.as_bytes()].concat());
+            sqlx::query("UPDATE named_values SET sealed = $1, updated = $2 WHERE name = $3")
+                .bind(self.seal(&purpose, &content)?)
+                .bind(now.micros())
+                .bind(name.as_str())
+                .execute(&mut *conn)
+                .await?;
+            changed.push(name);
+        }
+        Ok(changed)
+    }
+
+    /// Changes what is stated of an endpoint's settings; the rest stays.
+    pub async fn update_endpoint(
+        &self,
+        (name, update): (&Name, &EndpointUpdate),
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Endpoint> {
+        let mut write = self.write().await?;
+        let mut endpoint = expect(write.conn(), name).await?;
+        endpoint.docs_public = update.docs_public.unwrap_or(endpoint.docs_public);
+        endpoint.public_network_access =
+            update.public_network_access.unwrap_or(endpoint.public_network_access);
+        if let Some(text) = &update.description {
+            endpoint.description.clone_from(text);
+        }
+        sqlx::query(
+            "UPDATE endpoints SET docs_public = $1, public_network_access = $2, description = $3 WHERE name = $4",
+        )
+        .bind(endpoint.docs_public)
+        .bind(to_word(&endpoint.public_network_access)?)
+        .bind(&endpoint.description)
         .bind(name.as_str())
         .execute(write.conn())
         .await?;
-        let detail = json!({"slot": slot, "generation": next});
-        write.note(by, now, Change::new("regenerate key", name.as_str(), detail)).await?;
+        write.note(by, now, Change::new("update endpoint", name.as_str(), json!(update))).await?;
         write.commit().await?;
         Ok(endpoint)
     }
@@ -239,13 +325,64 @@ mod tests {
         let (_dir, store) = store().await;
         let credit = name("credit");
         assert_eq!(store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap().key_generations, [0, 0]);
-        store.bump_key(&credit, KeySlot::Primary, &admin(), T0).await.unwrap();
-        let bumped = store.bump_key(&credit, KeySlot::Primary, &admin(), T0).await.unwrap();
+        let derive = |generation: u32| format!("key{generation}");
+        let change = KeyChange { endpoint: &credit, slot: KeySlot::Primary, derive: &derive };
+        store.regenerate_key(&change, &admin(), T0).await.unwrap();
+        let (bumped, _) = store.regenerate_key(&change, &admin(), T0).await.unwrap();
         assert_eq!(bumped.key_generations, [2, 0]);
         store.delete_endpoint(&credit, &admin(), T0).await.unwrap();
         let anew = store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap();
         assert_eq!(anew.key_generations, [3, 1]);
         assert_eq!(store.endpoints().await.unwrap(), [anew]);
+    }
+
+    #[tokio::test]
+    async fn named_values_take_the_new_key_with_the_endpoint() {
+        let (_dir, store) = store().await;
+        let credit = name("credit");
+        store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap();
+        for (value, content) in
+            [("bare", "key0"), ("header", "Bearer key0"), ("other", "key1"), ("tail", "xkey0")]
+        {
+            let mut write = store.write().await.unwrap();
+            sqlx::query("INSERT INTO named_values (name, secret, sealed, updated) VALUES ($1, TRUE, $2, 0)")
+                .bind(value)
+                .bind(store.seal(&format!("named-value:{value}"), content.as_bytes()).unwrap())
+                .execute(write.conn())
+                .await
+                .unwrap();
+            write.commit().await.unwrap();
+        }
+        let derive = |generation: u32| format!("key{generation}");
+        let change = KeyChange { endpoint: &credit, slot: KeySlot::Primary, derive: &derive };
+        let (_, named) = store.regenerate_key(&change, &admin(), T0).await.unwrap();
+        assert_eq!(named, [name("bare"), name("header")]);
+        let state = store.serving_state().await.unwrap();
+        let contents: Vec<String> = state
+            .named_values
+            .iter()
+            .map(|(n, sealed)| store.unseal(&format!("named-value:{n}"), sealed).unwrap())
+            .map(|content| String::from_utf8(content.to_vec()).unwrap())
+            .collect();
+        assert_eq!(contents, ["key1", "Bearer key1", "key1", "xkey0"]);
+        let ledger = serde_json::to_string(&store.ledger(0, 10).await.unwrap()).unwrap();
+        assert!(!ledger.contains("key1") && ledger.contains("header"), "{ledger}");
+    }
+
+    #[tokio::test]
+    async fn settings_change_alone() {
+        let (_dir, store) = store().await;
+        let before = store.add_endpoint(&endpoint("credit"), &admin()).await.unwrap();
+        let update = EndpointUpdate {
+            public_network_access: Some(domain::PublicNetworkAccess::Disabled),
+            ..EndpointUpdate::default()
+        };
+        let after = store.update_endpoint((&before.name, &update), &admin(), T0).await.unwrap();
+        assert_eq!(after, store.endpoint(&before.name).await.unwrap());
+        assert_eq!(
+            (after.docs_public, after.public_network_access),
+            (before.docs_public, domain::PublicNetworkAccess::Disabled)
+        );
     }
 
     #[tokio::test]

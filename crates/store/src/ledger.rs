@@ -170,6 +170,7 @@ fn entry(row: &SqliteRow) -> Result<LedgerEntry> {
 
 #[cfg(test)]
 mod tests {
+    use crate::KeyChange;
     use crate::samples::{T0, admin, endpoint, name, store};
     use domain::KeySlot;
 
@@ -206,7 +207,9 @@ mod tests {
             let (_dir, store) = store().await;
             store.add_endpoint(&endpoint("e"), &admin()).await.unwrap();
             for _ in 0..3 {
-                store.bump_key(&name("e"), KeySlot::Primary, &admin(), T0).await.unwrap();
+                let (endpoint, derive) = (name("e"), |_: u32| String::new());
+                let change = KeyChange { endpoint: &endpoint, slot: KeySlot::Primary, derive: &derive };
+                store.regenerate_key(&change, &admin(), T0).await.unwrap();
             }
             assert_eq!(store.verify_ledger().await.unwrap(), 4);
             let mut write = store.write().await.unwrap();

@@ -3,8 +3,8 @@
 use crate::db::Store;
 use crate::error::Result;
 use crate::records::Record;
-use crate::{apis, deployments, endpoints, issuers, models, principals};
-use domain::{Api, Deployment, Endpoint, ModelVersion, Name, Principal, TrustedIssuer};
+use crate::{apis, deployments, endpoints, issuers, models, principals, subscriptions};
+use domain::{Api, Deployment, Endpoint, ModelVersion, Name, Principal, Subscription, TrustedIssuer};
 
 /// A deployment with the model version it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +32,8 @@ pub struct ServingState {
     pub issuers: Vec<TrustedIssuer>,
     /// Ids of revoked tokens; some may have expired by themselves since.
     pub revoked_tokens: Vec<String>,
+    /// Subscriptions by name, the revoked too.
+    pub subscriptions: Vec<Subscription>,
     /// Named values with their sealed contents ([`Store::unseal`] for `named-value:NAME`).
     pub named_values: Vec<(Name, String)>,
 }
@@ -57,6 +59,8 @@ impl Store {
         let principals = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(&mut *tx).await?;
         let trusted = sqlx::query("SELECT detail FROM issuers ORDER BY issuer").fetch_all(&mut *tx).await?;
         let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti").fetch_all(&mut *tx).await?;
+        let subscriptions =
+            sqlx::query("SELECT * FROM subscriptions ORDER BY name").fetch_all(&mut *tx).await?;
         let named =
             sqlx::query("SELECT name, sealed FROM named_values ORDER BY name").fetch_all(&mut *tx).await?;
         tx.commit().await?;
@@ -74,6 +78,7 @@ impl Store {
             principals: principals.iter().map(principals::decode).collect::<Result<_>>()?,
             issuers: trusted.iter().map(issuers::decode).collect::<Result<_>>()?,
             revoked_tokens: tokens.iter().map(|row| row.text("jti")).collect::<Result<_>>()?,
+            subscriptions: subscriptions.iter().map(subscriptions::decode).collect::<Result<_>>()?,
             named_values: named
                 .iter()
                 .map(|row| Ok((row.name("name")?, row.text("sealed")?)))

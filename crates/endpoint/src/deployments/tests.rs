@@ -114,9 +114,9 @@ async fn one_key_is_replaced_while_the_other_lives() {
     let (risk, admin) = (name("risk"), Actor::admin());
     let before = endpoints.keys(&risk).await.unwrap();
     let after = endpoints.regenerate(&risk, KeySlot::Primary, &admin).await.unwrap();
-    assert_ne!(after.primary, before.primary);
-    assert_eq!(after.secondary, before.secondary);
-    assert_eq!(endpoints.keys(&risk).await.unwrap(), after);
+    assert_ne!(after.keys.primary, before.primary);
+    assert_eq!(after.keys.secondary, before.secondary);
+    assert_eq!(endpoints.keys(&risk).await.unwrap(), after.keys);
 }
 
 #[tokio::test]

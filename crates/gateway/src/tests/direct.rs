@@ -1,7 +1,7 @@
 //! The direct door.
 
 use super::support::{Server, deploy, name};
-use domain::{Actor, KeySlot, Timestamp};
+use domain::{Actor, KeySlot};
 
 const DOOR: &str = "/endpoints/double/score";
 
@@ -49,11 +49,8 @@ async fn credentials_have_one_reading() {
 async fn one_key_is_regenerated_while_the_other_lives() {
     let server = Server::start().await;
     let old = server.keys().await;
-    server
-        .store
-        .bump_key(&name("double"), KeySlot::Primary, &Actor::admin(), Timestamp::now())
-        .await
-        .unwrap();
+    let endpoints = endpoint::Endpoints::open(server.store.clone()).unwrap();
+    endpoints.regenerate(&name("double"), KeySlot::Primary, &Actor::admin()).await.unwrap();
     server.gateway.refresh().await.unwrap();
     let new = server.keys().await;
     assert_eq!(server.score(DOOR, Some(&old.primary)).await.status, 401);

@@ -1,6 +1,6 @@
 //! A running server over a temporary data directory, and a client that sees every byte.
 
-use crate::{CreatePrincipal, CreatedPrincipal, Gateway, Options, PublishApi};
+use crate::{CreatePrincipal, CreatedPrincipal, Gateway, Options, PublishApi, RateConfig};
 use domain::{
     Actor, ColumnType, Deployment, Endpoint, EndpointAuth, Feature, Name, Role, Signature, Span, Target,
     Task, Timestamp, Version,
@@ -90,6 +90,7 @@ pub(crate) fn options(public_url: String) -> Options {
         body_bytes: 1 << 20,
         inflate: web::InflateLimits { ratio: 100, bytes: 4 << 20, memory_bytes: 16 << 20 },
         login_failures: 5,
+        rate: RateConfig { enabled: true, keys: 1000, refused_calls: 1000, refused_per: span(60) },
         behind_proxy: vec![],
     }
 }
@@ -140,8 +141,17 @@ impl Server {
     pub(super) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
-        let by = Actor::admin();
-        deploy(&store, 2.0, &by).await;
+        deploy(&store, 2.0, &Actor::admin()).await;
+        Self::over(dir, store, None).await
+    }
+
+    /// A second server over the same data, at the same public URL: its tokens are good here too.
+    pub(super) async fn again(self) -> Self {
+        let url = self.gateway.public_url().to_owned();
+        Self::over(self._dir, self.store, Some(url)).await
+    }
+
+    async fn over(dir: tempfile::TempDir, store: Store, url: Option<String>) -> Self {
         let log_config = RequestLogConfig {
             queue_rows: 1000,
             batch_rows: 100,
@@ -153,7 +163,7 @@ impl Server {
         let metrics = Arc::new(Metrics::new(log.counters()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let options = options(format!("http://{address}"));
+        let options = options(url.unwrap_or_else(|| format!("http://{address}")));
         let gateway = Gateway::start(store.clone(), log.clone(), metrics, options).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(super::control::router());
@@ -207,15 +217,15 @@ impl Server {
     }
 
     pub(super) async fn publish(&self, path: &str, claims: &[(&str, &str)]) {
-        let ask = PublishApi {
-            path: path.into(),
-            endpoint: name("double"),
-            policy: serde_json::from_value(serde_json::json!({
-                "audiences": [AUDIENCE],
-                "required_claims": claims.iter().map(|(n, v)| (*n, vec![*v])).collect::<std::collections::BTreeMap<_, _>>(),
-            }))
-            .unwrap(),
-        };
+        let claims: BTreeMap<_, _> = claims.iter().map(|(n, v)| (*n, vec![*v])).collect();
+        self.publish_with(path, json!({ "required_claims": claims })).await;
+    }
+
+    /// Publishes with a policy for the usual audience.
+    pub(super) async fn publish_with(&self, path: &str, mut policy: Value) {
+        policy["audiences"] = json!([AUDIENCE]);
+        let policy = serde_json::from_value(policy).unwrap();
+        let ask = PublishApi { path: path.into(), endpoint: name("double"), policy };
         self.gateway.publish(ask, &Actor::admin()).await.unwrap();
     }
 

@@ -4,7 +4,8 @@ use crate::client::segment;
 use crate::session::Session;
 use crate::show::{line, table, time};
 use clap::{Subcommand, ValueEnum};
-use domain::{Endpoint as Record, Fault};
+use domain::{Endpoint as Record, EndpointUpdate, Fault, PublicNetworkAccess};
+use endpoint::RegeneratedKeys;
 use http::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -19,6 +20,35 @@ pub enum Slot {
     Secondary,
 }
 
+impl Slot {
+    /// The word of the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+        }
+    }
+}
+
+/// Whether a network reaches the direct door.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum Access {
+    /// The direct door answers whoever has a key
+    #[default]
+    Enabled,
+    /// Only published APIs reach it
+    Disabled,
+}
+
+impl From<Access> for PublicNetworkAccess {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Enabled => Self::Enabled,
+            Access::Disabled => Self::Disabled,
+        }
+    }
+}
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Endpoint {
@@ -29,9 +59,26 @@ pub enum Endpoint {
         /// Open swagger.json, openapi.json and docs to anyone
         #[arg(long)]
         docs_public: bool,
+        /// disabled: no network address reaches the endpoint, only published APIs do
+        #[arg(long, value_enum, default_value_t)]
+        public_network_access: Access,
         /// Free text
         #[arg(long, default_value = "")]
         description: String,
+    },
+    /// Change settings of an endpoint
+    Update {
+        /// The endpoint's name
+        name: String,
+        /// disabled: no network address reaches the endpoint, only published APIs do
+        #[arg(long, value_enum)]
+        public_network_access: Option<Access>,
+        /// Whether swagger.json, openapi.json and docs are open to anyone
+        #[arg(long)]
+        docs_public: Option<bool>,
+        /// Free text
+        #[arg(long)]
+        description: Option<String>,
     },
     /// List endpoints
     List,
@@ -84,19 +131,27 @@ impl Endpoint {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         let client = &session.client;
         match self {
-            Self::Create { name, docs_public, description } => {
-                let body = json!({ "name": name, "docs_public": docs_public, "description": description });
+            Self::Create { name, docs_public, public_network_access, description } => {
+                let access = PublicNetworkAccess::from(public_network_access);
+                let body = json!({ "name": name, "docs_public": docs_public, "public_network_access": access,
+                    "description": description });
                 let made: Record = client.post("/api/v1/endpoints", &body).await?;
                 session.out.value(&made, |e| {
                     format!("created endpoint {} at {}/endpoints/{}/", e.name, client.base(), e.name)
                 });
                 Ok(())
             }
+            Self::Update { name, public_network_access, docs_public, description } => {
+                let public_network_access = public_network_access.map(Into::into);
+                let ask = EndpointUpdate { docs_public, public_network_access, description };
+                let route = format!("/api/v1/endpoints/{}", segment(&name));
+                let changed: Record = client.send(Method::PATCH, &route, &ask).await?;
+                session.out.value(&changed, |e| table(&HEADER, [row(e)]));
+                Ok(())
+            }
             Self::List => {
                 let all: Vec<Record> = client.get("/api/v1/endpoints").await?;
-                session.out.value(&all, |all| {
-                    table(&["name", "auth", "traffic", "docs", "created"], all.iter().map(row))
-                });
+                session.out.value(&all, |all| table(&HEADER, all.iter().map(row)));
                 Ok(())
             }
             Self::Show { name } => show(session, &name).await,
@@ -104,10 +159,7 @@ impl Endpoint {
                 keys(session, Method::GET, &format!("/api/v1/endpoints/{}/keys", segment(&name))).await
             }
             Self::RegenerateKey { name, key } => {
-                let slot = match key {
-                    Slot::Primary => "primary",
-                    Slot::Secondary => "secondary",
-                };
+                let slot = key.word();
                 keys(
                     session,
                     Method::POST,
@@ -130,10 +182,24 @@ impl Endpoint {
     }
 }
 
-fn row(e: &Record) -> [String; 5] {
+const HEADER: [&str; 6] = ["name", "auth", "traffic", "docs", "network", "created"];
+
+fn row(e: &Record) -> [String; 6] {
     let traffic: Vec<String> = e.traffic.iter().map(|(d, p)| format!("{d}={p}")).collect();
     let docs = if e.docs_public { "public" } else { "closed" };
-    [e.name.to_string(), "key".to_owned(), traffic.join(" "), docs.to_owned(), time(e.created)]
+    let network = if is_private(e) { "gateway only" } else { "open to keys" };
+    [
+        e.name.to_string(),
+        "key".to_owned(),
+        traffic.join(" "),
+        docs.to_owned(),
+        network.to_owned(),
+        time(e.created),
+    ]
+}
+
+fn is_private(endpoint: &Record) -> bool {
+    endpoint.public_network_access == PublicNetworkAccess::Disabled
 }
 
 async fn show(session: &Session, name: &str) -> Result<(), Fault> {
@@ -153,26 +219,24 @@ async fn show(session: &Session, name: &str) -> Result<(), Fault> {
             ]
         });
         let deployed = table(&["deployment", "model", "traffic", "created"], rows);
-        format!(
-            "{}\nscoring_uri {scoring}\n\n{deployed}",
-            table(&["name", "auth", "traffic", "docs", "created"], [row(&endpoint)])
-        )
+        format!("{}\nscoring_uri {scoring}\n\n{deployed}", table(&HEADER, [row(&endpoint)]))
     });
     Ok(())
 }
 
 async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Fault> {
-    let keys: Value = if method == Method::GET {
+    let shown: RegeneratedKeys = if method == Method::GET {
         session.client.get(route).await?
     } else {
         session.client.post(route, &json!({})).await?
     };
-    session.out.value(&keys, |keys| {
-        let text = |member: &str| keys[member].as_str().unwrap_or_default().to_owned();
-        table(
-            &["", "key"],
-            [["primary".to_owned(), text("primaryKey")], ["secondary".to_owned(), text("secondaryKey")]],
-        )
+    session.out.value(&shown, |shown| {
+        let keys = [("primary", &shown.keys.primary), ("secondary", &shown.keys.secondary)];
+        let mut text = table(&["", "key"], keys.map(|(slot, key)| [slot.to_owned(), key.clone()]));
+        for name in &shown.named_values {
+            text.push_str(&format!("\nthe named value {name} held the old key and holds the new one"));
+        }
+        text
     });
     Ok(())
 }
@@ -187,7 +251,7 @@ async fn set_traffic(session: &Session, name: &str, shares: &[String]) -> Result
     }
     let route = format!("/api/v1/endpoints/{}/traffic", segment(name));
     let changed: Record = session.client.send(Method::PUT, &route, &traffic).await?;
-    session.out.value(&changed, |e| table(&["name", "auth", "traffic", "docs", "created"], [row(e)]));
+    session.out.value(&changed, |e| table(&HEADER, [row(e)]));
     Ok(())
 }
 
@@ -198,6 +262,13 @@ async fn invoke(
     deployment: Option<String>,
 ) -> Result<(), Fault> {
     let body = std::fs::read(file).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
+    let endpoint: Record = session.client.get(&format!("/api/v1/endpoints/{}", segment(name))).await?;
+    if is_private(&endpoint) {
+        return Err(Fault::conflict(format!(
+            "no network address reaches the endpoint '{name}' (public_network_access: disabled): call an API published over it \
+             with a token; `api list` shows them"
+        )));
+    }
     let keys: Value = session.client.get(&format!("/api/v1/endpoints/{}/keys", segment(name))).await?;
     let url = format!("{}/endpoints/{}/score", session.client.base(), segment(name));
     let mut call =

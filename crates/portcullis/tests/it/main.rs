@@ -19,6 +19,7 @@ mod durability;
 mod fuzzing;
 mod issuers;
 mod openapi;
+mod policies;
 mod provider;
 mod quickstart;
 mod road;

@@ -113,6 +113,13 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// SIGTERM, then waits for the process to have ended well.
+    pub fn stop(mut self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// A command of the same binary against this server; panics unless it succeeds. Gives its JSON.
     pub fn cli(&self, args: &[&str]) -> Value {
         let output = self.try_cli(args);

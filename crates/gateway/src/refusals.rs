@@ -1,0 +1,59 @@
+//! How many calls of one address are refused for their credentials: beyond a generous number they are told to wait.
+//!
+//! Good credentials always pass, whatever others at the same address do: the caller behind the same proxy must not pay for a
+//! flood. What is slowed is guessing, and tools that go on with a dead token.
+
+use crate::config::RateConfig;
+use crate::policy::Rate;
+use crate::policy::limits::millis;
+use crate::policy::table::{Key, Table};
+use crate::policy::window::Window;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// The refused calls by address.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    table: Table<Window>,
+    rate: Rate,
+}
+
+impl Refusals {
+    /// None when rates are not limited.
+    pub(crate) fn new(config: &RateConfig) -> Option<Self> {
+        let per = u64::try_from(config.refused_per.0.as_millis()).unwrap_or(u64::MAX);
+        let rate = Rate { calls: config.refused_calls, per };
+        config.enabled.then(|| Self { table: Table::new(config.keys), rate })
+    }
+
+    /// Counts a refused call; with too many of them, the seconds to wait.
+    pub(crate) fn count(&self, address: IpAddr, at: Instant) -> Result<(), u64> {
+        let (now, per) = (millis(at), self.rate.per);
+        let over = |window: &Window| window.is_over(now, per);
+        let taken = self.table.with(Key::address(address), now, over, |window| window.take(now, self.rate));
+        taken.map(drop).map_err(|room| room.wait.div_ceil(1000).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Span;
+    use std::time::Duration;
+
+    #[test]
+    fn an_address_is_told_to_wait_and_others_are_not() {
+        let span = Span(Duration::from_secs(10));
+        let config = RateConfig { enabled: true, keys: 100, refused_calls: 3, refused_per: span };
+        let refusals = Refusals::new(&config).unwrap();
+        let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let start = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(refusals.count(here, start), Ok(()));
+        }
+        assert_eq!(refusals.count(here, start), Err(10));
+        assert_eq!(refusals.count(there, start), Ok(()));
+        assert_eq!(refusals.count(here, start + Duration::from_secs(11)), Ok(()));
+        assert!(Refusals::new(&RateConfig { enabled: false, ..config }).is_none());
+    }
+}
