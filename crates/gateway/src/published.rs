@@ -153,7 +153,7 @@ fn admit(
         }
     }
     // 2. The client certificate.
-    if rules.client_certificate && !call.is_certified() {
+    if rules.client_certificate && !call.certified {
         let detail = "this API demands a client certificate besides the token";
         let message = "Invalid client certificate";
         return Err(Refused::plain(StatusCode::FORBIDDEN, message, detail, "client_certificate"));

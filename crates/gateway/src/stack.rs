@@ -74,7 +74,9 @@ impl Service for Door {
         let snapshot = gateway.snapshot.load_full();
         if let Some((api, tail)) = snapshot.api(rest) {
             let (api, length) = (api.clone(), tail.len());
-            return published(gateway, &snapshot, &api, Arrived::new(request, client, start, length)).await;
+            let mut call = Arrived::new(request, client, start, length);
+            call.certified = peer.certificate.is_some();
+            return published(gateway, &snapshot, &api, call).await;
         }
         drop(snapshot);
         // 6. The control plane: admin token or a token for it, whatever the path.
@@ -104,17 +106,14 @@ pub(crate) struct Arrived {
     pub client: IpAddr,
     /// Bytes of the path behind the endpoint or API.
     tail: usize,
+    /// Whether the caller has shown a client certificate of the listener's authority.
+    pub certified: bool,
 }
 
 impl Arrived {
     pub(crate) fn new(request: Request<RequestBody>, client: IpAddr, start: Instant, tail: usize) -> Self {
         let (parts, body) = request.into_parts();
-        Self { parts, body, start, client, tail }
-    }
-
-    /// Whether the caller has shown a client certificate: the listener asks for none, so nobody has.
-    pub(crate) const fn is_certified(&self) -> bool {
-        false
+        Self { parts, body, start, client, tail, certified: false }
     }
 
     pub(crate) fn tail(&self) -> &str {
