@@ -3,15 +3,26 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::{Name, Principal};
-use gateway::{CreatePrincipal, CreatedPrincipal};
+use domain::{Name, PrincipalInfo};
+use gateway::{CreatePrincipal, CreatedPrincipal, RotateSecret, RotatedSecret};
 use http::StatusCode;
 use web::{Owner, Problem, Reader};
 
 /// List principals; no secrets.
-#[utoipa::path(get, path = "/api/v1/principals", tag = "principals", responses((status = 200, body = Vec<Principal>)))]
-pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<Principal>>, Problem> {
+#[utoipa::path(get, path = "/api/v1/principals", tag = "principals", responses((status = 200, body = Vec<PrincipalInfo>)))]
+pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<PrincipalInfo>>, Problem> {
     Ok(Json(app.gateway.principals().await?))
+}
+
+/// Show a principal; no secrets.
+#[utoipa::path(get, path = "/api/v1/principals/{name}", tag = "principals", params(("name" = String, Path)),
+    responses((status = 200, body = PrincipalInfo), (status = 404)))]
+pub async fn show(
+    _: Reader,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<Json<PrincipalInfo>, Problem> {
+    Ok(Json(app.gateway.principal(&name).await?))
 }
 
 /// Create a principal; its secret is told here and never again.
@@ -34,5 +45,29 @@ pub async fn revoke(
     Path(name): Path<Name>,
 ) -> Result<StatusCode, Problem> {
     app.gateway.revoke_principal(&name, who.actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give a client a new secret, told here and never again; the former one lives on until the next rotation.
+#[utoipa::path(post, path = "/api/v1/principals/{name}/rotate-secret", tag = "principals", params(("name" = String, Path)),
+    request_body = RotateSecret, responses((status = 200, body = RotatedSecret), (status = 404), (status = 409, description = "a person, or revoked")))]
+pub async fn rotate_secret(
+    who: Owner,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+    web::JsonBody(ask): web::JsonBody<RotateSecret>,
+) -> Result<Json<RotatedSecret>, Problem> {
+    Ok(Json(app.gateway.rotate_secret(&name, ask, who.actor()).await?))
+}
+
+/// End the secret before a client's newest.
+#[utoipa::path(post, path = "/api/v1/principals/{name}/revoke-former-secret", tag = "principals", params(("name" = String, Path)),
+    responses((status = 204), (status = 404)))]
+pub async fn revoke_former_secret(
+    who: Owner,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<StatusCode, Problem> {
+    app.gateway.revoke_former_secret(&name, who.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

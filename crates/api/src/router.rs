@@ -1,7 +1,9 @@
 //! Every control-plane route is one line here, in the order of the road.
 
 use crate::state::App;
-use crate::{apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server};
+use crate::{
+    apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server, signing_keys,
+};
 use axum::Router;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -58,7 +60,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(apis::unpublish))
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
+        .routes(guarded!(principals::show))
         .routes(guarded!(principals::revoke))
+        .routes(guarded!(principals::rotate_secret))
+        .routes(guarded!(principals::revoke_former_secret))
+        .routes(guarded!(signing_keys::list))
+        .routes(guarded!(signing_keys::rotate))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::query))
         .routes(guarded!(ledger::list))

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod schema;
 pub mod serving;
 pub mod span;
+pub mod tokens;
 
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};
@@ -29,3 +30,4 @@ pub use policy::{
 pub use schema::{Classes, ColumnType, Feature, Label, Signature, Target, Task};
 pub use serving::{Deployment, Endpoint, EndpointAuth, KeySlot, Model, ModelVersion, PublicNetworkAccess};
 pub use span::Span;
+pub use tokens::{PrincipalInfo, SecretInfo, SigningAlgorithm, SigningKeyInfo, SigningKeyState};

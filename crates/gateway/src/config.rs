@@ -1,6 +1,6 @@
 //! Settings of the gate: section `gateway`, and what the binary hands over besides.
 
-use domain::{Fault, Span};
+use domain::{Fault, SigningAlgorithm, Span};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -27,7 +27,24 @@ pub struct Config {
     pub large_calls: usize,
     /// Host names of the control plane besides loopback and that of the public URL.
     pub hosts: Vec<String>,
+    /// The token service's own keys.
+    pub signing: SigningConfig,
 }
+
+/// Section `gateway.signing`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningConfig {
+    /// What new keys sign with.
+    pub algorithm: SigningAlgorithm,
+    /// The age at which a key is followed by the next; never when 0.
+    pub rotate_every: Span,
+    /// How long the next key is published before it signs, and how long verifiers may keep the key set.
+    pub lead: Span,
+}
+
+/// The longest lead: a key set that is kept longer than this is no use after a withdrawal.
+const LEAD_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// The most clock skew that may be allowed.
 const SKEW_MAX: Duration = Duration::from_secs(120);
@@ -43,6 +60,11 @@ impl Config {
         if self.max_lifetime.0.is_zero() || self.token_cache == 0 || self.large_calls == 0 {
             return Err(Fault::invalid(
                 "gateway.max_lifetime, gateway.token_cache and gateway.large_calls must be at least 1",
+            ));
+        }
+        if self.signing.lead.0 > LEAD_MAX {
+            return Err(Fault::invalid(
+                "gateway.signing.lead is more than 7d: verifiers would keep withdrawn keys",
             ));
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What can go wrong outside the scoring path.
 
-use domain::{ErrorCode, Fault, Name};
+use domain::{ErrorCode, Fault, Name, Timestamp};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,17 @@ pub enum Error {
     /// An audience of a principal that cannot be one.
     #[error("the audience of principal '{0}' is wrong: write a URI without spaces, at most 512 characters")]
     Audience(Name),
+    /// A next signing key that waits already.
+    #[error(
+        "the signing key '{0}' is published and signs from {1} on: name a shorter lead to let it sign earlier"
+    )]
+    KeyWaits(String, Timestamp),
+    /// Too many live signing keys.
+    #[error("there are {0} live signing keys already: wait until former ones have retired, or withdraw them")]
+    TooManyKeys(usize),
+    /// A duration that cannot be.
+    #[error("{0}")]
+    Duration(&'static str),
     /// The random source failed.
     #[error("no randomness for a secret")]
     Random,
@@ -43,9 +54,12 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let code = match &error {
             Error::Fault(fault) => return fault.clone(),
-            Error::Path { .. } | Error::NoAudience | Error::Policy(..) | Error::Audience(_) => {
-                ErrorCode::InvalidInput
-            }
+            Error::Path { .. }
+            | Error::NoAudience
+            | Error::Policy(..)
+            | Error::Audience(_)
+            | Error::Duration(_) => ErrorCode::InvalidInput,
+            Error::KeyWaits(..) | Error::TooManyKeys(_) => ErrorCode::Conflict,
             Error::Random | Error::Secret(_) => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())

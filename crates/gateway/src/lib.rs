@@ -29,11 +29,12 @@ mod verified;
 mod verify;
 
 pub use apis::PublishApi;
-pub use config::{Config, Options};
+pub use config::{Config, Options, SigningConfig};
 pub use error::Error;
 pub use gateway::{CONTROL_AUDIENCE, Gateway};
-pub use principals::{CreatePrincipal, CreatedPrincipal};
+pub use principals::{CreatePrincipal, CreatedPrincipal, RotateSecret, RotatedSecret};
 pub use secret::{ADMIN_TOKEN_FILE, fresh_secret};
+pub use signing::RotateKey;
 pub use single::SingleDoor;
 pub use stack::{Door, OPEN_PATHS};
 pub use verify::{Expectations, verify_token};

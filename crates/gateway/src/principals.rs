@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use crate::secret;
-use domain::{Actor, Fault, Name, Principal, PrincipalKind, Role, Timestamp};
+use domain::{Actor, Fault, Name, Principal, PrincipalInfo, PrincipalKind, Role, Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use store::NewSecret;
 
 /// The longest audience.
 const AUDIENCE_MAX: usize = 512;
@@ -52,6 +53,35 @@ impl std::fmt::Debug for CreatedPrincipal {
     }
 }
 
+/// How to change a client's secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSecret {
+    /// How long the new secret lives; until it is rotated out when left out.
+    #[serde(default)]
+    pub expires_in: Option<Span>,
+}
+
+/// A client's new secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RotatedSecret {
+    /// The principal's name.
+    pub name: Name,
+    /// The client id.
+    pub client_id: String,
+    /// The new secret, told this once.
+    pub client_secret: String,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for RotatedSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RotatedSecret").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl Gateway {
     /// Makes a principal.
     pub async fn create_principal(
@@ -88,8 +118,36 @@ impl Gateway {
     }
 
     /// All principals.
-    pub async fn principals(&self) -> Result<Vec<Principal>, Fault> {
-        Ok(self.store.principals().await?)
+    pub async fn principals(&self) -> Result<Vec<PrincipalInfo>, Fault> {
+        Ok(self.store.principal_infos().await?)
+    }
+
+    /// A principal.
+    pub async fn principal(&self, name: &Name) -> Result<PrincipalInfo, Fault> {
+        Ok(self.store.principal_info(name).await?)
+    }
+
+    /// Gives a client a new secret; the one it had lives on until the next rotation, an older one ends.
+    pub async fn rotate_secret(
+        &self,
+        name: &Name,
+        ask: RotateSecret,
+        by: &Actor,
+    ) -> Result<RotatedSecret, Fault> {
+        let now = Timestamp::now();
+        if ask.expires_in.is_some_and(|span| span.0.is_zero()) {
+            return Err(Error::Duration("a secret lives longer than 0s: name another expires_in").into());
+        }
+        let expires = ask.expires_in.map(|span| now.plus_seconds(crate::gateway::seconds(span.0)));
+        let client_secret = secret::fresh()?;
+        let new = NewSecret { digest: secret::digest(client_secret.as_bytes()), expires };
+        let principal = self.store.rotate_principal_secret(name, new, by, now).await?;
+        Ok(RotatedSecret { name: principal.name, client_id: principal.client_id, client_secret, expires })
+    }
+
+    /// Ends the secret before a client's newest.
+    pub async fn revoke_former_secret(&self, name: &Name, by: &Actor) -> Result<(), Fault> {
+        Ok(self.store.revoke_former_secret(name, by, Timestamp::now()).await?)
     }
 
     /// Revokes a principal: when this returns, its tokens are refused and it gets no new ones.

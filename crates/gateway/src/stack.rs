@@ -67,6 +67,11 @@ impl Service for Door {
             let behind = behind.to_owned();
             return tokens::serve(gateway, &behind, request, client).await;
         }
+        if first == ".well-known"
+            && let Some(document) = tokens::well_known(gateway, behind, request.method())
+        {
+            return document;
+        }
         // 5. Published APIs: a token by the API's policy.
         let snapshot = gateway.snapshot.load_full();
         if let Some((api, tail)) = snapshot.api(rest) {

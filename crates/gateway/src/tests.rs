@@ -3,6 +3,7 @@
 mod control;
 mod direct;
 mod published;
+mod signing;
 mod single;
 mod support;
 mod tokens;

@@ -19,6 +19,7 @@ mod quickstart;
 mod quickstart_proof;
 mod serve;
 mod serve_model;
+mod token_issue;
 mod worker;
 
 use crate::session::Session;
@@ -95,6 +96,9 @@ enum Command {
     /// Principals: who may get tokens
     #[command(subcommand)]
     Principal(principal::Principal),
+    /// Tokens and the keys that sign them
+    #[command(subcommand)]
+    Token(token_issue::Service),
     /// The request log of an endpoint
     Logs(logs::Logs),
     /// Load-test an endpoint or a URL
@@ -130,6 +134,9 @@ pub fn run(typed: Typed) -> Result<ExitCode, Fault> {
         Command::Worker(worker) => Ok(worker.run()),
         Command::Onnx(onnx) => onnx.run(&global),
         Command::Backup(backup::Backup::Restore(restore)) => restore.run(&global),
+        Command::Token(token_issue::Service::Issue(issue)) => {
+            runtime()?.block_on(issue.run(&global)).map(|()| ExitCode::SUCCESS)
+        }
         command => runtime()?.block_on(dispatch(global, command)),
     }
 }
@@ -169,6 +176,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Deployment(it) => it.run(session).await,
         Command::Api(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
+        Command::Token(it) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,
         Command::Bench(it) => it.run_endpoint(session).await,
         Command::Ledger(it) => it.run(session).await,

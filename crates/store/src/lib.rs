@@ -24,6 +24,7 @@ mod seal;
 pub mod secrets;
 pub mod segments;
 mod serving;
+mod signing_keys;
 pub mod tasks;
 
 pub use artifacts::{ArtifactWriter, Artifacts};
@@ -34,10 +35,12 @@ pub use error::{Error, Result};
 pub use jobs::JobEnd;
 pub use lock::announced;
 pub use models::NewModelVersion;
+pub use principals::{LiveSecret, NewSecret};
 pub use seal::MasterKey;
 pub use secrets::Secrets;
 pub use segments::{LoggedRow, Order, RequestFilter, RequestRow, SegmentWriter, Segments, SqlAnswer, Text};
 pub use serving::{ServingDeployment, ServingState};
+pub use signing_keys::{NewSigningKey, SigningKeyRecord};
 pub use tasks::{NewTask, TaskHandler, TaskQueue, TaskRecord, TaskState, Worker, WorkerOptions};
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ pub(super) fn options(public_url: String) -> Options {
             large_body: 1 << 16,
             large_calls: 2,
             hosts: vec![],
+            signing: crate::SigningConfig {
+                algorithm: Default::default(),
+                rotate_every: span(90 * 86_400),
+                lead: span(3600),
+            },
         },
         endpoint: endpoint::Config {
             rows: 100_000,
@@ -117,6 +122,11 @@ pub(super) fn model(factor: f32) -> (Vec<u8>, Signature) {
 impl Server {
     /// An endpoint `double` with one deployment, documents closed, nothing published.
     pub(super) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(super) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
         let by = Actor::admin();
@@ -132,7 +142,8 @@ impl Server {
         let metrics = Arc::new(Metrics::new(log.counters()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let options = options(format!("http://{address}"));
+        let mut options = options(format!("http://{address}"));
+        change(&mut options);
         let gateway = Gateway::start(store.clone(), log.clone(), metrics, options).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(super::control::router());
