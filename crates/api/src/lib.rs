@@ -15,6 +15,7 @@ pub mod models;
 pub mod principals;
 pub mod router;
 pub mod server;
+mod sessions;
 mod signing_keys;
 pub mod state;
 

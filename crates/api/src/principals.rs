@@ -3,8 +3,8 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::{Name, PrincipalInfo};
-use gateway::{CreatePrincipal, CreatedPrincipal, RotateSecret, RotatedSecret};
+use domain::{Name, PrincipalInfo, SessionInfo};
+use gateway::{CreatePrincipal, Created, CreatedPerson, RotateSecret, RotatedSecret};
 use http::StatusCode;
 use web::{Owner, Problem, Reader};
 
@@ -27,13 +27,13 @@ pub async fn show(
 
 /// Create a principal; its secret is told here and never again.
 #[utoipa::path(post, path = "/api/v1/principals", tag = "principals", request_body = CreatePrincipal,
-    responses((status = 201, body = CreatedPrincipal), (status = 409, description = "the name is taken")))]
+    responses((status = 201, body = Created), (status = 409, description = "the name is taken")))]
 pub async fn create(
     who: Owner,
     State(app): State<App>,
     web::JsonBody(ask): web::JsonBody<CreatePrincipal>,
-) -> Result<(StatusCode, Json<CreatedPrincipal>), Problem> {
-    Ok((StatusCode::CREATED, Json(app.gateway.create_principal(ask, who.actor()).await?)))
+) -> Result<(StatusCode, Json<Created>), Problem> {
+    Ok((StatusCode::CREATED, Json(app.gateway.create(ask, who.actor()).await?)))
 }
 
 /// Revoke a principal: its tokens are refused from now on.
@@ -69,5 +69,35 @@ pub async fn revoke_former_secret(
     Path(name): Path<Name>,
 ) -> Result<StatusCode, Problem> {
     app.gateway.revoke_former_secret(&name, who.actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give a person who forgot its password a first secret again; its sessions end.
+#[utoipa::path(post, path = "/api/v1/principals/{name}/reset-password", tag = "principals", params(("name" = String, Path)),
+    responses((status = 200, body = CreatedPerson), (status = 404), (status = 409, description = "no person with a password")))]
+pub async fn reset_password(
+    who: Owner,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<Json<CreatedPerson>, Problem> {
+    Ok(Json(app.gateway.reset_password(&name, who.actor()).await?))
+}
+
+/// List a person's open sessions.
+#[utoipa::path(get, path = "/api/v1/principals/{name}/sessions", tag = "principals", params(("name" = String, Path)),
+    responses((status = 200, body = Vec<SessionInfo>)))]
+pub async fn sessions(_: Owner, State(app): State<App>, Path(name): Path<Name>) -> Json<Vec<SessionInfo>> {
+    Json(app.gateway.sessions(&name))
+}
+
+/// End all sessions of a person.
+#[utoipa::path(delete, path = "/api/v1/principals/{name}/sessions", tag = "principals", params(("name" = String, Path)),
+    responses((status = 204), (status = 404)))]
+pub async fn end_sessions(
+    who: Owner,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<StatusCode, Problem> {
+    app.gateway.end_all_sessions(&name, who.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,6 +10,7 @@ pub mod gate;
 pub mod ids;
 pub mod jobs;
 pub mod ledger;
+pub mod people;
 pub mod policy;
 pub mod schema;
 pub mod serving;
@@ -24,6 +25,7 @@ pub use gate::{Api, Principal, PrincipalKind, Role};
 pub use ids::{Digest, Name, RunId, Version};
 pub use jobs::{Job, JobKind, JobStatus, Lineage, Metrics, Trial};
 pub use ledger::{Actor, LedgerEntry};
+pub use people::SessionInfo;
 pub use policy::{
     Addresses, ClaimRule, Cors, CountBy, HeaderAction, HeaderRule, Issuer, Policy, Quota, RateLimit,
 };

@@ -29,6 +29,60 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// The token service's own keys.
     pub signing: SigningConfig,
+    /// Sessions of people.
+    pub sessions: SessionConfig,
+    /// The OpenID provider at which people log in.
+    pub login: LoginConfig,
+}
+
+/// Section `gateway.sessions`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionConfig {
+    /// How long a session may rest.
+    pub idle_timeout: Span,
+    /// How long a session lasts at most.
+    pub lifetime: Span,
+    /// Sessions of one person; the oldest ends for a new one.
+    pub per_person: usize,
+}
+
+/// Section `gateway.login`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfig {
+    /// The provider's issuer, exactly; empty: people log in by password only.
+    pub issuer: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// Where our client secret is: `env:NAME` or `file:PATH`; empty for a public client.
+    pub client_secret: String,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// The claim of the ID token that gives roles.
+    pub role_claim: String,
+    /// What its values give, each as `VALUE=ROLE`; the strongest counts.
+    pub roles: Vec<String>,
+    /// What the ID token must say besides, each as `CLAIM=VALUE`.
+    pub required: Vec<String>,
+    /// The claim that names a new person.
+    pub name_claim: String,
+}
+
+impl LoginConfig {
+    /// No provider.
+    pub fn off() -> Self {
+        Self {
+            issuer: String::new(),
+            client_id: String::new(),
+            client_secret: String::new(),
+            scopes: vec!["openid".to_owned()],
+            role_claim: "roles".to_owned(),
+            roles: Vec::new(),
+            required: Vec::new(),
+            name_claim: "preferred_username".to_owned(),
+        }
+    }
 }
 
 /// Section `gateway.signing`.
@@ -62,6 +116,12 @@ impl Config {
                 "gateway.max_lifetime, gateway.token_cache and gateway.large_calls must be at least 1",
             ));
         }
+        let sessions = &self.sessions;
+        if sessions.idle_timeout.0.is_zero() || sessions.lifetime.0.is_zero() || sessions.per_person == 0 {
+            return Err(Fault::invalid(
+                "gateway.sessions.idle_timeout, lifetime and per_person must be at least 1",
+            ));
+        }
         if self.signing.lead.0 > LEAD_MAX {
             return Err(Fault::invalid(
                 "gateway.signing.lead is more than 7d: verifiers would keep withdrawn keys",
@@ -86,6 +146,8 @@ pub struct Options {
     pub login_failures: u32,
     /// Address ranges of the TLS-terminating proxy (`listen.behind_proxy`).
     pub behind_proxy: Vec<String>,
+    /// Section `outbound`: how issuers and login providers are asked.
+    pub outbound: outbound::Config,
 }
 
 /// A number of seconds: `30`, `"30"` or `"30s"`.

@@ -2,17 +2,29 @@
 
 use crate::bearer::{self, NoBearer};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
+use crate::people::{self, ClientAddress};
 use crate::secret;
 use domain::{Actor, ErrorCode, Role, Timestamp};
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
+use std::net::IpAddr;
 use tower_service::Service as _;
 use web::{Body, Caller, Problem, RequestBody, RequestId, finish};
+
+/// Calls of the control plane that need no credentials, since they bring them: by method and path. Host and Origin are judged all
+/// the same.
+pub const OPEN_CALLS: [(&str, &str); 3] = [
+    ("POST", "/api/v1/sessions"),
+    ("GET", "/api/v1/sessions/oidc"),
+    ("GET", "/api/v1/sessions/oidc/callback"),
+];
 
 /// Answers a request of the control plane.
 pub(crate) async fn serve(
     gateway: &Gateway,
     mut router: axum::Router,
     request: Request<RequestBody>,
+    from: IpAddr,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let id = RequestId::of(&parts.headers);
@@ -20,16 +32,14 @@ pub(crate) async fn serve(
     if let Err(problem) = gateway.hosts.check(&parts) {
         return refused(problem, None, &id);
     }
-    let caller = match authenticate(gateway, &parts.headers) {
-        Ok(caller) => caller,
-        Err(unknown) => {
-            let (problem, error) = *unknown;
-            return refused(problem, Some(bearer::challenge(error)), &id);
-        }
-    };
-    tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
+    if let Err(unknown) = enter(gateway, &mut parts) {
+        let (problem, error) = *unknown;
+        // A person who lacks a header is known: no other credentials would help.
+        let challenge = (problem.status == 401 || error.is_some()).then(|| bearer::challenge(error));
+        return refused(problem, challenge, &id);
+    }
     parts.headers.remove(header::AUTHORIZATION);
-    parts.extensions.insert(caller);
+    parts.extensions.insert(ClientAddress(from));
     parts.extensions.insert(id.clone());
     parts.extensions.insert(gateway.scoring.body_limit());
     let request = Request::from_parts(parts, axum::body::Body::new(body));
@@ -37,6 +47,25 @@ pub(crate) async fn serve(
         Ok(response) => finish(response, &id).await,
         Err(never) => match never {},
     }
+}
+
+/// Finds out who calls and says so in the request's extensions. A call of [`OPEN_CALLS`] needs nobody.
+fn enter(gateway: &Gateway, parts: &mut Parts) -> Result<(), Unknown> {
+    let (method, path) = (&parts.method, parts.uri.path());
+    if OPEN_CALLS.iter().any(|(m, p)| *m == method.as_str() && *p == path) {
+        return Ok(());
+    }
+    let caller = match people::authenticate(gateway, &parts.headers, method) {
+        Some(Ok((caller, session))) => {
+            parts.extensions.insert(session);
+            caller
+        }
+        Some(Err(problem)) => return Err(Box::new((problem, None))),
+        None => authenticate(gateway, &parts.headers)?,
+    };
+    tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
+    parts.extensions.insert(caller);
+    Ok(())
 }
 
 fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId) -> Response<Body> {

@@ -30,6 +30,9 @@ pub enum Error {
     /// Too many live signing keys.
     #[error("there are {0} live signing keys already: wait until former ones have retired, or withdraw them")]
     TooManyKeys(usize),
+    /// A new password that is refused.
+    #[error("the new password is refused: {0}; take 12 characters or more")]
+    Password(&'static str),
     /// A duration that cannot be.
     #[error("{0}")]
     Duration(&'static str),
@@ -58,6 +61,7 @@ impl From<Error> for Fault {
             | Error::NoAudience
             | Error::Policy(..)
             | Error::Audience(_)
+            | Error::Password(_)
             | Error::Duration(_) => ErrorCode::InvalidInput,
             Error::KeyWaits(..) | Error::TooManyKeys(_) => ErrorCode::Conflict,
             Error::Random | Error::Secret(_) => ErrorCode::Internal,

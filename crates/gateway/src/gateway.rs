@@ -4,6 +4,7 @@ use crate::config::{Options, SigningConfig};
 use crate::error::Result;
 use crate::jwt::Times;
 use crate::lockout::Lockout;
+use crate::people::People;
 use crate::signing::{self, Keyring};
 use crate::snapshot::Snapshot;
 use crate::verified::Verifier;
@@ -39,6 +40,7 @@ pub struct Gateway {
     loading_keys: tokio::sync::Mutex<()>,
     pub(crate) verifier: Verifier,
     pub(crate) lockout: Lockout,
+    pub(crate) people: People,
     pub(crate) admin: Digest,
     pub(crate) hosts: Hosts,
     pub(crate) proxies: Ranges,
@@ -77,6 +79,7 @@ impl Gateway {
             scoring: Arc::new(score::Scoring::new(&options, &public_url, log, metrics.clone())?),
             verifier: Verifier::new(issuers, signing.key_set(), times, config.token_cache, remember),
             lockout: Lockout::new(options.login_failures, config.lockout.0),
+            people: People::new(config, outbound::Client::new(&options.outbound).map_err(Fault::from)?)?,
             admin: secret::admin_token(&store)?,
             hosts: Hosts::new(config.hosts.iter().map(String::as_str).chain([public_url.as_str()])),
             proxies: Ranges::parse(&options.behind_proxy).map_err(Fault::from)?,
@@ -94,6 +97,7 @@ impl Gateway {
             rotating: tokio::sync::Mutex::default(),
             loading_keys: tokio::sync::Mutex::default(),
         });
+        gateway.people.load(&gateway.store).await?;
         gateway.refresh().await?;
         tokio::spawn(signing::tend(Arc::downgrade(&gateway)));
         tokio::spawn(follow(Arc::downgrade(&gateway)));

@@ -14,6 +14,7 @@ pub mod jose;
 pub mod jwt;
 mod lockout;
 mod pages;
+mod people;
 mod principals;
 mod row;
 mod score;
@@ -29,10 +30,15 @@ mod verified;
 mod verify;
 
 pub use apis::PublishApi;
-pub use config::{Config, Options, SigningConfig};
+pub use config::{Config, LoginConfig, Options, SessionConfig, SigningConfig};
+pub use control::OPEN_CALLS;
 pub use error::Error;
 pub use gateway::{CONTROL_AUDIENCE, Gateway};
-pub use principals::{CreatePrincipal, CreatedPrincipal, RotateSecret, RotatedSecret};
+pub use people::{
+    Callback, ChangePassword, ClientAddress, CreatedPerson, CurrentSession, Landed, LogIn, LoggedIn,
+    LoginRefused, Opened, Sent,
+};
+pub use principals::{CreatePrincipal, Created, CreatedPrincipal, RotateSecret, RotatedSecret};
 pub use secret::{ADMIN_TOKEN_FILE, fresh_secret};
 pub use signing::RotateKey;
 pub use single::SingleDoor;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
+use crate::people::CreatedPerson;
 use crate::secret;
 use domain::{Actor, Fault, Name, Principal, PrincipalInfo, PrincipalKind, Role, Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,13 @@ pub struct CreatePrincipal {
     /// The audience of its tokens; the control plane's when left out.
     #[serde(default)]
     pub audience: Option<String>,
+    /// A client with a secret, or a person who logs in; a client when left out.
+    #[serde(default = "client")]
+    pub kind: PrincipalKind,
+}
+
+fn client() -> PrincipalKind {
+    PrincipalKind::Client
 }
 
 fn scorer() -> Role {
@@ -82,8 +90,29 @@ impl std::fmt::Debug for RotatedSecret {
     }
 }
 
+/// A new client or person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Created {
+    /// A client.
+    Client(CreatedPrincipal),
+    /// A person.
+    Person(CreatedPerson),
+}
+
 impl Gateway {
-    /// Makes a principal.
+    /// Makes a client or a person.
+    pub async fn create(&self, ask: CreatePrincipal, by: &Actor) -> Result<Created, Fault> {
+        if ask.kind == PrincipalKind::Client {
+            return Ok(Created::Client(self.create_principal(ask, by).await?));
+        }
+        if ask.audience.is_some() {
+            return Err(Fault::invalid("a person gets no tokens and has no audience: leave it out"));
+        }
+        Ok(Created::Person(self.create_person(ask.name, ask.role, by).await?))
+    }
+
+    /// Makes a client.
     pub async fn create_principal(
         &self,
         ask: CreatePrincipal,

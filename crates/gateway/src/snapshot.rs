@@ -2,7 +2,7 @@
 
 use crate::jwt::Claims;
 use crate::secret::digest;
-use domain::{Deployment, Digest, Name, Policy, Role};
+use domain::{Deployment, Digest, Name, Policy, PrincipalKind, Role};
 use endpoint::{Keys, Servable};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -93,6 +93,8 @@ pub(crate) struct Snapshot {
     /// The most segments an API path has: how far a request's path must be looked through.
     api_segments: usize,
     principals: HashMap<Box<str>, Who>,
+    /// People by name, those who are not revoked.
+    people: HashMap<Box<str>, Role>,
     revoked: HashSet<Box<str>>,
 }
 
@@ -121,6 +123,11 @@ impl Snapshot {
         (!revoked && !who.revoked).then_some(who)
     }
 
+    /// What a person may do now; none when it was revoked.
+    pub(crate) fn person(&self, name: &Name) -> Option<Role> {
+        self.people.get(name.as_str()).copied()
+    }
+
     /// Builds the next snapshot; models that are loaded already are taken over from `before`.
     pub(crate) async fn build(
         before: &Self,
@@ -143,6 +150,9 @@ impl Snapshot {
             next.publish(api, metrics);
         }
         for p in state.principals {
+            if p.kind == PrincipalKind::Person && p.revoked.is_none() {
+                next.people.insert(p.name.as_str().into(), p.role);
+            }
             let who = Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some() };
             next.principals.insert(p.client_id.into(), who);
         }

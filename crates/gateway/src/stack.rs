@@ -80,7 +80,7 @@ impl Service for Door {
         }
         drop(snapshot);
         // 6. The control plane: admin token or a token for it, whatever the path.
-        control::serve(gateway, self.control.clone(), request).await
+        control::serve(gateway, self.control.clone(), request, client).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod control;
 mod direct;
+mod people;
 mod published;
 mod signing;
 mod single;

@@ -108,6 +108,7 @@ impl Settings {
             body_bytes: self.limits.body_bytes,
             login_failures: self.limits.login_failures,
             behind_proxy: self.listen.behind_proxy.clone(),
+            outbound: self.outbound.clone(),
         }
     }
 

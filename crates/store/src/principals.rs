@@ -44,7 +44,7 @@ impl Store {
         if taken.is_some() {
             return Err(Error::Conflict(format!("the principal '{}' exists already", principal.name)));
         }
-        insert(write.conn(), principal, secret).await?;
+        insert(write.conn(), principal, Some(secret)).await?;
         let detail = json!({
             "client_id": principal.client_id,
             "role": principal.role,
@@ -272,7 +272,8 @@ fn info(row: &SqliteRow) -> Result<PrincipalInfo> {
     Ok(PrincipalInfo { principal: decode(row)?, secrets })
 }
 
-async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: Digest) -> Result<()> {
+/// Writes a new record; a person has no secret.
+pub(crate) async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: Option<Digest>) -> Result<()> {
     sqlx::query(
         "INSERT INTO principals (name, client_id, kind, role, audience, created, revoked, secret, secret_created) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6)",
@@ -284,7 +285,7 @@ async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: Digest) -> R
     .bind(&p.audience)
     .bind(p.created.micros())
     .bind(p.revoked.map(Timestamp::micros))
-    .bind(secret.hex())
+    .bind(secret.map(|s| s.hex()))
     .execute(conn)
     .await?;
     Ok(())

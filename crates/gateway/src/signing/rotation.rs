@@ -3,10 +3,11 @@
 use super::keyring::add;
 use crate::error::{Error, Result};
 use crate::gateway::{Gateway, seconds};
-use domain::{Actor, Fault, SigningKeyInfo, SigningKeyState, Span, Timestamp};
+use domain::{Actor, ErrorCode, Fault, SigningKeyInfo, SigningKeyState, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Weak;
 use std::time::Duration;
+use store::SigningKeyRecord;
 
 /// Live keys at most: a rotation a minute must not fill the key set of every verifier.
 const LIVE_MAX: usize = 16;
@@ -74,9 +75,9 @@ impl Gateway {
     /// parts that are needed no more.
     pub(crate) async fn tend_signing_keys(&self) -> Result<(), Fault> {
         let now = Timestamp::now();
-        let keys = self.signing_keys().await?;
-        let waiting = keys.iter().any(|k| k.state == SigningKeyState::Published);
-        let signing = keys.iter().find(|k| k.state == SigningKeyState::Signing);
+        let keys = self.store.signing_keys(now).await?;
+        let waiting = keys.iter().any(|k| k.info.state == SigningKeyState::Published);
+        let signing = keys.iter().map(|k| &k.info).find(|k| k.state == SigningKeyState::Signing);
         let config = &self.signing_config;
         let due = signing.is_some_and(|key| {
             let every = seconds(config.rotate_every.0);
@@ -84,9 +85,18 @@ impl Gateway {
             aged || key.algorithm != config.algorithm
         });
         if due && !waiting {
-            self.rotate_signing_key(RotateKey::default(), &Actor::system()).await?;
+            match self.rotate_signing_key(RotateKey::default(), &Actor::system()).await {
+                // Somebody else was faster.
+                Err(fault) if fault.code == ErrorCode::Conflict => {}
+                other => drop(other?),
+            }
         }
-        self.store.erase_former_signing_keys(now).await?;
+        let former = |k: &SigningKeyRecord| {
+            k.info.state != SigningKeyState::Published && k.info.state != SigningKeyState::Signing
+        };
+        if keys.iter().any(|k| former(k) && k.pkcs8.is_some()) {
+            self.store.erase_former_signing_keys(now).await?;
+        }
         Ok(self.load_keys().await?)
     }
 }

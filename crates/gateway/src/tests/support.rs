@@ -69,6 +69,8 @@ pub(super) fn options(public_url: String) -> Options {
                 rotate_every: span(90 * 86_400),
                 lead: span(3600),
             },
+            sessions: crate::SessionConfig { idle_timeout: span(600), lifetime: span(3600), per_person: 3 },
+            login: crate::LoginConfig::off(),
         },
         endpoint: endpoint::Config {
             rows: 100_000,
@@ -80,6 +82,14 @@ pub(super) fn options(public_url: String) -> Options {
         body_bytes: 1 << 20,
         login_failures: 5,
         behind_proxy: vec![],
+        outbound: outbound::Config {
+            allow: vec!["127.0.0.0/8".parse().unwrap()],
+            connect_timeout: span(5),
+            idle_timeout: span(5),
+            timeout: span(10),
+            max_bytes: 1 << 20,
+            max_redirects: 0,
+        },
     }
 }
 
@@ -210,7 +220,12 @@ impl Server {
     }
 
     pub(super) async fn principal(&self, text: &str, role: Role, audience: Option<&str>) -> CreatedPrincipal {
-        let ask = CreatePrincipal { name: name(text), role, audience: audience.map(str::to_owned) };
+        let ask = CreatePrincipal {
+            name: name(text),
+            role,
+            audience: audience.map(str::to_owned),
+            kind: domain::PrincipalKind::Client,
+        };
         self.gateway.create_principal(ask, &Actor::admin()).await.unwrap()
     }
 

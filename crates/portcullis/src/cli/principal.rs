@@ -36,7 +36,17 @@ pub enum Principal {
         #[arg(long, required = true)]
         former: bool,
     },
-    /// Revoke a principal: its tokens are refused from now on
+    /// Give a person who forgot its password a first secret again, shown once
+    ResetPassword {
+        /// The person's name
+        name: String,
+    },
+    /// End all sessions of a person
+    EndSessions {
+        /// The person's name
+        name: String,
+    },
+    /// Revoke a principal: its tokens are refused from now on, its sessions end
     Revoke {
         /// The principal's name
         name: String,
@@ -48,28 +58,22 @@ pub enum Principal {
 pub struct Create {
     /// The principal's name
     pub name: String,
-    /// reader, contributor, owner or scorer
-    #[arg(long, default_value = "scorer")]
-    pub role: String,
-    /// The audience of its tokens; the control plane's when left out
+    /// reader, contributor, owner or scorer; scorer when left out, of a person reader
     #[arg(long)]
+    pub role: Option<String>,
+    /// The audience of its tokens; the control plane's when left out
+    #[arg(long, conflicts_with = "person")]
     pub audience: Option<String>,
+    /// Somebody who logs in by password: a first secret is shown once, the first login sets the password
+    #[arg(long)]
+    pub person: bool,
 }
 
 impl Principal {
     /// Carries the verb out.
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         match self {
-            Self::Create(create) => {
-                let body = json!({ "name": create.name, "role": create.role, "audience": create.audience });
-                let made: Value = session.client.post("/api/v1/principals", &body).await?;
-                session.out.value(&made, |made| {
-                    let text = |member: &str| made[member].as_str().unwrap_or_default().to_owned();
-                    let shown = ["client_id", "client_secret", "tenant", "token_url", "audience"];
-                    let rows = shown.iter().map(|member| [(*member).to_owned(), text(member)]);
-                    format!("{}\nthe secret is shown this once", table(&["", "value"], rows))
-                });
-            }
+            Self::Create(create) => create.run(session).await?,
             Self::List => {
                 let all: Vec<PrincipalInfo> = session.client.get("/api/v1/principals").await?;
                 session.out.value(&all, |all| list(all));
@@ -102,6 +106,16 @@ impl Principal {
                     format!("the former secret of {name} is revoked")
                 });
             }
+            Self::ResetPassword { name } => {
+                let route = format!("/api/v1/principals/{}/reset-password", segment(&name));
+                let made: Value = session.client.post(&route, &json!({})).await?;
+                session.out.value(&made, first_secret);
+            }
+            Self::EndSessions { name } => {
+                let route = format!("/api/v1/principals/{}/sessions", segment(&name));
+                session.client.quiet(Method::DELETE, &route, None::<&Value>).await?;
+                session.out.value(&json!({ "ended": name }), |_| format!("the sessions of {name} are ended"));
+            }
             Self::Revoke { name } => {
                 let route = format!("/api/v1/principals/{}/revoke", segment(&name));
                 session.client.quiet(Method::POST, &route, None::<&Value>).await?;
@@ -110,6 +124,29 @@ impl Principal {
         }
         Ok(())
     }
+}
+
+impl Create {
+    async fn run(self, session: &Session) -> Result<(), Fault> {
+        let kind = if self.person { "person" } else { "client" };
+        let role = self.role.unwrap_or_else(|| if self.person { "reader" } else { "scorer" }.to_owned());
+        let body = json!({ "name": self.name, "role": role, "audience": self.audience, "kind": kind });
+        let made: Value = session.client.post("/api/v1/principals", &body).await?;
+        session.out.value(&made, |made| if self.person { first_secret(made) } else { client(made) });
+        Ok(())
+    }
+}
+
+fn client(made: &Value) -> String {
+    let text = |member: &str| made[member].as_str().unwrap_or_default().to_owned();
+    let shown = ["client_id", "client_secret", "tenant", "token_url", "audience"];
+    let rows = shown.iter().map(|member| [(*member).to_owned(), text(member)]);
+    format!("{}\nthe secret is shown this once", table(&["", "value"], rows))
+}
+
+fn first_secret(made: &Value) -> String {
+    let secret = made["first_secret"].as_str().unwrap_or_default();
+    format!("{secret}\nthe first secret is shown this once; the first login sets a password with it")
 }
 
 fn list(all: &[PrincipalInfo]) -> String {

@@ -45,7 +45,13 @@ pub struct Server {
 impl Server {
     /// Starts `serve` on a free port and waits until it says that it is ready.
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    /// The same with settings as environment variables.
+    pub fn start_with(dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = binary();
+        command.envs(settings.iter().copied());
         command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
         Self::ready(command, dir)
     }
