@@ -15,8 +15,8 @@ pub mod models;
 pub mod principals;
 pub mod router;
 pub mod server;
-mod sessions;
-mod signing_keys;
+pub mod sessions;
+pub mod signing_keys;
 pub mod state;
 
 pub use router::{openapi, router};

@@ -2,7 +2,8 @@
 
 use crate::state::App;
 use crate::{
-    apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server, signing_keys,
+    apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server, sessions,
+    signing_keys,
 };
 use axum::Router;
 use utoipa::OpenApi;
