@@ -192,8 +192,8 @@ fn server(idp: &Idp, folder: &tempfile::TempDir) -> Server {
             ("PORTCULLIS__GATEWAY__LOGIN__CLIENT_ID", "portcullis"),
             ("PORTCULLIS__GATEWAY__LOGIN__CLIENT_SECRET", "env:LOGIN_SECRET"),
             ("PORTCULLIS__GATEWAY__LOGIN__ROLE_CLAIM", "groups"),
-            ("PORTCULLIS__GATEWAY__LOGIN__ROLES", "[\"ml-admins=owner\", \"staff=reader\"]"),
-            ("PORTCULLIS__OUTBOUND__ALLOW", "[\"127.0.0.0/8\"]"),
+            ("PORTCULLIS__GATEWAY__LOGIN__ROLES", "ml-admins=owner,staff=reader"),
+            ("PORTCULLIS__OUTBOUND__ALLOW", "127.0.0.0/8"),
             ("LOGIN_SECRET", "a secret with spaces & signs"),
         ],
     )
