@@ -17,6 +17,8 @@ pub mod principals;
 pub mod router;
 pub mod secrets;
 pub mod server;
+pub mod sessions;
+pub mod signing_keys;
 pub mod state;
 pub mod subscriptions;
 

@@ -3,7 +3,7 @@
 use crate::state::App;
 use crate::{
     apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals, secrets,
-    server, subscriptions,
+    server, sessions, signing_keys, subscriptions,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -76,7 +76,23 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(subscriptions::revoke))
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
+        .routes(guarded!(principals::show))
         .routes(guarded!(principals::revoke))
+        .routes(guarded!(principals::rotate_secret))
+        .routes(guarded!(principals::revoke_former_secret))
+        .routes(guarded!(principals::reset_password))
+        .routes(guarded!(principals::sessions))
+        .routes(guarded!(principals::end_sessions))
+        .routes(guarded!(sessions::log_in))
+        .routes(guarded!(sessions::list))
+        .routes(guarded!(sessions::current))
+        .routes(guarded!(sessions::log_out))
+        .routes(guarded!(sessions::end))
+        .routes(guarded!(sessions::change_password))
+        .routes(guarded!(sessions::begin_oidc))
+        .routes(guarded!(sessions::finish_oidc))
+        .routes(guarded!(signing_keys::list))
+        .routes(guarded!(signing_keys::rotate))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::query))
         .routes(guarded!(ledger::list))

@@ -10,11 +10,13 @@ pub mod gate;
 pub mod ids;
 pub mod jobs;
 pub mod ledger;
+pub mod people;
 pub mod policy;
 pub mod schema;
 pub mod serving;
 pub mod span;
 pub mod template;
+pub mod tokens;
 
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};
@@ -24,6 +26,7 @@ pub use gate::{Api, Principal, PrincipalKind, Role};
 pub use ids::{Digest, Name, RunId, Version};
 pub use jobs::{Job, JobKind, JobStatus, Lineage, Metrics, Trial};
 pub use ledger::{Actor, LedgerEntry};
+pub use people::SessionInfo;
 pub use policy::{
     Addresses, ClaimRule, Cors, CountBy, HeaderAction, HeaderRule, Issuer, Policy, Quota, RateLimit,
 };
@@ -32,3 +35,4 @@ pub use serving::{
     Deployment, Endpoint, EndpointAuth, EndpointUpdate, KeySlot, Model, ModelVersion, PublicNetworkAccess,
 };
 pub use span::Span;
+pub use tokens::{PrincipalInfo, SecretInfo, SigningAlgorithm, SigningKeyInfo, SigningKeyState};

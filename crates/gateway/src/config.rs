@@ -1,6 +1,6 @@
 //! Settings of the gate: section `gateway`, and what the binary hands over besides.
 
-use domain::{Fault, Span};
+use domain::{Fault, SigningAlgorithm, Span};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -31,6 +31,12 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Where URLs of imported policy files lead: prefix → prefix, or `built_in` for this server.
     pub url_map: crate::apim::UrlMap,
+    /// The token service's own keys.
+    pub signing: SigningConfig,
+    /// Sessions of people.
+    pub sessions: SessionConfig,
+    /// The OpenID provider at which people log in.
+    pub login: LoginConfig,
 }
 
 /// Section `limits.rate`.
@@ -47,6 +53,71 @@ pub struct RateConfig {
     pub refused_per: Span,
 }
 
+/// Section `gateway.sessions`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionConfig {
+    /// How long a session may rest.
+    pub idle_timeout: Span,
+    /// How long a session lasts at most.
+    pub lifetime: Span,
+    /// Sessions of one person; the oldest ends for a new one.
+    pub per_person: usize,
+}
+
+/// Section `gateway.login`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoginConfig {
+    /// The provider's issuer, exactly; empty: people log in by password only.
+    pub issuer: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// Where our client secret is: `env:NAME` or `file:PATH`; empty for a public client.
+    pub client_secret: String,
+    /// Scopes asked for.
+    pub scopes: Vec<String>,
+    /// The claim of the ID token that gives roles.
+    pub role_claim: String,
+    /// What its values give, each as `VALUE=ROLE`; the strongest counts.
+    pub roles: Vec<String>,
+    /// What the ID token must say besides, each as `CLAIM=VALUE`.
+    pub required: Vec<String>,
+    /// The claim that names a new person.
+    pub name_claim: String,
+}
+
+impl LoginConfig {
+    /// No provider.
+    pub fn off() -> Self {
+        Self {
+            issuer: String::new(),
+            client_id: String::new(),
+            client_secret: String::new(),
+            scopes: vec!["openid".to_owned()],
+            role_claim: "roles".to_owned(),
+            roles: Vec::new(),
+            required: Vec::new(),
+            name_claim: "preferred_username".to_owned(),
+        }
+    }
+}
+
+/// Section `gateway.signing`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SigningConfig {
+    /// What new keys sign with.
+    pub algorithm: SigningAlgorithm,
+    /// The age at which a key is followed by the next; never when 0.
+    pub rotate_every: Span,
+    /// How long the next key is published before it signs, and how long verifiers may keep the key set.
+    pub lead: Span,
+}
+
+/// The longest lead: a key set that is kept longer than this is no use after a withdrawal.
+const LEAD_MAX: Duration = Duration::from_secs(7 * 86_400);
+
 /// The most clock skew that may be allowed.
 const SKEW_MAX: Duration = Duration::from_secs(120);
 
@@ -61,6 +132,17 @@ impl Config {
         if self.max_lifetime.0.is_zero() || self.token_cache == 0 || self.large_calls == 0 {
             return Err(Fault::invalid(
                 "gateway.max_lifetime, gateway.token_cache and gateway.large_calls must be at least 1",
+            ));
+        }
+        let sessions = &self.sessions;
+        if sessions.idle_timeout.0.is_zero() || sessions.lifetime.0.is_zero() || sessions.per_person == 0 {
+            return Err(Fault::invalid(
+                "gateway.sessions.idle_timeout, lifetime and per_person must be at least 1",
+            ));
+        }
+        if self.signing.lead.0 > LEAD_MAX {
+            return Err(Fault::invalid(
+                "gateway.signing.lead is more than 7d: verifiers would keep withdrawn keys",
             ));
         }
         self.jwks.check()?;

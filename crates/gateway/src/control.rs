@@ -2,17 +2,29 @@
 
 use crate::bearer::{self, NoBearer};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
+use crate::people::{self, ClientAddress};
 use crate::secret;
 use domain::{Actor, ErrorCode, Issuer, Role, Timestamp};
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use std::net::IpAddr;
 use tower_service::Service as _;
 use web::{Body, Caller, Problem, RequestBody, RequestId, finish};
+
+/// Calls of the control plane that need no credentials, since they bring them: by method and path. Host and Origin are judged all
+/// the same.
+pub const OPEN_CALLS: [(&str, &str); 3] = [
+    ("POST", "/api/v1/sessions"),
+    ("GET", "/api/v1/sessions/oidc"),
+    ("GET", "/api/v1/sessions/oidc/callback"),
+];
 
 /// Answers a request of the control plane.
 pub(crate) async fn serve(
     gateway: &Gateway,
     mut router: axum::Router,
     request: Request<RequestBody>,
+    from: IpAddr,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let id = RequestId::of(&parts.headers);
@@ -20,25 +32,23 @@ pub(crate) async fn serve(
     if let Err(problem) = gateway.hosts.check(&parts) {
         return refused(problem, None, &id);
     }
-    let mut caller = authenticate(gateway, &parts.headers);
-    if caller.is_err() && gateway.issuers.caught_up(&parts.headers).await {
-        caller = authenticate(gateway, &parts.headers);
+    let mut entered = enter(gateway, &mut parts);
+    if entered.is_err() && gateway.issuers.caught_up(&parts.headers).await {
+        entered = enter(gateway, &mut parts);
     }
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(unknown) => {
-            let (problem, error) = *unknown;
-            return refused(problem, Some(bearer::challenge(error)), &id);
-        }
-    };
+    if let Err(unknown) = entered {
+        let (problem, error) = *unknown;
+        // A person who lacks a header is known: no other credentials would help.
+        let challenge = (problem.status == 401 || error.is_some()).then(|| bearer::challenge(error));
+        return refused(problem, challenge, &id);
+    }
     if let Err(unknown) = web::Coding::of(&parts.headers) {
         let mut response = refused(unknown.into(), None, &id);
         response.headers_mut().insert(header::ACCEPT_ENCODING, web::decode::ACCEPTED);
         return response;
     }
-    tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
     parts.headers.remove(header::AUTHORIZATION);
-    parts.extensions.insert(caller);
+    parts.extensions.insert(ClientAddress(from));
     parts.extensions.insert(id.clone());
     parts.extensions.insert(gateway.scoring.body_limit());
     parts.extensions.insert(gateway.scoring.inflate.clone());
@@ -53,6 +63,25 @@ pub(crate) async fn serve(
         response.headers_mut().entry(header::WWW_AUTHENTICATE).or_insert(challenge);
     }
     response
+}
+
+/// Finds out who calls and says so in the request's extensions. A call of [`OPEN_CALLS`] needs nobody.
+fn enter(gateway: &Gateway, parts: &mut Parts) -> Result<(), Unknown> {
+    let (method, path) = (&parts.method, parts.uri.path());
+    if OPEN_CALLS.iter().any(|(m, p)| *m == method.as_str() && *p == path) {
+        return Ok(());
+    }
+    let caller = match people::authenticate(gateway, &parts.headers, method) {
+        Some(Ok((caller, session))) => {
+            parts.extensions.insert(session);
+            caller
+        }
+        Some(Err(problem)) => return Err(Box::new((problem, None))),
+        None => authenticate(gateway, &parts.headers)?,
+    };
+    tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
+    parts.extensions.insert(caller);
+    Ok(())
 }
 
 fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId) -> Response<Body> {

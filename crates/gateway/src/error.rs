@@ -1,6 +1,6 @@
 //! What can go wrong outside the scoring path.
 
-use domain::{ErrorCode, Fault, Name};
+use domain::{ErrorCode, Fault, Name, Timestamp};
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,20 @@ pub enum Error {
     /// An audience of a principal that cannot be one.
     #[error("the audience of principal '{0}' is wrong: write a URI without spaces, at most 512 characters")]
     Audience(Name),
+    /// A next signing key that waits already.
+    #[error(
+        "the signing key '{0}' is published and signs from {1} on: name a shorter lead to let it sign earlier"
+    )]
+    KeyWaits(String, Timestamp),
+    /// Too many live signing keys.
+    #[error("there are {0} live signing keys already: wait until former ones have retired, or withdraw them")]
+    TooManyKeys(usize),
+    /// A new password that is refused.
+    #[error("the new password is refused: {0}; take 12 characters or more")]
+    Password(&'static str),
+    /// A duration that cannot be.
+    #[error("{0}")]
+    Duration(&'static str),
     /// The random source failed.
     #[error("no randomness for a secret")]
     Random,
@@ -61,7 +75,10 @@ impl From<Error> for Fault {
             | Error::Field { .. }
             | Error::Rules(..)
             | Error::Audience(_)
-            | Error::Issuer(..) => ErrorCode::InvalidInput,
+            | Error::Issuer(..)
+            | Error::Password(_)
+            | Error::Duration(_) => ErrorCode::InvalidInput,
+            Error::KeyWaits(..) | Error::TooManyKeys(_) => ErrorCode::Conflict,
             Error::Random | Error::Secret(_) => ErrorCode::Internal,
         };
         Self::new(code, error.to_string())

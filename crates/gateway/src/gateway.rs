@@ -1,11 +1,12 @@
 //! The gate as one handle: built once, shared by both doors, the token service and the control plane.
 
-use crate::config::Options;
+use crate::config::{Options, SigningConfig};
 use crate::error::Result;
 use crate::issuers::Issuers;
-use crate::jose::KeySet;
+use crate::jwt::Times;
 use crate::lockout::Lockout;
-use crate::signing::SigningKey;
+use crate::people::People;
+use crate::signing::{self, Keyring};
 use crate::snapshot::{Building, Snapshot};
 use crate::{score, secret};
 use arc_swap::ArcSwap;
@@ -33,10 +34,17 @@ pub struct Gateway {
     pub(crate) public_url: String,
     pub(crate) snapshot: ArcSwap<Snapshot>,
     pub(crate) scoring: Arc<score::Scoring>,
-    pub(crate) signing: Arc<SigningKey>,
-    pub(crate) jwks: bytes::Bytes,
+    pub(crate) signing: Keyring,
+    pub(crate) signing_config: SigningConfig,
+    /// How long a former signing key is accepted, in seconds.
+    pub(crate) accepted_for: i64,
+    /// The longest a token may be valid, in seconds.
+    pub(crate) max_lifetime: i64,
+    pub(crate) rotating: tokio::sync::Mutex<()>,
+    loading_keys: tokio::sync::Mutex<()>,
     pub(crate) issuers: Issuers,
     pub(crate) lockout: Lockout,
+    pub(crate) people: People,
     pub(crate) admin: Digest,
     pub(crate) hosts: Hosts,
     pub(crate) proxies: Ranges,
@@ -68,16 +76,18 @@ impl Gateway {
         let config = &options.config;
         let tenant = store.set_meta_once(TENANT, &uuid::Uuid::new_v4().to_string()).await?;
         let public_url = options.public_url.trim_end_matches('/').to_owned();
-        let signing = Arc::new(SigningKey::open(&store).await?);
-        let jwks = bytes::Bytes::from(signing.jwks().to_string());
-        let keys = KeySet::parse(&jwks).unwrap_or_default();
+        signing::first(&store, config.signing.algorithm).await?;
+        let signing = Keyring::default();
+        signing.load(&store).await?;
+        let times = Times { skew: seconds(config.clock_skew), max_lifetime: seconds(config.max_lifetime.0) };
         let own = [format!("{public_url}/{tenant}/"), format!("{public_url}/{tenant}/v2.0")];
         let issuers = Issuers::new(own, config, &options.outbound, &store)?;
-        issuers.set_built_in(&keys);
+        issuers.set_built_in(&signing.key_set());
         let gateway = Arc::new(Self {
             scoring: Arc::new(score::Scoring::new(&options, &public_url, log, metrics.clone())?),
             issuers,
             lockout: Lockout::new(options.login_failures, config.lockout.0),
+            people: People::new(config, outbound::Client::new(&options.outbound).map_err(Fault::from)?)?,
             admin: secret::admin_token(&store)?,
             hosts: Hosts::new(config.hosts.iter().map(String::as_str).chain([public_url.as_str()])),
             proxies: Ranges::parse(&options.behind_proxy).map_err(Fault::from)?,
@@ -95,9 +105,15 @@ impl Gateway {
             tenant,
             public_url,
             signing,
-            jwks,
+            signing_config: config.signing.clone(),
+            accepted_for: signing::accepted_for(times.max_lifetime, times.skew),
+            max_lifetime: times.max_lifetime,
+            rotating: tokio::sync::Mutex::default(),
+            loading_keys: tokio::sync::Mutex::default(),
         });
+        gateway.people.load(&gateway.store).await?;
         gateway.refresh().await?;
+        tokio::spawn(signing::tend(Arc::downgrade(&gateway)));
         tokio::spawn(follow(Arc::downgrade(&gateway)));
         tokio::spawn(keep_counts(Arc::downgrade(&gateway)));
         Ok(gateway)
@@ -113,6 +129,16 @@ impl Gateway {
         let with = Building { store: &self.store, secret: &self.workspace_secret, scoring: &self.scoring };
         let next = Snapshot::build(&before, state, &with).await;
         self.snapshot.store(Arc::new(next));
+        Ok(self.load_keys().await?)
+    }
+
+    /// Takes over the signing keys when they changed.
+    pub(crate) async fn load_keys(&self) -> Result<()> {
+        // One at a time: what was read earlier must not replace what was read later.
+        let _one_at_a_time = self.loading_keys.lock().await;
+        if self.signing.load(&self.store).await? {
+            self.issuers.set_built_in(&self.signing.key_set());
+        }
         Ok(())
     }
 

@@ -17,6 +17,7 @@ pub mod jwt;
 mod lockout;
 mod named_values;
 mod pages;
+mod people;
 mod policy;
 mod principals;
 mod published;
@@ -36,13 +37,19 @@ mod verified;
 mod verify;
 
 pub use apis::{PolicyXml, PublishApi, PublishAsk, PublishedApi};
-pub use config::{Config, Options, RateConfig};
+pub use config::{Config, LoginConfig, Options, RateConfig, SessionConfig, SigningConfig};
+pub use control::OPEN_CALLS;
 pub use error::Error;
 pub use gateway::{CONTROL_AUDIENCE, Gateway};
 pub use issuers::{AddIssuer, IssuerKey, IssuerState, JwksConfig, KeySetState};
 pub use named_values::SetNamedValue;
-pub use principals::{CreatePrincipal, CreatedPrincipal};
+pub use people::{
+    Callback, ChangePassword, ClientAddress, CreatedPerson, CurrentSession, Landed, LogIn, LoggedIn,
+    LoginRefused, Opened, Sent,
+};
+pub use principals::{CreatePrincipal, Created, CreatedPrincipal, RotateSecret, RotatedSecret};
 pub use secret::{ADMIN_TOKEN_FILE, fresh_secret};
+pub use signing::RotateKey;
 pub use single::SingleDoor;
 pub use stack::{Door, OPEN_PATHS};
 pub use subscriptions::{CreateSubscription, SubscriptionKeys};

@@ -3,6 +3,8 @@
 //! Counted besides, with a wider bound, for the address alone: else many made-up ids could push the one that is being
 //! guessed out of the bounded table.
 
+use crate::gateway::Gateway;
+use domain::{Actor, Name, Timestamp};
 use quick_cache::sync::Cache;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -26,6 +28,24 @@ pub(crate) struct Lockout {
     table: Cache<Key, Count>,
     most: u32,
     wait: Duration,
+}
+
+impl Gateway {
+    /// Counts a wrong secret or password. The one that locks its client out is told in the server's log, and, when the client is
+    /// known, in the ledger: names that were made up would only fill it.
+    pub(crate) async fn login_failed(&self, address: IpAddr, id: &str, known: Option<&Name>) {
+        self.metrics.refused("wrong_secret");
+        if !self.lockout.failed(address, id, Instant::now()) {
+            return;
+        }
+        tracing::warn!(%address, "too many wrong secrets: locked out");
+        let Some(name) = known else { return };
+        let (address, system) = (address.to_string(), Actor::system());
+        let noted = self.store.note_lockout(name.as_str(), &address, &system, Timestamp::now());
+        if let Err(error) = noted.await {
+            tracing::error!(%error, "a lock-out could not be written to the ledger");
+        }
+    }
 }
 
 impl Lockout {
@@ -58,14 +78,17 @@ impl Lockout {
         Ok(())
     }
 
-    /// Counts a failure.
-    pub(crate) fn failed(&self, address: IpAddr, client: &str, now: Instant) {
-        for (key, _) in Self::keys(address, client) {
+    /// Counts a failure; true when this very one locked the client, or the address, out.
+    pub(crate) fn failed(&self, address: IpAddr, client: &str, now: Instant) -> bool {
+        let mut locked = false;
+        for (key, factor) in Self::keys(address, client) {
             let before = self.table.get(&key);
             let running = before.filter(|c| now.saturating_duration_since(c.last) < self.wait);
             let failures = running.map_or(0, |c| c.failures).saturating_add(1);
             self.table.insert(key, Count { failures, last: now });
+            locked |= failures == self.most.saturating_mul(factor);
         }
+        locked
     }
 
     /// Forgets the failures of a client that logged in.
@@ -84,9 +107,9 @@ mod tests {
         let lockout = Lockout::new(3, Duration::from_secs(60));
         let (here, there): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let start = Instant::now();
-        for _ in 0..3 {
+        for n in 0..3 {
             assert!(lockout.check(here, "a", start).is_ok());
-            lockout.failed(here, "a", start);
+            assert_eq!(lockout.failed(here, "a", start), n == 2);
         }
         assert!(lockout.check(here, "a", start).is_err());
         assert!(lockout.check(here, "b", start).is_ok() && lockout.check(there, "a", start).is_ok());

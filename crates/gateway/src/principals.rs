@@ -2,9 +2,11 @@
 
 use crate::error::{Error, Result};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
+use crate::people::CreatedPerson;
 use crate::secret;
-use domain::{Actor, Fault, Name, Principal, PrincipalKind, Role, Timestamp};
+use domain::{Actor, Fault, Name, Principal, PrincipalInfo, PrincipalKind, Role, Span, Timestamp};
 use serde::{Deserialize, Serialize};
+use store::NewSecret;
 
 /// The longest audience.
 const AUDIENCE_MAX: usize = 512;
@@ -21,6 +23,13 @@ pub struct CreatePrincipal {
     /// The audience of its tokens; the control plane's when left out.
     #[serde(default)]
     pub audience: Option<String>,
+    /// A client with a secret, or a person who logs in; a client when left out.
+    #[serde(default = "client")]
+    pub kind: PrincipalKind,
+}
+
+fn client() -> PrincipalKind {
+    PrincipalKind::Client
 }
 
 fn scorer() -> Role {
@@ -52,8 +61,58 @@ impl std::fmt::Debug for CreatedPrincipal {
     }
 }
 
+/// How to change a client's secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RotateSecret {
+    /// How long the new secret lives; until it is rotated out when left out.
+    #[serde(default)]
+    pub expires_in: Option<Span>,
+}
+
+/// A client's new secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct RotatedSecret {
+    /// The principal's name.
+    pub name: Name,
+    /// The client id.
+    pub client_id: String,
+    /// The new secret, told this once.
+    pub client_secret: String,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for RotatedSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RotatedSecret").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A new client or person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+pub enum Created {
+    /// A client.
+    Client(CreatedPrincipal),
+    /// A person.
+    Person(CreatedPerson),
+}
+
 impl Gateway {
-    /// Makes a principal.
+    /// Makes a client or a person.
+    pub async fn create(&self, ask: CreatePrincipal, by: &Actor) -> Result<Created, Fault> {
+        if ask.kind == PrincipalKind::Client {
+            return Ok(Created::Client(self.create_principal(ask, by).await?));
+        }
+        if ask.audience.is_some() {
+            return Err(Fault::invalid("a person gets no tokens and has no audience: leave it out"));
+        }
+        Ok(Created::Person(self.create_person(ask.name, ask.role, by).await?))
+    }
+
+    /// Makes a client.
     pub async fn create_principal(
         &self,
         ask: CreatePrincipal,
@@ -88,8 +147,36 @@ impl Gateway {
     }
 
     /// All principals.
-    pub async fn principals(&self) -> Result<Vec<Principal>, Fault> {
-        Ok(self.store.principals().await?)
+    pub async fn principals(&self) -> Result<Vec<PrincipalInfo>, Fault> {
+        Ok(self.store.principal_infos().await?)
+    }
+
+    /// A principal.
+    pub async fn principal(&self, name: &Name) -> Result<PrincipalInfo, Fault> {
+        Ok(self.store.principal_info(name).await?)
+    }
+
+    /// Gives a client a new secret; the one it had lives on until the next rotation, an older one ends.
+    pub async fn rotate_secret(
+        &self,
+        name: &Name,
+        ask: RotateSecret,
+        by: &Actor,
+    ) -> Result<RotatedSecret, Fault> {
+        let now = Timestamp::now();
+        if ask.expires_in.is_some_and(|span| span.0.is_zero()) {
+            return Err(Error::Duration("a secret lives longer than 0s: name another expires_in").into());
+        }
+        let expires = ask.expires_in.map(|span| now.plus_seconds(crate::gateway::seconds(span.0)));
+        let client_secret = secret::fresh()?;
+        let new = NewSecret { digest: secret::digest(client_secret.as_bytes()), expires };
+        let principal = self.store.rotate_principal_secret(name, new, by, now).await?;
+        Ok(RotatedSecret { name: principal.name, client_id: principal.client_id, client_secret, expires })
+    }
+
+    /// Ends the secret before a client's newest.
+    pub async fn revoke_former_secret(&self, name: &Name, by: &Actor) -> Result<(), Fault> {
+        Ok(self.store.revoke_former_secret(name, by, Timestamp::now()).await?)
     }
 
     /// Revokes a principal: when this returns, its tokens are refused and it gets no new ones.

@@ -8,7 +8,7 @@ use crate::jwt::Claims;
 use crate::policy::subscription::Subscriptions;
 use crate::score::Scoring;
 use crate::secret::digest;
-use domain::{Deployment, Digest, Name, PublicNetworkAccess, Role, Subscription};
+use domain::{Deployment, Digest, Name, PrincipalKind, PublicNetworkAccess, Role, Subscription};
 use endpoint::{Keys, Servable};
 use published::NamedValues;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -93,6 +93,8 @@ pub(crate) struct Snapshot {
     /// The most segments an API path has: how far a request's path must be looked through.
     api_segments: usize,
     principals: HashMap<Box<str>, Who>,
+    /// People by name, those who are not revoked.
+    people: HashMap<Box<str>, Role>,
     revoked: HashSet<Box<str>>,
     pub subscriptions: Subscriptions,
     /// What quotas had counted before this process; taken over by the first snapshot that is built.
@@ -141,6 +143,11 @@ impl Snapshot {
         (!revoked && !who.revoked).then_some(who)
     }
 
+    /// What a person may do now; none when it was revoked.
+    pub(crate) fn person(&self, name: &Name) -> Option<Role> {
+        self.people.get(name.as_str()).copied()
+    }
+
     /// Builds the next snapshot; models that are loaded already are taken over from `before`.
     pub(crate) async fn build(before: &Self, state: ServingState, with: &Building<'_>) -> Self {
         let metrics = &with.scoring.metrics;
@@ -160,6 +167,9 @@ impl Snapshot {
         }
         next.subscribe(&state.subscriptions, with.secret);
         for p in state.principals {
+            if p.kind == PrincipalKind::Person && p.revoked.is_none() {
+                next.people.insert(p.name.as_str().into(), p.role);
+            }
             let who = Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some() };
             next.principals.insert(p.client_id.into(), who);
         }

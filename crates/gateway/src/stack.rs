@@ -70,6 +70,11 @@ impl Service for Door {
             let behind = behind.to_owned();
             return tokens::serve(gateway, &behind, request, client).await;
         }
+        if first == ".well-known"
+            && let Some(document) = tokens::well_known(gateway, behind, request.method())
+        {
+            return document;
+        }
         // 5. Published APIs: by their policies; the checks stand in `published.rs`.
         let snapshot = gateway.snapshot.load_full();
         if let Some((api, tail)) = snapshot.api(rest) {
@@ -80,7 +85,7 @@ impl Service for Door {
         }
         drop(snapshot);
         // 6. The control plane: admin token or a token for it, whatever the path.
-        control::serve(gateway, self.control.clone(), request).await
+        control::serve(gateway, self.control.clone(), request, client).await
     }
 }
 

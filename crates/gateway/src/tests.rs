@@ -2,8 +2,10 @@
 
 mod control;
 mod direct;
+mod people;
 mod policies;
 mod published;
+mod signing;
 mod single;
 pub(crate) mod support;
 mod tokens;

@@ -7,7 +7,7 @@ mod form;
 mod grant;
 mod lookup;
 
-use crate::gateway::Gateway;
+use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use bytes::Bytes;
 use failure::Failure;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -36,28 +36,65 @@ pub(crate) async fn serve(
     let get = matches!(*request.method(), Method::GET | Method::HEAD);
     let post = *request.method() == Method::POST;
     match path {
-        ".well-known/openid-configuration" if get => document(&discovery(gateway, V1)),
-        "v2.0/.well-known/openid-configuration" if get => document(&discovery(gateway, V2)),
-        "discovery/keys" | "discovery/v2.0/keys" if get => {
-            answer(StatusCode::OK, "application/jwk-set+json", gateway.jwks.clone(), "max-age=3600")
-        }
+        ".well-known/openid-configuration" if get => document(&openid(gateway, V1)),
+        "v2.0/.well-known/openid-configuration" if get => document(&openid(gateway, V2)),
+        ".well-known/oauth-authorization-server" if get => document(&metadata(gateway, V1)),
+        "v2.0/.well-known/oauth-authorization-server" if get => document(&metadata(gateway, V2)),
+        "discovery/keys" | "discovery/v2.0/keys" if get => keys(gateway, &request),
         "oauth2/token" if post => reply(grant::token(gateway, request, from, V1).await),
         "oauth2/v2.0/token" if post => reply(grant::token(gateway, request, from, V2).await),
         "oauth2/v2.0/introspect" if post => reply(lookup::introspect(gateway, request, from).await),
         "oauth2/v2.0/revoke" if post => reply(lookup::revoke(gateway, request, from).await),
         ".well-known/openid-configuration"
         | "v2.0/.well-known/openid-configuration"
+        | ".well-known/oauth-authorization-server"
+        | "v2.0/.well-known/oauth-authorization-server"
         | "discovery/keys"
         | "discovery/v2.0/keys" => other_method("GET, HEAD"),
         "oauth2/token" | "oauth2/v2.0/token" | "oauth2/v2.0/introspect" | "oauth2/v2.0/revoke" => {
             other_method("POST")
         }
-        _ => {
-            let mut response = Problem::of_status(StatusCode::NOT_FOUND, None).to_response();
-            web::finish::secure(response.headers_mut());
-            response
+        _ => not_found(),
+    }
+}
+
+/// Answers a request below `/.well-known/`: the metadata of both issuers where RFC 8414 §3.1 puts them, and who issues tokens for
+/// this server (RFC 9728). None when there is no such document.
+pub(crate) fn well_known(gateway: &Gateway, path: &str, method: &Method) -> Option<Response<Body>> {
+    let of_issuer =
+        path.strip_prefix("oauth-authorization-server/").and_then(|p| p.strip_prefix(&*gateway.tenant));
+    let body = match (path, of_issuer) {
+        ("oauth-protected-resource", _) => protected_resource(gateway),
+        (_, Some("")) => metadata(gateway, V1),
+        (_, Some("/v2.0")) => metadata(gateway, V2),
+        _ => return None,
+    };
+    let get = matches!(*method, Method::GET | Method::HEAD);
+    Some(if get { document(&body) } else { other_method("GET, HEAD") })
+}
+
+/// The key set; verifiers may keep it for as long as a next key is published before it signs.
+fn keys(gateway: &Gateway, request: &Request<RequestBody>) -> Response<Body> {
+    let (jwks, tag) = gateway.signing.jwks();
+    let held = request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
+    let fresh = held.flat_map(|list| list.split(',')).any(|t| t.trim().trim_start_matches("W/") == tag);
+    let (status, body) =
+        if fresh { (StatusCode::NOT_MODIFIED, Bytes::new()) } else { (StatusCode::OK, jwks) };
+    let mut response = answer(status, "application/jwk-set+json", body, "no-cache");
+    let headers = response.headers_mut();
+    let keep = format!("public, max-age={}", gateway.signing_config.lead.0.as_secs());
+    for (name, value) in [(header::CACHE_CONTROL, &keep), (header::ETAG, &tag)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
         }
     }
+    response
+}
+
+fn not_found() -> Response<Body> {
+    let mut response = Problem::of_status(StatusCode::NOT_FOUND, None).to_response();
+    web::finish::secure(response.headers_mut());
+    response
 }
 
 fn other_method(allow: &'static str) -> Response<Body> {
@@ -85,7 +122,7 @@ fn reply(result: Result<Value, Failure>) -> Response<Body> {
 }
 
 fn document(body: &Value) -> Response<Body> {
-    answer(StatusCode::OK, "application/json; charset=utf-8", body.to_string().into(), "max-age=300")
+    answer(StatusCode::OK, "application/json; charset=utf-8", body.to_string().into(), "public, max-age=300")
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: Bytes, cache: &'static str) -> Response<Body> {
@@ -107,23 +144,47 @@ pub(crate) fn issuer(gateway: &Gateway, generation: Generation) -> String {
     }
 }
 
-/// The discovery document (OpenID Connect Discovery 1.0 §3, RFC 8414 §2).
-fn discovery(gateway: &Gateway, generation: Generation) -> Value {
+/// The authorization server's metadata (RFC 8414 §2).
+fn metadata(gateway: &Gateway, generation: Generation) -> Value {
     let base = format!("{}/{}", gateway.public_url, gateway.tenant);
     let (token, keys) = match generation {
         V1 => ("oauth2/token", "discovery/keys"),
         V2 => ("oauth2/v2.0/token", "discovery/v2.0/keys"),
     };
+    let methods = ["client_secret_post", "client_secret_basic"];
     json!({
         "issuer": issuer(gateway, generation),
         "token_endpoint": format!("{base}/{token}"),
         "jwks_uri": format!("{base}/{keys}"),
         "introspection_endpoint": format!("{base}/oauth2/v2.0/introspect"),
         "revocation_endpoint": format!("{base}/oauth2/v2.0/revoke"),
-        "token_endpoint_auth_methods_supported": ["client_secret_post", "client_secret_basic"],
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": ["token"],
-        "subject_types_supported": ["pairwise"],
-        "id_token_signing_alg_values_supported": ["RS256"],
+        "scopes_supported": [format!("{CONTROL_AUDIENCE}/.default")],
+        "token_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+    })
+}
+
+/// The discovery document (OpenID Connect Discovery 1.0 §3): the metadata, and what it requires besides.
+fn openid(gateway: &Gateway, generation: Generation) -> Value {
+    let mut document = metadata(gateway, generation);
+    let mut algorithms: Vec<_> = gateway.signing.algorithms().iter().map(|a| a.as_str()).collect();
+    if !algorithms.contains(&"RS256") {
+        // Every OpenID document names it.
+        algorithms.push("RS256");
+    }
+    document["subject_types_supported"] = json!(["pairwise"]);
+    document["id_token_signing_alg_values_supported"] = json!(algorithms);
+    document
+}
+
+/// Where tokens for this server come from (RFC 9728 §2).
+fn protected_resource(gateway: &Gateway) -> Value {
+    json!({
+        "resource": gateway.public_url,
+        "authorization_servers": [issuer(gateway, V2), issuer(gateway, V1)],
+        "bearer_methods_supported": ["header"],
     })
 }

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::guard::{Guard, shown};
 use reqwest::header::{ACCEPT_ENCODING, LOCATION};
-use reqwest::{Response, redirect};
+use reqwest::{RequestBuilder, Response, redirect};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -30,7 +30,7 @@ pub struct Limits {
 /// The guarded HTTP client; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    guard: Guard,
+    pub(crate) guard: Guard,
     limits: Limits,
     connect_timeout: Duration,
     plain: Arc<OnceLock<reqwest::Client>>,
@@ -85,9 +85,21 @@ impl Client {
     }
 
     async fn ask(&self, url: &Url, limits: Limits, deadline: Instant) -> Result<Response> {
+        let request = self.client(url)?.get(url.clone());
+        self.answer(url, request, limits, deadline).await
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(crate) async fn answer(
+        &self,
+        url: &Url,
+        request: RequestBuilder,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<Response> {
         let idle = Instant::now() + limits.idle_timeout.max(self.connect_timeout);
         // Why identity: the bytes are kept as they came, so they must be the file's own.
-        let request = self.client(url)?.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        let request = request.header(ACCEPT_ENCODING, "identity");
         match timeout_at(deadline.min(idle), request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(e)) => Err(self.explain(url, &e)),
@@ -124,7 +136,7 @@ impl Client {
     }
 
     /// Plain http has a client of its own, so that it works on a machine without root certificates.
-    fn client(&self, url: &Url) -> Result<&reqwest::Client> {
+    pub(crate) fn client(&self, url: &Url) -> Result<&reqwest::Client> {
         let secure = url.scheme() == "https";
         let slot = if secure { &self.tls } else { &self.plain };
         if let Some(client) = slot.get() {

@@ -10,6 +10,7 @@ mod client;
 pub mod config;
 pub mod error;
 mod guard;
+mod post;
 pub mod range;
 
 pub use body::{Body, BodyReader};

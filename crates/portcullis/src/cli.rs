@@ -24,6 +24,7 @@ mod serve;
 mod serve_model;
 mod subscription;
 mod token;
+mod token_issue;
 mod worker;
 
 use crate::session::Session;
@@ -122,7 +123,7 @@ enum Command {
     /// ONNX files: check, score, run
     #[command(subcommand)]
     Onnx(onnx::Onnx),
-    /// Tokens: judge one without a server
+    /// Tokens, and the keys that sign them
     #[command(subcommand)]
     Token(token::Token),
     /// The whole data directory as one file
@@ -152,8 +153,11 @@ pub fn run(typed: Typed) -> Result<ExitCode, Fault> {
         }
         Command::Worker(worker) => Ok(worker.run()),
         Command::Onnx(onnx) => onnx.run(&global),
-        Command::Token(token) => Ok(token.run(&global)),
+        Command::Token(token::Token::Verify(verify)) => Ok(verify.run(&global)),
         Command::Backup(backup::Backup::Restore(restore)) => restore.run(&global),
+        Command::Token(token::Token::Service(token_issue::Service::Issue(issue))) => {
+            runtime()?.block_on(issue.run(&global)).map(|()| ExitCode::SUCCESS)
+        }
         command => runtime()?.block_on(dispatch(global, command)),
     }
 }
@@ -196,6 +200,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Subscription(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
         Command::Secret(it) => it.run(session).await,
+        Command::Token(token::Token::Service(it)) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,
         Command::Bench(it) => it.run_endpoint(session).await,
         Command::Ledger(it) => it.run(session).await,

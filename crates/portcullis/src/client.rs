@@ -86,6 +86,18 @@ impl Client {
         json(send(self.request(Method::GET, route)).await?).await
     }
 
+    /// GET of a whole URL without credentials, JSON answer.
+    pub async fn open<T: DeserializeOwned>(&self, url: &str) -> Result<T, Fault> {
+        json(send(self.http.get(url)).await?).await
+    }
+
+    /// POST of a form to a whole URL without a bearer, JSON answer: a call of a token service.
+    pub async fn form(&self, url: &str, form: &[(&str, String)]) -> Result<serde_json::Value, Fault> {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded");
+        json(send(request.body(body)).await?).await
+    }
+
     /// GET, the bytes.
     pub async fn bytes(&self, route: &str) -> Result<Bytes, Fault> {
         send(self.request(Method::GET, route)).await?.bytes().await.map_err(broken)
@@ -196,7 +208,9 @@ async fn send(request: reqwest::RequestBuilder) -> Result<reqwest::Response, Fau
     let status = answer.status();
     let body = answer.bytes().await.unwrap_or_default();
     let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let said = ["detail", "message", "title"].iter().find_map(|member| problem.get(member)?.as_str());
+    let said = ["detail", "message", "title", "error_description"]
+        .iter()
+        .find_map(|member| problem.get(member)?.as_str());
     let message = said.map_or_else(|| format!("the server answered {status}"), str::to_owned);
     Err(Fault::new(code_of(status.as_u16()), message))
 }

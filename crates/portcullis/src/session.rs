@@ -22,21 +22,12 @@ impl Session {
     /// Connects as the flags say.
     pub async fn open(global: &Global) -> Result<Self, Fault> {
         let out = Printer::new(global.json);
-        let mut tls = ClientTls {
-            trusted: global.ca_file.iter().cloned().collect(),
-            identity: global.client_certificate.clone(),
-        };
-        if let Some(url) = &global.server {
-            return Ok(Self { client: Client::new(url, token(global)?, &tls)?, out, own: None });
-        }
-        if let Some(url) = store::announced(&global.data_dir) {
-            // The owner of the data directory may trust the certificate that its server made for itself.
-            tls.trusted.extend(web::tls::generated(&global.data_dir));
+        if let Some((url, tls)) = running(global) {
             return Ok(Self { client: Client::new(&url, token(global)?, &tls)?, out, own: None });
         }
         let settings = Settings::load(global)?.for_command()?;
         let server = Server::start(&global.data_dir, settings).await?;
-        let client = Client::new(server.local_url(), server.admin_token()?, &tls)?;
+        let client = Client::new(server.local_url(), server.admin_token()?, &flags(global))?;
         Ok(Self { client, out, own: Some(server) })
     }
 
@@ -52,6 +43,25 @@ impl Session {
         if let Some(server) = self.own {
             server.stop().await;
         }
+    }
+}
+
+/// The server that runs already, by the flags or by the data directory, and how it is reached.
+pub fn running(global: &Global) -> Option<(String, ClientTls)> {
+    let mut tls = flags(global);
+    if let Some(url) = &global.server {
+        return Some((url.clone(), tls));
+    }
+    let url = store::announced(&global.data_dir)?;
+    // The owner of the data directory may trust the certificate that its server made for itself.
+    tls.trusted.extend(web::tls::generated(&global.data_dir));
+    Some((url, tls))
+}
+
+fn flags(global: &Global) -> ClientTls {
+    ClientTls {
+        trusted: global.ca_file.iter().cloned().collect(),
+        identity: global.client_certificate.clone(),
     }
 }
 

@@ -47,14 +47,28 @@ CREATE TABLE named_values (
     updated BIGINT NOT NULL
 );
 
--- Keys of the token service: published from `created`, signing from `active` on, accepted until `retired`.
+-- Keys of the token service: published from `created`, signing from `active` on, accepted until `retired`. The private part, under the
+-- master key, is erased as soon as a later key signs.
 CREATE TABLE signing_keys (
-    kid     TEXT NOT NULL PRIMARY KEY,
-    sealed  TEXT NOT NULL,
-    created BIGINT NOT NULL,
-    active  BIGINT NOT NULL,
-    retired BIGINT
+    kid       TEXT NOT NULL PRIMARY KEY,
+    algorithm TEXT NOT NULL,
+    jwk       TEXT NOT NULL,
+    sealed    TEXT,
+    created   BIGINT NOT NULL,
+    active    BIGINT NOT NULL,
+    retired   BIGINT,
+    revoked   BOOLEAN NOT NULL
 );
+
+-- What is known of a client's two secrets besides their digests; `used` is a day.
+ALTER TABLE principals ADD COLUMN secret_created BIGINT;
+ALTER TABLE principals ADD COLUMN secret_expires BIGINT;
+ALTER TABLE principals ADD COLUMN secret_used BIGINT;
+ALTER TABLE principals ADD COLUMN former_created BIGINT;
+ALTER TABLE principals ADD COLUMN former_expires BIGINT;
+ALTER TABLE principals ADD COLUMN former_used BIGINT;
+UPDATE principals SET secret_created = created WHERE secret IS NOT NULL;
+UPDATE principals SET former_created = created WHERE former_secret IS NOT NULL;
 
 -- How a person logs in: a password's hash (PHC text), or a subject of a login provider.
 CREATE TABLE logins (

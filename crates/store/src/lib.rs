@@ -17,6 +17,7 @@ mod issuers;
 mod jobs;
 mod ledger;
 pub mod lock;
+mod logins;
 mod meta;
 mod models;
 mod named_values;
@@ -27,6 +28,7 @@ mod seal;
 pub mod secrets;
 pub mod segments;
 mod serving;
+mod signing_keys;
 mod subscriptions;
 pub mod tasks;
 
@@ -39,13 +41,16 @@ pub use error::{Error, Result};
 pub use issuers::KeptKeys;
 pub use jobs::JobEnd;
 pub use lock::announced;
+pub use logins::{EndSessions, NewLogin, PasswordLogin, SessionRecord};
 pub use models::NewModelVersion;
 pub use named_values::{NAMED_VALUE_BYTES, NAMED_VALUES_MAX};
+pub use principals::{LiveSecret, NewSecret};
 pub use quotas::QuotaCount;
 pub use seal::MasterKey;
 pub use secrets::Secrets;
 pub use segments::{LoggedRow, Order, RequestFilter, RequestRow, SegmentWriter, Segments, SqlAnswer, Text};
 pub use serving::{ServingDeployment, ServingState};
+pub use signing_keys::{NewSigningKey, SigningKeyRecord};
 pub use tasks::{NewTask, TaskHandler, TaskQueue, TaskRecord, TaskState, Worker, WorkerOptions};
 
 #[cfg(test)]

@@ -4,9 +4,33 @@ use crate::db::Store;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::records::{Record, to_word};
-use domain::{Actor, Digest, Name, Principal, Role, Timestamp};
+use domain::{Actor, Digest, Name, Principal, PrincipalInfo, PrincipalKind, Role, SecretInfo, Timestamp};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+/// A secret to keep: its SHA-256, and when it ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewSecret {
+    /// SHA-256 of the secret.
+    pub digest: Digest,
+    /// When it ends; never when none.
+    pub expires: Option<Timestamp>,
+}
+
+/// A live secret of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveSecret {
+    /// SHA-256 of the secret.
+    pub digest: Digest,
+    /// What is told of it.
+    pub info: SecretInfo,
+}
+
+/// The columns of the newest secret and of the one before it.
+const SECRETS: [[&str; 4]; 2] = [
+    ["secret", "secret_created", "secret_expires", "secret_used"],
+    ["former_secret", "former_created", "former_expires", "former_used"],
+];
 
 impl Store {
     /// Keeps a new principal with the SHA-256 of its secret.
@@ -20,7 +44,7 @@ impl Store {
         if taken.is_some() {
             return Err(Error::Conflict(format!("the principal '{}' exists already", principal.name)));
         }
-        insert(write.conn(), principal, secret).await?;
+        insert(write.conn(), principal, Some(secret)).await?;
         let detail = json!({
             "client_id": principal.client_id,
             "role": principal.role,
@@ -35,23 +59,85 @@ impl Store {
     pub async fn rotate_principal_secret(
         &self,
         name: &Name,
-        secret: Digest,
+        secret: NewSecret,
         by: &Actor,
         now: Timestamp,
     ) -> Result<Principal> {
         let mut write = self.write().await?;
-        let principal = expect(write.conn(), name).await?;
-        if principal.revoked.is_some() {
-            return Err(Error::Conflict(format!("the principal '{name}' is revoked")));
-        }
-        sqlx::query("UPDATE principals SET former_secret = secret, secret = $1 WHERE name = $2")
-            .bind(secret.hex())
-            .bind(name.as_str())
-            .execute(write.conn())
-            .await?;
-        write.note(by, now, Change::plain("rotate secret", name.as_str())).await?;
+        let principal = expect_client(write.conn(), name).await?;
+        sqlx::query(
+            "UPDATE principals SET former_secret = secret, former_created = secret_created, former_expires = secret_expires, \
+             former_used = secret_used, secret = $1, secret_created = $2, secret_expires = $3, secret_used = NULL \
+             WHERE name = $4",
+        )
+        .bind(secret.digest.hex())
+        .bind(now.micros())
+        .bind(secret.expires.map(Timestamp::micros))
+        .bind(name.as_str())
+        .execute(write.conn())
+        .await?;
+        let detail = secret.expires.map_or_else(|| json!({}), |end| json!({ "expires": end }));
+        write.note(by, now, Change::new("rotate secret", name.as_str(), detail)).await?;
         write.commit().await?;
         Ok(principal)
+    }
+
+    /// Ends the secret before the newest. Doing it again changes nothing.
+    pub async fn revoke_former_secret(&self, name: &Name, by: &Actor, now: Timestamp) -> Result<()> {
+        let mut write = self.write().await?;
+        expect_client(write.conn(), name).await?;
+        let done = sqlx::query(
+            "UPDATE principals SET former_secret = NULL, former_created = NULL, former_expires = NULL, former_used = NULL \
+             WHERE name = $1 AND former_secret IS NOT NULL",
+        )
+        .bind(name.as_str())
+        .execute(write.conn())
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(());
+        }
+        write.note(by, now, Change::plain("revoke former secret", name.as_str())).await?;
+        write.commit().await
+    }
+
+    /// Notes the day on which a secret was used. Called at most once a day and secret; no line in the ledger, since nothing
+    /// changes for anybody.
+    pub async fn note_secret_use(&self, client_id: &str, secret: &Digest, day: Timestamp) -> Result<()> {
+        let mut write = self.write().await?;
+        sqlx::query(
+            "UPDATE principals SET secret_used = CASE WHEN secret = $1 THEN $2 ELSE secret_used END, \
+             former_used = CASE WHEN former_secret = $1 THEN $2 ELSE former_used END WHERE client_id = $3",
+        )
+        .bind(secret.hex())
+        .bind(day.micros())
+        .bind(client_id)
+        .execute(write.conn())
+        .await?;
+        write.commit().await
+    }
+
+    /// Writes the ledger's line of a lock-out: so many wrong secrets of `subject` came from one address.
+    pub async fn note_lockout(&self, subject: &str, address: &str, by: &Actor, now: Timestamp) -> Result<()> {
+        let mut write = self.write().await?;
+        let change = Change::new("lock out", subject, json!({ "address": address }));
+        write.note(by, now, change).await?;
+        write.commit().await
+    }
+
+    /// A principal with what is told of its secrets.
+    pub async fn principal_info(&self, name: &Name) -> Result<PrincipalInfo> {
+        let row = sqlx::query("SELECT * FROM principals WHERE name = $1")
+            .bind(name.as_str())
+            .fetch_optional(self.reader())
+            .await?
+            .ok_or_else(|| Error::not_found("principal", name))?;
+        info(&row)
+    }
+
+    /// All principals by name, the revoked too, with what is told of their secrets.
+    pub async fn principal_infos(&self) -> Result<Vec<PrincipalInfo>> {
+        let rows = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(self.reader()).await?;
+        rows.iter().map(info).collect()
     }
 
     /// A principal.
@@ -70,20 +156,13 @@ impl Store {
         rows.iter().map(decode).collect()
     }
 
-    /// The principal of a client id and the digests of its live secrets; a revoked one has none.
-    pub async fn principal_secrets(&self, client_id: &str) -> Result<Option<(Principal, Vec<Digest>)>> {
+    /// The principal of a client id and its live secrets, the newest first; a revoked one has none.
+    pub async fn principal_secrets(&self, client_id: &str) -> Result<Option<(Principal, Vec<LiveSecret>)>> {
         let row = sqlx::query("SELECT * FROM principals WHERE client_id = $1")
             .bind(client_id)
             .fetch_optional(self.reader())
             .await?;
-        let Some(row) = row else { return Ok(None) };
-        let mut secrets = Vec::with_capacity(2);
-        for column in ["secret", "former_secret"] {
-            if row.text_or_null(column)?.is_some() {
-                secrets.push(row.digest(column)?);
-            }
-        }
-        Ok(Some((decode(&row)?, secrets)))
+        row.map(|row| Ok((decode(&row)?, secrets(&row)?))).transpose()
     }
 
     /// Ends a principal: its secrets are erased. Doing it again changes nothing.
@@ -101,6 +180,10 @@ impl Store {
         .bind(name.as_str())
         .execute(write.conn())
         .await?;
+        sqlx::query("DELETE FROM sessions WHERE principal = $1")
+            .bind(name.as_str())
+            .execute(write.conn())
+            .await?;
         write.note(by, now, Change::plain("revoke principal", name.as_str())).await?;
         write.commit().await?;
         Ok(principal)
@@ -154,10 +237,46 @@ async fn expect(conn: &mut SqliteConnection, name: &Name) -> Result<Principal> {
     decode(&row)
 }
 
-async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: Digest) -> Result<()> {
+/// A client that is not revoked: only such have secrets.
+async fn expect_client(conn: &mut SqliteConnection, name: &Name) -> Result<Principal> {
+    let principal = expect(conn, name).await?;
+    if principal.revoked.is_some() {
+        return Err(Error::Conflict(format!("the principal '{name}' is revoked")));
+    }
+    if principal.kind != PrincipalKind::Client {
+        return Err(Error::Conflict(format!("'{name}' is a person and has no client secrets")));
+    }
+    Ok(principal)
+}
+
+/// The live secrets in a record, the newest first.
+fn secrets(row: &SqliteRow) -> Result<Vec<LiveSecret>> {
+    let mut all = Vec::with_capacity(2);
+    for (at, [secret, created, expires, used]) in SECRETS.into_iter().enumerate() {
+        if row.text_or_null(secret)?.is_none() {
+            continue;
+        }
+        let info = SecretInfo {
+            former: at == 1,
+            created: row.time_or_null(created)?.unwrap_or(row.time("created")?),
+            expires: row.time_or_null(expires)?,
+            used: row.time_or_null(used)?,
+        };
+        all.push(LiveSecret { digest: row.digest(secret)?, info });
+    }
+    Ok(all)
+}
+
+fn info(row: &SqliteRow) -> Result<PrincipalInfo> {
+    let secrets = secrets(row)?.into_iter().map(|s| s.info).collect();
+    Ok(PrincipalInfo { principal: decode(row)?, secrets })
+}
+
+/// Writes a new record; a person has no secret.
+pub(crate) async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: Option<Digest>) -> Result<()> {
     sqlx::query(
-        "INSERT INTO principals (name, client_id, kind, role, audience, created, revoked, secret) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO principals (name, client_id, kind, role, audience, created, revoked, secret, secret_created) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $6)",
     )
     .bind(p.name.as_str())
     .bind(&p.client_id)
@@ -166,7 +285,7 @@ async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: Digest) -> R
     .bind(&p.audience)
     .bind(p.created.micros())
     .bind(p.revoked.map(Timestamp::micros))
-    .bind(secret.hex())
+    .bind(secret.map(|s| s.hex()))
     .execute(conn)
     .await?;
     Ok(())
@@ -191,6 +310,10 @@ mod tests {
     use super::*;
     use crate::samples::{T0, admin, name, principal, store};
 
+    fn new(byte: u8) -> NewSecret {
+        NewSecret { digest: Digest([byte; 32]), expires: None }
+    }
+
     #[tokio::test]
     async fn two_secrets_live_and_revocation_erases_them() {
         let (_dir, store) = store().await;
@@ -198,17 +321,25 @@ mod tests {
         store.add_principal(&ci, Digest([1; 32]), &admin()).await.unwrap();
         assert!(matches!(store.add_principal(&ci, Digest([1; 32]), &admin()).await, Err(Error::Conflict(_))));
         for secret in [2, 3] {
-            store.rotate_principal_secret(&ci.name, Digest([secret; 32]), &admin(), T0).await.unwrap();
+            store.rotate_principal_secret(&ci.name, new(secret), &admin(), T0).await.unwrap();
         }
         let (found, secrets) = store.principal_secrets(&ci.client_id).await.unwrap().unwrap();
-        assert_eq!((found, secrets), (ci.clone(), vec![Digest([3; 32]), Digest([2; 32])]));
+        let digests: Vec<Digest> = secrets.iter().map(|s| s.digest).collect();
+        assert_eq!((found, digests), (ci.clone(), vec![Digest([3; 32]), Digest([2; 32])]));
+        store.note_secret_use(&ci.client_id, &Digest([2; 32]), T0).await.unwrap();
+        let told = store.principal_info(&ci.name).await.unwrap().secrets;
+        assert_eq!((told[0].used, told[1].used, told[1].former), (None, Some(T0), true));
+        for _ in 0..2 {
+            store.revoke_former_secret(&ci.name, &admin(), T0).await.unwrap();
+        }
+        assert_eq!(store.principal_infos().await.unwrap()[0].secrets, told[..1]);
         let revoked = store.revoke_principal(&ci.name, &admin(), T0).await.unwrap();
         assert_eq!(revoked.revoked, Some(T0));
         assert_eq!(store.revoke_principal(&ci.name, &admin(), T0.plus_seconds(1)).await.unwrap(), revoked);
         let kept = store.principal_secrets(&ci.client_id).await.unwrap();
         assert_eq!(kept, Some((revoked.clone(), Vec::new())));
         assert_eq!(store.principals().await.unwrap(), [revoked]);
-        assert!(store.rotate_principal_secret(&ci.name, Digest([4; 32]), &admin(), T0).await.is_err());
+        assert!(store.rotate_principal_secret(&ci.name, new(4), &admin(), T0).await.is_err());
         assert_eq!(store.principal_secrets("nobody").await.unwrap(), None);
         assert!(store.principal(&name("nobody")).await.is_err());
     }
@@ -218,7 +349,10 @@ mod tests {
         let (_dir, store) = store().await;
         let secret = Digest([0xab; 32]);
         store.add_principal(&principal("ci"), secret, &admin()).await.unwrap();
-        store.rotate_principal_secret(&name("ci"), secret, &admin(), T0).await.unwrap();
+        store
+            .rotate_principal_secret(&name("ci"), NewSecret { digest: secret, expires: None }, &admin(), T0)
+            .await
+            .unwrap();
         let ledger = serde_json::to_string(&store.ledger(0, 10).await.unwrap()).unwrap();
         assert!(!ledger.contains(&secret.hex()), "{ledger}");
     }

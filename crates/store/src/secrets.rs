@@ -42,6 +42,21 @@ impl Secrets {
             .ok_or_else(|| Error::Corrupt(format!("the secret '{name}' went away while it was made")))
     }
 
+    /// A secret, when it is there.
+    pub fn existing(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.read(&Name::new(name).map_err(|e| Error::Invalid(e.message))?)
+    }
+
+    /// Removes a secret; one that is not there is no error.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let name = Name::new(name).map_err(|e| Error::Invalid(e.message))?;
+        let path = self.dir.join(name.as_str());
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io(&path, e)),
+            _ => Ok(()),
+        }
+    }
+
     /// A secret that is there. One that an earlier release left in the clear is sealed now.
     fn read(&self, name: &Name) -> Result<Option<Vec<u8>>> {
         let path = self.dir.join(name.as_str());

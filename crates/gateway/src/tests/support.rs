@@ -71,6 +71,13 @@ pub(crate) fn options(public_url: String) -> Options {
             large_calls: 2,
             hosts: vec![],
             url_map: Default::default(),
+            signing: crate::SigningConfig {
+                algorithm: Default::default(),
+                rotate_every: span(90 * 86_400),
+                lead: span(3600),
+            },
+            sessions: crate::SessionConfig { idle_timeout: span(600), lifetime: span(3600), per_person: 3 },
+            login: crate::LoginConfig::off(),
         },
         endpoint: endpoint::Config {
             rows: 100_000,
@@ -78,20 +85,20 @@ pub(crate) fn options(public_url: String) -> Options {
             healthy: "Healthy".into(),
             cors_origins: vec![],
         },
-        outbound: outbound::Config {
-            allow: vec![],
-            connect_timeout: span(5),
-            idle_timeout: span(5),
-            timeout: span(5),
-            max_bytes: 1 << 20,
-            max_redirects: 0,
-        },
         public_url,
         body_bytes: 1 << 20,
         inflate: web::InflateLimits { ratio: 100, bytes: 4 << 20, memory_bytes: 16 << 20 },
         login_failures: 5,
         rate: RateConfig { enabled: true, keys: 1000, refused_calls: 1000, refused_per: span(60) },
         behind_proxy: vec![],
+        outbound: outbound::Config {
+            allow: vec!["127.0.0.0/8".parse().unwrap()],
+            connect_timeout: span(5),
+            idle_timeout: span(5),
+            timeout: span(10),
+            max_bytes: 1 << 20,
+            max_redirects: 0,
+        },
     }
 }
 
@@ -139,19 +146,29 @@ pub(super) fn model(factor: f32) -> (Vec<u8>, Signature) {
 impl Server {
     /// An endpoint `double` with one deployment, documents closed, nothing published.
     pub(super) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(super) async fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
         deploy(&store, 2.0, &Actor::admin()).await;
-        Self::over(dir, store, None).await
+        Self::over(dir, store, None, change).await
     }
 
     /// A second server over the same data, at the same public URL: its tokens are good here too.
     pub(super) async fn again(self) -> Self {
         let url = self.gateway.public_url().to_owned();
-        Self::over(self._dir, self.store, Some(url)).await
+        Self::over(self._dir, self.store, Some(url), |_| {}).await
     }
 
-    async fn over(dir: tempfile::TempDir, store: Store, url: Option<String>) -> Self {
+    async fn over(
+        dir: tempfile::TempDir,
+        store: Store,
+        url: Option<String>,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let log_config = RequestLogConfig {
             queue_rows: 1000,
             batch_rows: 100,
@@ -163,7 +180,8 @@ impl Server {
         let metrics = Arc::new(Metrics::new(log.counters()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let options = options(url.unwrap_or_else(|| format!("http://{address}")));
+        let mut options = options(url.unwrap_or_else(|| format!("http://{address}")));
+        change(&mut options);
         let gateway = Gateway::start(store.clone(), log.clone(), metrics, options).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let service = gateway.service(super::control::router());
@@ -230,7 +248,12 @@ impl Server {
     }
 
     pub(super) async fn principal(&self, text: &str, role: Role, audience: Option<&str>) -> CreatedPrincipal {
-        let ask = CreatePrincipal { name: name(text), role, audience: audience.map(str::to_owned) };
+        let ask = CreatePrincipal {
+            name: name(text),
+            role,
+            audience: audience.map(str::to_owned),
+            kind: domain::PrincipalKind::Client,
+        };
         self.gateway.create_principal(ask, &Actor::admin()).await.unwrap()
     }
 

@@ -154,6 +154,11 @@ async fn basic_and_body_both_work_but_not_together() {
         ("Content-Type", "application/x-www-form-urlencoded; charset=UTF-8"),
     ];
     assert_eq!(server.call("POST", &path, &headers, "grant_type=client_credentials").await.status, 200);
+    let unknown = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode("nobody:x"));
+    let unknown = [("Authorization", unknown.as_str()), headers[1]];
+    let unknown = server.call("POST", &path, &unknown, "grant_type=client_credentials").await;
+    assert_eq!((unknown.status, &unknown.json()["error"]), (401, &json!("invalid_client")));
+    assert!(unknown.header("www-authenticate").unwrap().starts_with("Basic "));
     let both = format!("grant_type=client_credentials&client_secret={}", client.client_secret);
     let both = server.call("POST", &path, &headers, &both).await;
     assert_eq!((both.status, &both.json()["error"]), (400, &json!("invalid_request")));
@@ -215,4 +220,153 @@ async fn introspection_tells_the_owner_only() {
     assert_eq!(ask(&client, "garbage").await.json(), json!({"active": false}));
     let anonymous = server.token_call("oauth2/v2.0/introspect", &format!("token={token}")).await;
     assert_eq!(anonymous.status, 400);
+}
+
+#[tokio::test]
+async fn metadata_stands_where_each_standard_puts_it() {
+    let server = Server::start().await;
+    let (base, tenant) = (server.gateway.public_url().to_owned(), server.gateway.tenant().to_owned());
+    let get = async |path: String| server.call("GET", &path, &[], "").await;
+    let resource = get("/.well-known/oauth-protected-resource".to_owned()).await.json();
+    assert_eq!(resource["authorization_servers"][0], format!("{base}/{tenant}/v2.0"));
+    for (issuer, paths) in [
+        (
+            format!("{base}/{tenant}/v2.0"),
+            [
+                format!("/.well-known/oauth-authorization-server/{tenant}/v2.0"),
+                format!("/{tenant}/v2.0/.well-known/oauth-authorization-server"),
+            ],
+        ),
+        (
+            format!("{base}/{tenant}/"),
+            [
+                format!("/.well-known/oauth-authorization-server/{tenant}"),
+                format!("/{tenant}/.well-known/oauth-authorization-server"),
+            ],
+        ),
+    ] {
+        for path in paths {
+            let document = get(path.clone()).await.json();
+            assert_eq!(document["issuer"], issuer, "{path}");
+            for member in ["token_endpoint", "jwks_uri", "introspection_endpoint", "revocation_endpoint"] {
+                assert!(document[member].as_str().unwrap().starts_with(&base), "{member} {document}");
+            }
+            for member in [
+                "grant_types_supported",
+                "response_types_supported",
+                "scopes_supported",
+                "token_endpoint_auth_methods_supported",
+            ] {
+                assert!(!document[member].as_array().unwrap().is_empty(), "{member} {document}");
+            }
+            assert_eq!(server.call("POST", &path, &[], "").await.status, 405);
+        }
+    }
+    assert_eq!(get("/.well-known/oauth-authorization-server/other".to_owned()).await.status, 401);
+}
+
+#[tokio::test]
+async fn version_2_tokens_are_of_rfc_9068_and_live_as_long_as_asked() {
+    let server = Server::start().await;
+    let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
+    let header = |answer: &Answer| -> Value {
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        serde_json::from_slice(&base64url(token.split('.').next().unwrap()).unwrap()).unwrap()
+    };
+    let v2 = grant(&server, "oauth2/v2.0/token", &client, "&expires_in=60").await;
+    assert_eq!((header(&v2)["typ"].as_str(), &v2.json()["expires_in"]), (Some("at+jwt"), &json!(60)));
+    let claims = claims(&v2);
+    for member in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti", "scope", "roles"] {
+        assert!(claims.get(member).is_some(), "{member} {claims}");
+    }
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
+    let v1 = grant(&server, "oauth2/token", &client, "").await;
+    assert_eq!(header(&v1)["typ"], "JWT");
+    for wrong in ["0", "59", "86401", "-1", "x", "60.5"] {
+        let answer = grant(&server, "oauth2/token", &client, &format!("&expires_in={wrong}")).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_request")), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_revokes_its_own_tokens_and_an_owner_all() {
+    let server = Server::start().await;
+    server.publish("credit", &[]).await;
+    let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
+    let other = server.principal("o", Role::Contributor, Some(AUDIENCE)).await;
+    let owner = server.principal("w", Role::Owner, None).await;
+    let ask = async |what: &str, who: &CreatedPrincipal, token: &str| {
+        let form = format!(
+            "client_id={}&client_secret={}&token={token}&token_type_hint=refresh_token",
+            who.client_id, who.client_secret
+        );
+        server.token_call(&format!("oauth2/v2.0/{what}"), &form).await
+    };
+    let (first, second) = (server.token(&client).await, server.token(&client).await);
+    let foreign = ask("revoke", &other, &first).await;
+    assert_eq!((foreign.status, &foreign.json()["error"]), (400, &json!("unauthorized_client")));
+    assert_eq!(server.score("/credit/score", Some(&first)).await.status, 200);
+    assert_eq!(ask("revoke", &client, &first).await.status, 200);
+    assert_eq!(ask("introspect", &client, &first).await.json(), json!({"active": false}));
+    assert_eq!(ask("revoke", &owner, &second).await.status, 200);
+    for token in [&first, &second] {
+        assert_eq!(server.score("/credit/score", Some(token)).await.status, 401);
+        assert_eq!(ask("revoke", &client, token).await.status, 200);
+    }
+    assert_eq!(ask("revoke", &client, "unknown").await.status, 200);
+    let third = server.token(&client).await;
+    assert_eq!(ask("introspect", &owner, &third).await.json()["active"], true);
+    let missing = ask("revoke", &client, "").await;
+    assert_eq!((missing.status, &missing.json()["error"]), (400, &json!("invalid_request")));
+}
+
+#[tokio::test]
+async fn two_secrets_live_until_the_next_rotation_or_their_end() {
+    let server = Server::start().await;
+    let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
+    let by = domain::Actor::admin();
+    let status = async |secret: &str| {
+        let form =
+            format!("grant_type=client_credentials&client_id={}&client_secret={secret}", client.client_id);
+        server.token_call("oauth2/token", &form).await.status
+    };
+    let rotate = async |span: Option<u64>| {
+        let expires_in = span.map(|ms| domain::Span(std::time::Duration::from_millis(ms)));
+        server.gateway.rotate_secret(&client.name, crate::RotateSecret { expires_in }, &by).await.unwrap()
+    };
+    let second = rotate(None).await.client_secret;
+    assert_eq!((status(&client.client_secret).await, status(&second).await), (200, 200));
+    let third = rotate(Some(3_600_000)).await;
+    assert!(third.expires.is_some());
+    assert_eq!((status(&client.client_secret).await, status(&second).await), (401, 200));
+    server.gateway.revoke_former_secret(&client.name, &by).await.unwrap();
+    assert_eq!((status(&second).await, status(&third.client_secret).await), (401, 200));
+    // A part of a second is none: it has ended by now.
+    let fourth = rotate(Some(1)).await.client_secret;
+    assert_eq!((status(&fourth).await, status(&third.client_secret).await), (401, 200));
+    let mut told = server.gateway.principal(&client.name).await.unwrap().secrets;
+    for _ in 0..500 {
+        if told[1].used.is_some() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        told = server.gateway.principal(&client.name).await.unwrap().secrets;
+    }
+    assert!(told[1].used.is_some() && told[0].used.is_none(), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_lock_out_is_told_once_in_the_ledger() {
+    let server = Server::start().await;
+    let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
+    for id in [client.client_id.as_str(), "made-up"] {
+        for _ in 0..8 {
+            let form = format!("grant_type=client_credentials&client_id={id}&client_secret=guess");
+            server.token_call("oauth2/token", &form).await;
+        }
+    }
+    let ledger = serde_json::to_value(server.store.ledger(0, 100).await.unwrap()).unwrap();
+    let lines: Vec<_> = ledger.as_array().unwrap().iter().filter(|l| l["action"] == "lock out").collect();
+    assert_eq!((lines.len(), &lines[0]["subject"]), (1, &json!("c")), "{ledger}");
+    assert!(server.gateway.metrics.render("").1.contains("locked_out"));
 }

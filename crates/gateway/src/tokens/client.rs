@@ -6,10 +6,11 @@ use crate::gateway::Gateway;
 use crate::secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::Principal;
+use domain::{Digest, Principal, Timestamp};
 use http::{HeaderMap, header};
 use std::net::IpAddr;
 use std::time::Instant;
+use store::LiveSecret;
 
 /// The longest client id and secret that are looked at.
 const CREDENTIAL_MAX: usize = 512;
@@ -22,32 +23,66 @@ pub(super) async fn authenticate(
     from: IpAddr,
 ) -> Result<Principal, Failure> {
     let (id, given) = credentials(headers, form)?;
-    let now = Instant::now();
-    gateway.lockout.check(from, &id, now).map_err(Failure::locked)?;
-    let Some(given) = given else {
-        return Err(Failure::no_secret());
-    };
-    let known = gateway.store.principal_secrets(&id).await.map_err(|error| {
+    let proven = prove(gateway, &id, given, from).await;
+    if headers.contains_key(header::AUTHORIZATION) { proven.map_err(Failure::by_basic) } else { proven }
+}
+
+async fn prove(
+    gateway: &Gateway,
+    id: &str,
+    given: Option<String>,
+    from: IpAddr,
+) -> Result<Principal, Failure> {
+    gateway.lockout.check(from, id, Instant::now()).map_err(|wait| {
+        gateway.metrics.refused("locked_out");
+        Failure::locked(wait)
+    })?;
+    let given = given.ok_or_else(Failure::no_secret)?;
+    let known = gateway.store.principal_secrets(id).await.map_err(|error| {
         tracing::error!(%error, "a client could not be looked up");
         Failure::server()
     })?;
     let given = secret::digest(given.as_bytes());
-    let Some((principal, digests)) = known else {
-        gateway.lockout.failed(from, &id, now);
-        return Err(Failure::unknown_client(&id, &gateway.tenant));
+    let Some((principal, secrets)) = known else {
+        gateway.login_failed(from, id, None).await;
+        return Err(Failure::unknown_client(id, &gateway.tenant));
     };
     if principal.revoked.is_some() {
         // The store forgot its secrets with the revocation; who asks is told the reason all the same.
-        gateway.lockout.failed(from, &id, now);
+        gateway.login_failed(from, id, Some(&principal.name)).await;
         return Err(Failure::revoked_client());
     }
-    if !secret::known(&given, &digests) {
-        gateway.lockout.failed(from, &id, now);
-        tracing::warn!(client = id, address = %from, "a wrong client secret");
-        return Err(Failure::wrong_secret());
+    let now = Timestamp::now();
+    let live: Vec<Digest> =
+        secrets.iter().filter(|s| s.info.expires.is_none_or(|end| now < end)).map(|s| s.digest).collect();
+    if !secret::known(&given, &live) {
+        gateway.login_failed(from, id, Some(&principal.name)).await;
+        return Err(if secrets.iter().any(|s| s.digest == given) {
+            Failure::expired_secret()
+        } else {
+            tracing::warn!(client = id, address = %from, "a wrong client secret");
+            Failure::wrong_secret()
+        });
     }
-    gateway.lockout.succeeded(from, &id);
-    if principal.revoked.is_some() { Err(Failure::revoked_client()) } else { Ok(principal) }
+    gateway.lockout.succeeded(from, id);
+    note_use(gateway, &principal, &given, &secrets);
+    Ok(principal)
+}
+
+/// Notes the day of a secret's use, beside the answer and once a day only.
+fn note_use(gateway: &Gateway, principal: &Principal, given: &Digest, secrets: &[LiveSecret]) {
+    const DAY: i64 = 86_400_000_000;
+    let today = Timestamp(Timestamp::now().micros().div_euclid(DAY) * DAY);
+    let noted = secrets.iter().any(|s| s.digest == *given && s.info.used.is_some_and(|used| used >= today));
+    if noted {
+        return;
+    }
+    let (store, client, given) = (gateway.store.clone(), principal.client_id.clone(), *given);
+    tokio::spawn(async move {
+        if let Err(error) = store.note_secret_use(&client, &given, today).await {
+            tracing::warn!(%error, client, "the use of a secret could not be noted");
+        }
+    });
 }
 
 /// Client id and, when sent, the secret.

@@ -55,12 +55,32 @@ impl Failure {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215, text)
     }
 
+    pub(super) fn expired_secret() -> Self {
+        let text = "The provided client secret keys are expired.";
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_client", 7_000_222, text)
+    }
+
     /// Too many failures: the client waits (429).
     pub(super) fn locked(wait: Duration) -> Self {
         let text = "The client is locked out at this address after too many failed logins. Try again later.";
         let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "invalid_client", 50053, text);
         failure.wait = Some(wait.as_secs() + 1);
         failure
+    }
+
+    /// A token of another client is not this one's to revoke (RFC 7009 §2.1).
+    pub(super) fn foreign_token() -> Self {
+        let text = "The token was not issued to this client.";
+        Self::new(StatusCode::BAD_REQUEST, "unauthorized_client", 70001, text)
+    }
+
+    /// The same failure for a client that came with HTTP Basic: 401, with a challenge (RFC 6749 §5.2).
+    pub(super) fn by_basic(mut self) -> Self {
+        if self.error == "unauthorized_client" {
+            self.error = "invalid_client";
+            self.status = StatusCode::UNAUTHORIZED;
+        }
+        self
     }
 
     /// v1: a resource that is not the client's.

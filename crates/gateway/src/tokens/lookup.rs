@@ -16,8 +16,7 @@ fn token(form: &Form) -> Result<&str, Failure> {
     })
 }
 
-/// Tells what a token is. A client learns only of its own tokens and of those for its audience; roles of the control plane
-/// learn of all.
+/// Tells what a token is. A client learns only of its own tokens and of those for its audience; owners learn of all.
 pub(super) async fn introspect(
     gateway: &Gateway,
     request: Request<RequestBody>,
@@ -30,14 +29,14 @@ pub(super) async fn introspect(
         return Ok(inactive);
     };
     let own = claims.client_id.as_deref() == Some(&asker.client_id);
-    let may = own || claims.audiences.contains(&asker.audience) || asker.role.includes(Role::Reader);
+    let may = own || claims.audiences.contains(&asker.audience) || asker.role.includes(Role::Owner);
     let snapshot = gateway.snapshot.load();
     let Some(who) = snapshot.owner(&claims).filter(|_| may) else {
         return Ok(inactive);
     };
-    Ok(json!({
+    let mut told = json!({
         "active": true,
-        "scope": claims.all.get("scope").cloned().unwrap_or_else(|| json!("")),
+        "scope": claims.all.get("scope"),
         "client_id": claims.client_id,
         "username": who.name.as_ref(),
         "token_type": "Bearer",
@@ -49,10 +48,15 @@ pub(super) async fn introspect(
         "iss": claims.issuer,
         "jti": claims.id,
         "roles": claims.all.get("roles"),
-    }))
+    });
+    if let Some(members) = told.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    Ok(told)
 }
 
-/// Revokes a token of the client's own; the answer is the same for every other token.
+/// Revokes a token of the client's own; an owner may revoke each. What is no valid token needs no revocation and is answered as
+/// one that was revoked (RFC 7009 §2.2).
 pub(super) async fn revoke(
     gateway: &Gateway,
     request: Request<RequestBody>,
@@ -65,9 +69,10 @@ pub(super) async fn revoke(
     let Ok(claims) = gateway.issuers.own(token(&form)?, now.seconds()) else {
         return nothing;
     };
-    let (true, Some(id)) = (claims.client_id.as_deref() == Some(&asker.client_id), &claims.id) else {
-        return nothing;
-    };
+    if claims.client_id.as_deref() != Some(&asker.client_id) && !asker.role.includes(Role::Owner) {
+        return Err(Failure::foreign_token());
+    }
+    let Some(id) = &claims.id else { return nothing };
     // Remembered beyond `exp`, as long as the allowed skew could still let it in.
     let expires = Timestamp(claims.expires.saturating_mul(1_000_000)).plus_seconds(120);
     let by = Actor(asker.name.to_string());

@@ -1,6 +1,7 @@
 //! `token verify`: judges one token by a key set in a file, without a server.
 
 use crate::cli::Global;
+use crate::cli::token_issue::Service;
 use crate::show::{Printer, error, note};
 use clap::{Args, Subcommand};
 use domain::Timestamp;
@@ -22,6 +23,8 @@ const WRONG_USE: u8 = 2;
 pub enum Token {
     /// Judge the token in --token-file by a key set; exit code 0 accepted, 1 refused, 2 wrong use
     Verify(Verify),
+    #[command(flatten)]
+    Service(Service),
 }
 
 /// `token verify`. The token stands in the file of the global flag `--token-file`; `-` is standard input.
@@ -38,16 +41,9 @@ pub struct Verify {
     pub audience: Option<String>,
 }
 
-impl Token {
+impl Verify {
     /// Carries the verb out.
     pub fn run(self, global: &Global) -> ExitCode {
-        let Self::Verify(verify) = self;
-        verify.run(global)
-    }
-}
-
-impl Verify {
-    fn run(self, global: &Global) -> ExitCode {
         let Some(file) = &global.token_file else {
             error("token verify needs --token-file FILE: the token to judge, or - for standard input");
             return ExitCode::from(WRONG_USE);
