@@ -19,6 +19,9 @@ const ATTRIBUTES: [&str; 10] = [
     "output-token-variable-name",
 ];
 
+/// Issuers and discovery documents of a file at most.
+const ISSUERS_MAX: usize = 32;
+
 /// Why a token comes in the header only.
 const HEADER_ONLY: &str = "a token is taken from the Authorization header only; queries and other places end in logs and histories: \
      write header-name=\"Authorization\"";
@@ -99,6 +102,9 @@ fn attributes(element: &Element<'_>, read: &mut Read) -> Result<()> {
 fn discovery(element: &Element<'_>, read: &mut Read) -> Result<()> {
     element.attributes(&["url"])?;
     element.empty()?;
+    if read.trusted.len() >= ISSUERS_MAX {
+        return Err(element.wrong(format_args!("is one too many: at most {ISSUERS_MAX} are taken")));
+    }
     let url = element.need("url")?.settled()?;
     let trusted = element.file().options.urls.discovery(url.text.trim()).map_err(|why| url.wrong(why))?;
     read.trusted.push((url.at, trusted));
@@ -108,6 +114,9 @@ fn discovery(element: &Element<'_>, read: &mut Read) -> Result<()> {
 fn issuers(element: &Element<'_>, read: &mut Read) -> Result<()> {
     element.attributes(&[])?;
     for issuer in element.list("issuer")? {
+        if read.listed.len() >= ISSUERS_MAX {
+            return Err(issuer.wrong(format_args!("is one too many: at most {ISSUERS_MAX} are taken")));
+        }
         let value = issuer.text()?.settled()?;
         read.listed.push((value.at, element.file().options.urls.mapped(&value.text)));
     }

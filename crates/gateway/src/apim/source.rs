@@ -8,7 +8,7 @@ use std::borrow::Cow;
 /// Nodes of a file at most, comments and texts among them.
 const NODES_MAX: u32 = 8192;
 /// Attributes of a file at most, told by its equals signs.
-const EQUALS_MAX: usize = 8192;
+const EQUALS_MAX: usize = 2048;
 /// The deepest nesting.
 const DEPTH_MAX: usize = 16;
 /// Bytes of an expression at most.
@@ -71,7 +71,9 @@ fn tag(text: &str, start: usize, bytes: &mut Cow<'_, [u8]>) -> usize {
             b'>' => return at + 1 - start,
             quote @ (b'"' | b'\'') => {
                 let value = at + 1;
-                let end = expression(&all[value..], quote).map(|length| value + length);
+                let before = all[start..at].iter().rev().find(|byte| !byte.is_ascii_whitespace());
+                let attribute = (before == Some(&b'=')).then(|| expression(&all[value..], quote)).flatten();
+                let end = attribute.map(|length| value + length);
                 if let Some(end) = end {
                     let inside = &all[value..end];
                     if inside.iter().any(|byte| *byte == quote || *byte == b'<') {

@@ -392,6 +392,14 @@ fn what_is_no_policy_at_all_is_refused() {
     assert!(told(&deep).contains("deeper"));
     assert!(told(&"x".repeat(XML_MAX + 1)).contains("bytes"));
     assert!(told(&format!("<a {}/>", "b='' ".repeat(10_000))).contains("equals"));
+    let many = "<openid-config url='https://a.example/' />\n".repeat(33);
+    refused(
+        &format!("<validate-jwt header-name='Authorization'>\n{many}</validate-jwt>"),
+        36,
+        &["at most 32"],
+    );
+    // Brackets that never close are looked at as often as there are attributes, and no further than a little way.
+    assert!(told(&format!("<a b=\"@(\"{}", "\"@(".repeat(80_000))).starts_with("line "));
 }
 
 #[test]

@@ -74,22 +74,13 @@ async fn score(server: &Server, path: &str, authorization: Option<&str>) -> (u16
     (status, answer.json().await.unwrap())
 }
 
-#[tokio::test]
-async fn the_template_works_as_it_is() {
-    let road = Road::walk();
-    let dir = road.server.dir.clone();
-    road.server.kill();
-    let server = mapped(&dir, "");
-    let key = road.keys["primaryKey"].as_str().unwrap().to_owned();
-    let client = server.cli(&["principal", "create", "two-step", "--audience", "api://small"]);
-    let file = template();
-    let file = file.to_str().unwrap();
-
+/// Published with its named value there and a word about its audience, and not before.
+fn published_by_explicit_words(server: &Server, file: &str, key: &str) {
     // A value that is not there, then no audience: refused by line, nothing published.
-    let said = refused(&server, &publish(file, &["--any-audience"]));
+    let said = refused(server, &publish(file, &["--any-audience"]));
     assert!(said.contains("api_policy_template.xml: line 14, column ") && said.contains("AMLKey"), "{said}");
-    set_secret(&server, &["AMLKey"], &format!("{key}\n"));
-    let said = refused(&server, &publish(file, &[]));
+    set_secret(server, &["AMLKey"], &format!("{key}\n"));
+    let said = refused(server, &publish(file, &[]));
     assert!(said.contains("--audience A") && said.contains("--any-audience"), "{said}");
     assert!(!server.cli(&["api", "list"]).to_string().contains("testprivv2"));
 
@@ -107,6 +98,19 @@ async fn the_template_works_as_it_is() {
     list.args(["api", "list", "--server", &server.url]).env("PORTCULLIS_TOKEN", &server.token);
     let list = String::from_utf8(list.output().unwrap().stdout).unwrap();
     assert!(list.contains("ANY AUDIENCE"), "{list}");
+}
+
+#[tokio::test]
+async fn the_template_works_as_it_is() {
+    let road = Road::walk();
+    let dir = road.server.dir.clone();
+    road.server.kill();
+    let server = mapped(&dir, "");
+    let key = road.keys["primaryKey"].as_str().unwrap().to_owned();
+    let client = server.cli(&["principal", "create", "two-step", "--audience", "api://small"]);
+    let file = template();
+    let file = file.to_str().unwrap();
+    published_by_explicit_words(&server, file, &key);
 
     // The two-step client, by both versions of the protocol; each issuer's token passes.
     let path = "/testprivv2/score";
@@ -194,67 +198,64 @@ async fn what_is_not_supported_is_refused_by_file_and_line() {
     assert_eq!(server.cli(&["api", "list"]), json!([]));
 }
 
+/// Policies with a fault, and what the refusal says.
+const FAULTS: &[(&str, &[&str])] = &[
+    (r#"{}"#, &["needs an audience"]),
+    (r#"{"audiences": ["urn:portcullis:control"]}"#, &["audiences[0]"]),
+    (r#"{"audiences": ["a"], "any_audience": true}"#, &["any_audience"]),
+    (r#"{"audiences": ["a"], "issuers": []}"#, &["issuers"]),
+    (
+        r#"{"audiences": ["a"], "issuers": ["https://nobody.example/"]}"#,
+        &["issuer", "https://nobody.example/"],
+    ),
+    (r#"{"audiences": ["a"], "required_claims": {"roles": []}}"#, &["required_claims[0].values"]),
+    (r#"{"audiences": ["a"], "clock_skew": 121}"#, &["clock_skew"]),
+    (r#"{"audiences": ["a"], "refused_status": 302}"#, &["refused_status"]),
+    (
+        r#"{"audiences": ["a"], "rate_limits": [{"calls": 0, "per": "60s", "by": "caller"}]}"#,
+        &["rate_limits[0].calls"],
+    ),
+    (
+        r#"{"audiences": ["a"], "rate_limits": [{"calls": 1, "per": "10m", "by": "caller"}]}"#,
+        &["rate_limits[0].per", "300s"],
+    ),
+    (r#"{"audiences": ["a"], "quotas": [{"calls": 1, "per": "60s", "by": "caller"}]}"#, &["quotas[0].per"]),
+    (r#"{"audiences": ["a"], "quotas": [{"per": "0s", "by": "caller"}]}"#, &["quotas[0]", "limits nothing"]),
+    (r#"{"audiences": ["a"], "concurrency": 0}"#, &["concurrency"]),
+    (r#"{"audiences": ["a"], "addresses": {"forbid": ["10.0.0.0/40"]}}"#, &["addresses.forbid[0]"]),
+    (r#"{"audiences": ["a"], "cors": {"origins": ["*"], "credentials": true}}"#, &["cors.credentials"]),
+    (r#"{"audiences": ["a"], "cors": {"origins": ["a.example/x"]}}"#, &["cors.origins"]),
+    (r#"{"audiences": ["a"], "body_bytes": 9000000}"#, &["body_bytes", "limits.body_bytes"]),
+    (r#"{"audiences": ["a"], "rows": 0}"#, &["rows", "endpoint.rows"]),
+    (r#"{"audiences": ["a"], "timeout": "0s"}"#, &["timeout"]),
+    (
+        r#"{"audiences": ["a"], "request_headers": [{"name": "Host", "action": "override", "values": ["a"]}]}"#,
+        &["request_headers[0]", "host"],
+    ),
+    (
+        r#"{"audiences": ["a"], "request_headers": [{"name": "X-A", "action": "override", "values": ["a\r\nb"]}]}"#,
+        &["request_headers[0]", "line break"],
+    ),
+    (
+        r#"{"audiences": ["a"], "response_headers": [{"name": "Authorization", "action": "override", "values": ["{{K}}"]}]}"#,
+        &["response_headers[0]"],
+    ),
+    (
+        r#"{"audiences": ["a"], "request_headers": [{"name": "X-A", "action": "override", "values": ["{{K}}"]}]}"#,
+        &["'K'", "secret set K"],
+    ),
+    (r#"{"audience": ["a"]}"#, &["policy.json", "audience"]),
+];
+
 #[tokio::test]
 async fn fields_of_a_policy_in_json_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let server = bare(folder.path(), "");
     let file = folder.path().join("policy.json");
-    for (policy, words) in [
-        (json!({}), &["needs an audience"][..]),
-        (json!({"audiences": ["urn:portcullis:control"]}), &["audiences[0]"]),
-        (json!({"audiences": ["a"], "any_audience": true}), &["any_audience"]),
-        (json!({"audiences": ["a"], "issuers": []}), &["issuers"]),
-        (
-            json!({"audiences": ["a"], "issuers": ["https://nobody.example/"]}),
-            &["issuer", "https://nobody.example/"],
-        ),
-        (json!({"audiences": ["a"], "required_claims": {"roles": []}}), &["required_claims[0].values"]),
-        (json!({"audiences": ["a"], "clock_skew": 121}), &["clock_skew"]),
-        (json!({"audiences": ["a"], "refused_status": 302}), &["refused_status"]),
-        (
-            json!({"audiences": ["a"], "rate_limits": [{"calls": 0, "per": "60s", "by": "caller"}]}),
-            &["rate_limits[0].calls"],
-        ),
-        (
-            json!({"audiences": ["a"], "rate_limits": [{"calls": 1, "per": "10m", "by": "caller"}]}),
-            &["rate_limits[0].per", "300s"],
-        ),
-        (
-            json!({"audiences": ["a"], "quotas": [{"calls": 1, "per": "60s", "by": "caller"}]}),
-            &["quotas[0].per"],
-        ),
-        (
-            json!({"audiences": ["a"], "quotas": [{"per": "0s", "by": "caller"}]}),
-            &["quotas[0]", "limits nothing"],
-        ),
-        (json!({"audiences": ["a"], "concurrency": 0}), &["concurrency"]),
-        (json!({"audiences": ["a"], "addresses": {"forbid": ["10.0.0.0/40"]}}), &["addresses.forbid[0]"]),
-        (json!({"audiences": ["a"], "cors": {"origins": ["*"], "credentials": true}}), &["cors.credentials"]),
-        (json!({"audiences": ["a"], "cors": {"origins": ["a.example/x"]}}), &["cors.origins"]),
-        (json!({"audiences": ["a"], "body_bytes": 9_000_000}), &["body_bytes", "limits.body_bytes"]),
-        (json!({"audiences": ["a"], "rows": 0}), &["rows", "endpoint.rows"]),
-        (json!({"audiences": ["a"], "timeout": "0s"}), &["timeout"]),
-        (
-            json!({"audiences": ["a"], "request_headers": [{"name": "Host", "action": "override", "values": ["a"]}]}),
-            &["request_headers[0]", "host"],
-        ),
-        (
-            json!({"audiences": ["a"], "request_headers": [{"name": "X-A", "action": "override", "values": ["a\r\nb"]}]}),
-            &["request_headers[0]", "line break"],
-        ),
-        (
-            json!({"audiences": ["a"], "response_headers": [{"name": "Authorization", "action": "override", "values": ["{{K}}"]}]}),
-            &["response_headers[0]"],
-        ),
-        (
-            json!({"audiences": ["a"], "request_headers": [{"name": "X-A", "action": "override", "values": ["{{K}}"]}]}),
-            &["'K'", "secret set K"],
-        ),
-        (json!({"audience": ["a"]}), &["policy.json", "audience"]),
-    ] {
-        std::fs::write(&file, policy.to_string()).unwrap();
+    for (policy, words) in FAULTS {
+        std::fs::write(&file, policy).unwrap();
         let said = refused(&server, &publish(file.to_str().unwrap(), &[]));
-        for word in words {
+        for word in *words {
             assert!(said.contains(word), "'{word}' is missing for {policy}: {said}");
         }
     }
