@@ -64,9 +64,9 @@ impl Refused {
 
     /// Too many calls; wait so many seconds.
     pub(crate) fn wait(seconds: u64, detail: &'static str, reason: &'static str) -> Box<Self> {
-        let message = "Rate limit is exceeded. Try again later.";
-        let plain = Self::plain(StatusCode::TOO_MANY_REQUESTS, message, detail, reason);
-        Box::new(Self { retry_after: Some(seconds), ..*plain })
+        let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
+        let plain = Self::plain(StatusCode::TOO_MANY_REQUESTS, "", detail, reason);
+        Box::new(Self { retry_after: Some(seconds), message: Cow::Owned(message), ..*plain })
     }
 
     /// Whether it counts as a refusal of credentials.

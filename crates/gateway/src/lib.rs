@@ -1,7 +1,7 @@
 //! The gate: both doors of every endpoint, the token service, and the authentication of the control plane.
 //!
 //! Closed by default. A scoring call is answered from an in-memory snapshot, swapped atomically; nothing on its way touches the
-//! database or holds a lock across an await. The checks stand in `stack.rs`, top to bottom.
+//! database or holds a lock across an await. The checks stand in `stack.rs` and `published.rs`, top to bottom.
 
 pub mod apim;
 mod apis;

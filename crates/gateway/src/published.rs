@@ -11,7 +11,7 @@ use crate::row::CallLog;
 use crate::score;
 use crate::snapshot::{Published, Snapshot};
 use crate::stack::{Arrived, admitted, begin, open, open_tail, too_long, turn_away};
-use domain::{CountBy, Timestamp};
+use domain::CountBy;
 use endpoint::{Limits, RequestIds, request_ids};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, header};
@@ -166,7 +166,7 @@ fn admit(
     let known = check_token(gateway, snapshot, api, parts, log)?;
     who.known = Some(&known);
     // 5. Rates by anything else, calls at the same time, quotas: only callers that may call use them up.
-    let late = rules.limits.late(&who, (now, Timestamp::now().seconds()), &mut tally);
+    let late = rules.limits.late(&who, (now, log.time().seconds()), &mut tally);
     late.map_err(|exceeded| refused(rules, &exceeded, &tally))?;
     // 6. The key for the endpoint, when the policy names one.
     if api.wrong_key {

@@ -50,6 +50,11 @@ impl CallLog {
         self.start
     }
 
+    /// The same by the wall clock.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.row.time
+    }
+
     /// Takes what the headers and the rest of the path tell.
     pub(crate) fn head(&mut self, headers: &HeaderMap, tail: &str, ids: &RequestIds) {
         let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());

@@ -47,6 +47,8 @@ async fn a_rate_is_told_and_kept_over_a_change_of_the_policy() {
     assert!((1..=60).contains(&wait));
     assert_eq!(full.header("ratelimit").unwrap(), format!("\"caller\";r=0;t={wait}"));
     assert_eq!((&full.json()["statusCode"], full.header("www-authenticate")), (&json!(429), None));
+    let message = format!("Rate limit is exceeded. Try again in {wait} seconds.");
+    assert_eq!(full.json()["message"], message);
     // Another caller has calls of its own; refused tokens use up nobody's.
     let other = server.principal("d", Role::Scorer, Some(AUDIENCE)).await;
     let other = server.token(&other).await;

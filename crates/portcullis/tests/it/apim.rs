@@ -138,6 +138,17 @@ async fn the_template_works_as_it_is() {
     let (status, answer) = score(&server, "/testprivv2/other", Some(&format!("Bearer {v1}"))).await;
     assert_eq!((status, &answer["message"]), (404, &json!("Resource not found")));
 
+    // The named value is what opens the backend: another content shuts the API, the right one opens it, without publishing.
+    set_secret(&server, &["AMLKey"], "no-key-of-this-endpoint");
+    assert_eq!(score(&server, path, Some(&format!("Bearer {v1}"))).await.0, 401);
+    set_secret(&server, &["AMLKey"], &key);
+    assert_eq!(score(&server, path, Some(&format!("Bearer {v1}"))).await.0, 200);
+    // A regenerated key goes into the named value by itself.
+    let keys = server.cli(&["endpoint", "regenerate-key", "small", "--key", "primary"]);
+    let (old, key) = (key, keys["primaryKey"].as_str().unwrap().to_owned());
+    assert_ne!(old, key);
+    assert_eq!(score(&server, path, Some(&format!("Bearer {v1}"))).await.0, 200);
+
     // Published again with an audience: replaced whole.
     server.cli(&publish(file, &["--audience", "api://other"]));
     assert_eq!(score(&server, path, Some(&format!("Bearer {v1}"))).await.0, 401);

@@ -1,3 +1,5 @@
+//! Limits as callers meet them, by a clock that the tests turn.
+
 use super::*;
 
 /// Everybody is who the text says.
