@@ -13,6 +13,7 @@ const REQUIREMENTS: &str = "tests-python/requirements.txt";
 const DEBIAN: &[(&str, &[&str])] = &[
     ("python3", &["python3"]),
     ("apache2-utils", &["ab"]),
+    ("pebble", &["pebble"]),
     ("chromium", &["chromium", "chromium-browser", "google-chrome"]),
 ];
 
@@ -29,7 +30,7 @@ pub fn debian() -> Result<()> {
         missing.push("python3-venv");
     }
     if missing.is_empty() {
-        say::line("python3, ab and a browser are there");
+        say::line("python3, ab, pebble and a browser are there");
         return Ok(());
     }
     let wanted = missing.join(" ");
