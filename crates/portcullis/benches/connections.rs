@@ -65,7 +65,8 @@ async fn main() -> Result<(), Fail> {
 async fn measure(kind: Kind, count: usize) -> Result<(), Fail> {
     let folder = tempfile::tempdir()?;
     let (server, ready) = serve(folder.path(), count)?;
-    let text = |member: &str| ready[member].as_str().map(str::to_owned).ok_or("the first line lacks a member");
+    let text =
+        |member: &str| ready[member].as_str().map(str::to_owned).ok_or("the first line lacks a member");
     let address = text("url")?.trim_start_matches("https://").to_owned();
     let tls = client(&std::fs::read(text("certificate_file")?)?, kind)?;
     // One call before, so that what is made once is not counted.

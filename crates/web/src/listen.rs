@@ -106,6 +106,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// The next connection. Errors of one connection are passed over, those of the process (no file descriptor) waited out.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut told = false;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -116,7 +117,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 return (stream, address);
             }
             Err(e) => {
-                tracing::warn!(error = %e, "a connection could not be accepted");
+                // Told once in a row: at the limit of file descriptors this comes twenty times a second.
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(error = %e, "a connection could not be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
