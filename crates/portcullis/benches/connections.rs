@@ -56,7 +56,7 @@ async fn main() -> Result<(), Fail> {
         std::env::var("PORTCULLIS_BENCH_CONNECTIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000);
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
-    for kind in [Kind::Handshake, Kind::Http1, Kind::Http2] {
+    for kind in [Kind::Http1, Kind::Http2, Kind::Handshake] {
         measure(kind, count).await?;
     }
     Ok(())
