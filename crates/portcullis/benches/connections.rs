@@ -120,6 +120,7 @@ async fn open(address: &str, tls: &TlsConnector, kind: Kind) -> Result<Held, Fai
         Kind::Handshake => Ok(Held::Stream(stream)),
         Kind::Http1 => {
             stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
+            stream.flush().await?;
             let n = stream.read(&mut [0; 1024]).await?;
             if n == 0 { Err("no answer".into()) } else { Ok(Held::Stream(stream)) }
         }
