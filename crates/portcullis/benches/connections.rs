@@ -37,7 +37,7 @@ enum Kind {
 /// A connection that is held open.
 #[expect(dead_code, reason = "what it holds is only kept")]
 enum Held {
-    Stream(TlsStream<TcpStream>),
+    Stream(Box<TlsStream<TcpStream>>),
     Driven(SendRequest<bytes::Bytes>, JoinHandle<()>),
 }
 
@@ -117,12 +117,12 @@ async fn open(address: &str, tls: &TlsConnector, kind: Kind) -> Result<Held, Fai
     let stream = TcpStream::connect(address).await?;
     let mut stream = tls.connect(ServerName::try_from("localhost")?, stream).await?;
     match kind {
-        Kind::Handshake => Ok(Held::Stream(stream)),
+        Kind::Handshake => Ok(Held::Stream(Box::new(stream))),
         Kind::Http1 => {
             stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").await?;
             stream.flush().await?;
             let n = stream.read(&mut [0; 1024]).await?;
-            if n == 0 { Err("no answer".into()) } else { Ok(Held::Stream(stream)) }
+            if n == 0 { Err("no answer".into()) } else { Ok(Held::Stream(Box::new(stream))) }
         }
         Kind::Http2 => {
             let (send, connection) = h2::client::handshake(stream).await?;
