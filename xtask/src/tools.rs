@@ -16,6 +16,7 @@ const REQUIREMENTS: &str = "tests-python/requirements.txt";
 const DEBIAN: &[(&str, &[&str])] = &[
     ("python3", &["python3"]),
     ("apache2-utils", &["ab"]),
+    ("pebble", &["pebble"]),
     ("chromium", &["chromium", "chromium-browser", "google-chrome"]),
     ("chromium-driver", &["chromedriver"]),
 ];
@@ -33,7 +34,7 @@ pub fn debian() -> Result<()> {
         missing.push("python3-venv");
     }
     if missing.is_empty() {
-        say::line("python3, ab, a browser and its driver are there");
+        say::line("python3, ab, pebble, a browser and its driver are there");
         return Ok(());
     }
     let wanted = missing.join(" ");

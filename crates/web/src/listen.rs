@@ -53,7 +53,7 @@ struct Front<S> {
     service: S,
     limits: Arc<HttpLimits>,
     tls: Option<Arc<Tls>>,
-    engines: Engines,
+    engine: Engine,
 }
 
 /// Serves until `stop` turns true (or its sender is gone), then lets calls in hand finish within the grace time. With `tls`,
@@ -67,8 +67,8 @@ pub async fn serve<S: Service>(
 ) {
     let room = Arc::new(Semaphore::new(limits.connections as usize));
     let connections = TaskTracker::new();
-    let engines = Engines::new(&limits);
-    let front = Arc::new(Front { service, limits: Arc::new(limits), tls, engines });
+    let engine = engine(&limits);
+    let front = Arc::new(Front { service, limits: Arc::new(limits), tls, engine });
     let keeping = front.tls.clone().map(|tls| tokio::spawn(async move { tls.keep().await }));
     loop {
         let next = async {
@@ -109,6 +109,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 
 /// The next connection. Errors of one connection are passed over, those of the process (no file descriptor) waited out.
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut told = false;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
@@ -119,29 +120,19 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 return (stream, address);
             }
             Err(e) => {
-                tracing::warn!(error = %e, "a connection could not be accepted");
+                // Told once in a row: at the limit of file descriptors this comes twenty times a second.
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(error = %e, "a connection could not be accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
+/// The HTTP engine, set up once. The client's first bytes say what it speaks, also after ALPN: until they come, a connection
+/// holds none of the engine's buffers.
 type Engine = auto::Builder<TokioExecutor>;
-
-/// The HTTP engine, set up once: by what a connection may speak.
-struct Engines {
-    /// Without TLS a client's first bytes say what it speaks.
-    any: Engine,
-    http1: Engine,
-    http2: Engine,
-}
-
-impl Engines {
-    fn new(limits: &HttpLimits) -> Self {
-        let any = engine(limits);
-        Self { http1: any.clone().http1_only(), http2: any.clone().http2_only(), any }
-    }
-}
 
 fn engine(limits: &HttpLimits) -> Engine {
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -175,24 +166,22 @@ async fn connection<S: Service>(
     mut stop: watch::Receiver<bool>,
 ) {
     let Some(tls) = &front.tls else {
-        let with = Talk { engine: &front.engines.any, peer: Peer::new(address, Link::Plain) };
-        return talk(&front, stream, with, stop).await;
+        return talk(&front, stream, Peer::new(address, Link::Plain), stop).await;
     };
+    // Boxed: the states of the handshake and of either talk are some kilobytes, and only one is needed at a time.
+    let greeting = Box::pin(tokio::time::timeout(front.limits.head_timeout.0, tls.greet(stream)));
     let greeting = tokio::select! {
         biased;
         () = stopped(&mut stop) => return,
-        greeting = tokio::time::timeout(front.limits.head_timeout.0, tls.greet(stream)) => greeting,
+        greeting = greeting => greeting,
     };
-    // Boxed: the state of either talk is some kilobytes, that of a handshake ends here.
     match greeting {
-        Ok(Ok(Greeting::Secure { stream, h2, certificate })) => {
-            let engine = if h2 { &front.engines.http2 } else { &front.engines.http1 };
+        Ok(Ok(Greeting::Secure { stream, certificate })) => {
             let peer = Peer { address, link: Link::Tls, certificate };
-            Box::pin(talk(&front, stream, Talk { engine, peer }, stop)).await;
+            Box::pin(talk(&front, stream, peer, stop)).await;
         }
         Ok(Ok(Greeting::Plain(stream))) => {
-            let with = Talk { engine: &front.engines.any, peer: Peer::new(address, Link::PlainAtTls) };
-            Box::pin(talk(&front, stream, with, stop)).await;
+            Box::pin(talk(&front, stream, Peer::new(address, Link::PlainAtTls), stop)).await;
         }
         Ok(Ok(Greeting::Done)) => {}
         Ok(Err(e)) => tracing::debug!(peer = %address, error = %e, "no handshake"),
@@ -200,42 +189,41 @@ async fn connection<S: Service>(
     }
 }
 
-/// With whom, and by which engine.
-struct Talk<'e> {
-    engine: &'e Engine,
-    peer: Peer,
-}
-
 /// Requests and answers on one connection.
 async fn talk<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     front: &Front<S>,
     stream: T,
-    with: Talk<'_>,
+    peer: Peer,
     mut stop: watch::Receiver<bool>,
 ) {
     let limits = &front.limits;
     let shared = Arc::new(Shared::new(limits));
     let checked = Checked::new(stream, shared.clone(), limits.clone());
-    let (peer, pause) = (&with.peer, limits.body_timeout.0);
+    let (peer, pause) = (&peer, limits.body_timeout.0);
     // Browsers take the word of a server on another machine only; on loopback it would bind every other program there.
     let hsts = front.tls.as_ref().and_then(|tls| tls.hsts());
     let hsts = hsts.filter(|_| peer.link == Link::Tls && !peer.address.ip().to_canonical().is_loopback());
     let answer = service_fn(|request: Request<hyper::body::Incoming>| {
         let guard = InFlight::begin(&shared);
         let (service, peer, hsts) = (front.service.clone(), peer.clone(), hsts.cloned());
+        let ordered = request.version() < http::Version::HTTP_2;
         async move {
             let mut response = if request.method().as_str() == REFUSED_METHOD {
                 refusal(&guard.shared)
             } else {
                 service.call(request.map(|body| RequestBody::new(body, pause)), peer).await
             };
+            // What was not read of such a request ends its connection, so a client must not count on it.
+            if ordered && matches!(response.status().as_u16(), 408 | 413 | 415) {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             if let Some(hsts) = hsts {
                 response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts);
             }
             Ok::<_, Infallible>(response.map(|body| guard.answer(body)))
         }
     });
-    let mut connection = pin!(with.engine.serve_connection(TokioIo::new(checked), answer));
+    let mut connection = pin!(front.engine.serve_connection(TokioIo::new(checked), answer));
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,

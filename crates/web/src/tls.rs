@@ -219,8 +219,7 @@ impl Tls {
         let shown = session.peer_certificates().and_then(<[_]>::first);
         let certificate =
             shown.map(|der| ClientCertificate::of(der)).transpose().map_err(io::Error::other)?;
-        let h2 = session.alpn_protocol() == Some(H2);
-        Ok(Greeting::Secure { stream, h2, certificate: certificate.map(Arc::new) })
+        Ok(Greeting::Secure { stream: Box::new(stream), certificate: certificate.map(Arc::new) })
     }
 
     /// What an ACME server that asks for a proof is shown.
@@ -236,7 +235,7 @@ pub(crate) enum Greeting {
     /// It does not speak TLS; nothing was read.
     Plain(TcpStream),
     /// It does.
-    Secure { stream: TlsStream<TcpStream>, h2: bool, certificate: Option<Arc<ClientCertificate>> },
+    Secure { stream: Box<TlsStream<TcpStream>>, certificate: Option<Arc<ClientCertificate>> },
     /// There is nothing more to say.
     Done,
 }

@@ -254,6 +254,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Checked<T> {
                 buffer.put_slice(&this.held[..n]);
                 this.held.advance(n);
                 this.passed -= n;
+                // Most reads go past it; an idle connection must not keep its room.
+                if this.held.is_empty() {
+                    this.held = BytesMut::new();
+                }
             }
             if buffer.filled().len() > before {
                 this.deadline = None;

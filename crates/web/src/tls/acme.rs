@@ -10,6 +10,7 @@ use instant_acme::{
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
@@ -117,12 +118,14 @@ fn proof(tls: &Tls, name: &str, digest: &[u8]) -> Result<ServerConfig, Error> {
     wanted.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let made = wanted.self_signed(&key).map_err(failed)?;
     let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    // Not by `with_single_cert`: it refuses the critical extension that makes this a proof.
+    let secret = tls.provider.key_provider.load_private_key(secret).map_err(unusable)?;
+    let pair = CertifiedKey::new(vec![made.der().clone()], secret);
     let mut config = ServerConfig::builder_with_provider(tls.provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(unusable)?
         .with_no_client_auth()
-        .with_single_cert(vec![made.der().clone()], secret)
-        .map_err(unusable)?;
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
     config.alpn_protocols = vec![ACME_TLS.to_vec()];
     Ok(config)
 }
