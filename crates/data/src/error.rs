@@ -145,6 +145,9 @@ pub enum Error {
         /// What is wrong and what to do.
         what: String,
     },
+    /// A file on which a format library gave up altogether.
+    #[error("the file makes its reader fail: it is damaged, write it anew")]
+    Reader,
     /// A Parquet file that cannot be read.
     #[error("the Parquet file cannot be read{}: {what}", column.as_ref().map(|c| format!(", column '{c}'")).unwrap_or_default())]
     Parquet {

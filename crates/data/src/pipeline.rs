@@ -53,9 +53,7 @@ pub(crate) fn pump<T: Send>(
         }
         drop(batches);
         // Why joined by hand: a panic inside a format library is a refusal of the file, not the end of the process.
-        let produced = producer
-            .join()
-            .unwrap_or_else(|_| Err(Error::Internal("the file makes its reader fail".to_owned())));
+        let produced = producer.join().unwrap_or(Err(Error::Reader));
         outcome.and(produced)
     })
 }

@@ -5,9 +5,12 @@ mod bodies;
 #[path = "../../../../fuzz/src/mutate.rs"]
 mod mutate;
 
+/// The name of a target and its body.
+type Target = (&'static str, fn(&[u8]));
+
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [(&str, fn(&[u8])); 6] = [
+    let targets: [Target; 6] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
