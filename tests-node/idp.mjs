@@ -7,7 +7,7 @@
 //                                and key set are answered
 // POST /test/down?for=MS         stops to listen for so long, every connection is cut
 // GET  /test/seen                how often discovery and keys were asked for
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -16,12 +16,21 @@ const modules = createRequire(`${process.env.PORTCULLIS_NODE_MODULES}/package.js
 const { Provider } = await import(pathToFileURL(modules.resolve('oidc-provider')));
 
 const KINDS = {
-  RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  PS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
-  ES256: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-  EdDSA: () => generateKeyPairSync('ed25519'),
-  Ed25519: () => generateKeyPairSync('ed25519'),
+  RS256: () => make('rsa', { modulusLength: 2048 }),
+  PS256: () => make('rsa', { modulusLength: 2048 }),
+  ES256: () => make('ec', { namedCurve: 'P-256' }),
+  EdDSA: () => make('ed25519', {}),
+  Ed25519: () => make('ed25519', {}),
 };
+
+// A private key as JWK. By way of PEM, since the two halves of a pair share a lock that Node.js 20 may take twice.
+function make(kind, options) {
+  const publicKeyEncoding = { type: 'spki', format: 'pem' };
+  const privateKeyEncoding = { type: 'pkcs8', format: 'pem' };
+  const { privateKey } = generateKeyPairSync(kind, { ...options, publicKeyEncoding, privateKeyEncoding });
+  return createPrivateKey(privateKey).export({ format: 'jwk' });
+}
+
 // Two issuers of one prefix have the same key ids.
 const prefix = process.env.KID_PREFIX || 'key';
 const roles = JSON.parse(process.env.ROLES || '["scorer"]');
@@ -36,8 +45,8 @@ let seen = { discovery: 0, keys: 0 };
 
 function fresh() {
   generation += 1;
-  return Object.entries(KINDS).map(([name, make]) => ({
-    ...make().privateKey.export({ format: 'jwk' }),
+  return Object.entries(KINDS).map(([name, key]) => ({
+    ...key(),
     use: 'sig',
     alg: name,
     kid: `${prefix}-${name}-${generation}`,
@@ -132,7 +141,7 @@ function misbehave(path, res) {
       return discovery;
     case 'weak':
       if (!discovery) {
-        const weak = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+        const weak = shown(make('rsa', { modulusLength: 1024 }));
         json(res, { keys: [{ ...weak, use: 'sig', alg: 'RS256', kid: 'weak' }, ...keys.map(shown)] });
       }
       return !discovery;

@@ -5,6 +5,11 @@ use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A provider that does not listen by then never will.
+const START_TIME: Duration = Duration::from_secs(60);
 
 /// A provider process; it ends with its standard input.
 pub struct Provider {
@@ -23,8 +28,14 @@ impl Provider {
         command.envs(variables.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let (send, first) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let _ = out.read_line(&mut line);
+            send.send(line)
+        });
+        let line = first.recv_timeout(START_TIME).unwrap_or_default();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("first line {line:?}: {e}"));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Some(Self { child, issuer: ready["issuer"].as_str().unwrap().to_owned(), http })
