@@ -120,7 +120,7 @@ impl Gateway {
         // One at a time: what was read earlier must not replace what was read later.
         let _one_at_a_time = self.loading_keys.lock().await;
         if self.signing.load(&self.store).await? {
-            self.verifier.set_built_in(self.signing.key_set());
+            self.verifier.set_built_in(&self.signing.key_set());
         }
         Ok(())
     }

@@ -26,7 +26,7 @@ impl Verifier {
     }
 
     /// Changes the key set. Tokens of a key that is not in it are refused from now on.
-    pub(crate) fn set_built_in(&self, keys: KeySet) {
+    pub(crate) fn set_built_in(&self, keys: &KeySet) {
         self.keys.rcu(|before| (before.0 + 1, keys.clone()));
     }
 
