@@ -11,6 +11,9 @@ import { pathToFileURL } from 'node:url';
 const modules = createRequire(`${process.env.PORTCULLIS_NODE_MODULES}/package.json`);
 const { Provider } = await import(pathToFileURL(modules.resolve('oidc-provider')));
 
+// Standard output is read up to its first line only; what the provider remarks goes the other way.
+console.info = console.warn;
+
 const groups = new Map([['ada', ['ml-admins']], ['grace', ['staff']], ['eve', []]]);
 let issuer = '';
 let provider;

@@ -81,20 +81,20 @@ impl std::fmt::Debug for CreatedPerson {
 /// Why nobody was logged in.
 #[derive(Debug)]
 pub struct LoginRefused {
-    problem: Problem,
+    problem: Box<Problem>,
     wait: Option<Duration>,
 }
 
 impl From<Problem> for LoginRefused {
     fn from(problem: Problem) -> Self {
-        Self { problem, wait: None }
+        Self { problem: Box::new(problem), wait: None }
     }
 }
 
 impl From<Fault> for LoginRefused {
     fn from(fault: Fault) -> Self {
         let busy = fault.code == ErrorCode::TooManyRequests;
-        Self { problem: fault.into(), wait: busy.then_some(Duration::from_secs(2)) }
+        Self { problem: Box::new(fault.into()), wait: busy.then_some(Duration::from_secs(2)) }
     }
 }
 
@@ -118,7 +118,7 @@ impl LoginRefused {
     pub(super) fn locked(gateway: &Gateway, wait: Duration) -> Self {
         gateway.metrics.refused("locked_out");
         let text = "locked out at this address after too many wrong passwords: try again later";
-        Self { problem: Problem::new(ErrorCode::TooManyRequests, text), wait: Some(wait) }
+        Self { problem: Box::new(Problem::new(ErrorCode::TooManyRequests, text)), wait: Some(wait) }
     }
 
     pub(super) fn nobody() -> Self {

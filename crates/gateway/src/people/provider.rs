@@ -133,8 +133,8 @@ impl Provider {
             _ => {}
         }
         kept.asked = Some(Instant::now());
-        let bytes = self.outbound.get_with(&metadata.jwks, limits()).await.map_err(Fault::from)?;
-        let bytes = bytes.bytes().await.map_err(Fault::from)?;
+        let body = self.outbound.get_with(&metadata.jwks, limits()).await.map_err(unreached)?;
+        let bytes = body.bytes().await.map_err(unreached)?;
         let keys = KeySet::parse(&bytes).ok_or_else(|| unusable("its key set is no JWK set"))?;
         let keys = Arc::new(keys);
         kept.value = Some((keys.clone(), Instant::now()));
@@ -168,7 +168,7 @@ impl Provider {
         };
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let answer = self.outbound.post_form(&metadata.token, body, authorization.as_deref(), limits()).await;
-        let bytes = answer.map_err(Fault::from)?.bytes().await.map_err(Fault::from)?;
+        let bytes = answer.map_err(unreached)?.bytes().await.map_err(unreached)?;
         let answer = strict::object(&bytes).ok_or_else(|| unusable("its token answer is no JSON object"))?;
         let token = answer.get("id_token").and_then(Value::as_str);
         let token =
@@ -185,8 +185,8 @@ impl Provider {
     }
 
     async fn document(&self, url: &str) -> Result<Map<String, Value>, Fault> {
-        let body = self.outbound.get_with(url, limits()).await.map_err(Fault::from)?;
-        let bytes = body.bytes().await.map_err(Fault::from)?;
+        let body = self.outbound.get_with(url, limits()).await.map_err(unreached)?;
+        let bytes = body.bytes().await.map_err(unreached)?;
         strict::object(&bytes).ok_or_else(|| unusable("its discovery document is no JSON object"))
     }
 }
@@ -226,6 +226,23 @@ fn basic(id: &str, secret: &str) -> String {
 
 fn limits() -> Limits {
     Limits { max_bytes: ANSWER_MAX, timeout: PATIENCE, idle_timeout: PATIENCE, max_redirects: 0 }
+}
+
+/// What whoever logs in is told; where the provider is stays in the log.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err by name")]
+fn unreached(error: outbound::Error) -> Fault {
+    tracing::warn!(%error, "the login provider");
+    let (code, text) = match error {
+        outbound::Error::Status { status: 400, .. } => {
+            (ErrorCode::Unauthenticated, "the login provider did not accept the code: begin again")
+        }
+        outbound::Error::Status { status: 401 | 403, .. } => (
+            ErrorCode::Unavailable,
+            "the login provider refuses this server: check gateway.login.client_id and client_secret",
+        ),
+        _ => (ErrorCode::Unavailable, "the login provider cannot be reached: try again later"),
+    };
+    Fault::new(code, text)
 }
 
 fn away() -> Fault {

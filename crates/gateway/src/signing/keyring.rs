@@ -38,7 +38,7 @@ impl Keyring {
         let now = Timestamp::now();
         let before = self.0.load_full();
         let records = store.signing_keys(now).await?;
-        let live: Vec<SigningKeyRecord> = records.into_iter().filter(|key| is_live(key)).collect();
+        let live: Vec<SigningKeyRecord> = records.into_iter().filter(is_live).collect();
         let published: Vec<_> = live.iter().map(|k| (k.info.kid.clone(), k.info.retired)).collect();
         let times: Vec<_> = live.iter().filter(|k| k.pkcs8.is_some()).map(|k| k.info.active).collect();
         if published == before.published && times.iter().eq(before.signers.iter().map(|(at, _)| at)) {

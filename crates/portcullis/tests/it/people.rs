@@ -271,7 +271,7 @@ async fn answers_of_the_provider_that_do_not_belong_open_nothing() {
         (same, |url| url.replace("state=", "state=x"), 400),
         (same, |url| url.replace("iss=", "iss=https%3A%2F%2Fevil.example%2F"), 401),
         (same, |url| url.replace("iss=", "other="), 401),
-        (same, |url| url.replace("code=", "code=x"), 503),
+        (same, |url| url.replace("code=", "code=x"), 401),
     ];
     for (at, (there, back, status)) in cases.iter().enumerate() {
         let mut browser = Browser::new();
