@@ -118,8 +118,10 @@ async fn methods_and_sizes_have_their_statuses() {
     assert_eq!((put.status, put.header("allow").is_some()), (405, true));
     let large = "x".repeat((1 << 20) + 1);
     assert_eq!(server.call("POST", DOOR, &[auth, json], &large).await.status, 413);
-    let gzip = server.call("POST", DOOR, &[auth, json, ("Content-Encoding", "gzip")], "{}").await;
-    assert_eq!(gzip.status, 415);
+    for (coding, status) in [("br", 415), ("gzip, gzip", 415), ("gzip", 400)] {
+        let coded = server.call("POST", DOOR, &[auth, json, ("Content-Encoding", coding)], "{}").await;
+        assert_eq!((coded.status, coded.header("accept-encoding").is_some()), (status, status == 415));
+    }
     let long = "i".repeat(101);
     let id = server.call("POST", DOOR, &[auth, json, ("x-request-id", &long)], "{}").await;
     assert_eq!(id.status, 431);
