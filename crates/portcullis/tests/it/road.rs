@@ -185,6 +185,12 @@ async fn the_control_plane_is_closed() {
             .keys()
             .filter(|m| ["get", "post", "put", "delete"].contains(&m.as_str()))
         {
+            // What brings the credentials needs none; its description says so, and no other does.
+            let open = gateway::OPEN_CALLS.contains(&(method.to_uppercase().as_str(), path.as_str()));
+            assert_eq!(!document["paths"][path][method]["security"].is_null(), open, "{method} {path}");
+            if open {
+                continue;
+            }
             let url = format!("{}{}", server.url, path.replace("{*path}", "x").replace(['{', '}'], "1"));
             let method: http::Method = method.to_uppercase().parse().unwrap();
             for bearer in [None, Some("wrong")] {
