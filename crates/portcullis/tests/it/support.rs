@@ -221,7 +221,13 @@ impl Road {
 
     /// The same with settings of the server.
     pub fn walk_with(settings: &[(&str, &str)]) -> Self {
+        Self::walk_over(settings, |_| ())
+    }
+
+    /// The same over a data directory in which something lies already.
+    pub fn walk_over(settings: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        prepare(&folder.path().join("data"));
         let table = folder.path().join("small.csv");
         std::fs::write(&table, small_table(300, 7)).unwrap();
         let server = Server::start_with(&folder.path().join("data"), settings);

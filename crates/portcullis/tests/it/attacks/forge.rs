@@ -1,6 +1,6 @@
 //! Keys of every kind, and tokens signed with them as no token service would.
 
-use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, RsaEncoding};
@@ -48,10 +48,12 @@ impl Rsa {
         Self::of(KeyPair::generate(KeySize::Rsa2048).unwrap())
     }
 
-    /// The private key of a server, read from its data directory: with it tokens are rightly signed and otherwise wrong.
-    pub fn of_server(dir: &Path) -> Self {
-        let bytes = std::fs::read(dir.join("secrets/token-signing-key")).unwrap();
-        Self::of(KeyPair::from_pkcs8(&bytes).unwrap())
+    /// Leaves the private key where a server of an earlier release kept its own: it is taken over as the first signing key, and
+    /// with it tokens are rightly signed and otherwise wrong.
+    pub fn leave(&self, dir: &Path) {
+        let der: Pkcs8V1Der<'_> = self.pair.as_der().unwrap();
+        std::fs::create_dir_all(dir.join("secrets")).unwrap();
+        std::fs::write(dir.join("secrets/token-signing-key"), der.as_ref()).unwrap();
     }
 
     fn of(pair: KeyPair) -> Self {

@@ -50,7 +50,8 @@ impl World {
     }
 
     fn make() -> Self {
-        let road = Road::walk();
+        let key = Rsa::new();
+        let road = Road::walk_over(&[], |dir| key.leave(dir));
         let server = &road.server;
         server.cli(&["endpoint", "create", "other"]);
         server.cli(&["deployment", "create", "--endpoint", "other", "--model", "small:1"]);
@@ -71,7 +72,6 @@ impl World {
         let other = make("stranger", "scorer", "api://other");
         let revoked = make("former", "scorer", "api://small");
         server.cli(&["principal", "revoke", "former"]);
-        let key = Rsa::of_server(&server.dir);
         let tenant = road.principal["tenant"].as_str().unwrap().to_owned();
         let other_keys = server.cli(&["endpoint", "keys", "other"]);
         let scorer = road.principal.clone();
