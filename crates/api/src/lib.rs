@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod logs;
 pub mod models;
 pub mod principals;
+pub mod roles;
 pub mod router;
 pub mod server;
 pub mod state;

@@ -1,7 +1,9 @@
 //! Every control-plane route is one line here, in the order of the road.
 
 use crate::state::App;
-use crate::{apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, server};
+use crate::{
+    apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, roles, server,
+};
 use axum::Router;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -59,9 +61,14 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
         .routes(guarded!(principals::revoke))
+        .routes(guarded!(roles::list))
+        .routes(guarded!(roles::assign))
+        .routes(guarded!(roles::remove))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::query))
         .routes(guarded!(ledger::list))
+        .routes(guarded!(ledger::verify))
+        .routes(guarded!(ledger::head))
         .routes(guarded!(backup::create))
 }
 

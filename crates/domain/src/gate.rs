@@ -5,7 +5,7 @@ use crate::ids::Name;
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 
-/// What a principal may do. Roles are ordered: owner ⊃ contributor ⊃ reader; scorer stands apart and may only score.
+/// What a principal may do on something. Roles are ordered: owner ⊃ contributor ⊃ reader; scorer stands apart and may only score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -69,8 +69,9 @@ pub struct Principal {
     pub client_id: String,
     /// What it is.
     pub kind: PrincipalKind,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do on the whole workspace; none when it has roles on single endpoints or models only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// The audience of its tokens when a token request names no resource.
     pub audience: String,
     /// When it was made.

@@ -97,5 +97,13 @@ pub(crate) fn check_token(
             reason: "insufficient_scope",
         });
     }
+    if !who.may_score(&api.target.name) {
+        return Err(Refused {
+            error: Some("insufficient_scope"),
+            message: "The caller may not score this endpoint.",
+            detail: "the caller has not the role scorer on this endpoint; ask its owner for it",
+            reason: "no_role",
+        });
+    }
     Ok(())
 }

@@ -2,11 +2,13 @@
 
 use crate::bearer::{self, NoBearer};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
+use crate::roles::{CallerRights, Subject};
 use crate::secret;
 use domain::{Actor, ErrorCode, Role, Timestamp};
 use http::{HeaderValue, Request, Response, header};
+use std::sync::Arc;
 use tower_service::Service as _;
-use web::{Body, Caller, Problem, RequestBody, RequestId, finish};
+use web::{Body, Caller, Judge, Problem, RequestBody, RequestId, finish};
 
 /// Answers a request of the control plane.
 pub(crate) async fn serve(
@@ -20,8 +22,8 @@ pub(crate) async fn serve(
     if let Err(problem) = gateway.hosts.check(&parts) {
         return refused(problem, None, &id);
     }
-    let caller = match authenticate(gateway, &parts.headers) {
-        Ok(caller) => caller,
+    let (caller, subject) = match authenticate(gateway, &parts.headers) {
+        Ok(known) => known,
         Err(unknown) => {
             let (problem, error) = *unknown;
             return refused(problem, Some(bearer::challenge(error)), &id);
@@ -29,6 +31,13 @@ pub(crate) async fn serve(
     };
     tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
     parts.headers.remove(header::AUTHORIZATION);
+    parts.extensions.insert(Judge(Arc::new(CallerRights {
+        subject,
+        actor: caller.actor.clone(),
+        // What the caller may do now, not what it might when its token was made.
+        roles: gateway.snapshot.load().roles.clone(),
+        refusals: gateway.refusals.clone(),
+    })));
     parts.extensions.insert(caller);
     parts.extensions.insert(id.clone());
     parts.extensions.insert(gateway.scoring.body_limit());
@@ -57,7 +66,7 @@ fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId)
 type Unknown = Box<(Problem, Option<&'static str>)>;
 
 /// The admin token, or a token of the token service for the control plane's audience.
-fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, Unknown> {
+fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<(Caller, Subject), Unknown> {
     let unknown = |error: Option<&'static str>, detail: &str| {
         let code = if error == Some("invalid_request") {
             ErrorCode::InvalidInput
@@ -76,7 +85,7 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, 
         }
     })?;
     if secret::known(&secret::digest(token.as_bytes()), &[gateway.admin]) {
-        return Ok(Caller { actor: Actor::admin(), role: Role::Owner });
+        return Ok((Caller { actor: Actor::admin(), role: Some(Role::Owner) }, Subject::Admin));
     }
     let wrong = |reason: &'static str| {
         gateway.metrics.refused(reason);
@@ -94,6 +103,6 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, 
     }
     let snapshot = gateway.snapshot.load();
     let who = snapshot.owner(&claims).ok_or_else(|| wrong("revoked"))?;
-    // The role is what the principal has now, not what it had when the token was made.
-    Ok(Caller { actor: Actor(who.name.to_string()), role: who.role })
+    let subject = Subject::Principal(who.name.clone());
+    Ok((Caller { actor: Actor(who.name.to_string()), role: who.role }, subject))
 }

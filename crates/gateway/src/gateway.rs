@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::jose::KeySet;
 use crate::jwt::Times;
 use crate::lockout::Lockout;
+use crate::roles::{Engine, Refusals};
 use crate::signing::SigningKey;
 use crate::snapshot::Snapshot;
 use crate::verified::Verifier;
@@ -37,6 +38,7 @@ pub struct Gateway {
     pub(crate) admin: Digest,
     pub(crate) hosts: Hosts,
     pub(crate) proxies: Ranges,
+    pub(crate) refusals: Arc<Refusals>,
     workspace_secret: zeroize::Zeroizing<Vec<u8>>,
     refreshing: tokio::sync::Mutex<()>,
 }
@@ -59,6 +61,7 @@ impl Gateway {
         options: Options,
     ) -> Result<Arc<Self>> {
         options.config.check()?;
+        Engine::check()?;
         let config = &options.config;
         let tenant = store.set_meta_once(TENANT, &uuid::Uuid::new_v4().to_string()).await?;
         let public_url = options.public_url.trim_end_matches('/').to_owned();
@@ -78,6 +81,7 @@ impl Gateway {
             workspace_secret: zeroize::Zeroizing::new(endpoint::workspace_secret(&store)?),
             snapshot: ArcSwap::default(),
             refreshing: tokio::sync::Mutex::default(),
+            refusals: Refusals::start(store.clone()),
             store,
             metrics,
             tenant,

@@ -1,6 +1,7 @@
 //! What the doors read: endpoints, keys, models, APIs, principals, revocations, all in memory, swapped whole.
 
 use crate::jwt::Claims;
+use crate::roles::{Roles, Scores};
 use crate::secret::digest;
 use domain::{Deployment, Digest, Name, Policy, Role};
 use endpoint::{Keys, Servable};
@@ -80,8 +81,17 @@ pub(crate) struct Published {
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
     pub name: Arc<str>,
-    pub role: Role,
+    /// Its role on the workspace.
+    pub role: Option<Role>,
     pub revoked: bool,
+    scores: Scores,
+}
+
+impl Who {
+    /// Whether its role, on the workspace or on this endpoint, includes scoring.
+    pub(crate) fn may_score(&self, endpoint: &str) -> bool {
+        self.scores.include(endpoint)
+    }
 }
 
 /// Everything the doors read.
@@ -93,6 +103,7 @@ pub(crate) struct Snapshot {
     /// The most segments an API path has: how far a request's path must be looked through.
     api_segments: usize,
     principals: HashMap<Box<str>, Who>,
+    pub roles: Arc<Roles>,
     revoked: HashSet<Box<str>>,
 }
 
@@ -129,6 +140,7 @@ impl Snapshot {
         secret: &[u8],
         metrics: &Metrics,
     ) -> Self {
+        let roles = Roles::renewed(&before.roles, &state);
         let mut by_endpoint = deployments(before, state.deployments, store).await;
         let mut next = Self { sequence: state.sequence, ..Self::default() };
         for endpoint in state.endpoints {
@@ -143,9 +155,12 @@ impl Snapshot {
             next.publish(api, metrics);
         }
         for p in state.principals {
-            let who = Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some() };
+            let scores = roles.scores(p.name.as_str());
+            let who =
+                Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some(), scores };
             next.principals.insert(p.client_id.into(), who);
         }
+        next.roles = roles;
         next.revoked = state.revoked_tokens.into_iter().map(Into::into).collect();
         next
     }

@@ -17,6 +17,7 @@ mod principal;
 mod progress;
 mod quickstart;
 mod quickstart_proof;
+mod role;
 mod serve;
 mod serve_model;
 mod worker;
@@ -95,6 +96,9 @@ enum Command {
     /// Principals: who may get tokens
     #[command(subcommand)]
     Principal(principal::Principal),
+    /// Roles: who may do what, on the workspace, an endpoint, a model
+    #[command(subcommand)]
+    Role(role::Role),
     /// The request log of an endpoint
     Logs(logs::Logs),
     /// Load-test an endpoint or a URL
@@ -169,6 +173,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Deployment(it) => it.run(session).await,
         Command::Api(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
+        Command::Role(it) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,
         Command::Bench(it) => it.run_endpoint(session).await,
         Command::Ledger(it) => it.run(session).await,

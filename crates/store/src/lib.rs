@@ -6,6 +6,7 @@
 mod apis;
 pub mod artifacts;
 mod assets;
+mod assignments;
 pub mod backup;
 pub mod config;
 mod db;
@@ -32,6 +33,7 @@ pub use config::{Config, SegmentConfig};
 pub use db::Store;
 pub use error::{Error, Result};
 pub use jobs::JobEnd;
+pub use ledger::LEDGER_PAGE_MAX;
 pub use lock::announced;
 pub use models::NewModelVersion;
 pub use seal::MasterKey;

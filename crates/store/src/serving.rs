@@ -3,8 +3,8 @@
 use crate::db::Store;
 use crate::error::Result;
 use crate::records::Record;
-use crate::{apis, deployments, endpoints, models, principals};
-use domain::{Api, Deployment, Endpoint, ModelVersion, Principal};
+use crate::{apis, assignments, deployments, endpoints, models, principals};
+use domain::{Api, Assignment, Deployment, Endpoint, ModelVersion, Name, Principal};
 
 /// A deployment with the model version it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,10 @@ pub struct ServingState {
     pub apis: Vec<Api>,
     /// Principals by name, the revoked too.
     pub principals: Vec<Principal>,
+    /// Roles on single endpoints and models.
+    pub assignments: Vec<Assignment>,
+    /// The names of all models.
+    pub models: Vec<Name>,
     /// Ids of revoked tokens; some may have expired by themselves since.
     pub revoked_tokens: Vec<String>,
 }
@@ -51,6 +55,8 @@ impl Store {
         .await?;
         let apis = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(&mut *tx).await?;
         let principals = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(&mut *tx).await?;
+        let assigned = assignments::all(&mut tx).await?;
+        let models = sqlx::query("SELECT name FROM models ORDER BY name").fetch_all(&mut *tx).await?;
         let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti").fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let deployments = deployments.iter().zip(&versions).map(|(deployment, version)| {
@@ -65,6 +71,8 @@ impl Store {
             endpoints: endpoints.iter().map(endpoints::decode).collect::<Result<_>>()?,
             apis: apis.iter().map(apis::decode).collect::<Result<_>>()?,
             principals: principals.iter().map(principals::decode).collect::<Result<_>>()?,
+            assignments: assigned,
+            models: models.iter().map(|row| row.name("name")).collect::<Result<_>>()?,
             revoked_tokens: tokens.iter().map(|row| row.text("jti")).collect::<Result<_>>()?,
         })
     }

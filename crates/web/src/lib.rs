@@ -9,6 +9,7 @@ pub mod config;
 pub mod error;
 pub mod extract;
 pub mod finish;
+pub mod guard;
 pub mod hosts;
 pub mod listen;
 pub mod peer;
@@ -16,7 +17,10 @@ pub mod problem;
 pub mod swagger;
 pub mod upload;
 
-pub use access::{Access, Caller, Contributor, Open, Owner, Reader};
+pub use access::{
+    Access, Both, Caller, Contributor, Judge, OfEndpoint, OfModel, OfScope, On, Open, Owner, Reader, Refusal,
+    Rights, Visible, Within,
+};
 pub use body::{Body, BodyError, RequestBody, collect};
 pub use config::HttpLimits;
 pub use error::Error;

@@ -199,7 +199,9 @@ impl Server {
     }
 
     pub(super) async fn principal(&self, text: &str, role: Role, audience: Option<&str>) -> CreatedPrincipal {
-        let ask = CreatePrincipal { name: name(text), role, audience: audience.map(str::to_owned) };
+        let audience = audience.map(str::to_owned);
+        let ask =
+            CreatePrincipal { name: name(text), role: Some(role), on: domain::Scope::Workspace, audience };
         self.gateway.create_principal(ask, &Actor::admin()).await.unwrap()
     }
 

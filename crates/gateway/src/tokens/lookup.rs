@@ -30,7 +30,9 @@ pub(super) async fn introspect(
         return Ok(inactive);
     };
     let own = claims.client_id.as_deref() == Some(&asker.client_id);
-    let may = own || claims.audiences.contains(&asker.audience) || asker.role.includes(Role::Reader);
+    let may = own
+        || claims.audiences.contains(&asker.audience)
+        || asker.role.is_some_and(|role| role.includes(Role::Reader));
     let snapshot = gateway.snapshot.load();
     let Some(who) = snapshot.owner(&claims).filter(|_| may) else {
         return Ok(inactive);

@@ -27,9 +27,12 @@ pub enum Principal {
 pub struct Create {
     /// The principal's name
     pub name: String,
-    /// reader, contributor, owner or scorer
+    /// reader, contributor, owner, scorer, or none for now
     #[arg(long, default_value = "scorer")]
     pub role: String,
+    /// What the role is held on: workspace, endpoint:NAME or model:NAME
+    #[arg(long, default_value = "workspace")]
+    pub on: domain::Scope,
     /// The audience of its tokens; the control plane's when left out
     #[arg(long)]
     pub audience: Option<String>,
@@ -40,7 +43,8 @@ impl Principal {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         match self {
             Self::Create(create) => {
-                let body = json!({ "name": create.name, "role": create.role, "audience": create.audience });
+                let role = (create.role != "none").then_some(create.role);
+                let body = json!({ "name": create.name, "role": role, "on": create.on, "audience": create.audience });
                 let made: Value = session.client.post("/api/v1/principals", &body).await?;
                 session.out.value(&made, |made| {
                     let text = |member: &str| made[member].as_str().unwrap_or_default().to_owned();
@@ -57,7 +61,7 @@ impl Principal {
                             p.revoked.map_or_else(|| "active".to_owned(), |t| format!("revoked {}", time(t)));
                         [
                             p.name.to_string(),
-                            p.role.as_str().to_owned(),
+                            p.role.map_or("", domain::Role::as_str).to_owned(),
                             p.client_id.clone(),
                             p.audience.clone(),
                             state,
