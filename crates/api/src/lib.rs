@@ -3,6 +3,7 @@
 //! A route exists only through `web::guarded!`, which demands that the handler's first argument says what the caller
 //! must be allowed; `openapi.json` at the root of the repository is generated from the same handlers.
 
+pub mod access;
 pub mod apis;
 pub mod backup;
 pub mod data;

@@ -2,7 +2,7 @@
 
 use crate::state::App;
 use crate::{
-    apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, roles, server,
+    access, apis, backup, data, deployments, endpoints, jobs, ledger, logs, models, principals, roles, server,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -69,6 +69,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(ledger::list))
         .routes(guarded!(ledger::verify))
         .routes(guarded!(ledger::head))
+        .routes(guarded!(access::show))
         .routes(guarded!(backup::create))
 }
 

@@ -34,7 +34,7 @@ pub use config::{Config, Options};
 pub use error::Error;
 pub use gateway::{CONTROL_AUDIENCE, Gateway};
 pub use principals::{CreatePrincipal, CreatedPrincipal};
-pub use roles::AssignRole;
+pub use roles::{AssignRole, EndpointAccess, Fact, FactKind, PossibleCaller};
 pub use secret::{ADMIN_TOKEN_FILE, fresh_secret};
 pub use single::SingleDoor;
 pub use stack::{Door, OPEN_PATHS};

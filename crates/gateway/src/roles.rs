@@ -6,12 +6,14 @@
 mod assign;
 mod engine;
 mod entities;
+mod history;
 mod refusals;
 mod rights;
 
 pub use assign::AssignRole;
 pub(crate) use assign::fits;
 pub(crate) use engine::Engine;
+pub use history::{EndpointAccess, Fact, FactKind, PossibleCaller};
 pub(crate) use refusals::Refusals;
 pub(crate) use rights::CallerRights;
 

@@ -9,8 +9,10 @@
 mod browser;
 mod clients;
 mod durability;
+mod ledger;
 mod openapi;
 mod quickstart;
 mod road;
+mod roles;
 mod serve_model;
 mod support;

@@ -45,8 +45,13 @@ pub struct Server {
 impl Server {
     /// Starts `serve` on a free port and waits until it says that it is ready.
     pub fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(dir: &Path, arguments: &[&str]) -> Self {
         let mut command = binary();
-        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir);
+        command.args(["serve", "--json", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir).args(arguments);
         Self::ready(command, dir)
     }
 
@@ -166,10 +171,15 @@ pub struct Road {
 impl Road {
     /// Walks the road by commands.
     pub fn walk() -> Self {
+        Self::walk_with(&[])
+    }
+
+    /// The same with further arguments for the server.
+    pub fn walk_with(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let table = folder.path().join("small.csv");
         std::fs::write(&table, small_table(300, 7)).unwrap();
-        let server = Server::start(&folder.path().join("data"));
+        let server = Server::start_with(&folder.path().join("data"), arguments);
         server.cli(&["data", "register", "small", table.to_str().unwrap()]);
         server.cli(&[
             "automl",
