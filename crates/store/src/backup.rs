@@ -226,6 +226,6 @@ mod tests {
         let mut names: Vec<_> =
             fs::read_dir(&into).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
-        assert_eq!(names, ["admin-token", DATABASE]);
+        assert_eq!(names, ["admin-token", DATABASE, "secrets"]);
     }
 }

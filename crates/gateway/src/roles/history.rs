@@ -5,7 +5,7 @@ use crate::jwt::Claims;
 use domain::{Fault, Issuer, LedgerEntry, Name, Policy, Role, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What a fact is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -251,6 +251,13 @@ impl<'a> Timeline<'a> {
             .filter(|fact| fact.until.is_none_or(|end| end > from))
             .chain(open)
             .collect();
+        // Principals without a role here are none of this endpoint's business.
+        let holds: HashSet<String> = facts
+            .iter()
+            .filter(|fact| fact.kind == Assigned)
+            .filter_map(|fact| fact.name.split_once(" on ").map(|(who, _)| who.to_owned()))
+            .collect();
+        facts.retain(|fact| fact.kind != Principal || holds.contains(&fact.name));
         facts.sort_by(|a, b| (a.kind, &a.name, a.from).cmp(&(b.kind, &b.name, b.from)));
         facts
     }

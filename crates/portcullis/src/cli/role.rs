@@ -77,7 +77,7 @@ impl Role {
             Self::Remove { principal, on } => {
                 session.client.quiet(Method::DELETE, &route(&principal, &on), None::<&Value>).await?;
                 let done = json!({ "principal": principal, "scope": on, "role": null });
-                session.out.value(&done, |_| format!("{principal} has no role on {on} of its own any more"));
+                session.out.value(&done, |_| format!("{principal} has no role on {on} any more"));
             }
         }
         Ok(())

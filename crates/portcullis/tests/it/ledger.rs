@@ -155,7 +155,7 @@ async fn no_secret_is_found_in_the_data_directory_or_told_twice() {
         &["ledger", "show"],
         &["ledger", "access", "small"],
         &["logs", "small"],
-        &["deployment", "list", "--endpoint", "small"],
+        &["deployment", "list", "small"],
     ] {
         let told = server.cli(args).to_string();
         for (what, secret) in &secrets {
