@@ -191,7 +191,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::print_stderr, reason = "a test that was passed over says so")]
     fn the_kernels_keyring_keeps_the_master_key() {
         let name = format!("portcullis-test-{}", uuid::Uuid::new_v4().simple());
         let made = KeyRing::from_special_id(KeyRingIdentifier::Session, true)

@@ -29,6 +29,18 @@ async fn the_ledger_verifies_while_serving_and_restored() {
     }
 }
 
+/// The callers of a report as text.
+fn callers(report: &Value) -> Vec<String> {
+    let text = |c: &Value| format!("{} {} {}", c["caller"], c["role"], c["api"]).replace('"', "");
+    report["callers"].as_array().unwrap().iter().map(text).collect()
+}
+
+/// The values of a report's facts of one kind and name.
+fn values(report: &Value, kind: &str, name: &str) -> Vec<Value> {
+    let facts = report["facts"].as_array().unwrap().iter();
+    facts.filter(|f| f["kind"] == kind && f["name"] == name).map(|f| f["value"].clone()).collect()
+}
+
 #[tokio::test]
 async fn one_command_tells_who_could_call_and_which_version_answered() {
     let road = Road::walk();
@@ -55,10 +67,6 @@ async fn one_command_tells_who_could_call_and_which_version_answered() {
     server.cli(&["principal", "create", "stranger", "--audience", "api://elsewhere"]);
     server.cli(&["principal", "revoke", "caller"]);
 
-    let callers = |report: &Value| -> Vec<String> {
-        let text = |c: &Value| format!("{} {} {}", c["caller"], c["role"], c["api"]).replace('"', "");
-        report["callers"].as_array().unwrap().iter().map(text).collect()
-    };
     let now = server.cli(&["ledger", "access", "small"]);
     assert_eq!(callers(&before), ["caller scorer on workspace team/small"]);
     assert_eq!(callers(&now), ["guest scorer on endpoint:small team/small"]);
@@ -68,10 +76,7 @@ async fn one_command_tells_who_could_call_and_which_version_answered() {
         callers(&report),
         ["caller scorer on workspace team/small", "guest scorer on endpoint:small team/small"]
     );
-    let fact = |kind: &str, name: &str| -> Vec<Value> {
-        let facts = report["facts"].as_array().unwrap().iter();
-        facts.filter(|f| f["kind"] == kind && f["name"] == name).map(|f| f["value"].clone()).collect()
-    };
+    let fact = |kind: &str, name: &str| values(&report, kind, name);
     assert_eq!(fact("deployment", "blue"), [json!({ "model": "small", "version": 1 })]);
     assert_eq!(fact("key", "primary"), [json!({ "generation": 0 }), json!({ "generation": 1 })]);
     assert_eq!(fact("setting", "public_network_access"), [json!({ "value": "enabled" })]);
