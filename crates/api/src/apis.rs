@@ -3,38 +3,47 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::Api;
+use domain::{Api, Scope};
 use gateway::{PublishAsk, PublishedApi};
 use http::StatusCode;
-use web::{Contributor, Problem, Reader};
+use web::{Contributor, OfEndpoint, Problem, Visible, Within};
 
-/// List published APIs.
+/// List the published APIs over the endpoints that the caller may read.
 #[utoipa::path(get, path = "/api/v1/apis", tag = "apis", responses((status = 200, body = Vec<Api>)))]
-pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<Api>>, Problem> {
-    Ok(Json(app.gateway.apis().await?))
+pub async fn list(who: Visible, State(app): State<App>) -> Result<Json<Vec<Api>>, Problem> {
+    let mut apis = app.gateway.apis().await?;
+    apis.retain(|api| who.may_read(&Scope::Endpoint(api.endpoint.clone())));
+    Ok(Json(apis))
 }
 
-/// Publish an endpoint under a path, in one transaction; an API of the same path is replaced.
+/// Publish an endpoint under a path, in one transaction; an API of the same path is replaced, which takes the same role on the endpoint
+/// it was over.
 #[utoipa::path(put, path = "/api/v1/apis", tag = "apis", request_body = PublishAsk,
     responses((status = 200, body = PublishedApi),
         (status = 400, description = "no audience, a path that is reserved, or a policy with a fault, which is named by field or by line"),
         (status = 404), (status = 422, description = "a discovery document that cannot be had")))]
 pub async fn publish(
-    who: Contributor,
+    who: Within<OfEndpoint, Contributor>,
     State(app): State<App>,
     web::JsonBody(ask): web::JsonBody<PublishAsk>,
 ) -> Result<Json<PublishedApi>, Problem> {
-    Ok(Json(app.gateway.publish_asked(ask, who.actor()).await?))
+    let by = who.on(&Scope::Endpoint(ask.endpoint.clone()))?;
+    if let Some(former) = app.gateway.api(&ask.path).await? {
+        who.on(&Scope::Endpoint(former.endpoint))?;
+    }
+    Ok(Json(app.gateway.publish_asked(ask, by).await?))
 }
 
 /// Take an API off the gateway.
 #[utoipa::path(delete, path = "/api/v1/apis/{*path}", tag = "apis", params(("path" = String, Path)),
     responses((status = 204), (status = 404)))]
 pub async fn unpublish(
-    who: Contributor,
+    who: Within<OfEndpoint, Contributor>,
     State(app): State<App>,
     Path(path): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    app.gateway.unpublish(&path, who.actor()).await?;
+    // What is not published is told to those only who may change everything.
+    let found = app.gateway.api(&path).await?.map_or(Scope::Workspace, |api| Scope::Endpoint(api.endpoint));
+    app.gateway.unpublish(&path, who.on(&found)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

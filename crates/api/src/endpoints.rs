@@ -3,16 +3,18 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::{Endpoint, EndpointUpdate, KeySlot, Name};
+use domain::{Endpoint, EndpointUpdate, KeySlot, Name, Scope};
 use endpoint::{Keys, NewEndpoint, RegeneratedKeys};
 use http::StatusCode;
 use std::collections::BTreeMap;
-use web::{Contributor, Owner, Problem, Reader};
+use web::{Contributor, OfEndpoint, On, Owner, Problem, Reader, Visible};
 
-/// List endpoints.
+/// List the endpoints that the caller may read.
 #[utoipa::path(get, path = "/api/v1/endpoints", tag = "endpoints", responses((status = 200, body = Vec<Endpoint>)))]
-pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<Endpoint>>, Problem> {
-    Ok(Json(app.endpoints.list().await?))
+pub async fn list(who: Visible, State(app): State<App>) -> Result<Json<Vec<Endpoint>>, Problem> {
+    let mut endpoints = app.endpoints.list().await?;
+    endpoints.retain(|e| who.may_read(&Scope::Endpoint(e.name.clone())));
+    Ok(Json(endpoints))
 }
 
 /// Create an endpoint: closed, with two keys, no deployment yet.
@@ -32,7 +34,7 @@ pub async fn create(
 #[utoipa::path(get, path = "/api/v1/endpoints/{name}", tag = "endpoints", params(("name" = String, Path)),
     responses((status = 200, body = Endpoint), (status = 404)))]
 pub async fn show(
-    _: Reader,
+    _: On<OfEndpoint, Reader>,
     State(app): State<App>,
     Path(name): Path<Name>,
 ) -> Result<Json<Endpoint>, Problem> {
@@ -57,7 +59,7 @@ pub async fn update(
 #[utoipa::path(delete, path = "/api/v1/endpoints/{name}", tag = "endpoints", params(("name" = String, Path)),
     responses((status = 204), (status = 404), (status = 409)))]
 pub async fn delete(
-    who: Contributor,
+    who: On<OfEndpoint, Contributor>,
     State(app): State<App>,
     Path(name): Path<Name>,
 ) -> Result<StatusCode, Problem> {
@@ -69,7 +71,11 @@ pub async fn delete(
 /// The primary and secondary key of an endpoint.
 #[utoipa::path(get, path = "/api/v1/endpoints/{name}/keys", tag = "endpoints", params(("name" = String, Path)),
     responses((status = 200, body = Keys), (status = 404)))]
-pub async fn keys(_: Owner, State(app): State<App>, Path(name): Path<Name>) -> Result<Json<Keys>, Problem> {
+pub async fn keys(
+    _: On<OfEndpoint, Owner>,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<Json<Keys>, Problem> {
     Ok(Json(app.endpoints.keys(&name).await?))
 }
 
@@ -77,7 +83,7 @@ pub async fn keys(_: Owner, State(app): State<App>, Path(name): Path<Name>) -> R
 #[utoipa::path(post, path = "/api/v1/endpoints/{name}/keys/{slot}/regenerate", tag = "endpoints",
     params(("name" = String, Path), ("slot" = KeySlot, Path)), responses((status = 200, body = RegeneratedKeys), (status = 404)))]
 pub async fn regenerate_key(
-    who: Owner,
+    who: On<OfEndpoint, Owner>,
     State(app): State<App>,
     Path((name, slot)): Path<(Name, KeySlot)>,
 ) -> Result<Json<RegeneratedKeys>, Problem> {
@@ -90,7 +96,7 @@ pub async fn regenerate_key(
 #[utoipa::path(put, path = "/api/v1/endpoints/{name}/traffic", tag = "endpoints", params(("name" = String, Path)),
     request_body = BTreeMap<String, u8>, responses((status = 200, body = Endpoint), (status = 404), (status = 400)))]
 pub async fn set_traffic(
-    who: Contributor,
+    who: On<OfEndpoint, Contributor>,
     State(app): State<App>,
     Path(name): Path<Name>,
     web::JsonBody(traffic): web::JsonBody<BTreeMap<Name, u8>>,

@@ -3,6 +3,7 @@
 //! A route exists only through `web::guarded!`, which demands that the handler's first argument says what the caller
 //! must be allowed; `openapi.json` at the root of the repository is generated from the same handlers.
 
+pub mod access;
 pub mod apis;
 pub mod backup;
 pub mod data;
@@ -14,6 +15,7 @@ pub mod ledger;
 pub mod logs;
 pub mod models;
 pub mod principals;
+pub mod roles;
 pub mod router;
 pub mod secrets;
 pub mod server;

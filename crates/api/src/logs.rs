@@ -3,10 +3,11 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Query, State};
+use domain::Scope;
 use serde::{Deserialize, Serialize};
 use telemetry::{LogFilter, LoggedRequest};
 use utoipa::{IntoParams, ToSchema};
-use web::{Problem, Reader};
+use web::{Problem, Reader, Visible};
 
 /// Which rows.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -40,10 +41,10 @@ pub struct SqlRows {
     pub truncated: bool,
 }
 
-/// Rows of the request log, oldest first; without `after` the newest `limit` rows.
+/// Rows of the request log of the endpoints that the caller may read, oldest first; without `after` the newest `limit` rows.
 #[utoipa::path(get, path = "/api/v1/logs", tag = "logs", params(LogsQuery), responses((status = 200, body = Vec<LoggedRequest>)))]
 pub async fn list(
-    _: Reader,
+    who: Visible,
     State(app): State<App>,
     Query(q): Query<LogsQuery>,
 ) -> Result<Json<Vec<LoggedRequest>>, Problem> {
@@ -60,8 +61,37 @@ pub async fn list(
         after: q.after,
         limit: q.limit.unwrap_or(100).clamp(1, 10_000),
     };
+    if let Some(name) = &filter.endpoint {
+        who.demand(&domain::Name::new(name.as_str()).map(Scope::Endpoint)?)?;
+    }
     app.log.flush().await;
-    Ok(Json(app.log.query(&filter).await?))
+    match who.endpoints().filter(|_| filter.endpoint.is_none()) {
+        None => Ok(Json(app.log.query(&filter).await?)),
+        Some(endpoints) => Ok(Json(of_endpoints(&app, &filter, &endpoints).await?)),
+    }
+}
+
+/// The rows of some endpoints as one list.
+async fn of_endpoints(
+    app: &App,
+    filter: &LogFilter,
+    endpoints: &[domain::Name],
+) -> Result<Vec<LoggedRequest>, Problem> {
+    let mut rows = Vec::new();
+    for endpoint in endpoints {
+        let filter = LogFilter { endpoint: Some(endpoint.to_string()), ..filter.clone() };
+        rows.extend(app.log.query(&filter).await?);
+    }
+    rows.sort_by_key(|row| row.cursor);
+    let limit = filter.limit as usize;
+    // As for one endpoint: what follows the cursor, or the newest.
+    let surplus = rows.len().saturating_sub(limit);
+    if filter.after.is_some() {
+        rows.truncate(limit)
+    } else {
+        drop(rows.drain(..surplus))
+    }
+    Ok(rows)
 }
 
 /// Run one read-only SELECT over the view `requests`.

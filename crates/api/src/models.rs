@@ -5,14 +5,14 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use domain::{ErrorCode, Fault, Model, ModelVersion, Name, Version};
+use domain::{ErrorCode, Fault, Model, ModelVersion, Name, Role, Scope, Version};
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use registry::{LineageView, NewVersion};
 use serde::Deserialize;
 use std::io::{ErrorKind, Read};
 use utoipa::{IntoParams, ToSchema};
-use web::{Contributor, Problem, Reader};
+use web::{Contributor, OfModel, On, Problem, Reader, Visible};
 
 /// Protocol buffers end at 2 GiB, and so does an ONNX file without external data.
 const MODEL_BYTES: u64 = 2 << 30;
@@ -37,17 +37,19 @@ const fn broken(kind: ErrorKind) -> ErrorCode {
     if matches!(kind, ErrorKind::FileTooLarge) { ErrorCode::TooLarge } else { ErrorCode::InvalidInput }
 }
 
-/// List models.
+/// List the models that the caller may read.
 #[utoipa::path(get, path = "/api/v1/models", tag = "models", responses((status = 200, body = Vec<Model>)))]
-pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<Model>>, Problem> {
-    Ok(Json(app.registry.list().await?))
+pub async fn list(who: Visible, State(app): State<App>) -> Result<Json<Vec<Model>>, Problem> {
+    let mut models = app.registry.list().await?;
+    models.retain(|m| who.may_read(&Scope::Model(m.name.clone())));
+    Ok(Json(models))
 }
 
 /// List the versions of a model, oldest first.
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions", tag = "models", params(("name" = String, Path)),
     responses((status = 200, body = Vec<ModelVersion>), (status = 404)))]
 pub async fn versions(
-    _: Reader,
+    _: On<OfModel, Reader>,
     State(app): State<App>,
     Path(name): Path<Name>,
 ) -> Result<Json<Vec<ModelVersion>>, Problem> {
@@ -59,7 +61,7 @@ pub async fn versions(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = ModelVersion), (status = 422)))]
 pub async fn register(
-    who: Contributor,
+    who: On<OfModel, Contributor>,
     State(app): State<App>,
     Path(name): Path<Name>,
     Query(query): Query<RegisterQuery>,
@@ -80,7 +82,7 @@ pub async fn register(
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}", tag = "models",
     params(("name" = String, Path), ("version" = String, Path)), responses((status = 200, body = ModelVersion), (status = 404)))]
 pub async fn show(
-    _: Reader,
+    _: On<OfModel, Reader>,
     State(app): State<App>,
     Path((name, version)): Path<(Name, String)>,
 ) -> Result<Json<ModelVersion>, Problem> {
@@ -91,11 +93,13 @@ pub async fn show(
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/lineage", tag = "models",
     params(("name" = String, Path), ("version" = String, Path)), responses((status = 200, body = LineageView), (status = 404)))]
 pub async fn lineage(
-    _: Reader,
+    who: On<OfModel, Reader>,
     State(app): State<App>,
     Path((name, version)): Path<(Name, String)>,
 ) -> Result<Json<LineageView>, Problem> {
-    Ok(Json(app.registry.lineage(&name, &version).await?))
+    let mut view = app.registry.lineage(&name, &version).await?;
+    view.deployments.retain(|d| who.may(Role::Reader, &Scope::Endpoint(d.endpoint.clone())));
+    Ok(Json(view))
 }
 
 /// The ONNX file of a version.
@@ -103,7 +107,7 @@ pub async fn lineage(
     params(("name" = String, Path), ("version" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404)))]
 pub async fn file(
-    _: Reader,
+    _: On<OfModel, Reader>,
     State(app): State<App>,
     Path((name, version)): Path<(Name, String)>,
 ) -> Result<Response, Problem> {
@@ -119,7 +123,7 @@ pub async fn file(
 #[utoipa::path(put, path = "/api/v1/models/{name}/aliases/{alias}", tag = "models",
     params(("name" = String, Path), ("alias" = String, Path)), request_body = SetAlias, responses((status = 204), (status = 404)))]
 pub async fn set_alias(
-    who: Contributor,
+    who: On<OfModel, Contributor>,
     State(app): State<App>,
     Path((name, alias)): Path<(Name, String)>,
     web::JsonBody(ask): web::JsonBody<SetAlias>,

@@ -2,8 +2,8 @@
 
 use crate::state::App;
 use crate::{
-    apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals, secrets,
-    server, sessions, signing_keys, subscriptions,
+    access, apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals,
+    roles, secrets, server, sessions, signing_keys, subscriptions,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -93,9 +93,15 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(sessions::finish_oidc))
         .routes(guarded!(signing_keys::list))
         .routes(guarded!(signing_keys::rotate))
+        .routes(guarded!(roles::list))
+        .routes(guarded!(roles::assign))
+        .routes(guarded!(roles::remove))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::query))
         .routes(guarded!(ledger::list))
+        .routes(guarded!(ledger::verify))
+        .routes(guarded!(ledger::head))
+        .routes(guarded!(access::show))
         .routes(guarded!(backup::create))
 }
 

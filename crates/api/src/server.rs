@@ -8,7 +8,7 @@ use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::Reader;
+use web::{Reader, Visible};
 
 /// What a client needs to know before it asks for anything else.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,7 +25,7 @@ pub struct ServerInfo {
 
 /// Show facts about the running server.
 #[utoipa::path(get, path = "/api/v1/server", tag = "server", responses((status = 200, body = ServerInfo)))]
-pub async fn show(_: Reader, State(app): State<App>) -> Json<ServerInfo> {
+pub async fn show(_: Visible, State(app): State<App>) -> Json<ServerInfo> {
     Json(ServerInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         tenant: app.gateway.tenant().to_owned(),

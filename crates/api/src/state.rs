@@ -1,7 +1,7 @@
 //! What the handlers may reach: one handle a step, built once by the binary.
 
 use ::data::Assets;
-use domain::{Fault, LedgerEntry};
+use domain::{Digest, Fault, LedgerCheck, LedgerEntry, LedgerHead};
 use endpoint::Endpoints;
 use futures_util::future::BoxFuture;
 use gateway::Gateway;
@@ -15,6 +15,12 @@ use telemetry::{Metrics, RequestLog};
 pub trait Housekeeping: Send + Sync {
     /// Ledger entries with a sequence above `after`, oldest first, at most `limit`.
     fn ledger(&self, after: i64, limit: u32) -> BoxFuture<'_, Result<Vec<LedgerEntry>, Fault>>;
+
+    /// Checks the whole ledger, also against a digest that was kept elsewhere.
+    fn verify_ledger(&self, kept: Option<Digest>) -> BoxFuture<'_, Result<LedgerCheck, Fault>>;
+
+    /// The ledger's last entry and its digest.
+    fn ledger_head(&self) -> BoxFuture<'_, Result<Option<LedgerHead>, Fault>>;
 
     /// Writes a backup of the whole data directory to a new file and names it; the caller removes the file.
     fn backup(&self) -> BoxFuture<'_, Result<PathBuf, Fault>>;

@@ -5,7 +5,8 @@ use crate::ids::Name;
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 
-/// What a principal may do. Roles are ordered: owner ⊃ contributor ⊃ reader; scorer stands apart and may only score.
+/// What a principal may do on something. Owner contains contributor, contributor contains reader and scorer; a reader does
+/// not score, and a scorer does nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -35,18 +36,14 @@ impl Role {
         [Self::Reader, Self::Contributor, Self::Owner, Self::Scorer].into_iter().find(|r| r.as_str() == text)
     }
 
-    /// Whether this role includes what `needed` may do on the control plane.
+    /// Whether this role includes what `needed` may do.
     pub const fn includes(self, needed: Role) -> bool {
-        const fn rank(role: Role) -> u8 {
-            match role {
-                Role::Scorer => 0,
-                Role::Reader => 1,
-                Role::Contributor => 2,
-                Role::Owner => 3,
-            }
+        match self {
+            Self::Owner => true,
+            Self::Contributor => !matches!(needed, Self::Owner),
+            Self::Reader => matches!(needed, Self::Reader),
+            Self::Scorer => matches!(needed, Self::Scorer),
         }
-        !matches!(self, Self::Scorer) && rank(self) >= rank(needed)
-            || matches!((self, needed), (Role::Scorer, Role::Scorer))
     }
 }
 
@@ -69,8 +66,9 @@ pub struct Principal {
     pub client_id: String,
     /// What it is.
     pub kind: PrincipalKind,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do on the whole workspace; none when it has roles on single endpoints or models only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// The audience of its tokens when a token request names no resource.
     pub audience: String,
     /// When it was made.

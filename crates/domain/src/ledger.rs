@@ -1,11 +1,12 @@
 //! Who did what, when: the append-only record of control-plane changes.
 
 use crate::clock::Timestamp;
+use crate::ids::Digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Who makes a change: the admin token, a principal, or the system itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Actor(pub String);
 
@@ -42,4 +43,28 @@ pub struct LedgerEntry {
     pub subject: String,
     /// The change's particulars; never a secret.
     pub detail: serde_json::Value,
+}
+
+/// The end of the ledger: who keeps its digest elsewhere can tell later that nothing before it was cut off or altered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LedgerHead {
+    /// The last entry's position.
+    pub sequence: i64,
+    /// When it was written.
+    pub time: Timestamp,
+    /// SHA-256 over the last entry and, through its forerunner's digest, over all before it.
+    pub digest: Digest,
+}
+
+/// What a check of the ledger found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LedgerCheck {
+    /// Entries found in order, from the first.
+    pub entries: i64,
+    /// The last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<LedgerHead>,
+    /// What is wrong with the entry after it; none when all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<String>,
 }

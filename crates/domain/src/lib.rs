@@ -25,7 +25,7 @@ pub use error::{ErrorCode, Fault};
 pub use gate::{Api, Principal, PrincipalKind, Role};
 pub use ids::{Digest, Name, RunId, Version};
 pub use jobs::{Job, JobKind, JobStatus, Lineage, Metrics, Trial};
-pub use ledger::{Actor, LedgerEntry};
+pub use ledger::{Actor, LedgerCheck, LedgerEntry, LedgerHead};
 pub use people::SessionInfo;
 pub use policy::{
     Addresses, ClaimRule, Cors, CountBy, HeaderAction, HeaderRule, Issuer, Policy, Quota, RateLimit,

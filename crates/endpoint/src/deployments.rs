@@ -25,6 +25,13 @@ pub struct NewDeployment {
     pub all_traffic: Option<bool>,
 }
 
+impl NewDeployment {
+    /// The name of the model that is asked for, without its version.
+    pub fn model_name(&self) -> Result<Name, Fault> {
+        Ok(reference(&self.model)?.0)
+    }
+}
+
 impl Endpoints {
     /// The deployments of an endpoint by name.
     pub async fn deployments(&self, endpoint: &Name) -> Result<Vec<Deployment>, Fault> {

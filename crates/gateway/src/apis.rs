@@ -85,6 +85,12 @@ impl Gateway {
         self.refresh().await
     }
 
+    /// The API published at a path, if there is one.
+    pub async fn api(&self, path: &str) -> Result<Option<Api>, Fault> {
+        let path = path.trim_matches('/');
+        Ok(self.store.apis().await?.into_iter().find(|api| api.path == path))
+    }
+
     /// The published APIs, by path.
     pub async fn apis(&self) -> Result<Vec<Api>, Fault> {
         Ok(self.store.apis().await?)

@@ -180,10 +180,12 @@ fn judge(
     let policy = &api.policy;
     let verified = verified(gateway, token, policy.clock_skew).map_err(invalid)?;
     let claims = &verified.claims;
+    let mut may_score = None;
     let name: Arc<str> = if verified.issuer == Issuer::BuiltIn {
         // The cache remembers signatures, not permission: revocation is looked up at every call.
         let who = snapshot.owner(claims).ok_or_else(|| invalid(Refusal::Revoked))?;
         log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));
+        may_score = Some(who.may_score(&api.target.name));
         who.name.clone()
     } else {
         let identity = verified.identity();
@@ -202,6 +204,15 @@ fn judge(
             "The token lacks a claim that this API requires.",
             "the token lacks a claim that this API requires; ask its owner for the role",
             "insufficient_scope",
+        ));
+    }
+    // Roles are given to principals; who comes from elsewhere has what its issuer's registration demands of its tokens.
+    if may_score == Some(false) {
+        return Err(Refused::credentials(
+            Some("insufficient_scope"),
+            "The caller may not score this endpoint.",
+            "the caller has not the role scorer on this endpoint; ask its owner for it",
+            "no_role",
         ));
     }
     Ok(Known { claims: claims.clone(), name })

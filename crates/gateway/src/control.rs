@@ -3,13 +3,15 @@
 use crate::bearer::{self, NoBearer};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use crate::people::{self, ClientAddress};
+use crate::roles::{CallerRights, Subject};
 use crate::secret;
 use domain::{Actor, ErrorCode, Issuer, Role, Timestamp};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use std::net::IpAddr;
+use std::sync::Arc;
 use tower_service::Service as _;
-use web::{Body, Caller, Problem, RequestBody, RequestId, finish};
+use web::{Body, Caller, Judge, Problem, RequestBody, RequestId, finish};
 
 /// Calls of the control plane that need no credentials, since they bring them: by method and path. Host and Origin are judged all
 /// the same.
@@ -71,15 +73,23 @@ fn enter(gateway: &Gateway, parts: &mut Parts) -> Result<(), Unknown> {
     if OPEN_CALLS.iter().any(|(m, p)| *m == method.as_str() && *p == path) {
         return Ok(());
     }
-    let caller = match people::authenticate(gateway, &parts.headers, method) {
+    let (caller, subject) = match people::authenticate(gateway, &parts.headers, method) {
         Some(Ok((caller, session))) => {
             parts.extensions.insert(session);
-            caller
+            let subject = Subject::Principal(caller.actor.0.as_str().into());
+            (caller, subject)
         }
         Some(Err(problem)) => return Err(Box::new((problem, None))),
         None => authenticate(gateway, &parts.headers)?,
     };
     tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
+    parts.extensions.insert(Judge(Arc::new(CallerRights {
+        subject,
+        actor: caller.actor.clone(),
+        // What the caller may do now, not what it might when its token was made.
+        roles: gateway.snapshot.load().roles.clone(),
+        refusals: gateway.refusals.clone(),
+    })));
     parts.extensions.insert(caller);
     Ok(())
 }
@@ -102,7 +112,7 @@ fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId)
 type Unknown = Box<(Problem, Option<&'static str>)>;
 
 /// The admin token, or a token of the token service for the control plane's audience.
-fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, Unknown> {
+fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<(Caller, Subject), Unknown> {
     let unknown = |error: Option<&'static str>, detail: &str| {
         let code = if error == Some("invalid_request") {
             ErrorCode::InvalidInput
@@ -121,7 +131,7 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, 
         }
     })?;
     if secret::known(&secret::digest(token.as_bytes()), &[gateway.admin]) {
-        return Ok(Caller { actor: Actor::admin(), role: Role::Owner });
+        return Ok((Caller { actor: Actor::admin(), role: Some(Role::Owner) }, Subject::Admin));
     }
     let wrong = |reason: &'static str| {
         gateway.metrics.refused(reason);
@@ -139,13 +149,13 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<Caller, 
         // Its audience is pinned with its registration; without roles in it the token only scores.
         let role = gateway.issuers.role_of(&verified).ok_or_else(|| wrong("role"))?;
         let actor = verified.identity().ok_or_else(|| wrong("claim"))?;
-        return Ok(Caller { actor: Actor(actor), role });
+        return Ok((Caller { actor: Actor(actor), role: Some(role) }, Subject::Claimed(role)));
     }
     if !claims.audiences.iter().any(|a| a == CONTROL_AUDIENCE) {
         return Err(wrong("audience"));
     }
     let snapshot = gateway.snapshot.load();
     let who = snapshot.owner(claims).ok_or_else(|| wrong("revoked"))?;
-    // The role is what the principal has now, not what it had when the token was made.
-    Ok(Caller { actor: Actor(who.name.to_string()), role: who.role })
+    let subject = Subject::Principal(who.name.clone());
+    Ok((Caller { actor: Actor(who.name.to_string()), role: who.role }, subject))
 }

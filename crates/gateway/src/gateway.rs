@@ -6,6 +6,7 @@ use crate::issuers::Issuers;
 use crate::jwt::Times;
 use crate::lockout::Lockout;
 use crate::people::People;
+use crate::roles::{Engine, Refusals};
 use crate::signing::{self, Keyring};
 use crate::snapshot::{Building, Snapshot};
 use crate::{score, secret};
@@ -50,6 +51,7 @@ pub struct Gateway {
     pub(crate) proxies: Ranges,
     pub(crate) urls: crate::apim::Urls,
     pub(crate) finder: crate::apis::Finder,
+    pub(crate) refusals: Arc<Refusals>,
     workspace_secret: zeroize::Zeroizing<Vec<u8>>,
     refreshing: tokio::sync::Mutex<()>,
 }
@@ -73,6 +75,7 @@ impl Gateway {
     ) -> Result<Arc<Self>> {
         options.config.check()?;
         options.rate.check()?;
+        Engine::check()?;
         let config = &options.config;
         let tenant = store.set_meta_once(TENANT, &uuid::Uuid::new_v4().to_string()).await?;
         let public_url = options.public_url.trim_end_matches('/').to_owned();
@@ -100,6 +103,7 @@ impl Gateway {
             finder: crate::apis::Finder::new(&options.outbound)?,
             snapshot: ArcSwap::from_pointee(Snapshot::empty(store.quota_counts().await?)),
             refreshing: tokio::sync::Mutex::default(),
+            refusals: Refusals::start(store.clone()),
             store,
             metrics,
             tenant,

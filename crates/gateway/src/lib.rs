@@ -22,6 +22,7 @@ mod policy;
 mod principals;
 mod published;
 mod refusals;
+mod roles;
 mod row;
 mod score;
 mod secret;
@@ -48,6 +49,7 @@ pub use people::{
     LoginRefused, Opened, Sent,
 };
 pub use principals::{CreatePrincipal, Created, CreatedPrincipal, RotateSecret, RotatedSecret};
+pub use roles::{AssignRole, EndpointAccess, Fact, FactKind, PossibleCaller};
 pub use secret::{ADMIN_TOKEN_FILE, fresh_secret};
 pub use signing::RotateKey;
 pub use single::SingleDoor;

@@ -3,8 +3,9 @@
 use crate::error::{Error, Result};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use crate::people::CreatedPerson;
+use crate::roles::fits;
 use crate::secret;
-use domain::{Actor, Fault, Name, Principal, PrincipalInfo, PrincipalKind, Role, Span, Timestamp};
+use domain::{Actor, Fault, Name, Principal, PrincipalInfo, PrincipalKind, Role, Scope, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::NewSecret;
 
@@ -17,9 +18,12 @@ const AUDIENCE_MAX: usize = 512;
 pub struct CreatePrincipal {
     /// Its name.
     pub name: Name,
-    /// What it may do; scorer when left out.
+    /// What it may do; scorer when left out, nothing yet when null.
     #[serde(default = "scorer")]
-    pub role: Role,
+    pub role: Option<Role>,
+    /// On what: `workspace` when left out, `endpoint:NAME`, `model:NAME`.
+    #[serde(default = "workspace")]
+    pub on: Scope,
     /// The audience of its tokens; the control plane's when left out.
     #[serde(default)]
     pub audience: Option<String>,
@@ -32,9 +36,16 @@ fn client() -> PrincipalKind {
     PrincipalKind::Client
 }
 
-fn scorer() -> Role {
-    Role::Scorer
+fn scorer() -> Option<Role> {
+    Some(Role::Scorer)
 }
+
+fn workspace() -> Scope {
+    Scope::Workspace
+}
+
+/// Names the ledger gives to the holder of the admin token, to Portcullis itself and to many callers at once.
+pub(crate) const RESERVED: [&str; 3] = ["admin", "system", "others"];
 
 /// A new principal with all that its client needs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -42,7 +53,9 @@ pub struct CreatedPrincipal {
     /// Its name.
     pub name: Name,
     /// What it may do.
-    pub role: Role,
+    pub role: Option<Role>,
+    /// On what.
+    pub on: Scope,
     /// The client id.
     pub client_id: String,
     /// The client secret, told this once.
@@ -109,7 +122,11 @@ impl Gateway {
         if ask.audience.is_some() {
             return Err(Fault::invalid("a person gets no tokens and has no audience: leave it out"));
         }
-        Ok(Created::Person(self.create_person(ask.name, ask.role, by).await?))
+        self.check_grant(&ask).await?;
+        let role = ask.role.filter(|_| ask.on == Scope::Workspace);
+        let made = self.create_person(ask.name.clone(), role, by).await?;
+        self.grant(ask.name, ask.on, ask.role, by).await?;
+        Ok(Created::Person(made))
     }
 
     /// Makes a client.
@@ -118,32 +135,58 @@ impl Gateway {
         ask: CreatePrincipal,
         by: &Actor,
     ) -> Result<CreatedPrincipal, Fault> {
+        self.check_grant(&ask).await?;
         let audience = ask.audience.unwrap_or_else(|| CONTROL_AUDIENCE.to_owned());
         let plain = |c: u8| c.is_ascii_graphic() && c != b'"' && c != b'\\';
         if audience.is_empty() || audience.len() > AUDIENCE_MAX || !audience.bytes().all(plain) {
             return Err(Error::Audience(ask.name).into());
         }
+        let (scope, role) = (ask.on, ask.role);
         let client_secret = secret::fresh()?;
         let principal = Principal {
             name: ask.name,
             client_id: uuid::Uuid::new_v4().to_string(),
             kind: PrincipalKind::Client,
-            role: ask.role,
+            role: role.filter(|_| scope == Scope::Workspace),
             audience,
             created: Timestamp::now(),
             revoked: None,
         };
         self.store.add_principal(&principal, secret::digest(client_secret.as_bytes()), by).await?;
-        self.refresh().await?;
+        self.grant(principal.name.clone(), scope.clone(), role, by).await?;
         Ok(CreatedPrincipal {
             name: principal.name,
-            role: principal.role,
+            role,
+            on: scope,
             client_id: principal.client_id,
             client_secret,
             tenant: self.tenant.clone(),
             token_url: self.token_url(),
             audience: principal.audience,
         })
+    }
+
+    /// Refuses a name of the ledger's own, and a role on what is not there or cannot be held there.
+    async fn check_grant(&self, ask: &CreatePrincipal) -> Result<(), Fault> {
+        if RESERVED.contains(&ask.name.as_str()) {
+            let text = format!("'{}' is a name of the ledger: choose another for the principal", ask.name);
+            return Err(Fault::invalid(text));
+        }
+        self.refresh().await?;
+        if !self.snapshot.load().roles.exists(&ask.on) {
+            return Err(Fault::invalid(format!("there is no {} to have a role on", ask.on)));
+        }
+        ask.role.map_or(Ok(()), |role| fits(role, &ask.on))
+    }
+
+    /// Gives a new principal its role on one thing; that on the workspace stands with it already.
+    async fn grant(&self, name: Name, scope: Scope, role: Option<Role>, by: &Actor) -> Result<(), Fault> {
+        if let Some(role) = role
+            && scope != Scope::Workspace
+        {
+            self.assign_role(name, scope, role, by).await?;
+        }
+        self.refresh().await
     }
 
     /// All principals.

@@ -6,6 +6,7 @@ pub(crate) use published::Published;
 
 use crate::jwt::Claims;
 use crate::policy::subscription::Subscriptions;
+use crate::roles::{Roles, Scores};
 use crate::score::Scoring;
 use crate::secret::digest;
 use domain::{Deployment, Digest, Name, PrincipalKind, PublicNetworkAccess, Role, Subscription};
@@ -80,8 +81,17 @@ pub(crate) struct Target {
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
     pub name: Arc<str>,
-    pub role: Role,
+    /// Its role on the workspace.
+    pub role: Option<Role>,
     pub revoked: bool,
+    scores: Scores,
+}
+
+impl Who {
+    /// Whether its role, on the workspace or on this endpoint, includes scoring.
+    pub(crate) fn may_score(&self, endpoint: &str) -> bool {
+        self.scores.include(endpoint)
+    }
 }
 
 /// Everything the doors read.
@@ -93,8 +103,9 @@ pub(crate) struct Snapshot {
     /// The most segments an API path has: how far a request's path must be looked through.
     api_segments: usize,
     principals: HashMap<Box<str>, Who>,
-    /// People by name, those who are not revoked.
-    people: HashMap<Box<str>, Role>,
+    /// People by name, those who are not revoked, with their role on the workspace.
+    people: HashMap<Box<str>, Option<Role>>,
+    pub roles: Arc<Roles>,
     revoked: HashSet<Box<str>>,
     pub subscriptions: Subscriptions,
     /// What quotas had counted before this process; taken over by the first snapshot that is built.
@@ -144,13 +155,14 @@ impl Snapshot {
     }
 
     /// What a person may do now; none when it was revoked.
-    pub(crate) fn person(&self, name: &Name) -> Option<Role> {
+    pub(crate) fn person(&self, name: &Name) -> Option<Option<Role>> {
         self.people.get(name.as_str()).copied()
     }
 
     /// Builds the next snapshot; models that are loaded already are taken over from `before`.
     pub(crate) async fn build(before: &Self, state: ServingState, with: &Building<'_>) -> Self {
         let metrics = &with.scoring.metrics;
+        let roles = Roles::renewed(&before.roles, &state);
         let mut by_endpoint = deployments(before, state.deployments, with.store).await;
         let mut next = Self { sequence: state.sequence, ..Self::default() };
         for endpoint in state.endpoints {
@@ -170,9 +182,12 @@ impl Snapshot {
             if p.kind == PrincipalKind::Person && p.revoked.is_none() {
                 next.people.insert(p.name.as_str().into(), p.role);
             }
-            let who = Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some() };
+            let scores = roles.scores(p.name.as_str());
+            let who =
+                Who { name: p.name.as_str().into(), role: p.role, revoked: p.revoked.is_some(), scores };
             next.principals.insert(p.client_id.into(), who);
         }
+        next.roles = roles;
         next.revoked = state.revoked_tokens.into_iter().map(Into::into).collect();
         next
     }

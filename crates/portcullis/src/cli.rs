@@ -19,6 +19,7 @@ mod principal;
 mod progress;
 mod quickstart;
 mod quickstart_proof;
+mod role;
 mod secret;
 mod serve;
 mod serve_model;
@@ -113,6 +114,9 @@ enum Command {
     /// Principals: who may get tokens
     #[command(subcommand)]
     Principal(principal::Principal),
+    /// Roles: who may do what, on the workspace, an endpoint, a model
+    #[command(subcommand)]
+    Role(role::Role),
     /// Named values: what policies write as {{NAME}}
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -199,6 +203,7 @@ async fn with_session(session: &Session, command: Command) -> Result<ExitCode, F
         Command::Issuer(it) => it.run(session).await,
         Command::Subscription(it) => it.run(session).await,
         Command::Principal(it) => it.run(session).await,
+        Command::Role(it) => it.run(session).await,
         Command::Secret(it) => it.run(session).await,
         Command::Token(token::Token::Service(it)) => it.run(session).await,
         Command::Logs(it) => it.run(session).await,

@@ -9,7 +9,10 @@ CREATE TABLE issuers (
     created BIGINT NOT NULL
 );
 
--- A role of a principal on one thing. The role on the workspace stands with the principal itself.
+-- A role of a principal on one thing. The role on the workspace stands with the principal itself, as the empty text when it has none;
+-- `role_since` is 0 as long as it is the one the principal was made with.
+ALTER TABLE principals ADD COLUMN role_since BIGINT NOT NULL DEFAULT 0;
+
 CREATE TABLE assignments (
     principal TEXT NOT NULL REFERENCES principals (name),
     scope     TEXT NOT NULL,

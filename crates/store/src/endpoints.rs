@@ -1,5 +1,6 @@
 //! Endpoints: stable names over deployments, their traffic and their keys' generations.
 
+use crate::assignments;
 use crate::db::Store;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
@@ -41,7 +42,12 @@ impl Store {
             *generation = (*generation).max(floor);
         }
         insert(write.conn(), &endpoint).await?;
-        let change = Change::plain("create endpoint", endpoint.name.as_str());
+        let detail = json!({
+            "docs_public": endpoint.docs_public,
+            "public_network_access": endpoint.public_network_access,
+            "key_generations": endpoint.key_generations,
+        });
+        let change = Change::new("create endpoint", endpoint.name.as_str(), detail);
         write.note(by, endpoint.created, change).await?;
         write.commit().await?;
         Ok(endpoint)
@@ -78,6 +84,7 @@ impl Store {
             )));
         }
         retire(write.conn(), &endpoint).await?;
+        assignments::forget(write.conn(), &domain::Scope::Endpoint(name.clone())).await?;
         for sql in ["DELETE FROM deployments WHERE endpoint = $1", "DELETE FROM endpoints WHERE name = $1"] {
             sqlx::query(sql).bind(name.as_str()).execute(write.conn()).await?;
         }

@@ -4,9 +4,9 @@
 //! shows in [`Store::verify_ledger`].
 
 use crate::db::Store;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::records::{Record, to_json};
-use domain::{Actor, Digest, LedgerEntry, Timestamp};
+use domain::{Actor, Digest, LedgerCheck, LedgerEntry, LedgerHead, Scope, Timestamp};
 use sha2::{Digest as _, Sha256};
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
 
@@ -111,19 +111,57 @@ impl Store {
         rows.iter().map(entry).collect()
     }
 
-    /// Checks that no entry is missing or altered; gives their number, or an error naming the first wrong one.
-    pub async fn verify_ledger(&self) -> Result<i64> {
-        let (mut last, mut before) = (0, String::new());
-        loop {
-            let rows = self.ledger_rows(last, LEDGER_PAGE_MAX).await?;
+    /// Checks that no entry is missing or altered, and names the first wrong one. A chain does not show that its end was cut off:
+    /// with `kept`, a digest noted elsewhere, the entry that carried it must still be there.
+    pub async fn verify_ledger(&self, kept: Option<Digest>) -> Result<LedgerCheck> {
+        let mut done = LedgerCheck::default();
+        let (mut before, mut met) = (String::new(), kept.is_none());
+        let kept = kept.map(|digest| digest.hex());
+        while done.wrong.is_none() {
+            let rows = self.ledger_rows(done.entries, LEDGER_PAGE_MAX).await?;
             if rows.is_empty() {
-                return Ok(last);
+                break;
             }
             for row in &rows {
-                before = check(row, last, &before)?;
-                last += 1;
+                match check(row, done.entries, &before)? {
+                    Ok(chain) => before = chain,
+                    Err(wrong) => {
+                        done.wrong = Some(wrong);
+                        break;
+                    }
+                }
+                met |= kept.as_ref() == Some(&before);
+                done.entries += 1;
+                done.head = Some(head(row)?);
             }
         }
+        if done.wrong.is_none() && !met {
+            let wrong =
+                "no entry carries the digest that was kept: entries were cut off, or it is another ledger";
+            done.wrong = Some(wrong.to_owned());
+        }
+        Ok(done)
+    }
+
+    /// The last entry's place and digest; none while the ledger is empty.
+    pub async fn ledger_head(&self) -> Result<Option<LedgerHead>> {
+        let row = sqlx::query("SELECT sequence, time, chain FROM ledger ORDER BY sequence DESC LIMIT 1")
+            .fetch_optional(self.reader())
+            .await?;
+        row.as_ref().map(head).transpose()
+    }
+
+    /// Writes down that a caller was refused.
+    pub async fn note_refusal(
+        &self,
+        by: &Actor,
+        on: &Scope,
+        detail: serde_json::Value,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut write = self.write().await?;
+        write.note(by, now, Change::new("refuse request", on.to_string(), detail)).await?;
+        write.commit().await
     }
 
     async fn ledger_rows(&self, after: i64, limit: u32) -> Result<Vec<SqliteRow>> {
@@ -135,8 +173,12 @@ impl Store {
     }
 }
 
-/// Checks one record against the one before it; gives its chain value.
-fn check(row: &SqliteRow, last: i64, before: &str) -> Result<String> {
+fn head(row: &SqliteRow) -> Result<LedgerHead> {
+    Ok(LedgerHead { sequence: row.int("sequence")?, time: row.time("time")?, digest: row.digest("chain")? })
+}
+
+/// Checks one record against the one before it; gives its chain value, or what is wrong.
+fn check(row: &SqliteRow, last: i64, before: &str) -> Result<Result<String, String>> {
     let (sequence, chain) = (row.int("sequence")?, row.text("chain")?);
     let (actor, action, subject, detail) =
         (row.text("actor")?, row.text("action")?, row.text("subject")?, row.text("detail")?);
@@ -149,12 +191,12 @@ fn check(row: &SqliteRow, last: i64, before: &str) -> Result<String> {
         detail: &detail,
     };
     if sequence != last + 1 {
-        return Err(Error::Corrupt(format!("ledger entry {} is missing", last + 1)));
+        return Ok(Err(format!("ledger entry {} is missing", last + 1)));
     }
     if line.chain(before) != chain {
-        return Err(Error::Corrupt(format!("ledger entry {sequence} was altered")));
+        return Ok(Err(format!("ledger entry {sequence} was altered")));
     }
-    Ok(chain)
+    Ok(Ok(chain))
 }
 
 fn entry(row: &SqliteRow) -> Result<LedgerEntry> {
@@ -172,7 +214,7 @@ fn entry(row: &SqliteRow) -> Result<LedgerEntry> {
 mod tests {
     use crate::KeyChange;
     use crate::samples::{T0, admin, endpoint, name, store};
-    use domain::KeySlot;
+    use domain::{Digest, KeySlot};
 
     #[tokio::test]
     async fn changes_at_once_are_numbered_without_gaps_and_failures_leave_none() {
@@ -194,7 +236,7 @@ mod tests {
         let sequence: Vec<i64> = store.ledger(0, 1000).await.unwrap().iter().map(|e| e.sequence).collect();
         assert_eq!((made, sequence), (10, (1..=10).collect::<Vec<_>>()));
         assert_eq!(*watch.borrow(), 10);
-        assert_eq!(store.verify_ledger().await.unwrap(), 10);
+        assert_eq!(store.verify_ledger(None).await.unwrap().entries, 10);
         assert_eq!(store.ledger(7, 2).await.unwrap().iter().map(|e| e.sequence).collect::<Vec<_>>(), [8, 9]);
     }
 
@@ -211,11 +253,35 @@ mod tests {
                 let change = KeyChange { endpoint: &endpoint, slot: KeySlot::Primary, derive: &derive };
                 store.regenerate_key(&change, &admin(), T0).await.unwrap();
             }
-            assert_eq!(store.verify_ledger().await.unwrap(), 4);
+            let head = store.ledger_head().await.unwrap().unwrap();
+            let whole = store.verify_ledger(Some(head.digest)).await.unwrap();
+            assert_eq!((whole.entries, whole.wrong, whole.head), (4, None, Some(head)));
             let mut write = store.write().await.unwrap();
             sqlx::query(sql).execute(write.conn()).await.unwrap();
             write.commit().await.unwrap();
-            assert_eq!(store.verify_ledger().await.unwrap_err().to_string(), told);
+            let broken = store.verify_ledger(None).await.unwrap();
+            assert_eq!((broken.entries, broken.wrong.as_deref()), (1, Some(told)));
         }
+    }
+
+    #[tokio::test]
+    async fn a_cut_end_shows_against_the_digest_kept_elsewhere() {
+        let (_dir, store) = store().await;
+        assert_eq!(store.ledger_head().await.unwrap(), None);
+        store.add_endpoint(&endpoint("e"), &admin()).await.unwrap();
+        let change = KeyChange {
+            endpoint: &name("e"),
+            slot: KeySlot::Primary,
+            derive: &|generation| generation.to_string(),
+        };
+        store.regenerate_key(&change, &admin(), T0).await.unwrap();
+        let kept = store.ledger_head().await.unwrap().unwrap().digest;
+        let mut write = store.write().await.unwrap();
+        sqlx::query("DELETE FROM ledger WHERE sequence = 2").execute(write.conn()).await.unwrap();
+        write.commit().await.unwrap();
+        assert_eq!(store.verify_ledger(None).await.unwrap().wrong, None);
+        let cut = store.verify_ledger(Some(kept)).await.unwrap();
+        assert!(cut.wrong.is_some_and(|wrong| wrong.contains("cut off")));
+        assert!(store.verify_ledger(Some(Digest([7; 32]))).await.unwrap().wrong.is_some());
     }
 }

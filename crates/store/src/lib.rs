@@ -6,6 +6,7 @@
 mod apis;
 pub mod artifacts;
 mod assets;
+mod assignments;
 pub mod backup;
 pub mod config;
 mod db;
@@ -40,6 +41,7 @@ pub use endpoints::KeyChange;
 pub use error::{Error, Result};
 pub use issuers::KeptKeys;
 pub use jobs::JobEnd;
+pub use ledger::LEDGER_PAGE_MAX;
 pub use lock::announced;
 pub use logins::{EndSessions, NewLogin, PasswordLogin, SessionRecord};
 pub use models::NewModelVersion;

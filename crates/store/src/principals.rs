@@ -47,6 +47,7 @@ impl Store {
         insert(write.conn(), principal, Some(secret)).await?;
         let detail = json!({
             "client_id": principal.client_id,
+            "kind": principal.kind,
             "role": principal.role,
             "audience": principal.audience
         });
@@ -228,7 +229,8 @@ impl Store {
     }
 }
 
-async fn expect(conn: &mut SqliteConnection, name: &Name) -> Result<Principal> {
+/// The principal, or an error that names it.
+pub(crate) async fn expect(conn: &mut SqliteConnection, name: &Name) -> Result<Principal> {
     let row = sqlx::query("SELECT * FROM principals WHERE name = $1")
         .bind(name.as_str())
         .fetch_optional(conn)
@@ -281,7 +283,7 @@ pub(crate) async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: O
     .bind(p.name.as_str())
     .bind(&p.client_id)
     .bind(to_word(&p.kind)?)
-    .bind(p.role.as_str())
+    .bind(p.role.map_or("", Role::as_str))
     .bind(&p.audience)
     .bind(p.created.micros())
     .bind(p.revoked.map(Timestamp::micros))
@@ -291,14 +293,21 @@ pub(crate) async fn insert(conn: &mut SqliteConnection, p: &Principal, secret: O
     Ok(())
 }
 
+/// The role on the workspace; the empty text is none.
+fn role(row: &SqliteRow) -> Result<Option<Role>> {
+    match row.text("role")?.as_str() {
+        "" => Ok(None),
+        text => Role::parse(text).map(Some).ok_or_else(|| Error::corrupt("role", text)),
+    }
+}
+
 /// Reads a record of `principals`.
 pub(crate) fn decode(row: &SqliteRow) -> Result<Principal> {
-    let role = row.text("role")?;
     Ok(Principal {
         name: row.name("name")?,
         client_id: row.text("client_id")?,
         kind: row.word("kind")?,
-        role: Role::parse(&role).ok_or_else(|| Error::corrupt("role", role))?,
+        role: role(row)?,
         audience: row.text("audience")?,
         created: row.time("created")?,
         revoked: row.time_or_null("revoked")?,

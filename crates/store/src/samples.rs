@@ -121,7 +121,7 @@ pub(crate) fn principal(text: &str) -> Principal {
         name: name(text),
         client_id: format!("client-{text}"),
         kind: PrincipalKind::Client,
-        role: Role::Scorer,
+        role: Some(Role::Scorer),
         audience: "api://credit".to_owned(),
         created: T0,
         revoked: None,

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
+use linux_keyutils::{KeyRing, KeyRingIdentifier};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,7 +19,8 @@ const NONCE: usize = 12;
 /// The file of the master key in the folder of secrets, when no other place is named.
 pub(crate) const FILE: &str = "master-key";
 
-/// Where the master key is: empty for the file `secrets/master-key` of the data directory, `file:PATH`, or `env:NAME`.
+/// Where the master key is: empty for the file `secrets/master-key` of the data directory, `file:PATH`, `env:NAME`, or
+/// `keyring:DESCRIPTION`.
 ///
 /// The key is 64 hexadecimal digits. Only the default file is made when it is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub enum MasterKey {
     File(PathBuf),
     /// An environment variable.
     Env(String),
+    /// A key of type `user` in the kernel's keyring of the session or of the user (keyrings(7)), by its description.
+    Keyring(String),
 }
 
 impl FromStr for MasterKey {
@@ -40,8 +44,9 @@ impl FromStr for MasterKey {
             None if text.is_empty() => Ok(Self::DataDir),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            Some(("keyring", name)) if !name.is_empty() => Ok(Self::Keyring(name.to_owned())),
             _ => Err(Error::Invalid(format!(
-                "store.master_key '{text}' names no place: leave it empty, or write file:PATH or env:NAME"
+                "store.master_key '{text}' names no place: leave it empty, or write file:PATH, env:NAME or keyring:DESCRIPTION"
             ))),
         }
     }
@@ -68,6 +73,7 @@ impl MasterKey {
                     Error::Invalid(format!("store.master_key: the environment variable {name} is not set"))
                 })?,
             ),
+            Self::Keyring(name) => (format!("the keyring ({name})"), from_keyring(name)?),
         };
         let text = Zeroizing::new(text);
         unhex(text.trim()).filter(|key| key.len() == KEY).ok_or_else(|| {
@@ -76,6 +82,20 @@ impl MasterKey {
             ))
         })
     }
+}
+
+/// The text of a key in the kernel's keyring: that of the session, else that of the user.
+fn from_keyring(name: &str) -> Result<String> {
+    let read = |ring| KeyRing::from_special_id(ring, false)?.search(name)?.read_to_vec();
+    let found = read(KeyRingIdentifier::Session).or_else(|_| read(KeyRingIdentifier::User));
+    let bytes = found.map_err(|e| {
+        Error::Invalid(format!(
+            "store.master_key: the keyring has no key '{name}' that this process may read ({e}): \
+             `keyctl add user {name} \"$(openssl rand -hex 32)\" @u` makes one"
+        ))
+    })?;
+    String::from_utf8(bytes)
+        .map_err(|_| Error::Invalid(format!("store.master_key: the key '{name}' in the keyring is not text")))
 }
 
 /// Seals and opens under the master key.
@@ -168,6 +188,28 @@ mod tests {
         for bad in ["", "sealed-1:", "sealed-1:00", "sealed-1:zz", &sealed[..sealed.len() - 2]] {
             assert!(again.unseal("named-value:a", bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_kernels_keyring_keeps_the_master_key() {
+        let name = format!("portcullis-test-{}", uuid::Uuid::new_v4().simple());
+        let made = KeyRing::from_special_id(KeyRingIdentifier::Session, true)
+            .and_then(|ring| ring.add_key(&name, "ab".repeat(KEY).as_bytes()));
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| Sealer::open(&format!("keyring:{name}").parse().unwrap(), dir.path());
+        match made {
+            Ok(key) => {
+                let sealed = open(&name).unwrap().seal("a", b"secret").unwrap();
+                assert_eq!(&**open(&name).unwrap().unseal("a", &sealed).unwrap(), b"secret");
+                key.invalidate().unwrap();
+            }
+            Err(refused) => {
+                eprintln!("skipped: the_kernels_keyring_keeps_the_master_key needs a keyring: {refused}")
+            }
+        }
+        let told = open("portcullis-absent").unwrap_err().to_string();
+        assert!(told.contains("keyctl add user portcullis-absent"), "{told}");
+        assert!(!dir.path().join(FILE).exists());
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use crate::db::Store;
 use crate::error::Result;
 use crate::records::Record;
-use crate::{apis, deployments, endpoints, issuers, models, principals, subscriptions};
-use domain::{Api, Deployment, Endpoint, ModelVersion, Name, Principal, Subscription, TrustedIssuer};
+use crate::{apis, assignments, deployments, endpoints, issuers, models, principals, subscriptions};
+use domain::{
+    Api, Assignment, Deployment, Endpoint, ModelVersion, Name, Principal, Subscription, TrustedIssuer,
+};
 
 /// A deployment with the model version it runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,10 @@ pub struct ServingState {
     pub principals: Vec<Principal>,
     /// Trusted issuers by name.
     pub issuers: Vec<TrustedIssuer>,
+    /// Roles on single endpoints and models.
+    pub assignments: Vec<Assignment>,
+    /// The names of all models.
+    pub models: Vec<Name>,
     /// Ids of revoked tokens; some may have expired by themselves since.
     pub revoked_tokens: Vec<String>,
     /// Subscriptions by name, the revoked too.
@@ -58,6 +64,8 @@ impl Store {
         let apis = sqlx::query("SELECT * FROM apis ORDER BY path").fetch_all(&mut *tx).await?;
         let principals = sqlx::query("SELECT * FROM principals ORDER BY name").fetch_all(&mut *tx).await?;
         let trusted = sqlx::query("SELECT detail FROM issuers ORDER BY issuer").fetch_all(&mut *tx).await?;
+        let assigned = assignments::all(&mut tx).await?;
+        let models = sqlx::query("SELECT name FROM models ORDER BY name").fetch_all(&mut *tx).await?;
         let tokens = sqlx::query("SELECT jti FROM revoked_tokens ORDER BY jti").fetch_all(&mut *tx).await?;
         let subscriptions =
             sqlx::query("SELECT * FROM subscriptions ORDER BY name").fetch_all(&mut *tx).await?;
@@ -77,6 +85,8 @@ impl Store {
             apis: apis.iter().map(apis::decode).collect::<Result<_>>()?,
             principals: principals.iter().map(principals::decode).collect::<Result<_>>()?,
             issuers: trusted.iter().map(issuers::decode).collect::<Result<_>>()?,
+            assignments: assigned,
+            models: models.iter().map(|row| row.name("name")).collect::<Result<_>>()?,
             revoked_tokens: tokens.iter().map(|row| row.text("jti")).collect::<Result<_>>()?,
             subscriptions: subscriptions.iter().map(subscriptions::decode).collect::<Result<_>>()?,
             named_values: named

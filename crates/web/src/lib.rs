@@ -10,6 +10,7 @@ pub mod decode;
 pub mod error;
 pub mod extract;
 pub mod finish;
+pub mod guard;
 pub mod hosts;
 pub mod listen;
 pub mod peer;
@@ -18,7 +19,10 @@ pub mod swagger;
 pub mod tls;
 pub mod upload;
 
-pub use access::{Access, Caller, Contributor, Open, Owner, Reader};
+pub use access::{
+    Access, Both, Caller, Contributor, Judge, OfEndpoint, OfModel, OfScope, On, Open, Owner, Reader, Refusal,
+    Rights, Visible, Within,
+};
 pub use body::{Body, BodyError, RequestBody, collect};
 pub use config::HttpLimits;
 pub use decode::{Coding, Inflate, InflateLimits};

@@ -68,6 +68,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("datafusion", &["query"]),
     ("ballista", &["query"]),
     ("hessboost", &["automl"]),
+    ("cedar-policy", &["gateway"]),
+    ("linux-keyutils", &["store"]),
     ("reqwest", &["outbound", "portcullis"]),
 ];
 

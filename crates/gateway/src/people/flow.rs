@@ -9,6 +9,7 @@ use super::oidc::{Vouched, mark};
 use super::provider::Provider;
 use crate::gateway::Gateway;
 use crate::jose::to_base64url;
+use crate::principals::RESERVED;
 use crate::secret;
 use aws_lc_rs::digest;
 use domain::{Actor, ErrorCode, Fault, Name, Principal, Timestamp};
@@ -226,14 +227,14 @@ impl Gateway {
             if person.revoked.is_some() {
                 return Err(LoginRefused::nobody());
             }
-            if person.role != role {
+            if person.role != Some(role) {
                 // What it may do is what the provider says now: who left a group loses its role.
                 self.store
                     .set_person_role(&person.name, role, &Actor::system())
                     .await
                     .map_err(Fault::from)?;
                 self.refresh().await?;
-                person.role = role;
+                person.role = Some(role);
             }
             return Ok(person);
         }
@@ -241,7 +242,10 @@ impl Gateway {
         let suffix = &mark(provider, subject)[..8];
         let longer = Name::new(format!("{}-{suffix}", vouched.name))?;
         for name in [vouched.name, longer] {
-            let new = person(name, role);
+            if RESERVED.contains(&name.as_str()) {
+                continue;
+            }
+            let new = person(name, Some(role));
             match self.store.add_person(&new, login, &Actor::system()).await {
                 Ok(()) => {
                     self.refresh().await?;

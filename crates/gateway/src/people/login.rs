@@ -45,7 +45,7 @@ pub struct LoggedIn {
     /// Who logged in.
     pub principal: Name,
     /// What it may do.
-    pub role: Role,
+    pub role: Option<Role>,
     /// What unsafe calls bring along as `X-CSRF-Token`.
     pub csrf_token: String,
     /// The session.
@@ -67,7 +67,7 @@ pub struct CreatedPerson {
     /// Its name.
     pub name: Name,
     /// What it may do.
-    pub role: Role,
+    pub role: Option<Role>,
     /// The first secret, told this once; the first login sets a password with it.
     pub first_secret: String,
 }
@@ -133,7 +133,12 @@ fn counted(name: &str) -> String {
 
 impl Gateway {
     /// Makes a person with a first secret.
-    pub async fn create_person(&self, name: Name, role: Role, by: &Actor) -> Result<CreatedPerson, Fault> {
+    pub async fn create_person(
+        &self,
+        name: Name,
+        role: Option<Role>,
+        by: &Actor,
+    ) -> Result<CreatedPerson, Fault> {
         let first_secret = secret::fresh()?;
         let hash = self.people.passwords.hash(&Zeroizing::new(first_secret.clone())).await?;
         let person = person(name, role);
@@ -244,7 +249,7 @@ impl Gateway {
     }
 
     /// A session as its owner sees it.
-    pub fn logged_in(&self, current: &CurrentSession, role: Role) -> LoggedIn {
+    pub fn logged_in(&self, current: &CurrentSession, role: Option<Role>) -> LoggedIn {
         LoggedIn {
             principal: current.principal.clone(),
             role,
@@ -260,7 +265,7 @@ impl Gateway {
 }
 
 /// A person as a record.
-pub(super) fn person(name: Name, role: Role) -> Principal {
+pub(super) fn person(name: Name, role: Option<Role>) -> Principal {
     Principal {
         name,
         client_id: uuid::Uuid::new_v4().to_string(),

@@ -23,7 +23,7 @@ async fn log_in(server: &Server, ask: LogIn) -> Result<Opened, u16> {
 
 /// A person that has logged in once.
 async fn person(server: &Server, text: &str, role: Role) -> Opened {
-    let made = server.gateway.create_person(name(text), role, &Actor::admin()).await.unwrap();
+    let made = server.gateway.create_person(name(text), Some(role), &Actor::admin()).await.unwrap();
     log_in(server, ask(text, &made.first_secret, Some(PASSWORD))).await.unwrap()
 }
 
@@ -43,7 +43,7 @@ async fn post(server: &Server, headers: &[(&str, &str)]) -> u16 {
 #[tokio::test]
 async fn the_first_secret_sets_a_password_and_opens_nothing_else() {
     let server = Server::start().await;
-    let made = server.gateway.create_person(name("ada"), Role::Reader, &Actor::admin()).await.unwrap();
+    let made = server.gateway.create_person(name("ada"), Some(Role::Reader), &Actor::admin()).await.unwrap();
     let first = made.first_secret.as_str();
     assert_eq!(log_in(&server, ask("ada", first, None)).await.unwrap_err(), 403);
     for bad in ["short", first, "ada"] {

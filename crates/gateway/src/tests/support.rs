@@ -250,7 +250,8 @@ impl Server {
     pub(super) async fn principal(&self, text: &str, role: Role, audience: Option<&str>) -> CreatedPrincipal {
         let ask = CreatePrincipal {
             name: name(text),
-            role,
+            role: Some(role),
+            on: domain::Scope::Workspace,
             audience: audience.map(str::to_owned),
             kind: domain::PrincipalKind::Client,
         };

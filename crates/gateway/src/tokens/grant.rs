@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::form::Form;
 use super::{Generation, client, issuer};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
+use crate::roles::Subject;
 use crate::signing::Typ;
 use domain::{Principal, Role, Timestamp};
 use http::Request;
@@ -33,7 +34,7 @@ pub(super) async fn token(
         }
     }
     let principal = client::authenticate(gateway, &headers, &form, from).await?;
-    let audience = audience(&principal, &form, generation)?;
+    let audience = audience(gateway, &principal, &form, generation)?;
     let life = lifetime(gateway, &form)?;
     let now = Timestamp::now().seconds();
     let claims = claims(gateway, &principal, &audience, generation, (now, life));
@@ -81,12 +82,19 @@ fn lifetime(gateway: &Gateway, form: &Form) -> Result<i64, Failure> {
     })
 }
 
-/// The audience of the token: the client's own when none is named; besides it only the control plane's, for roles that may
-/// enter it.
-fn audience(principal: &Principal, form: &Form, generation: Generation) -> Result<String, Failure> {
-    let mine = |asked: &str| {
-        asked == principal.audience || (asked == CONTROL_AUDIENCE && principal.role != Role::Scorer)
+/// The audience of the token: the client's own when none is named; besides it only the control plane's, for those who may read
+/// something there.
+fn audience(
+    gateway: &Gateway,
+    principal: &Principal,
+    form: &Form,
+    generation: Generation,
+) -> Result<String, Failure> {
+    let enters = || {
+        let who = Subject::Principal(principal.name.as_str().into());
+        gateway.snapshot.load().roles.reads_something(&who)
     };
+    let mine = |asked: &str| asked == principal.audience || (asked == CONTROL_AUDIENCE && enters());
     let asked = match generation {
         Generation::V1 => form.get("resource"),
         Generation::V2 => form.get("scope"),
@@ -122,7 +130,7 @@ fn claims(
         "nbf": now,
         "exp": now + life,
         "jti": uuid::Uuid::new_v4().to_string(),
-        "roles": [principal.role.as_str()],
+        "roles": principal.role.map(Role::as_str).as_slice(),
     });
     let (client, version) = match generation {
         Generation::V1 => ("appid", "1.0"),

@@ -29,7 +29,9 @@ pub(super) async fn introspect(
         return Ok(inactive);
     };
     let own = claims.client_id.as_deref() == Some(&asker.client_id);
-    let may = own || claims.audiences.contains(&asker.audience) || asker.role.includes(Role::Owner);
+    let may = own
+        || claims.audiences.contains(&asker.audience)
+        || asker.role.is_some_and(|role| role.includes(Role::Owner));
     let snapshot = gateway.snapshot.load();
     let Some(who) = snapshot.owner(&claims).filter(|_| may) else {
         return Ok(inactive);
@@ -69,7 +71,9 @@ pub(super) async fn revoke(
     let Ok(claims) = gateway.issuers.own(token(&form)?, now.seconds()) else {
         return nothing;
     };
-    if claims.client_id.as_deref() != Some(&asker.client_id) && !asker.role.includes(Role::Owner) {
+    if claims.client_id.as_deref() != Some(&asker.client_id)
+        && !asker.role.is_some_and(|role| role.includes(Role::Owner))
+    {
         return Err(Failure::foreign_token());
     }
     let Some(id) = &claims.id else { return nothing };

@@ -58,9 +58,12 @@ pub enum Principal {
 pub struct Create {
     /// The principal's name
     pub name: String,
-    /// reader, contributor, owner or scorer; scorer when left out, of a person reader
+    /// reader, contributor, owner, scorer, or none for now; scorer when left out, of a person reader
     #[arg(long)]
     pub role: Option<String>,
+    /// What the role is held on: workspace, endpoint:NAME or model:NAME
+    #[arg(long, default_value = "workspace")]
+    pub on: domain::Scope,
     /// The audience of its tokens; the control plane's when left out
     #[arg(long, conflicts_with = "person")]
     pub audience: Option<String>,
@@ -130,7 +133,8 @@ impl Create {
     async fn run(self, session: &Session) -> Result<(), Fault> {
         let kind = if self.person { "person" } else { "client" };
         let role = self.role.unwrap_or_else(|| if self.person { "reader" } else { "scorer" }.to_owned());
-        let body = json!({ "name": self.name, "role": role, "audience": self.audience, "kind": kind });
+        let role = (role != "none").then_some(role);
+        let body = json!({ "name": self.name, "role": role, "on": self.on, "audience": self.audience, "kind": kind });
         let made: Value = session.client.post("/api/v1/principals", &body).await?;
         session.out.value(&made, |made| if self.person { first_secret(made) } else { client(made) });
         Ok(())
@@ -156,7 +160,7 @@ fn list(all: &[PrincipalInfo]) -> String {
         let used = info.secrets.iter().filter_map(|s| s.used).max();
         [
             p.name.to_string(),
-            p.role.as_str().to_owned(),
+            p.role.map_or("", domain::Role::as_str).to_owned(),
             p.client_id.clone(),
             p.audience.clone(),
             info.secrets.len().to_string(),
