@@ -3,7 +3,7 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::{Api, Scope};
+use domain::{Api, Role, Scope};
 use gateway::{PublishAsk, PublishedApi};
 use http::StatusCode;
 use web::{Contributor, OfEndpoint, Problem, Visible, Within};
@@ -31,7 +31,9 @@ pub async fn publish(
     if let Some(former) = app.gateway.api(&ask.path).await? {
         who.on(&Scope::Endpoint(former.endpoint))?;
     }
-    Ok(Json(app.gateway.publish_asked(ask, by).await?))
+    // Trusting an issuer concerns the whole workspace.
+    let may_trust = who.may(Role::Owner, &Scope::Workspace);
+    Ok(Json(app.gateway.publish_asked(ask, may_trust, by).await?))
 }
 
 /// Take an API off the gateway.

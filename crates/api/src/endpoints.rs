@@ -45,7 +45,7 @@ pub async fn show(
 #[utoipa::path(patch, path = "/api/v1/endpoints/{name}", tag = "endpoints", params(("name" = String, Path)),
     request_body = EndpointUpdate, responses((status = 200, body = Endpoint), (status = 404)))]
 pub async fn update(
-    who: Contributor,
+    who: On<OfEndpoint, Contributor>,
     State(app): State<App>,
     Path(name): Path<Name>,
     web::JsonBody(ask): web::JsonBody<EndpointUpdate>,

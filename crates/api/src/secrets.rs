@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use domain::{Name, NamedValue};
 use gateway::SetNamedValue;
 use http::StatusCode;
-use web::{Contributor, Problem, Reader};
+use web::{Owner, Problem, Reader};
 
 /// List named values; contents only of those that are not secret.
 #[utoipa::path(get, path = "/api/v1/secrets", tag = "secrets", responses((status = 200, body = Vec<NamedValue>)))]
@@ -29,7 +29,7 @@ pub async fn show(
 #[utoipa::path(put, path = "/api/v1/secrets/{name}", tag = "secrets", params(("name" = String, Path)), request_body = SetNamedValue,
     responses((status = 200, body = NamedValue), (status = 400, description = "a content of more than one line")))]
 pub async fn set(
-    who: Contributor,
+    who: Owner,
     State(app): State<App>,
     Path(name): Path<Name>,
     web::JsonBody(ask): web::JsonBody<SetNamedValue>,
@@ -41,7 +41,7 @@ pub async fn set(
 #[utoipa::path(delete, path = "/api/v1/secrets/{name}", tag = "secrets", params(("name" = String, Path)),
     responses((status = 204), (status = 404), (status = 409, description = "a policy names it")))]
 pub async fn delete(
-    who: Contributor,
+    who: Owner,
     State(app): State<App>,
     Path(name): Path<Name>,
 ) -> Result<StatusCode, Problem> {

@@ -89,12 +89,10 @@ pub(crate) struct Roles {
 
 impl Default for Roles {
     fn default() -> Self {
-        Self {
-            facts: Facts::default(),
-            entities: Entities::empty(),
-            held: HashMap::new(),
-            scores: HashMap::new(),
-        }
+        // Roles that tokens claim are entities too: they count before there is a principal.
+        let facts = Facts::default();
+        let entities = entities::build(&facts).unwrap_or_else(|_| Entities::empty());
+        Self { facts, entities, held: HashMap::new(), scores: HashMap::new() }
     }
 }
 
@@ -151,9 +149,9 @@ impl Roles {
         *scope == Scope::Workspace || self.facts.things.contains(scope)
     }
 
-    /// Whether there is anything the subject may read.
-    pub(crate) fn reads_something(&self, subject: &Subject) -> bool {
-        self.may(subject, Role::Reader, &Scope::Workspace) || self.readable(subject).next().is_some()
+    /// Whether there is anything on which the subject may do what `role` stands for.
+    pub(crate) fn somewhere(&self, subject: &Subject, role: Role) -> bool {
+        self.may(subject, role, &Scope::Workspace) || self.held_as(subject, role).next().is_some()
     }
 
     /// The endpoints that the subject may read; none when it may read all.
@@ -161,15 +159,15 @@ impl Roles {
         if self.may(subject, Role::Reader, &Scope::Workspace) {
             return None;
         }
-        Some(self.readable(subject).filter_map(endpoint_of).cloned().collect())
+        Some(self.held_as(subject, Role::Reader).filter_map(endpoint_of).cloned().collect())
     }
 
-    fn readable<'a>(&'a self, subject: &'a Subject) -> impl Iterator<Item = &'a Scope> + 'a {
+    fn held_as<'a>(&'a self, subject: &'a Subject, role: Role) -> impl Iterator<Item = &'a Scope> + 'a {
         let principal = match subject {
             Subject::Principal(name) => name,
             Subject::Admin | Subject::Claimed(_) => "",
         };
-        self.held(principal).filter(|scope| self.may(subject, Role::Reader, scope))
+        self.held(principal).filter(move |scope| self.may(subject, role, scope))
     }
 
     fn held<'a>(&'a self, principal: &str) -> impl Iterator<Item = &'a Scope> + 'a {

@@ -29,8 +29,8 @@ pub trait Rights: Send + Sync {
     fn may(&self, role: Role, scope: &Scope) -> bool;
     /// The endpoints the caller may read; none when it may read all.
     fn endpoints(&self) -> Option<Vec<Name>>;
-    /// Whether there is anything at all that the caller may read.
-    fn reads_something(&self) -> bool;
+    /// Whether there is anything at all on which the caller may do what `role` stands for.
+    fn somewhere(&self, role: Role) -> bool;
     /// Told of every refusal, with the route as it is written in the router.
     fn refused(&self, refusal: &Refusal<'_>);
 }
@@ -286,6 +286,7 @@ impl<S: Send + Sync, T: InPath, L: Level> FromRequestParts<S> for On<T, L> {
 }
 
 /// For requests whose body, or the store, tells what they are about: nobody learns who calls before [`Within::on`] has decided.
+/// Whoever has the role on nothing at all does not get in.
 #[derive(Debug, Clone)]
 pub struct Within<T, L>(Asking, PhantomData<(T, L)>);
 
@@ -294,6 +295,11 @@ impl<T: Target, L: Level> Within<T, L> {
     pub fn on(&self, scope: &Scope) -> Result<&Actor, Problem> {
         self.0.demand(L::ROLE, scope)?;
         Ok(&self.0.caller.actor)
+    }
+
+    /// Whether the caller may also do this on something else.
+    pub fn may(&self, role: Role, scope: &Scope) -> bool {
+        self.0.rights.may(role, scope)
     }
 }
 
@@ -308,7 +314,12 @@ impl<T: Target, L: Level> Access for Within<T, L> {
 impl<S: Send + Sync, T: Target, L: Level> FromRequestParts<S> for Within<T, L> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Ok(Self(Asking::of(parts)?, PhantomData))
+        let asking = Asking::of(parts)?;
+        // Whoever has the role nowhere is told so before the body is read.
+        if !asking.rights.somewhere(L::ROLE) {
+            return Err(asking.refuse(L::ROLE, &Scope::Workspace));
+        }
+        Ok(Self(asking, PhantomData))
     }
 }
 
@@ -374,7 +385,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visible {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let asking = Asking::of(parts)?;
-        if asking.rights.reads_something() {
+        if asking.rights.somewhere(Role::Reader) {
             return Ok(Self(asking));
         }
         Err(asking.refuse(Role::Reader, &Scope::Workspace))

@@ -3,7 +3,7 @@
 use super::PublishApi;
 use crate::apim::{ImportOptions, Imported, Place, Trusted, fault, import};
 use crate::gateway::Gateway;
-use domain::{Actor, Api, Fault, Issuer, KeySource, Name, Policy, Timestamp, TrustedIssuer};
+use domain::{Actor, Api, ErrorCode, Fault, Issuer, KeySource, Name, Policy, Timestamp, TrustedIssuer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,11 +59,16 @@ pub struct PublishedApi {
 
 impl Gateway {
     /// Publishes by a policy or by a policy file.
-    pub async fn publish_asked(&self, ask: PublishAsk, by: &Actor) -> Result<PublishedApi, Fault> {
+    pub async fn publish_asked(
+        &self,
+        ask: PublishAsk,
+        may_trust: bool,
+        by: &Actor,
+    ) -> Result<PublishedApi, Fault> {
         let PublishAsk { path, endpoint, policy, policy_xml } = ask;
         let (policy, issuers, mut notes) = match (policy, policy_xml) {
             (Some(policy), None) => (policy, Vec::new(), Vec::new()),
-            (None, Some(file)) => self.policy_of(file).await?,
+            (None, Some(file)) => self.policy_of(file, may_trust).await?,
             _ => return Err(Fault::invalid("give either policy or policy_xml")),
         };
         if policy.any_audience {
@@ -80,7 +85,11 @@ impl Gateway {
     }
 
     /// The policy of a file, the issuers to register with it, and what to say aloud.
-    async fn policy_of(&self, file: PolicyXml) -> Result<(Policy, Vec<TrustedIssuer>, Vec<String>), Fault> {
+    async fn policy_of(
+        &self,
+        file: PolicyXml,
+        may_trust: bool,
+    ) -> Result<(Policy, Vec<TrustedIssuer>, Vec<String>), Fault> {
         let mut set = file.set;
         set.entry("tenant_id".to_owned()).or_insert_with(|| self.tenant.clone());
         let options = ImportOptions {
@@ -92,7 +101,7 @@ impl Gateway {
         };
         let imported = import(&file.text, &options)?;
         let registered = self.store.issuers().await?;
-        let mut found = Found { registered, new: Vec::new() };
+        let mut found = Found { registered, new: Vec::new(), may_trust };
         let issuers = self.issuers_of(&imported, &mut found).await?;
         let mut notes = imported.notes;
         let documents = imported.trusted.len();
@@ -116,6 +125,7 @@ impl Gateway {
                 Trusted::Discovery { url, loopback_http } => match found.by_url(url) {
                     Some(known) => Issuer::External(known),
                     None => {
+                        found.expect_trust(*place)?;
                         let name = self.finder.issuer(url, *loopback_http).await;
                         let name = name.map_err(|f| Fault::new(f.code, format!("{place}: {}", f.message)))?;
                         found.add(&name, KeySource::Discovery(url.clone()), *loopback_http)
@@ -154,9 +164,20 @@ impl Gateway {
 struct Found {
     registered: Vec<TrustedIssuer>,
     new: Vec<TrustedIssuer>,
+    /// Whether new ones may be registered.
+    may_trust: bool,
 }
 
 impl Found {
+    /// Refuses an issuer that is not registered, before anything is asked of it.
+    fn expect_trust(&self, place: Place) -> Result<(), Fault> {
+        if self.may_trust {
+            return Ok(());
+        }
+        let text = "this issuer is not registered, and only an owner of the workspace may trust a new one: ask for `issuer add`";
+        Err(Fault { code: ErrorCode::Forbidden, ..fault(place, text) })
+    }
+
     fn by_url(&self, url: &str) -> Option<String> {
         let all = self.registered.iter().chain(&self.new);
         let mut fits = all.filter(|issuer| matches!(&issuer.keys, KeySource::Discovery(own) if own == url));
@@ -187,6 +208,9 @@ impl Found {
     fn keys(&mut self, place: Place, listed: &[(Place, String)], jwks: &str) -> Result<Issuer, Fault> {
         let name = listed.first().map(|(_, name)| name.as_str()).unwrap_or_default();
         let source = KeySource::Static(jwks.to_owned());
+        if !self.registered.iter().any(|known| known.issuer == name) {
+            self.expect_trust(place)?;
+        }
         if self.registered.iter().any(|known| known.issuer == name && known.keys != source) {
             let text = format!(
                 "the issuer '{name}' is registered with other keys: take issuer-signing-keys out, or change it with `issuer add`"

@@ -22,8 +22,8 @@ impl Rights for CallerRights {
         self.roles.endpoints(&self.subject)
     }
 
-    fn reads_something(&self) -> bool {
-        self.roles.reads_something(&self.subject)
+    fn somewhere(&self, role: Role) -> bool {
+        self.roles.somewhere(&self.subject, role)
     }
 
     fn refused(&self, refusal: &Refusal<'_>) {

@@ -107,7 +107,18 @@ fn lists_show_what_may_be_read() {
         ("reader.model-a", true),
         ("scorer.endpoint-a", false),
     ] {
-        assert_eq!(roles.reads_something(&principal(who)), sees, "{who}");
+        assert_eq!(roles.somewhere(&principal(who), Role::Reader), sees, "{who}");
     }
-    assert!(roles.reads_something(&Subject::Admin) && roles.reads_something(&Subject::Claimed(Role::Reader)));
+    assert!(
+        roles.somewhere(&Subject::Admin, Role::Reader)
+            && roles.somewhere(&Subject::Claimed(Role::Reader), Role::Reader)
+    );
+}
+
+#[test]
+fn roles_that_tokens_claim_count_before_there_is_a_principal() {
+    let roles = Roles::default();
+    assert!(roles.may(&Subject::Claimed(Role::Reader), Role::Reader, &Scope::Workspace));
+    assert!(!roles.may(&Subject::Claimed(Role::Reader), Role::Owner, &Scope::Workspace));
+    assert!(roles.somewhere(&Subject::Claimed(Role::Owner), Role::Contributor));
 }

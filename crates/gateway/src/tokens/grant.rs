@@ -92,7 +92,7 @@ fn audience(
 ) -> Result<String, Failure> {
     let enters = || {
         let who = Subject::Principal(principal.name.as_str().into());
-        gateway.snapshot.load().roles.reads_something(&who)
+        gateway.snapshot.load().roles.somewhere(&who, Role::Reader)
     };
     let mine = |asked: &str| asked == principal.audience || (asked == CONTROL_AUDIENCE && enters());
     let asked = match generation {

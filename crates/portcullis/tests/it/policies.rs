@@ -43,7 +43,7 @@ async fn a_policy_is_published_whole_and_kept_at_every_call() {
     let metrics = metrics.send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("rate_limited"), "{metrics}");
     for (policy, part) in [
-        (json!({ "quotas": [{ "calls": 1, "per": "1s", "by": "api" }] }), "300 s"),
+        (json!({ "quotas": [{ "calls": 1, "per": "1s", "by": "api" }] }), "300s"),
         (json!({ "addresses": { "forbid": ["everywhere"] } }), "everywhere"),
         (json!({ "response_headers": [{ "name": "connection", "action": "delete" }] }), "connection"),
     ] {

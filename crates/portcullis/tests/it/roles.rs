@@ -54,6 +54,38 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/ledger/verify", "reader on workspace"),
     ("GET", "/api/v1/ledger/head", "reader on workspace"),
     ("POST", "/api/v1/backup", "owner on workspace"),
+    ("PATCH", "/api/v1/endpoints/{name}", "contributor on endpoint"),
+    ("GET", "/api/v1/secrets", "reader on workspace"),
+    ("GET", "/api/v1/secrets/{name}", "reader on workspace"),
+    ("PUT", "/api/v1/secrets/{name}", "owner on workspace"),
+    ("DELETE", "/api/v1/secrets/{name}", "owner on workspace"),
+    ("GET", "/api/v1/issuers", "reader on workspace"),
+    ("PUT", "/api/v1/issuers", "owner on workspace"),
+    ("GET", "/api/v1/issuers/{issuer}", "reader on workspace"),
+    ("DELETE", "/api/v1/issuers/{issuer}", "owner on workspace"),
+    ("POST", "/api/v1/issuers/{issuer}/refresh", "owner on workspace"),
+    ("GET", "/api/v1/subscriptions", "reader on workspace"),
+    ("POST", "/api/v1/subscriptions", "owner on workspace"),
+    ("GET", "/api/v1/subscriptions/{name}/keys", "owner on workspace"),
+    ("POST", "/api/v1/subscriptions/{name}/keys/{slot}/regenerate", "owner on workspace"),
+    ("POST", "/api/v1/subscriptions/{name}/revoke", "owner on workspace"),
+    ("GET", "/api/v1/principals/{name}", "reader on workspace"),
+    ("POST", "/api/v1/principals/{name}/rotate-secret", "owner on workspace"),
+    ("POST", "/api/v1/principals/{name}/revoke-former-secret", "owner on workspace"),
+    ("POST", "/api/v1/principals/{name}/reset-password", "owner on workspace"),
+    ("GET", "/api/v1/principals/{name}/sessions", "owner on workspace"),
+    ("DELETE", "/api/v1/principals/{name}/sessions", "owner on workspace"),
+    ("GET", "/api/v1/signing-keys", "reader on workspace"),
+    ("POST", "/api/v1/signing-keys/rotate", "owner on workspace"),
+    // A session is its person's own; three of these bring credentials instead of having them.
+    ("GET", "/api/v1/sessions", ""),
+    ("POST", "/api/v1/sessions", ""),
+    ("GET", "/api/v1/sessions/current", ""),
+    ("DELETE", "/api/v1/sessions/current", ""),
+    ("DELETE", "/api/v1/sessions/{id}", ""),
+    ("POST", "/api/v1/sessions/current/password", ""),
+    ("GET", "/api/v1/sessions/oidc", ""),
+    ("GET", "/api/v1/sessions/oidc/callback", ""),
 ];
 
 /// The callers: a role on something, or none at all.
@@ -80,7 +112,7 @@ fn rank(role: &str) -> usize {
 /// Whether a caller has all that a route needs when it is about the endpoint `small` and the model `small`.
 fn may(caller: (&str, &str), needs: &str) -> bool {
     let (held, on) = caller;
-    needs.split(", ").all(|need| {
+    needs.split(", ").filter(|need| !need.is_empty()).all(|need| {
         let (role, kind) = need.split_once(" on ").unwrap();
         let place = match kind {
             "endpoint" | "scope" => on == "workspace" || on == "endpoint:small",
@@ -133,11 +165,18 @@ fn harmless(method: &str, path: &str, job: &str) -> (String, Option<Value>) {
             json!({ "path": "api", "endpoint": "small", "policy": { "audiences": ["a"], "issuers": ["built_in"] } }),
         ),
         ("POST", "/api/v1/logs/query") => Some(json!({ "sql": "SELECT COUNT(*) FROM requests" })),
-        ("PUT" | "POST", _) => Some(json!({})),
+        ("POST", "/api/v1/signing-keys/rotate") => Some(json!({ "lead": "no span" })),
+        ("PUT" | "POST" | "PATCH", _) => Some(json!({})),
         _ => None,
     };
     let path = match path {
         "/api/v1/principals/{name}/revoke" => "/api/v1/principals/absent/revoke".to_owned(),
+        path if path.starts_with("/api/v1/principals/{name}/")
+            || path.starts_with("/api/v1/subscriptions/{name}/")
+            || path.starts_with("/api/v1/secrets/") =>
+        {
+            path.replace("{name}", "absent")
+        }
         "/api/v1/data/{name}/versions" if method == "POST" => {
             "/api/v1/data/small/versions?options=x".to_owned()
         }
@@ -150,6 +189,7 @@ fn harmless(method: &str, path: &str, job: &str) -> (String, Option<Value>) {
         .replace("{alias}", "champion")
         .replace("{slot}", "secondary")
         .replace("{deployment}", "absent")
+        .replace("{issuer}", "https:%2F%2Fabsent.example")
         .replace("{file}", "leaderboard.json");
     (path, body)
 }

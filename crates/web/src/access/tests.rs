@@ -21,8 +21,8 @@ impl Rights for One {
     fn endpoints(&self) -> Option<Vec<Name>> {
         Some(Vec::new())
     }
-    fn reads_something(&self) -> bool {
-        self.held.as_ref().is_some_and(|(role, _)| role.includes(Role::Reader))
+    fn somewhere(&self, role: Role) -> bool {
+        self.held.as_ref().is_some_and(|(held, _)| held.includes(role))
     }
     fn refused(&self, refusal: &Refusal<'_>) {
         let line = format!("{} {} {}", refusal.role.as_str(), refusal.scope, refusal.route);

@@ -14,34 +14,36 @@ enum Need {
     Owner,
 }
 
-/// The one place of what routes need: reading is a reader's, changing a contributor's, and these are otherwise.
-const OTHERWISE: [(&str, &str, Need); 6] = [
-    ("get", "/api/v1/endpoints/{name}/keys", Need::Owner),
-    ("post", "/api/v1/endpoints/{name}/keys/{slot}/regenerate", Need::Owner),
-    ("post", "/api/v1/principals", Need::Owner),
-    ("post", "/api/v1/principals/{name}/revoke", Need::Owner),
-    ("post", "/api/v1/backup", Need::Owner),
-    ("post", "/api/v1/logs/query", Need::Reader),
-];
-
-fn need(method: &str, path: &str) -> Need {
-    let otherwise = OTHERWISE.iter().find(|(m, p, _)| *m == method && *p == path);
-    otherwise.map_or(if method == "get" { Need::Reader } else { Need::Contributor }, |(_, _, need)| *need)
+/// What a route needs, by the description; none for what brings its own credentials or is a session's own.
+///
+/// That the description is true is shown by `roles.rs`.
+fn need(operation: &Value) -> Option<Need> {
+    let roles = operation["x-portcullis-needs"].as_array().unwrap().iter().map(|need| need["role"].as_str());
+    let read = |role: Option<&str>| match role {
+        Some("reader") => Need::Reader,
+        Some("contributor") => Need::Contributor,
+        _ => Need::Owner,
+    };
+    roles.map(read).max()
 }
 
-/// Every route of the description: method, path as described, path with names of things that are not there.
-fn routes() -> Vec<(String, String, String)> {
+/// Every route of the description that needs a role: method, path as described, path with names of things that are not there.
+fn routes() -> Vec<(String, String, String, Need)> {
     let text = std::fs::read_to_string(repository("openapi.json")).unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     let mut all = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys() {
-            let mut target =
-                path.replace("{*path}", "nothing").replace("{slot}", "primary").replace("{version}", "9");
+        for (method, operation) in methods.as_object().unwrap() {
+            let Some(need) = need(operation) else { continue };
+            let mut target = path
+                .replace("{*path}", "nothing")
+                .replace("{slot}", "primary")
+                .replace("{version}", "9")
+                .replace("{scope}", "endpoint:nothing");
             while let (Some(from), Some(to)) = (target.find('{'), target.find('}')) {
                 target.replace_range(from..=to, "nothing");
             }
-            all.push((method.clone(), path.clone(), target));
+            all.push((method.clone(), path.clone(), target, need));
         }
     }
     all
@@ -60,8 +62,8 @@ fn every_route_asks_for_its_role() {
     };
     let (scorer, reader, contributor) = (make("scorer"), make("reader"), make("contributor"));
     let routes = routes();
-    assert!(routes.len() >= 41, "only {} routes seen", routes.len());
-    for (method, path, target) in &routes {
+    assert!(routes.len() >= 70, "only {} routes seen", routes.len());
+    for (method, path, target, need) in &routes {
         let upper = method.to_uppercase();
         let mut add = |who: &str, why: &'static str, bearer: Option<&str>, expect: Expect| {
             let line = bearer.map(|bearer| format!("Authorization: Bearer {bearer}"));
@@ -75,12 +77,11 @@ fn every_route_asks_for_its_role() {
         add("key", "a key is for its endpoint", Some(world.road.key()), Expect::InvalidToken);
         add("scoring-token", "another audience", Some(&world.good()), Expect::InvalidToken);
         add("scorer", "a scorer has nothing to do here", Some(&scorer), Expect::InsufficientScope);
-        let need = need(method, path);
         for (who, role, bearer) in
             [("reader", Need::Reader, &reader), ("contributor", Need::Contributor, &contributor)]
         {
             let inside = Expect::OneOf(&[200, 201, 202, 204, 400, 404, 405, 409, 415, 422]);
-            let expect = if role >= need { inside } else { Expect::InsufficientScope };
+            let expect = if role >= *need { inside } else { Expect::InsufficientScope };
             add(who, "what the route needs", Some(bearer), expect);
         }
     }

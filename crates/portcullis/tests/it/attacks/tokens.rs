@@ -121,7 +121,7 @@ fn attacks(s: &Service) -> Vec<Attack> {
         ("basic-and-body", with(s.basic(id, secret)), good.clone(), 400, request),
         ("basic-and-other-id", with(s.basic(id, secret)), format!("{grant}&client_id=other"), 400, request),
         ("basic-wrong", with(s.basic(id, "wrong")), grant.into(), 401, client),
-        ("basic-unknown", with(s.basic("nobody", secret)), grant.into(), 400, unknown),
+        ("basic-unknown", with(s.basic("nobody", secret)), grant.into(), 401, client),
         ("basic-garbage", with("Authorization: Basic !!!!".into()), grant.into(), 400, request),
         (
             "basic-no-colon",
