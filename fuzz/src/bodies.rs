@@ -3,6 +3,7 @@
 use data::{FileFormat, Format, ReadOptions};
 use domain::{ColumnType, ErrorCode, Feature, Signature, Target, Task};
 use endpoint::{Call, Limits, Scratch, Servable};
+use gateway::apim::{ImportOptions, UrlMap, Urls, import};
 use gateway::jose::{Algorithm, KeySet, strict, verify};
 use gateway::jwt::{Claims, Times};
 use http::{HeaderMap, Method};
@@ -35,6 +36,29 @@ pub fn jwt(bytes: &[u8]) {
             let live = claims.check_times(times, now).is_ok();
             assert!(!live || now < claims.expires + times.skew);
         }
+    }
+}
+
+/// A policy file: what is read passes or is refused with the line.
+pub fn policy(bytes: &[u8]) {
+    static OPTIONS: OnceLock<ImportOptions> = OnceLock::new();
+    let options = OPTIONS.get_or_init(|| {
+        let cloud = ("https://login.microsoftonline.com/".to_owned(), "built_in".to_owned());
+        ImportOptions {
+            any_audience: true,
+            set: [("tenant_id".to_owned(), "t".to_owned())].into(),
+            urls: Urls {
+                map: UrlMap([cloud].into()),
+                public_url: "http://127.0.0.1:8780".to_owned(),
+                tenant: "t".to_owned(),
+            },
+            ..ImportOptions::default()
+        }
+    });
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match import(text, options) {
+        Ok(imported) => assert!(!imported.policy.audiences.is_empty() || imported.policy.any_audience),
+        Err(fault) => assert!(fault.message.starts_with("line "), "{}", fault.message),
     }
 }
 

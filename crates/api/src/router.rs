@@ -24,7 +24,12 @@ use web::guarded;
 struct Description;
 
 fn described() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(Description::openapi())
+    OpenApiRouter::with_openapi(Description::openapi()).merge(road()).merge(gate()).merge(who())
+}
+
+/// The road, from data to deployments and their log.
+fn road() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(guarded!(server::show))
         .routes(guarded!(server::metrics))
         .routes(guarded!(data::list))
@@ -57,6 +62,13 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(deployments::list))
         .routes(guarded!(deployments::create))
         .routes(guarded!(deployments::delete))
+        .routes(guarded!(logs::list))
+        .routes(guarded!(logs::query))
+}
+
+/// What stands at the gate.
+fn gate() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(guarded!(apis::list))
         .routes(guarded!(apis::publish))
         .routes(guarded!(apis::unpublish))
@@ -74,6 +86,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(subscriptions::keys))
         .routes(guarded!(subscriptions::regenerate_key))
         .routes(guarded!(subscriptions::revoke))
+        .routes(guarded!(access::show))
+}
+
+/// Who may do what, and the record of it.
+fn who() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(guarded!(principals::list))
         .routes(guarded!(principals::create))
         .routes(guarded!(principals::show))
@@ -96,12 +114,9 @@ fn described() -> OpenApiRouter<App> {
         .routes(guarded!(roles::list))
         .routes(guarded!(roles::assign))
         .routes(guarded!(roles::remove))
-        .routes(guarded!(logs::list))
-        .routes(guarded!(logs::query))
         .routes(guarded!(ledger::list))
         .routes(guarded!(ledger::verify))
         .routes(guarded!(ledger::head))
-        .routes(guarded!(access::show))
         .routes(guarded!(backup::create))
 }
 

@@ -5,6 +5,7 @@ mod api_show;
 mod automl;
 mod backup;
 mod bench;
+mod bench_connect;
 mod bench_load;
 mod data;
 mod deployment;

@@ -15,6 +15,8 @@ pub struct Session {
     pub client: Client,
     /// Tables or JSON.
     pub out: Printer,
+    /// What the client trusts and shows.
+    pub tls: ClientTls,
     own: Option<Server>,
 }
 
@@ -23,19 +25,25 @@ impl Session {
     pub async fn open(global: &Global) -> Result<Self, Fault> {
         let out = Printer::new(global.json);
         if let Some((url, tls)) = running(global) {
-            return Ok(Self { client: Client::new(&url, token(global)?, &tls)?, out, own: None });
+            return Ok(Self { client: Client::new(&url, token(global)?, &tls)?, out, tls, own: None });
         }
         let settings = Settings::load(global)?.for_command()?;
         let server = Server::start(&global.data_dir, settings).await?;
-        let client = Client::new(server.local_url(), server.admin_token()?, &flags(global))?;
-        Ok(Self { client, out, own: Some(server) })
+        let tls = flags(global);
+        let client = Client::new(server.local_url(), server.admin_token()?, &tls)?;
+        Ok(Self { client, out, tls, own: Some(server) })
     }
 
     /// A session at a server of this process that somebody else closes.
     pub fn at(server: &Server, out: Printer) -> Result<Self, Fault> {
         let trusted = server.tls().filter(|tls| tls.is_generated()).map(|tls| tls.certificate().0);
         let tls = ClientTls { trusted: trusted.into_iter().collect(), identity: None };
-        Ok(Self { client: Client::new(server.local_url(), server.admin_token()?, &tls)?, out, own: None })
+        Ok(Self {
+            client: Client::new(server.local_url(), server.admin_token()?, &tls)?,
+            out,
+            tls,
+            own: None,
+        })
     }
 
     /// Stops the server of this process, if there is one.
@@ -58,7 +66,8 @@ pub fn running(global: &Global) -> Option<(String, ClientTls)> {
     Some((url, tls))
 }
 
-fn flags(global: &Global) -> ClientTls {
+/// What the flags say of certificates.
+pub fn flags(global: &Global) -> ClientTls {
     ClientTls {
         trusted: global.ca_file.iter().cloned().collect(),
         identity: global.client_certificate.clone(),

@@ -1,8 +1,9 @@
 //! `bench ENDPOINT|URL`: load with keep-alive connections; requests per second, latency percentiles, errors by kind.
 
 use crate::cli::Global;
+use crate::cli::bench_connect::Connector;
 use crate::cli::bench_load::{Load, Report, Target, run};
-use crate::client::segment;
+use crate::client::{ClientTls, segment};
 use crate::session::Session;
 use crate::show::{Printer, bar, number, table};
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use std::time::Duration;
 /// `bench`.
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// An endpoint's name (scored with its key and its own sample row), or an http URL
+    /// An endpoint's name (scored with its key and its own sample row), or a URL of http or https
     pub target: String,
     /// Connections kept open, each with one call in flight
     #[arg(long, default_value_t = 32)]
@@ -54,7 +55,7 @@ fn rate(text: &str) -> Result<f64, String> {
 impl Bench {
     /// Whether the target is a URL.
     pub fn is_url(&self) -> bool {
-        self.target.starts_with("http://")
+        self.target.starts_with("http://") || self.target.starts_with("https://")
     }
 
     fn load(&self) -> Load {
@@ -74,7 +75,8 @@ impl Bench {
             )),
             None => None,
         };
-        let report = run(&self.target_at(&self.target, body)?, &self.load()).await?;
+        let report =
+            run(&self.target_at(&self.target, body, &crate::session::flags(global))?, &self.load()).await?;
         present(Printer::new(global.json), &report);
         Ok(ExitCode::SUCCESS)
     }
@@ -91,8 +93,11 @@ impl Bench {
             ),
             None => Bytes::from(sample(session, &endpoint, self.rows).await?),
         };
-        let mut target =
-            self.target_at(&format!("{}/endpoints/{}/score", client.base(), endpoint.name), Some(body))?;
+        let mut target = self.target_at(
+            &format!("{}/endpoints/{}/score", client.base(), endpoint.name),
+            Some(body),
+            &session.tls,
+        )?;
         let bearer = format!("Bearer {}", keys["primaryKey"].as_str().unwrap_or_default());
         let value =
             HeaderValue::from_str(&bearer).map_err(|_| Fault::internal("a key that is no header value"))?;
@@ -102,7 +107,7 @@ impl Bench {
         Ok(())
     }
 
-    fn target_at(&self, url: &str, body: Option<Bytes>) -> Result<Target, Fault> {
+    fn target_at(&self, url: &str, body: Option<Bytes>, tls: &ClientTls) -> Result<Target, Fault> {
         let uri: Uri = url.parse().map_err(|e| Fault::invalid(format!("{url}: {e}")))?;
         let mut headers = Vec::new();
         for text in &self.headers {
@@ -111,7 +116,7 @@ impl Bench {
             let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| wrong())?;
             headers.push((name, HeaderValue::from_str(value.trim()).map_err(|_| wrong())?));
         }
-        Ok(Target { uri, headers, body })
+        Ok(Target { connector: Connector::new(&uri, tls)?, uri, headers, body })
     }
 }
 

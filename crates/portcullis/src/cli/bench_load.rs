@@ -1,27 +1,28 @@
 //! The load itself: N tasks, each with one HTTP/1.1 connection and one call in flight.
 
+use crate::cli::bench_connect::Connector;
 use bytes::Bytes;
 use domain::{ErrorCode, Fault};
 use hdrhistogram::Histogram;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_util::rt::TokioIo;
+use hyper::client::conn::http1::SendRequest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 
 /// The longest latency the histogram keeps apart, in microseconds.
 const LONGEST: u64 = 120_000_000;
 
 /// What is called.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Target {
-    /// Where; http only.
+    /// Where.
     pub uri: Uri,
+    /// How it is reached.
+    pub connector: Connector,
     /// Headers of every call.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// POSTed as JSON; GET without one.
@@ -198,7 +199,7 @@ async fn worker(target: Target, plan: Arc<Plan>) -> Result<Report, Fault> {
         let Some(begun) = plan.next().await else { break };
         let mut sender = match connection.take() {
             Some(sender) => sender,
-            None => match connect(&target.uri).await {
+            None => match target.connector.connect(&target.uri).await {
                 Ok(sender) => sender,
                 Err(kind) => {
                     broken += 1;
@@ -226,21 +227,6 @@ async fn worker(target: Target, plan: Arc<Plan>) -> Result<Report, Fault> {
         }
     }
     Ok(report)
-}
-
-async fn connect(uri: &Uri) -> Result<SendRequest<Full<Bytes>>, String> {
-    let host = uri.host().unwrap_or("127.0.0.1").trim_matches(['[', ']']).to_owned();
-    let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(80)))
-        .await
-        .map_err(|e| format!("connecting: {}", e.kind()))?;
-    stream.set_nodelay(true).map_err(|e| format!("connecting: {}", e.kind()))?;
-    let (mut sender, connection) =
-        handshake(TokioIo::new(stream)).await.map_err(|e| format!("connecting: {e}"))?;
-    tokio::spawn(async move {
-        let _ = connection.await;
-    });
-    sender.ready().await.map_err(|e| format!("connecting: {e}"))?;
-    Ok(sender)
 }
 
 async fn call(sender: &mut SendRequest<Full<Bytes>>, target: &Target) -> Result<(u16, u64), String> {

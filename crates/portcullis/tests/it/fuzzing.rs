@@ -10,13 +10,14 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [Target; 6] = [
+    let targets: [Target; 7] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
         ("csv", bodies::csv),
         ("parquet", bodies::parquet),
         ("rows", bodies::rows),
+        ("policy", bodies::policy),
     ];
     std::thread::scope(|scope| {
         for (target, body) in targets {
