@@ -66,6 +66,7 @@ pub async fn show(
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<AccessReport>, Problem> {
     let (from, until) = window(query.at.as_deref())?;
+    let _turn = app.question()?;
     let access = app.gateway.access(&name, from, until).await?;
     let day = Timestamp(from.seconds().div_euclid(DAY).saturating_mul(DAY).saturating_mul(1_000_000));
     app.log.flush().await;

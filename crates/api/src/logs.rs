@@ -102,6 +102,7 @@ pub async fn query(
     State(app): State<App>,
     web::JsonBody(ask): web::JsonBody<SqlQuery>,
 ) -> Result<Json<SqlRows>, Problem> {
+    let _turn = app.question()?;
     app.log.flush().await;
     let answer = app.log.sql(&ask.sql).await?;
     Ok(Json(SqlRows { columns: answer.columns, rows: answer.rows, truncated: answer.truncated }))

@@ -135,11 +135,10 @@ pub async fn begin_oidc(
 pub async fn finish_oidc(
     _: Open,
     State(app): State<App>,
-    Extension(ClientAddress(from)): Extension<ClientAddress>,
     headers: HeaderMap,
     Query(back): Query<Callback>,
 ) -> Response {
-    let mut response = match app.gateway.finish_oidc(back, &headers, from).await {
+    let mut response = match app.gateway.finish_oidc(back, &headers).await {
         Ok(landed) => {
             let mut response = page(&landed.return_to);
             response.headers_mut().append(header::SET_COOKIE, landed.opened.cookie);

@@ -45,6 +45,20 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// Ledger and backup.
     pub housekeeping: Arc<dyn Housekeeping>,
+    /// Questions to the whole log or ledger at the same time; further ones get 429.
+    pub questions: Arc<tokio::sync::Semaphore>,
     /// The largest streamed upload, in bytes (`limits.upload_bytes`).
     pub upload_bytes: u64,
+}
+
+impl App {
+    /// A turn for a question to the whole log or ledger, held until it is answered.
+    pub(crate) fn question(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Fault> {
+        self.questions.try_acquire().map_err(|_| {
+            Fault::new(
+                domain::ErrorCode::TooManyRequests,
+                "other questions to the log are being answered: try again in a moment",
+            )
+        })
+    }
 }

@@ -9,7 +9,7 @@ use crate::row::CallLog;
 use crate::secret;
 use crate::snapshot::{Published, Snapshot, Target};
 use crate::verified::Verified;
-use domain::{ErrorCode, Issuer, Timestamp};
+use domain::{ClaimRule, ErrorCode, Issuer, Role, Timestamp};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::borrow::Cow;
@@ -180,12 +180,12 @@ fn judge(
     let policy = &api.policy;
     let verified = verified(gateway, token, policy.clock_skew).map_err(invalid)?;
     let claims = &verified.claims;
-    let mut may_score = None;
+    let (mut may_score, mut live) = (None, None);
     let name: Arc<str> = if verified.issuer == Issuer::BuiltIn {
         // The cache remembers signatures, not permission: revocation is looked up at every call.
         let who = snapshot.owner(claims).ok_or_else(|| invalid(Refusal::Revoked))?;
         log.caller("AADToken", claims.client_id.as_deref(), Some(&who.name));
-        may_score = Some(who.may_score(&api.target.name));
+        (may_score, live) = (Some(who.may_score(&api.target.name)), Some(who.role));
         who.name.clone()
     } else {
         let identity = verified.identity();
@@ -198,7 +198,7 @@ fn judge(
     if !policy.any_audience && !claims.is_for(&policy.audiences) {
         return Err(invalid(Refusal::Audience));
     }
-    if !claims.fulfil(&policy.required_claims) {
+    if !policy.required_claims.iter().all(|rule| holds(rule, claims, live)) {
         return Err(Refused::credentials(
             Some("insufficient_scope"),
             "The token lacks a claim that this API requires.",
@@ -216,6 +216,15 @@ fn judge(
         ));
     }
     Ok(Known { claims: claims.clone(), name })
+}
+
+/// Whether a token meets a rule. The roles of a principal of ours are those it has now, not those when its token was made.
+fn holds(rule: &ClaimRule, claims: &Claims, live: Option<Option<Role>>) -> bool {
+    let Some(role) = live.filter(|_| rule.claim == "roles") else {
+        return claims.fulfil(std::slice::from_ref(rule));
+    };
+    let has = |value: &String| role.is_some_and(|role| role.as_str() == value);
+    if rule.all { rule.values.iter().all(has) } else { rule.values.iter().any(has) }
 }
 
 /// A verified token, its times judged with the policy's own allowance for clocks where it has one: narrower or wider than the

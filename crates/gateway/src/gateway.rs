@@ -52,6 +52,7 @@ pub struct Gateway {
     pub(crate) urls: crate::apim::Urls,
     pub(crate) finder: crate::apis::Finder,
     pub(crate) refusals: Arc<Refusals>,
+    pub(crate) revocations: crate::refusals::Revocations,
     workspace_secret: zeroize::Zeroizing<Vec<u8>>,
     refreshing: tokio::sync::Mutex<()>,
 }
@@ -104,6 +105,7 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(Snapshot::empty(store.quota_counts().await?)),
             refreshing: tokio::sync::Mutex::default(),
             refusals: Refusals::start(store.clone()),
+            revocations: crate::refusals::Revocations::new(),
             store,
             metrics,
             tenant,

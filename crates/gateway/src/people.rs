@@ -38,7 +38,12 @@ pub(crate) struct People {
     sessions: Sessions,
     provider: Option<Provider>,
     used: flow::UsedStates,
+    /// Answers of the provider that are looked at now.
+    exchanges: tokio::sync::Semaphore,
 }
+
+/// The most of them at once.
+const EXCHANGES: usize = 16;
 
 impl People {
     pub(crate) fn new(config: &Config, outbound: Client) -> Result<Self, Fault> {
@@ -47,6 +52,7 @@ impl People {
             sessions: Sessions::new(&config.sessions),
             provider: Provider::new(&config.login, outbound)?,
             used: flow::UsedStates::new(),
+            exchanges: tokio::sync::Semaphore::new(EXCHANGES),
         })
     }
 

@@ -9,7 +9,7 @@ use crate::policy::limits::millis;
 use crate::policy::table::{Key, Table};
 use crate::policy::window::Window;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The refused calls by address.
 #[derive(Debug)]
@@ -35,11 +35,33 @@ impl Refusals {
     }
 }
 
+/// Tokens one client may revoke in a minute: each is a line of the ledger and a new snapshot.
+const REVOKED: Rate = Rate { calls: 60, per: 60_000 };
+/// Clients counted one by one.
+const CLIENTS: usize = 10_000;
+
+/// How many tokens each client revokes.
+#[derive(Debug)]
+pub(crate) struct Revocations(Table<Window>);
+
+impl Revocations {
+    pub(crate) fn new() -> Self {
+        Self(Table::new(CLIENTS))
+    }
+
+    /// Counts one; with too many of them, how long to wait.
+    pub(crate) fn count(&self, client: &str, at: Instant) -> Result<(), Duration> {
+        let now = millis(at);
+        let over = |window: &Window| window.is_over(now, REVOKED.per);
+        let taken = self.0.with(Key::of(client.as_bytes()), now, over, |window| window.take(now, REVOKED));
+        taken.map(drop).map_err(|room| Duration::from_millis(room.wait.max(1)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use domain::Span;
-    use std::time::Duration;
 
     #[test]
     fn an_address_is_told_to_wait_and_others_are_not() {
@@ -55,5 +77,15 @@ mod tests {
         assert_eq!(refusals.count(there, start), Ok(()));
         assert_eq!(refusals.count(here, start + Duration::from_secs(11)), Ok(()));
         assert!(Refusals::new(&RateConfig { enabled: false, ..config }).is_none());
+    }
+
+    #[test]
+    fn a_client_revokes_so_many_tokens_a_minute() {
+        let (revocations, start) = (Revocations::new(), Instant::now());
+        for _ in 0..REVOKED.calls {
+            assert_eq!(revocations.count("a", start), Ok(()));
+        }
+        assert!(revocations.count("a", start).is_err() && revocations.count("b", start).is_ok());
+        assert!(revocations.count("a", start + Duration::from_secs(61)).is_ok());
     }
 }

@@ -80,7 +80,9 @@ impl Service for Door {
         if let Some((api, tail)) = snapshot.api(rest) {
             let (api, length) = (api.clone(), tail.len());
             let mut call = Arrived::new(request, client, start, length);
-            call.certified = peer.certificate.is_some();
+            // A proxy in front shows its own certificate, not the caller's.
+            call.certified =
+                peer.certificate.is_some() && !gateway.proxies.contain(peer.address.ip().to_canonical());
             return published(gateway, &snapshot, &api, call).await;
         }
         drop(snapshot);

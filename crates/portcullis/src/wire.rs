@@ -21,6 +21,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use web::Tls;
 
+/// Questions to the whole log or ledger that are answered at the same time.
+const QUESTIONS: usize = 2;
+
 /// A running server of this process.
 pub struct Server {
     url: String,
@@ -95,6 +98,7 @@ impl Server {
             log: log.clone(),
             metrics,
             housekeeping: Arc::new(StoreHousekeeping(store.clone())),
+            questions: Arc::new(tokio::sync::Semaphore::new(QUESTIONS)),
             upload_bytes: settings.limits.upload_bytes,
         };
         let (stop, stopped) = watch::channel(false);

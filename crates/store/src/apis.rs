@@ -80,6 +80,7 @@ async fn register(write: &mut Write<'_>, issuer: &TrustedIssuer, by: &Actor, now
     .execute(write.conn())
     .await?;
     if done.rows_affected() == 1 {
+        issuers::expect_room(write.conn()).await?;
         let detail = serde_json::to_value(issuer).unwrap_or_default();
         write.note(by, now, Change::new("put issuer", &issuer.issuer, detail)).await?;
     }

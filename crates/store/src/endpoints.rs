@@ -156,15 +156,17 @@ impl Store {
         Ok((endpoint, named))
     }
 
-    /// Puts the new key into every named value that holds the old one.
+    /// Puts the new key into every secret named value that holds the old one. One that may be shown again stays as it is: keys are
+    /// their owner's, and the API whose policy names it then refuses its calls.
     async fn rekey_named_values(
         &self,
         conn: &mut SqliteConnection,
         [old, new]: &[String; 2],
         now: Timestamp,
     ) -> Result<Vec<Name>> {
-        let rows =
-            sqlx::query("SELECT name, sealed FROM named_values ORDER BY name").fetch_all(&mut *conn).await?;
+        let rows = sqlx::query("SELECT name, sealed FROM named_values WHERE secret ORDER BY name")
+            .fetch_all(&mut *conn)
+            .await?;
         let mut changed = Vec::new();
         for row in rows {
             let name = row.name("name")?;

@@ -31,11 +31,6 @@ impl Store {
     ) -> Result<()> {
         let mut write = self.write().await?;
         let before = find(write.conn(), &issuer.issuer).await?;
-        if before.is_none() && count(write.conn()).await? >= ISSUERS_MAX {
-            return Err(Error::Conflict(format!(
-                "{ISSUERS_MAX} issuers are registered already: remove one that is not needed"
-            )));
-        }
         sqlx::query(
             "INSERT INTO issuers (issuer, detail, created) VALUES ($1, $2, $3) \
              ON CONFLICT (issuer) DO UPDATE SET detail = excluded.detail, created = excluded.created",
@@ -45,6 +40,7 @@ impl Store {
         .bind(issuer.created.micros())
         .execute(write.conn())
         .await?;
+        expect_room(write.conn()).await?;
         if before.is_some_and(|before| before.keys != issuer.keys) {
             forget_keys(write.conn(), &issuer.issuer).await?;
         }
@@ -129,8 +125,14 @@ async fn find(conn: &mut SqliteConnection, issuer: &str) -> Result<Option<Truste
     row.as_ref().map(decode).transpose()
 }
 
-async fn count(conn: &mut SqliteConnection) -> Result<i64> {
-    sqlx::query("SELECT COUNT(*) AS n FROM issuers").fetch_one(conn).await?.int("n")
+/// Refuses one more than there is room for; asked after it was written, before the transaction ends.
+pub(crate) async fn expect_room(conn: &mut SqliteConnection) -> Result<()> {
+    if sqlx::query("SELECT COUNT(*) AS n FROM issuers").fetch_one(conn).await?.int("n")? <= ISSUERS_MAX {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "{ISSUERS_MAX} issuers are registered already: remove one that is not needed"
+    )))
 }
 
 async fn keep_keys(conn: &mut SqliteConnection, issuer: &str, keys: &KeptKeys) -> Result<()> {

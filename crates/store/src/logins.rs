@@ -155,11 +155,12 @@ impl Store {
     }
 
     /// Gives a person the role that its login provider says it has now.
-    pub async fn set_person_role(&self, name: &Name, role: Role, by: &Actor) -> Result<()> {
+    pub async fn set_person_role(&self, name: &Name, role: Option<Role>, by: &Actor) -> Result<()> {
         let mut write = self.write().await?;
-        sqlx::query("UPDATE principals SET role = $1 WHERE name = $2")
-            .bind(role.as_str())
+        sqlx::query("UPDATE principals SET role = $1, role_since = $3 WHERE name = $2")
+            .bind(role.map_or("", Role::as_str))
             .bind(name.as_str())
+            .bind(Timestamp::now().micros())
             .execute(write.conn())
             .await?;
         let change = Change::new("change role", name.as_str(), json!({ "role": role }));
@@ -167,9 +168,20 @@ impl Store {
         write.commit().await
     }
 
-    /// Keeps a new session; sessions that have ended by themselves are forgotten.
-    pub async fn add_session(&self, session: &SessionRecord) -> Result<()> {
+    /// Keeps a new session; sessions that have ended by themselves are forgotten. With `proven`, only as long as that is still the
+    /// hash of the person's password: who proved an old one a moment ago gets no session.
+    pub async fn add_session(&self, session: &SessionRecord, proven: Option<&str>) -> Result<()> {
         let mut write = self.write().await?;
+        if let Some(hash) = proven {
+            sqlx::query("SELECT 1 FROM logins WHERE principal = $1 AND password = $2")
+                .bind(session.principal.as_str())
+                .bind(hash)
+                .fetch_optional(write.conn())
+                .await?
+                .ok_or_else(|| {
+                    Error::Conflict("the password was changed a moment ago: log in again".to_owned())
+                })?;
+        }
         sqlx::query("DELETE FROM sessions WHERE expires <= $1")
             .bind(session.created.micros())
             .execute(write.conn())
@@ -274,7 +286,7 @@ mod tests {
         store.add_person(&ada, NewLogin::FirstSecret("first"), &admin()).await.unwrap();
         let login = store.password_login(&ada.name).await.unwrap().unwrap();
         assert!(login.temporary && login.hash == "first");
-        store.add_session(&session_of("ada", 1)).await.unwrap();
+        store.add_session(&session_of("ada", 1), None).await.unwrap();
         store.set_password(&ada.name, ("second", false), Some("first"), &admin()).await.unwrap();
         assert!(store.set_password(&ada.name, ("third", false), Some("first"), &admin()).await.is_err());
         assert_eq!(store.sessions(T0).await.unwrap(), []);
@@ -294,9 +306,9 @@ mod tests {
         assert_eq!(found.name, name("ada"));
         assert_eq!(store.person_of_subject("https://other", "42").await.unwrap(), None);
         assert_eq!(store.password_login(&name("ada")).await.unwrap(), None);
-        store.set_person_role(&name("ada"), Role::Owner, &admin()).await.unwrap();
+        store.set_person_role(&name("ada"), Some(Role::Owner), &admin()).await.unwrap();
         for digest in [1, 2, 3] {
-            store.add_session(&session_of("ada", digest)).await.unwrap();
+            store.add_session(&session_of("ada", digest), None).await.unwrap();
         }
         store.touch_session(&Digest([2; 32]), T0.plus_seconds(5)).await.unwrap();
         store.end_sessions(&name("ada"), EndSessions::These(&[Digest([1; 32])]), &admin()).await.unwrap();

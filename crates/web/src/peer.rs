@@ -84,6 +84,16 @@ pub enum Transport {
     Plain,
 }
 
+/// Stands for a client whose address the proxy wrote in a form nobody reads: it is in no range, so that a list of addresses
+/// refuses it, rather than taking the proxy for the client.
+const UNREADABLE: IpAddr = IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED);
+
+/// An address as proxies write it: alone, with a port, or in brackets.
+fn forwarded(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip())).map(|ip| ip.to_canonical())
+}
+
 /// Judges a request by its peer and, for a listed proxy, by what the proxy says.
 pub fn transport(peer: &Peer, proxies: &Ranges, headers: &HeaderMap) -> Transport {
     let address = peer.address.ip().to_canonical();
@@ -100,8 +110,8 @@ pub fn transport(peer: &Peer, proxies: &Ranges, headers: &HeaderMap) -> Transpor
         return Transport::Plain;
     }
     // Only the last entry was written by the proxy itself; those before it are the client's word.
-    let client = text("x-forwarded-for").and_then(|list| list.rsplit(',').next()?.trim().parse().ok());
-    Transport::Trusted(client.unwrap_or(address))
+    let last = text("x-forwarded-for").and_then(|list| list.rsplit(',').next()).map(str::trim);
+    Transport::Trusted(last.map_or(Some(address), forwarded).unwrap_or(UNREADABLE))
 }
 
 #[cfg(test)]
@@ -150,6 +160,28 @@ mod tests {
         headers.insert("x-forwarded-proto", "http".parse().unwrap());
         assert_eq!(transport(&peer("10.0.0.1"), &proxies, &headers), Transport::Plain);
     }
+
+    #[test]
+    fn what_a_proxy_says_of_the_client_is_read_or_is_nobody() {
+        let proxies = Ranges::parse(&["10.0.0.1"]).unwrap();
+        for (text, client) in [
+            ("198.51.100.9", "198.51.100.9"),
+            ("198.51.100.9:51234", "198.51.100.9"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("1.2.3.4, unknown", "::"),
+            ("", "::"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-forwarded-for", text.parse().unwrap());
+            assert_eq!(
+                transport(&peer("10.0.0.1"), &proxies, &headers),
+                Transport::Trusted(client.parse().unwrap()),
+                "{text}"
+            );
+        }
+    }
+
     #[test]
     fn over_our_own_tls_all_addresses_are_trusted_and_beside_it_none() {
         let (none, headers) = (Ranges::default(), HeaderMap::new());

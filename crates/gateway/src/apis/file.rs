@@ -128,6 +128,7 @@ impl Gateway {
                         found.expect_trust(*place)?;
                         let name = self.finder.issuer(url, *loopback_http).await;
                         let name = name.map_err(|f| Fault::new(f.code, format!("{place}: {}", f.message)))?;
+                        found.expect_new(*place, &name)?;
                         found.add(&name, KeySource::Discovery(url.clone()), *loopback_http)
                     }
                 },
@@ -176,6 +177,17 @@ impl Found {
         }
         let text = "this issuer is not registered, and only an owner of the workspace may trust a new one: ask for `issuer add`";
         Err(Fault { code: ErrorCode::Forbidden, ..fault(place, text) })
+    }
+
+    /// Refuses a document that names an issuer whose keys come from elsewhere already: the file would trust other keys than it says.
+    fn expect_new(&self, place: Place, name: &str) -> Result<(), Fault> {
+        if self.registered.iter().chain(&self.new).all(|known| known.issuer != name) {
+            return Ok(());
+        }
+        let text = format!(
+            "the issuer {name} is registered with keys from elsewhere: publish with its name in --issuer, or change it with `issuer add`"
+        );
+        Err(fault(place, &text))
     }
 
     fn by_url(&self, url: &str) -> Option<String> {

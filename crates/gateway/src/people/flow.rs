@@ -16,8 +16,6 @@ use domain::{Actor, ErrorCode, Fault, Name, Principal, Timestamp};
 use http::{HeaderMap, HeaderValue};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
-use std::time::Instant;
 use store::NewLogin;
 use web::Problem;
 
@@ -25,8 +23,6 @@ use web::Problem;
 const PATIENCE: i64 = 600;
 /// What the cookie is sealed for.
 const PURPOSE: &str = "login-flow";
-/// Under which name failed ways are counted against an address.
-const COUNTED: &str = "oidc";
 /// States remembered as used.
 const USED: usize = 10_000;
 /// Where the provider sends the browser back to.
@@ -146,19 +142,16 @@ impl Gateway {
     }
 
     /// Ends a way: the browser is back from the provider. The session is always a new one, whatever cookie came along.
-    pub async fn finish_oidc(
-        &self,
-        back: Callback,
-        headers: &HeaderMap,
-        from: IpAddr,
-    ) -> Result<Landed, LoginRefused> {
-        self.lockout.check(from, COUNTED, Instant::now()).map_err(|wait| LoginRefused::locked(self, wait))?;
-        let landed = self.land(back, headers).await;
-        match &landed {
-            Ok(_) => self.lockout.succeeded(from, COUNTED),
-            Err(_) => self.login_failed(from, COUNTED, None).await,
-        }
-        landed
+    ///
+    /// Failures are not counted: nothing here can be guessed, and any page could have a browser fail. What is bounded is how many
+    /// answers are exchanged at the provider at the same time.
+    pub async fn finish_oidc(&self, back: Callback, headers: &HeaderMap) -> Result<Landed, LoginRefused> {
+        let provider = self.provider()?;
+        let flow = self.flow(&back, headers)?;
+        let _turn = self.people.exchanges.try_acquire().map_err(|_| {
+            Problem::new(ErrorCode::TooManyRequests, "too many people log in at once: try again in a moment")
+        })?;
+        self.land(provider, back, flow).await
     }
 
     /// The header that takes the cookie of a way away.
@@ -166,9 +159,7 @@ impl Gateway {
         super::clear(FLOW, self.secure())
     }
 
-    async fn land(&self, back: Callback, headers: &HeaderMap) -> Result<Landed, LoginRefused> {
-        let provider = self.provider()?;
-        let flow = self.flow(&back, headers)?;
+    async fn land(&self, provider: &Provider, back: Callback, flow: Flow) -> Result<Landed, LoginRefused> {
         let metadata = provider.metadata().await?;
         let named = match &back.iss {
             Some(iss) => *iss == provider.rules.issuer,
@@ -192,7 +183,7 @@ impl Gateway {
                 refused("the login provider's ID token was refused; the server's log says why")
             })?;
         let person = self.person_of(&provider.rules.issuer, vouched).await?;
-        Ok(Landed { opened: self.opened(&person).await?, return_to: flow.return_to })
+        Ok(Landed { opened: self.opened(&person, None).await?, return_to: flow.return_to })
     }
 
     /// The way that this answer belongs to: begun by this browser, not expired, not used before.
@@ -217,12 +208,18 @@ impl Gateway {
     /// The person bound to a provider's subject; made at the first login, when its claims give a role. Never somebody else of the
     /// same name.
     async fn person_of(&self, provider: &str, vouched: Vouched) -> Result<Principal, LoginRefused> {
+        let subject = vouched.subject.as_str();
+        let known = self.store.person_of_subject(provider, subject).await.map_err(Fault::from)?;
         let Some(role) = vouched.role else {
+            if let Some(person) = known.filter(|person| person.role.is_some()) {
+                let by = Actor::system();
+                self.store.set_person_role(&person.name, None, &by).await.map_err(Fault::from)?;
+                self.refresh().await?;
+                self.end_all_sessions(&person.name, &by).await?;
+            }
             let text = "the login provider gives you no role here: ask an owner of this workspace";
             return Err(Problem::new(ErrorCode::Forbidden, text).into());
         };
-        let subject = vouched.subject.as_str();
-        let known = self.store.person_of_subject(provider, subject).await.map_err(Fault::from)?;
         if let Some(mut person) = known {
             if person.revoked.is_some() {
                 return Err(LoginRefused::nobody());
@@ -230,7 +227,7 @@ impl Gateway {
             if person.role != Some(role) {
                 // What it may do is what the provider says now: who left a group loses its role.
                 self.store
-                    .set_person_role(&person.name, role, &Actor::system())
+                    .set_person_role(&person.name, Some(role), &Actor::system())
                     .await
                     .map_err(Fault::from)?;
                 self.refresh().await?;

@@ -168,15 +168,16 @@ impl Gateway {
         let password = Zeroizing::new(ask.password);
         let (login, hash) = self.prove(&ask.name, &password, from).await?;
         let name = login.name.clone();
+        let mut proven = hash.0;
         if let Some(new) = ask.new_password.map(Zeroizing::new) {
-            self.change(&name, &password, &new, &hash.0).await?;
+            proven = self.change(&name, &password, &new, &proven).await?;
         } else if hash.1 {
             let text = "the first log-in sets a password: send it as new_password";
             return Err(Problem::new(ErrorCode::Forbidden, text)
                 .field("/new_password", "it is missing")
                 .into());
         }
-        Ok(self.opened(&login).await?)
+        Ok(self.opened(&login, Some(&proven)).await?)
     }
 
     /// Changes the password of the person whose session this is; all of its sessions end, and a new one begins.
@@ -188,8 +189,8 @@ impl Gateway {
     ) -> Result<Opened, LoginRefused> {
         let (password, new) = (Zeroizing::new(ask.password), Zeroizing::new(ask.new_password));
         let (login, hash) = self.prove(current.principal.as_str(), &password, from).await?;
-        self.change(&login.name, &password, &new, &hash.0).await?;
-        Ok(self.opened(&login).await?)
+        let proven = self.change(&login.name, &password, &new, &hash.0).await?;
+        Ok(self.opened(&login, Some(&proven)).await?)
     }
 
     /// The person behind a name and a password, with the password's hash and whether it is a first secret. An unknown name costs
@@ -229,7 +230,7 @@ impl Gateway {
         old: &str,
         new: &Zeroizing<String>,
         hash: &str,
-    ) -> Result<(), LoginRefused> {
+    ) -> Result<String, LoginRefused> {
         check_new(name, new)?;
         if old == new.as_str() {
             return Err(Error::Password("it is the one in use").into());
@@ -238,12 +239,12 @@ impl Gateway {
         let by = Actor(name.to_string());
         self.store.set_password(name, (&next, false), Some(hash), &by).await.map_err(Fault::from)?;
         self.forget_sessions(name);
-        Ok(())
+        Ok(next)
     }
 
-    /// Opens a session for somebody who was proven.
-    pub(super) async fn opened(&self, person: &Principal) -> Result<Opened, Fault> {
-        let (text, current) = self.open_session(&person.name).await?;
+    /// Opens a session for somebody who was proven, by the password with this hash where it was one.
+    pub(super) async fn opened(&self, person: &Principal, proven: Option<&str>) -> Result<Opened, Fault> {
+        let (text, current) = self.open_session(&person.name, proven).await?;
         let cookie = cookie::set(SESSION, &text, (SameSite::Strict, self.session_seconds()), self.secure());
         Ok(Opened { logged_in: self.logged_in(&current, person.role), cookie })
     }

@@ -201,7 +201,11 @@ fn note_use(gateway: &Gateway, open: &Arc<Open>, now: Timestamp) {
 
 impl Gateway {
     /// Opens a session with a new secret, which is given back; a person's oldest beyond the bound end.
-    pub(super) async fn open_session(&self, name: &Name) -> Result<(String, CurrentSession), Fault> {
+    pub(super) async fn open_session(
+        &self,
+        name: &Name,
+        proven: Option<&str>,
+    ) -> Result<(String, CurrentSession), Fault> {
         let sessions = &self.people.sessions;
         let (text, csrf) = (secret::fresh()?, secret::fresh()?);
         let now = Timestamp::now();
@@ -213,17 +217,26 @@ impl Gateway {
             seen: now,
             expires: now.plus_seconds(sessions.lifetime),
         };
-        self.store.add_session(&record).await?;
-        let open = Arc::new(Open::of(record));
+        // In memory first: whoever ends all sessions from here on ends this one too. Nobody has its secret yet.
+        let open = Arc::new(Open::of(record.clone()));
+        let digest = record.digest;
+        sessions.open.write().unwrap_or_else(PoisonError::into_inner).insert(digest, open.clone());
+        if let Err(error) = self.store.add_session(&record, proven).await {
+            sessions.forget(|s| s.record.digest == digest);
+            return Err(error.into());
+        }
         sessions.forget(|s| s.ended(now, sessions.idle));
-        let over: Vec<Digest> =
-            sessions.of(name, now).iter().skip(sessions.per_person - 1).map(|s| s.record.digest).collect();
+        let over: Vec<Digest> = sessions
+            .of(name, now)
+            .iter()
+            .filter(|s| s.record.digest != digest)
+            .skip(sessions.per_person - 1)
+            .map(|s| s.record.digest)
+            .collect();
         if !over.is_empty() {
             self.end(name, EndSessions::These(&over), &Actor::system()).await?;
         }
-        let current = open.current();
-        sessions.open.write().unwrap_or_else(PoisonError::into_inner).insert(current.digest, open);
-        Ok((text, current))
+        Ok((text, open.current()))
     }
 
     async fn end(&self, name: &Name, which: EndSessions<'_>, by: &Actor) -> Result<(), Fault> {

@@ -13,6 +13,8 @@ use web::Refusal;
 const WINDOW: Duration = Duration::from_secs(60);
 /// Kinds of refusals gathered at most; those beyond share one line.
 const KINDS_MAX: usize = 1024;
+/// Kinds of one actor; further ones are counted together under its name.
+const KINDS_EACH: usize = 32;
 /// Lines waiting to be written at most.
 const WAITING_MAX: usize = 64;
 
@@ -46,7 +48,15 @@ impl Table {
     /// Counts a refusal; gives a line when it is the first of its kind.
     fn note(&mut self, kind: Kind, now: Instant) -> Option<Line> {
         let known = self.0.contains_key(&kind);
-        let kind = if known || self.0.len() < KINDS_MAX { kind } else { Kind::others() };
+        let own = |limit: usize| self.0.keys().filter(|k| k.actor == kind.actor).count() < limit;
+        let kind = if known || (self.0.len() < KINDS_MAX && own(KINDS_EACH)) {
+            kind
+        } else if self.0.len() < 2 * KINDS_MAX {
+            // Whoever probes everything is still named.
+            Kind { actor: kind.actor, ..Kind::others() }
+        } else {
+            Kind::others()
+        };
         if let Some(gathered) = self.0.get_mut(&kind) {
             gathered.more += 1;
             return None;
@@ -175,8 +185,8 @@ mod tests {
     fn callers_without_number_take_bounded_room() {
         let (mut table, start) = (Table::default(), Instant::now());
         let told = (0..10_000).filter(|n| table.note(kind(*n), start).is_some()).count();
-        assert_eq!((told, table.0.len()), (KINDS_MAX + 1, KINDS_MAX + 1));
+        assert_eq!((told, table.0.len()), (2 * KINDS_MAX + 1, 2 * KINDS_MAX + 1));
         let lines = table.due(start + WINDOW);
-        assert_eq!(lines, [Line { kind: Kind::others(), times: 10_000 - KINDS_MAX as u64 - 1 }]);
+        assert_eq!(lines, [Line { kind: Kind::others(), times: 10_000 - 2 * KINDS_MAX as u64 - 1 }]);
     }
 }

@@ -116,7 +116,7 @@ async fn sessions_end_in_every_way() {
     let both = [("Cookie", cookie(&all[2])), ("X-CSRF-Token", all[2].logged_in.csrf_token.clone())];
     let both: Vec<(&str, &str)> = both.iter().map(|(n, v)| (*n, v.as_str())).collect();
     assert_eq!(post(&server, &both).await, 403);
-    server.store.set_person_role(&name("ada"), Role::Owner, &Actor::admin()).await.unwrap();
+    server.store.set_person_role(&name("ada"), Some(Role::Owner), &Actor::admin()).await.unwrap();
     server.gateway.refresh().await.unwrap();
     assert_eq!(post(&server, &both).await, 200);
     let made = server.gateway.reset_password(&name("ada"), &Actor::admin()).await.unwrap();

@@ -68,6 +68,14 @@ impl Failure {
         failure
     }
 
+    /// Too many revocations: the client waits (429).
+    pub(super) fn too_many(wait: Duration) -> Self {
+        let text = "The client revokes too many tokens. Try again later.";
+        let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", 90_055, text);
+        failure.wait = Some(wait.as_secs() + 1);
+        failure
+    }
+
     /// A token of another client is not this one's to revoke (RFC 7009 §2.1).
     pub(super) fn foreign_token() -> Self {
         let text = "The token was not issued to this client.";
