@@ -2,7 +2,7 @@
 
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use crate::jwt::Claims;
-use domain::{Fault, Issuer, LedgerEntry, Name, Policy, Role, Scope, Timestamp};
+use domain::{ErrorCode, Fault, Issuer, LedgerEntry, Name, Policy, Role, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
@@ -100,6 +100,10 @@ impl Gateway {
                 timeline.apply(entry);
             }
         }
+        if !timeline.existed {
+            let text = format!("the ledger knows no endpoint '{endpoint}' up to that time");
+            return Err(Fault::new(ErrorCode::NotFound, text));
+        }
         let facts = timeline.facts(from);
         let (endpoint, callers) = (endpoint.clone(), callers(&facts, &self.tenant));
         Ok(EndpointAccess { endpoint, from, until, sequence: last, callers, facts })
@@ -112,6 +116,8 @@ struct Timeline<'a> {
     scope: String,
     now: BTreeMap<(FactKind, String), (Value, Timestamp)>,
     past: Vec<Fact>,
+    /// Whether the endpoint was made at all.
+    existed: bool,
 }
 
 use FactKind::{Api, Deployment, Key, Principal, Role as Assigned, Setting, Traffic};
@@ -119,7 +125,7 @@ use FactKind::{Api, Deployment, Key, Principal, Role as Assigned, Setting, Traff
 impl<'a> Timeline<'a> {
     fn new(endpoint: &'a Name) -> Self {
         let scope = Scope::Endpoint(endpoint.clone()).to_string();
-        Self { endpoint: endpoint.as_str(), scope, now: BTreeMap::new(), past: Vec::new() }
+        Self { endpoint: endpoint.as_str(), scope, now: BTreeMap::new(), past: Vec::new(), existed: false }
     }
 
     fn set(&mut self, kind: FactKind, name: &str, value: Value, at: Timestamp) {
@@ -146,6 +152,7 @@ impl<'a> Timeline<'a> {
 
     fn apply(&mut self, entry: &LedgerEntry) {
         let (subject, detail, at) = (entry.subject.as_str(), &entry.detail, entry.time);
+        self.existed |= entry.action == "create endpoint" && subject == self.endpoint;
         match entry.action.as_str() {
             "publish api" if detail["endpoint"] == self.endpoint => {
                 self.set(Api, subject, detail["policy"].clone(), at);

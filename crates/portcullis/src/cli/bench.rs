@@ -3,6 +3,7 @@
 use crate::cli::Global;
 use crate::cli::bench_connect::Connector;
 use crate::cli::bench_load::{Load, Report, Target, run};
+use crate::cli::endpoint::expect_reachable;
 use crate::client::{ClientTls, segment};
 use crate::session::Session;
 use crate::show::{Printer, bar, number, table};
@@ -78,7 +79,7 @@ impl Bench {
         let report =
             run(&self.target_at(&self.target, body, &crate::session::flags(global))?, &self.load()).await?;
         present(Printer::new(global.json), &report);
-        Ok(ExitCode::SUCCESS)
+        expect_one_good(&report).map(|()| ExitCode::SUCCESS)
     }
 
     /// Loads an endpoint by its direct door with its primary key.
@@ -86,6 +87,7 @@ impl Bench {
         let client = &session.client;
         let route = format!("/api/v1/endpoints/{}", segment(&self.target));
         let endpoint: Endpoint = client.get(&route).await?;
+        expect_reachable(&endpoint)?;
         let keys: Value = client.get(&format!("{route}/keys")).await?;
         let body = match &self.body {
             Some(file) => Bytes::from(
@@ -104,7 +106,7 @@ impl Bench {
         target.headers.push((http::header::AUTHORIZATION, value));
         let report = run(&target, &self.load()).await?;
         present(session.out, &report);
-        Ok(())
+        expect_one_good(&report)
     }
 
     fn target_at(&self, url: &str, body: Option<Bytes>, tls: &ClientTls) -> Result<Target, Fault> {
@@ -133,6 +135,15 @@ async fn sample(session: &Session, endpoint: &Endpoint, rows: usize) -> Result<V
         version.signature.inputs.iter().map(|f| (f.name.clone(), f.example.clone())).collect();
     let body = json!({ "data": vec![Value::Object(row); rows.max(1)] });
     serde_json::to_vec(&body).map_err(|e| Fault::internal(e.to_string()))
+}
+
+/// A load of refusals measures nothing.
+fn expect_one_good(report: &Report) -> Result<(), Fault> {
+    if report.errors.values().sum::<u64>() < report.calls {
+        return Ok(());
+    }
+    let kinds: Vec<&str> = report.errors.keys().map(String::as_str).collect();
+    Err(Fault::conflict(format!("no call succeeded: {}", kinds.join(", "))))
 }
 
 fn millis(duration: Duration) -> String {

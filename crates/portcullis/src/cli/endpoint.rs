@@ -255,6 +255,18 @@ async fn set_traffic(session: &Session, name: &str, shares: &[String]) -> Result
     Ok(())
 }
 
+/// Refuses an endpoint whose direct door no network reaches.
+pub fn expect_reachable(endpoint: &Record) -> Result<(), Fault> {
+    if !is_private(endpoint) {
+        return Ok(());
+    }
+    Err(Fault::conflict(format!(
+        "no network address reaches the endpoint '{}' (public_network_access: disabled): call an API published over it \
+         with a token; `api list` shows them",
+        endpoint.name
+    )))
+}
+
 async fn invoke(
     session: &Session,
     name: &str,
@@ -263,12 +275,7 @@ async fn invoke(
 ) -> Result<(), Fault> {
     let body = std::fs::read(file).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
     let endpoint: Record = session.client.get(&format!("/api/v1/endpoints/{}", segment(name))).await?;
-    if is_private(&endpoint) {
-        return Err(Fault::conflict(format!(
-            "no network address reaches the endpoint '{name}' (public_network_access: disabled): call an API published over it \
-             with a token; `api list` shows them"
-        )));
-    }
+    expect_reachable(&endpoint)?;
     let keys: Value = session.client.get(&format!("/api/v1/endpoints/{}/keys", segment(name))).await?;
     let url = format!("{}/endpoints/{}/score", session.client.base(), segment(name));
     let mut call =
