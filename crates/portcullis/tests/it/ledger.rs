@@ -99,8 +99,12 @@ async fn one_command_tells_who_could_call_and_which_version_answered() {
     assert_eq!(counted[0], json!(["blue", "1", "team/small", "AADToken", "caller", 200, 3]), "{calls:?}");
     assert_eq!(counted[1], json!(["blue", "1", null, "Key", null, 200, 1]), "{calls:?}");
 
-    let long_ago = server.cli(&["ledger", "access", "small", "--at", "2020-03-03T12:00Z"]);
-    assert_eq!((&long_ago["callers"], &long_ago["facts"]), (&json!([]), &json!([])));
+    // What was not there is told apart from what nobody could call.
+    for (name, at) in [("small", "2020-03-03T12:00Z"), ("smal", "2090-03-03")] {
+        let unknown = server.try_cli(&["ledger", "access", name, "--at", at]);
+        assert_eq!(unknown.status.code(), Some(1));
+        assert!(String::from_utf8_lossy(&unknown.stderr).contains("knows no endpoint"));
+    }
     let wrong = server.try_cli(&["ledger", "access", "small", "--at", "yesterday"]);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("write a day as 2026-03-03"));
 }

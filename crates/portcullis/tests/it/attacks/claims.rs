@@ -221,7 +221,14 @@ fn client_and_token_are_known_and_live() {
 
     let owner = |roles: Value| changed(&world, &json!({ "roles": roles }));
     let path = "/owners/score";
-    add("role-there", "the claim is asked for, not the role", path, &owner(json!(["owner"])), Accepted);
+    let forged = &owner(json!(["owner"]));
+    add(
+        "role-there",
+        "the role of now is asked for, not that of the token",
+        path,
+        forged,
+        Expect::InsufficientScope,
+    );
     for (id, roles) in [
         ("missing", Value::Null),
         ("other", json!(["scorer"])),
