@@ -1,6 +1,6 @@
 //! The ledger: checked, kept, replayed; and no secret anywhere but where it is told once.
 
-use crate::support::{Road, binary};
+use crate::support::{Road, Server, binary};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -99,14 +99,18 @@ async fn one_command_tells_who_could_call_and_which_version_answered() {
     assert_eq!(counted[0], json!(["blue", "1", "team/small", "AADToken", "caller", 200, 3]), "{calls:?}");
     assert_eq!(counted[1], json!(["blue", "1", null, "Key", null, 200, 1]), "{calls:?}");
 
-    // What was not there is told apart from what nobody could call.
+    unknown_is_told(server);
+    let wrong = server.try_cli(&["ledger", "access", "small", "--at", "yesterday"]);
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("write a day as 2026-03-03"));
+}
+
+/// What was not there is told apart from what nobody could call.
+fn unknown_is_told(server: &Server) {
     for (name, at) in [("small", "2020-03-03T12:00Z"), ("smal", "2090-03-03")] {
         let unknown = server.try_cli(&["ledger", "access", name, "--at", at]);
         assert_eq!(unknown.status.code(), Some(1));
         assert!(String::from_utf8_lossy(&unknown.stderr).contains("knows no endpoint"));
     }
-    let wrong = server.try_cli(&["ledger", "access", "small", "--at", "yesterday"]);
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("write a day as 2026-03-03"));
 }
 
 /// Every file below a folder that holds one of the texts.

@@ -69,7 +69,9 @@ async fn begin(server: &Server) -> TlsStream<TcpStream> {
 
 #[tokio::test]
 async fn floods_end_their_connection_and_nothing_else() {
-    let road = Road::walk_with(&[("LISTEN__TLS__GENERATE", "true")]);
+    // Rows that wait for a busy disk take room of their own, which is bounded by this setting.
+    let settings = [("LISTEN__TLS__GENERATE", "true"), ("TELEMETRY__REQUEST_LOG__QUEUE_ROWS", "1024")];
+    let road = Road::walk_with(&settings);
     let server = &road.server;
     let body = json!({ "data": [Road::row()] });
     let scores = async || server.post("/endpoints/small/score", Some(road.key()), &body).await.0;

@@ -179,7 +179,7 @@ fn issuer_and_audience_are_exact() {
 fn client_and_token_are_known_and_live() {
     let world = World::get();
     let mut group = Group::new("claims client", world.url());
-    use Expect::{Accepted, InsufficientScope, InvalidToken};
+    use Expect::{InsufficientScope, InvalidToken};
     let mut add = |id: &str, why: &'static str, path: &str, token: &str, expect: Expect| {
         group.add(id, why, post(path, token, &World::row()), expect);
     };
