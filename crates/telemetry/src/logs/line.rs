@@ -2,6 +2,7 @@
 
 use domain::Timestamp;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use tracing::field::{Field, Visit};
 
@@ -16,7 +17,7 @@ pub struct Fields {
     /// The event's message.
     pub body: String,
     /// The rest by name.
-    pub values: Map<String, Value>,
+    pub values: BTreeMap<String, Value>,
 }
 
 impl Fields {
@@ -102,7 +103,7 @@ impl Line {
         }
         out.insert("target".to_owned(), Value::from(self.target));
         if !self.fields.values.is_empty() {
-            out.insert("attributes".to_owned(), Value::Object(self.fields.values));
+            out.insert("attributes".to_owned(), Value::Object(self.fields.values.into_iter().collect()));
         }
         let mut text = Value::Object(out).to_string();
         text.push('\n');
