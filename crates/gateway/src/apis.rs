@@ -1,7 +1,6 @@
 //! Publishing: a path at the gateway in front of an endpoint, old or new, never half.
 
 mod check;
-mod discovery;
 mod file;
 
 use crate::error::{Error, Result};
@@ -11,7 +10,6 @@ use domain::{Actor, Api, Fault, Name, Policy, Timestamp, TrustedIssuer};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::{check_address, check_cors, check_header};
-pub(crate) use discovery::Finder;
 pub use file::{PolicyXml, PublishAsk, PublishedApi};
 
 /// First segments that are the server's own, now or by design. The tenant's id is one more.

@@ -73,6 +73,11 @@ impl Clock for Steady {
 }
 
 impl Issuers {
+    /// The issuer that a discovery document names.
+    pub(crate) async fn named(&self, url: &str, loopback: bool) -> Result<String, Fault> {
+        self.world.clients.named(url, loopback).await
+    }
+
     /// The built-in token service under its two names, its keys to come with [`set_built_in`](Self::set_built_in); registered
     /// issuers come with [`replace`](Self::replace).
     pub(crate) fn new(

@@ -122,16 +122,21 @@ impl Gateway {
             let issuer = match trusted {
                 Trusted::BuiltIn => Issuer::BuiltIn,
                 Trusted::Keys(jwks) => found.keys(*place, &imported.listed, jwks)?,
-                Trusted::Discovery { url, loopback_http } => match found.by_url(url) {
-                    Some(known) => Issuer::External(known),
-                    None => {
-                        found.expect_trust(*place)?;
-                        let name = self.finder.issuer(url, *loopback_http).await;
-                        let name = name.map_err(|f| Fault::new(f.code, format!("{place}: {}", f.message)))?;
-                        found.expect_new(*place, &name)?;
-                        found.add(&name, KeySource::Discovery(url.clone()), *loopback_http)
+                Trusted::Discovery { url, loopback_http } => {
+                    match found.by_url(url) {
+                        Some(known) => Issuer::External(known),
+                        None => {
+                            found.expect_trust(*place)?;
+                            let name = self.issuers.named(url, *loopback_http).await.map_err(|f| {
+                            let what = format!("{place}: the discovery document cannot be used: {}", f.message);
+                            let help = "map the URL with gateway.url_map, or register the issuer with `issuer add`";
+                            Fault::new(ErrorCode::Unprocessable, format!("{what}; {help}"))
+                        })?;
+                            found.expect_new(*place, &name)?;
+                            found.add(&name, KeySource::Discovery(url.clone()), *loopback_http)
+                        }
                     }
-                },
+                }
             };
             if !issuers.contains(&issuer) {
                 issuers.push(issuer);

@@ -6,7 +6,7 @@
 use crate::jose::{Algorithm, KEYS_MAX, KeySet, strict};
 use domain::{ErrorCode, Fault, KeySource, TrustedIssuer};
 use outbound::{Client, Limits};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::time::Duration;
 use url::{Host, Url};
 
@@ -59,10 +59,10 @@ impl Clients {
     pub(super) async fn keys(&self, ask: Ask<'_>) -> Result<Answer, Fault> {
         let text = match ask.from {
             KeySource::Static(text) => return parse(text.clone(), None).await,
-            KeySource::JwksUri(url) => (self.get(ask, url).await?, url.clone()),
+            KeySource::JwksUri(url) => (self.get(ask.loopback, url).await?, url.clone()),
             KeySource::Discovery(url) => {
-                let jwks_uri = jwks_uri(ask.issuer, url, &self.get(ask, url).await?)?;
-                (self.get(ask, &jwks_uri).await?, jwks_uri)
+                let jwks_uri = jwks_uri(ask.issuer, url, &self.get(ask.loopback, url).await?)?;
+                (self.get(ask.loopback, &jwks_uri).await?, jwks_uri)
             }
         };
         let (bytes, url) = text;
@@ -70,10 +70,17 @@ impl Clients {
         parse(text, Some(url)).await
     }
 
+    /// The issuer that a discovery document says it is of, exactly as it writes it.
+    pub(super) async fn named(&self, url: &str, loopback: bool) -> Result<String, Fault> {
+        let document = document(url, &self.get(loopback, url).await?)?;
+        let issuer = document.get("issuer").and_then(Value::as_str).filter(|name| !name.is_empty());
+        issuer.map(str::to_owned).ok_or_else(|| unusable(format!("the document '{url}' names no issuer")))
+    }
+
     /// The body of an answer, under its caps.
-    async fn get(&self, ask: Ask<'_>, url: &str) -> Result<Vec<u8>, Fault> {
-        check_url(url, ask.loopback)?;
-        let client = if ask.loopback { &self.loopback } else { &self.public };
+    async fn get(&self, loopback: bool, url: &str) -> Result<Vec<u8>, Fault> {
+        check_url(url, loopback)?;
+        let client = if loopback { &self.loopback } else { &self.public };
         let limits = Limits {
             max_bytes: ANSWER_MAX,
             timeout: ANSWER_TIME,
@@ -123,10 +130,14 @@ pub(super) fn check_url(text: &str, loopback: bool) -> Result<Url, Fault> {
     }
 }
 
+fn document(url: &str, bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
+    strict::object(bytes)
+        .ok_or_else(|| unusable(format!("'{url}' is no discovery document: it must be one JSON object")))
+}
+
 /// The `jwks_uri` of a discovery document, when it is the issuer's.
-fn jwks_uri(issuer: &str, url: &str, document: &[u8]) -> Result<String, Fault> {
-    let document = strict::object(document)
-        .ok_or_else(|| unusable(format!("'{url}' is no discovery document: it must be one JSON object")))?;
+fn jwks_uri(issuer: &str, url: &str, bytes: &[u8]) -> Result<String, Fault> {
+    let document = document(url, bytes)?;
     let member = |name: &str| document.get(name).and_then(Value::as_str);
     match member("issuer") {
         Some(found) if found == issuer => {}
