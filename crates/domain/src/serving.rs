@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::ids::{Digest, Name, RunId, Version};
 use crate::jobs::{Lineage, Metrics};
+use crate::python::PythonSpec;
 use crate::schema::Signature;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -129,6 +130,9 @@ pub struct Deployment {
     pub model: Name,
     /// The model's version.
     pub version: Version,
+    /// How Python workers run it; none: the model is run by this program itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<PythonSpec>,
     /// When it was made.
     pub created: Timestamp,
 }

@@ -117,6 +117,7 @@ impl Settings {
             login_failures: self.limits.login_failures,
             rate: self.limits.rate.clone(),
             behind_proxy: self.listen.behind_proxy.clone(),
+            pools: None,
         }
     }
 

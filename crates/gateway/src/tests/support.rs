@@ -91,6 +91,7 @@ pub(crate) fn options(public_url: String) -> Options {
         login_failures: 5,
         rate: RateConfig { enabled: true, keys: 1000, refused_calls: 1000, refused_per: span(60) },
         behind_proxy: vec![],
+        pools: None,
         outbound: outbound::Config {
             allow: vec!["127.0.0.0/8".parse().unwrap()],
             connect_timeout: span(5),
@@ -313,6 +314,7 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
         endpoint: name("double"),
         model: name("double"),
         version,
+        spec: None,
         created: now,
     };
     store.put_deployment(&deployment, true, by).await.unwrap();
