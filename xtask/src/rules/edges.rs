@@ -15,7 +15,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("data", &["domain", "store", "outbound"]),
     ("telemetry", &["domain", "store", "outbound"]),
     ("registry", &["domain", "store", "onnx"]),
-    ("runs", &["domain", "store", "data", "automl", "registry"]),
+    ("environments", &["domain", "store", "definitions"]),
+    ("runs", &["domain", "store", "data", "automl", "registry", "environments", "definitions"]),
     ("endpoint", &["domain", "store", "registry", "onnx"]),
     ("gateway", &["domain", "store", "outbound", "telemetry", "endpoint", "web"]),
     ("pipelines", &["domain", "store", "outbound"]),
@@ -41,6 +42,7 @@ const SURFACE: &[&str] = &[
     "pipelines",
 ];
 const EVERYTHING: &[&str] = &[
+    "environments",
     "domain",
     "onnx",
     "automl",
