@@ -26,6 +26,7 @@ class Script:
         self._run: Callable[..., Any] = _real_run(module)
         self._app_root = app_root
         self.wants_headers = False
+        self.raw = False
         self.decorated = False
         self.inputs: Optional[List[str]] = None
         self._parse = self._choose_parser()
@@ -39,7 +40,7 @@ class Script:
         return {
             "inputs": self.inputs,
             "decorated": self.decorated,
-            "wants_headers": self.wants_headers,
+            "wants_headers": self.wants_headers or self.raw,
             "swagger": swagger.documents(self._run, self._app_root),
         }
 
@@ -74,6 +75,7 @@ class Script:
         if _wants_request(self._run):
             if self.decorated:
                 raise ScriptError("run() cannot be decorated with both @rawhttp and @input_schema")
+            self.raw = True
             return inputs.as_request(parameters[0].name)
         if self.decorated:
             self.inputs = [p.name for p in parameters]
