@@ -27,6 +27,8 @@ pub struct Settings {
     pub endpoint: endpoint::Config,
     /// The guarded outbound client.
     pub outbound: outbound::Config,
+    /// Python workers of deployments.
+    pub workers: endpoint::WorkersConfig,
     /// Jobs.
     pub runs: runs::Config,
     /// Log and metrics.

@@ -197,7 +197,7 @@ impl Pool {
             path: ask.path,
             query: ask.query,
             content_type: ask.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()),
-            headers: Headers((ready.wants_headers || ready.raw).then_some(ask.headers)),
+            headers: Headers(ready.wants_headers.then_some(ask.headers)),
             timeout_ms: settings.request_timeout_ms,
         };
         let Ok(frame) = frame(&request, ask.body) else {

@@ -6,6 +6,7 @@ use super::order::Order;
 use super::pool::{Pool, PoolStatus, ProvisioningState};
 use super::tend::Prepare;
 use domain::{Deployment, Fault, ModelVersion, Name, PythonSpec, Timestamp};
+use environments::launcher::Launcher;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ struct Inner {
     config: Arc<WorkersConfig>,
     /// The folder of the shipped package.
     package: PathBuf,
+    launcher: Launcher,
     logs: Logs,
     /// Where new pools have their folders; removed with everything in it when the process starts.
     dir: PathBuf,
@@ -78,6 +80,8 @@ impl Pools {
             store,
             config: Arc::new(config),
             package,
+            launcher: Launcher::current()
+                .map_err(|e| Fault::internal(format!("this program's file: {e}")))?,
             logs,
             dir,
             _short: short,
@@ -237,8 +241,13 @@ fn lay_out(
         code,
         model: into,
         folder: folder.clone(),
+        memory_bytes: spec.memory_bytes.unwrap_or(inner.config.memory_bytes),
+        grace: inner.config.stop_grace,
+        launcher: inner.launcher.clone(),
         spec,
     };
-    private_folder(&order.scratch()).map_err(wrong)?;
+    for own in [order.scratch(), order.sockets()] {
+        private_folder(&own).map_err(wrong)?;
+    }
     Ok(order)
 }

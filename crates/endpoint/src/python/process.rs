@@ -1,77 +1,58 @@
-//! The process of a worker: started with nothing but its order, ended with everything it started.
-//!
-//! It is a process group of its own and cannot outlive this process: its standard input is a pipe that only we hold open.
+//! The process of a worker, behind the launcher: shut in, with nothing of this process, ended with everything it started.
 
 use super::logs::{LINE_MAX, Log};
 use super::order::Order;
 use domain::Fault;
-use rustix::process::{Pid, Signal, kill_process_group};
+use environments::launcher::{self, Launched};
 use std::collections::VecDeque;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
 use tokio::task::JoinHandle;
 
 /// Lines of standard error kept to say why a worker ended.
 const LAST_LINES: usize = 12;
+/// How long what a worker said last may be on its way.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// A running worker process; its group is killed when this is dropped.
+/// A running worker process; dropped, it is killed with everything it started.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
-    group: Option<Pid>,
+    launched: Launched,
     last: Arc<Mutex<VecDeque<String>>>,
     pumps: Vec<JoinHandle<()>>,
-    /// Held open for the worker's life: see the module's head.
-    _lifeline: Option<ChildStdin>,
 }
 
 impl Process {
     /// Starts a worker that listens at `socket`.
-    pub(super) fn start(order: &Order, socket: &Path, (worker, log): (u64, &Log)) -> Result<Self, Fault> {
-        let mut command = Command::new(&order.python);
-        command
-            .args(order.arguments(socket))
-            .env_clear()
-            .envs(order.environment())
-            .current_dir(order.working_folder())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|e| {
-            Fault::invalid(format!("{}: {e}: the worker cannot be started", order.python.display()))
-        })?;
-        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+    pub(super) async fn start(
+        order: &Order,
+        socket: &Path,
+        (worker, log): (u64, &Log),
+    ) -> Result<Self, Fault> {
+        let starting = order.launcher.start(&order.launch(socket)).await;
+        let mut launched =
+            starting.map_err(|e| Fault::internal(format!("the launcher cannot be started: {e}")))?;
         let last = Arc::<Mutex<VecDeque<String>>>::default();
         let mut pumps = Vec::new();
-        if let Some(out) = child.stdout.take() {
+        if let Some(out) = launched.stdout.take() {
             pumps.push(tokio::spawn(pump(out, (worker, "stdout", log.clone()), None)));
         }
-        if let Some(err) = child.stderr.take() {
+        if let Some(err) = launched.stderr.take() {
             pumps.push(tokio::spawn(pump(err, (worker, "stderr", log.clone()), Some(last.clone()))));
         }
-        let lifeline = child.stdin.take();
-        Ok(Self { child, group, last, pumps, _lifeline: lifeline })
+        Ok(Self { launched, last, pumps })
     }
 
-    /// Waits for its end and says how it was.
+    /// Waits for its end and says how it was. May be dropped and called again.
     pub(super) async fn ended(&mut self) -> String {
-        let said = match self.child.wait().await {
-            Ok(status) => cause(status),
+        let said = match self.launched.wait().await {
+            Ok(status) => cause(status.code().unwrap_or(-1)),
             Err(error) => format!("the worker's process was lost: {error}"),
         };
-        // What it started itself ends with it.
-        self.signal(Signal::KILL);
-        self.group = None;
-        // What it said last may still be on its way.
-        for pump in self.pumps.drain(..) {
-            let _ = tokio::time::timeout(Duration::from_secs(1), pump).await;
+        while let Some(pump) = self.pumps.pop() {
+            let _ = tokio::time::timeout(LAST_WORD, pump).await;
         }
         said
     }
@@ -82,36 +63,22 @@ impl Process {
         lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
-    /// Lets it end by itself for a while, then kills it and all it started.
-    pub(super) async fn stop(mut self, grace: Duration) {
-        self.signal(Signal::TERM);
-        if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
-            self.signal(Signal::KILL);
-        }
+    /// Asks it to end; what has not after its grace is killed.
+    pub(super) async fn stop(mut self) {
+        self.launched.stop().await;
         self.ended().await;
     }
+}
 
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group
-            && let Err(error) = kill_process_group(group, signal)
-        {
-            tracing::debug!(%error, "the worker's process group is gone already");
+/// How a process ended, for the user, from the launcher's exit code.
+fn cause(code: i32) -> String {
+    match code {
+        137 => "the worker was killed, perhaps for lack of memory".to_owned(),
+        129.. => format!("the worker was ended by signal {}", code - 128),
+        _ if code == i32::from(launcher::NOT_STARTED) => {
+            "the worker's program could not be started".to_owned()
         }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.signal(Signal::KILL);
-    }
-}
-
-/// How a process ended, for the user.
-fn cause(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(9), _) => "the worker was killed, perhaps by the system for lack of memory".to_owned(),
-        (Some(signal), _) => format!("the worker was ended by signal {signal}"),
-        (None, code) => format!("the worker ended with code {}", code.unwrap_or(-1)),
+        _ => format!("the worker ended with code {code}"),
     }
 }
 

@@ -252,7 +252,7 @@ impl Keeper {
     fn look_at(&mut self, number: u64) {
         let config = &self.shared.config;
         let Some(entry) = self.workers.get_mut(&number) else { return };
-        let limit = self.order.spec.memory_bytes.unwrap_or(config.memory_bytes);
+        let limit = self.order.memory_bytes;
         let heavy = limit > 0 && resident(entry.worker.pid()).is_some_and(|bytes| bytes > limit);
         let worn = config.max_requests > 0 && entry.worker.calls() >= config.max_requests;
         if (heavy || worn) && !self.workers.values().any(|e| e.replaces == Some(number)) {

@@ -27,15 +27,9 @@ pub(super) struct Ready {
     /// Why not, with its traceback.
     #[serde(default)]
     pub error: String,
-    /// The number of its process.
-    #[serde(default)]
-    pub pid: u32,
     /// Whether `run` asks for the request's headers.
     #[serde(default)]
     pub wants_headers: bool,
-    /// Whether `run` takes the whole request.
-    #[serde(default)]
-    pub raw: bool,
     /// Documents by their version: `2`, `3`, `3.1`.
     #[serde(default)]
     pub swagger: Option<BTreeMap<String, serde_json::Value>>,
@@ -125,6 +119,11 @@ impl Link {
     pub(super) fn new(stream: UnixStream, worker: Arc<Worker>) -> Self {
         worker.linked();
         Self { stream, buffer: BytesMut::new(), worker }
+    }
+
+    /// The number of the worker's process as this process sees it; its own may be another (namespaces).
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.stream.peer_cred().ok()?.pid().and_then(|pid| u32::try_from(pid).ok())
     }
 
     /// Sends a whole frame. When it fails, the worker has not got the frame whole, so it has not begun on it.

@@ -89,7 +89,7 @@ pub(super) async fn run(
     events: mpsc::Sender<Event>,
 ) {
     let number = worker.number;
-    let socket = order.folder.join(format!("{number}.sock"));
+    let socket = order.sockets().join(number.to_string());
     let begun = tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => Err("the deployment is gone".to_owned()),
@@ -99,7 +99,8 @@ pub(super) async fn run(
     let why = match begun {
         Err(why) => why,
         Ok((process, links, ready)) => {
-            worker.pid.store(ready.pid, Ordering::Relaxed);
+            let pid = links.first().and_then(Link::pid).unwrap_or(0);
+            worker.pid.store(pid, Ordering::Relaxed);
             let _ = events.send(Event::Ready { number, ready: Box::new(ready) }).await;
             links.into_iter().for_each(|link| shared.desk.give(link));
             serve(&worker, process, (&shared, &events), &mut stop).await
@@ -115,7 +116,7 @@ async fn begin(
     (shared, socket): (&Shared, &Path),
 ) -> Result<(Process, Vec<Link>, Ready), String> {
     let log = (worker.number, &shared.log);
-    let mut process = Process::start(order, socket, log).map_err(|fault| fault.message)?;
+    let mut process = Process::start(order, socket, log).await.map_err(|fault| fault.message)?;
     let limit = shared.config.start_timeout.0;
     let slots = order.slots();
     let failed = tokio::select! {
@@ -136,7 +137,7 @@ async fn begin(
             });
         }
     };
-    process.stop(shared.config.stop_grace.0).await;
+    process.stop().await;
     Err(failed)
 }
 
@@ -212,7 +213,7 @@ async fn serve(
         _ = tokio::time::timeout(patience, quiet) => {}
         said = process.ended() => return said,
     }
-    process.stop(shared.config.stop_grace.0).await;
+    process.stop().await;
     (*worker.retired.get().unwrap_or(&"the deployment is gone")).to_owned()
 }
 
