@@ -26,9 +26,6 @@ pub struct PythonSpec {
     /// The script with `init()` and `run()`, relative to the code folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scoring_script: Option<String>,
-    /// The interpreter and its packages: the text of a conda file or of a requirements.txt; none: the server's own choice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<serde_json::Value>,
     /// Environment variables of the workers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment_variables: BTreeMap<String, String>,
@@ -138,7 +135,6 @@ impl Default for PythonSpec {
         Self {
             code: None,
             scoring_script: None,
-            environment: None,
             environment_variables: BTreeMap::new(),
             instance_count: 1,
             request_settings: RequestSettings::default(),

@@ -70,7 +70,12 @@ impl Jobs {
             kind: JobKind::Automl,
             status: JobStatus::Queued,
             spec: json!(ask),
-            lineage: Lineage { data: data.name, data_version: data.version, data_digest: data.digest },
+            lineage: Some(Lineage {
+                data: data.name,
+                data_version: data.version,
+                data_digest: data.digest,
+            }),
+            parent: None,
             metrics: Metrics::new(),
             result: Value::Null,
             error: None,

@@ -38,7 +38,8 @@ impl Job {
                 let jobs: Vec<Record> = session.client.get("/api/v1/jobs").await?;
                 session.out.value(&jobs, |jobs| {
                     let rows = jobs.iter().map(|j| {
-                        let data = format!("{}:{}", j.lineage.data, j.lineage.data_version);
+                        let data = j.lineage.as_ref();
+                        let data = data.map(|l| format!("{}:{}", l.data, l.data_version)).unwrap_or_default();
                         [
                             j.id.to_string(),
                             j.experiment.to_string(),

@@ -24,6 +24,8 @@ mod openapi;
 mod people;
 mod policies;
 mod provider;
+mod python;
+mod python_workers;
 mod quickstart;
 mod road;
 mod roles;
