@@ -6,7 +6,7 @@ use crate::config::HttpLimits;
 use bytes::{Buf, BytesMut};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio::time::{Instant, Sleep};
 const LINGER_BYTES: usize = 256 << 10;
 /// How long that may take.
 const LINGER: Duration = Duration::from_secs(1);
+/// A shorter `rest_after` would only cost time.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
 
 /// What the stream and the service of one connection share.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     answered: AtomicU32,
     given_up: AtomicU32,
     given_up_max: u32,
+    /// Set when nothing is in hand and nothing came for a while, so that the engine may be given up.
+    at_rest: AtomicBool,
     /// Told when the client gives up too many: opening calls only to reset them costs it nothing, but us.
     pub(super) fed_up: Notify,
 }
@@ -48,12 +52,23 @@ impl Shared {
             answered: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
             given_up_max: limits.given_up,
+            at_rest: AtomicBool::new(false),
             fed_up: Notify::new(),
         }
     }
 
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether the engine may be given up; asked after it was polled, and true once.
+    pub(super) fn takes_rest(&self) -> bool {
+        self.at_rest.load(Ordering::Relaxed) && self.at_rest.swap(false, Ordering::Relaxed)
+    }
+
+    /// Requests that came to an end, round the number's end.
+    fn ended(&self) -> u32 {
+        self.answered.load(Ordering::Relaxed).wrapping_add(self.given_up.load(Ordering::Relaxed))
     }
 
     pub(super) fn end(&self, answered: bool) {
@@ -74,10 +89,21 @@ impl Shared {
 enum Waiting {
     /// The rest of a head.
     Head,
+    /// The next request, while the engine is kept for it.
+    Pause,
     /// The next request.
     Idle,
     /// Nothing: a request is in hand.
     Busy,
+}
+
+/// What a connection's next bytes are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Http1,
+    Http2,
+    /// None come: the client is gone, or was silent for too long.
+    Over,
 }
 
 /// A socket that hands on only checked requests.
@@ -91,6 +117,9 @@ pub(super) struct Checked<T> {
     passed: usize,
     refused: bool,
     ended: bool,
+    /// Whether bytes were handed on since the engine was last judged to be of use.
+    engaged: bool,
+    closing: bool,
     deadline: Option<(Waiting, Instant)>,
     timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -109,6 +138,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
             passed: 0,
             refused: false,
             ended: false,
+            engaged: false,
+            closing: false,
             deadline: None,
             timer: None,
             write_timer: None,
@@ -161,14 +192,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
         Poll::Ready(Ok(came))
     }
 
+    /// Whether nothing is held that begins a request.
+    fn silent(&self) -> bool {
+        self.follower.blank(&self.held)
+    }
+
     fn waiting(&self) -> Waiting {
         if self.shared.in_flight.load(Ordering::Acquire) > 0 {
             Waiting::Busy
-        } else if !self.follower.raw() && (!self.held.is_empty() || self.follower.fresh()) {
+        } else if !self.follower.raw() && (!self.silent() || self.follower.fresh()) {
             Waiting::Head
+        } else if self.engaged && !self.follower.raw() {
+            Waiting::Pause
         } else {
             Waiting::Idle
         }
+    }
+
+    /// Whether the engine holds nothing: no request it was handed is open, no byte of an answer waits to be written.
+    fn at_rest(&self) -> bool {
+        let shared = &self.shared;
+        !self.refused
+            && !self.ended
+            && !self.closing
+            && self.silent()
+            && self.write_timer.is_none()
+            && shared.in_flight.load(Ordering::Acquire) == 0
+            && self.follower.done(shared.ended())
     }
 
     /// When a wait that begins now is too long. A busy one only looks again then: nobody wakes a reader when an answer ends.
@@ -177,12 +227,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
         match kind {
             Waiting::Head if self.follower.fresh() => shared.opened + self.limits.head_timeout.0,
             Waiting::Head => Instant::now() + self.limits.head_timeout.0,
-            Waiting::Busy => Instant::now() + self.limits.idle_timeout.0,
-            Waiting::Idle => {
-                let quiet = Duration::from_millis(shared.quiet_since.load(Ordering::Relaxed));
-                shared.opened + quiet + self.limits.idle_timeout.0
-            }
+            Waiting::Busy => Instant::now() + self.look_again(),
+            Waiting::Pause => self.quiet_since() + self.look_again(),
+            Waiting::Idle => self.quiet_since() + self.limits.idle_timeout.0,
         }
+    }
+
+    /// How long a busy connection, or one whose engine is kept, may go without a look.
+    fn look_again(&self) -> Duration {
+        let idle = self.limits.idle_timeout.0;
+        if self.follower.raw() { idle } else { self.limits.rest_after.0.min(idle).max(SHORTEST_REST) }
+    }
+
+    fn quiet_since(&self) -> Instant {
+        self.shared.opened + Duration::from_millis(self.shared.quiet_since.load(Ordering::Relaxed))
     }
 
     /// Nothing to read: ready when the wait is over.
@@ -204,18 +262,53 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
                 timer.as_mut().reset(at);
             } else if kind == Waiting::Busy {
                 self.deadline = None;
-                let again = Instant::now() + self.limits.idle_timeout.0;
-                timer.as_mut().reset(again);
+            } else if kind == Waiting::Pause {
+                self.engaged = false;
+                self.shared.at_rest.store(self.at_rest(), Ordering::Relaxed);
             } else {
                 return Poll::Ready(());
             }
         }
     }
 
+    /// Waits for a request, and holds no room while none comes. Begins a connection, and goes on with one whose engine was
+    /// given up.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Next>> {
+        loop {
+            if self.passed > 0 {
+                let next = if self.follower.raw() { Next::Http2 } else { Next::Http1 };
+                return Poll::Ready(Ok(next));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(Next::Over));
+            }
+            match self.read_held(cx) {
+                Poll::Ready(came) => self.ended = came? == 0,
+                Poll::Pending => {
+                    if self.held.is_empty() {
+                        self.held = BytesMut::new();
+                    }
+                    ready!(self.poll_deadline(cx));
+                    self.late()?;
+                }
+            }
+        }
+    }
+
+    /// Takes back what an engine read and did not use.
+    pub(super) fn take_back(&mut self, unused: &[u8]) {
+        if !unused.is_empty() {
+            let mut held = BytesMut::from(unused);
+            held.extend_from_slice(&self.held);
+            self.held = held;
+            self.passed += unused.len();
+        }
+    }
+
     /// The wait was too long: an unfinished head is answered, a silent connection just ends.
     fn late(&mut self) -> io::Result<()> {
         self.deadline = None;
-        if self.held.is_empty() || !self.follower.between() {
+        if self.silent() || !self.follower.between() {
             self.ended = true;
             return Ok(());
         }
@@ -261,6 +354,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Checked<T> {
             }
             if buffer.filled().len() > before {
                 this.deadline = None;
+                this.engaged = true;
                 return Poll::Ready(Ok(()));
             }
             if this.refused {
@@ -320,6 +414,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Checked<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.closing = true;
         let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
         ready!(self.judge_write(cx, shut))?;
         ready!(self.poll_linger(cx));
