@@ -80,7 +80,7 @@ fn enter(gateway: &Gateway, parts: &mut Parts) -> Result<(), Unknown> {
             (caller, subject)
         }
         Some(Err(problem)) => return Err(Box::new((problem, None))),
-        None => authenticate(gateway, &parts.headers)?,
+        None => authenticate(gateway, parts)?,
     };
     tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
     parts.extensions.insert(Judge(Arc::new(CallerRights {
@@ -112,7 +112,7 @@ fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId)
 type Unknown = Box<(Problem, Option<&'static str>)>;
 
 /// The admin token, or a token of the token service for the control plane's audience.
-fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<(Caller, Subject), Unknown> {
+fn authenticate(gateway: &Gateway, parts: &Parts) -> Result<(Caller, Subject), Unknown> {
     let unknown = |error: Option<&'static str>, detail: &str| {
         let code = if error == Some("invalid_request") {
             ErrorCode::InvalidInput
@@ -121,7 +121,7 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<(Caller,
         };
         Box::new((Problem::new(code, detail), error))
     };
-    let token = bearer::bearer(headers).map_err(|no| match no {
+    let token = bearer::bearer(&parts.headers).map_err(|no| match no {
         NoBearer::Absent => unknown(
             None,
             "no credentials: send the admin token or a token of the token service as Authorization: Bearer",
@@ -145,6 +145,8 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<(Caller,
         .verify(token, Timestamp::now().seconds())
         .map_err(|refusal| wrong(refusal.reason()))?;
     let claims = &verified.claims;
+    let binding = claims.check_binding(bearer::certificate(&parts.extensions));
+    binding.map_err(|refusal| wrong(refusal.reason()))?;
     if verified.issuer != Issuer::BuiltIn {
         // Its audience is pinned with its registration; without roles in it the token only scores.
         let role = gateway.issuers.role_of(&verified).ok_or_else(|| wrong("role"))?;

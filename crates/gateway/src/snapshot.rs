@@ -108,6 +108,8 @@ pub(crate) struct Snapshot {
     pub roles: Arc<Roles>,
     revoked: HashSet<Box<str>>,
     pub subscriptions: Subscriptions,
+    /// Headers in which any API forwards claims: what callers write into them never goes on, at either door.
+    pub claim_headers: Vec<http::HeaderName>,
     /// What quotas had counted before this process; taken over by the first snapshot that is built.
     restored: Vec<QuotaCount>,
 }
@@ -177,6 +179,11 @@ impl Snapshot {
         for api in state.apis {
             next.publish(api, before, (with.scoring, &named));
         }
+        let forwards =
+            next.apis.values().filter_map(|api| api.rules.as_ref()).flat_map(|rules| &rules.forward);
+        next.claim_headers = forwards.map(|forward| forward.header.clone()).collect();
+        next.claim_headers.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        next.claim_headers.dedup();
         next.subscribe(&state.subscriptions, with.secret);
         for p in state.principals {
             if p.kind == PrincipalKind::Person && p.revoked.is_none() {

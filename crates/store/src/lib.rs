@@ -33,6 +33,7 @@ mod signing_keys;
 mod subscriptions;
 pub mod tasks;
 
+pub use apis::{Former, Publication};
 pub use artifacts::{ArtifactWriter, Artifacts};
 pub use assets::NewDataVersion;
 pub use config::{Config, SegmentConfig};

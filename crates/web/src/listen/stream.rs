@@ -19,8 +19,11 @@ use tokio::time::{Instant, Sleep};
 const LINGER_BYTES: usize = 256 << 10;
 /// How long that may take.
 const LINGER: Duration = Duration::from_secs(1);
-/// A shorter `rest_after` would only cost time.
+/// The pause after which an engine is given up when there are too many; a shorter `rest_after` would only cost time.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
+/// The bytes first offered to a read. TLS clears all it is offered, so that an engine's buffer takes no more memory than what
+/// comes; a client that sends much gets more.
+const ROOM: usize = 2048;
 
 /// What the stream and the service of one connection share.
 #[derive(Debug)]
@@ -38,12 +41,15 @@ pub(super) struct Shared {
     given_up_max: u32,
     /// Set when nothing is in hand and nothing came for a while, so that the engine may be given up.
     at_rest: AtomicBool,
+    /// HTTP/1 engines of the whole listener, and how many may be kept in a pause.
+    engines: Arc<AtomicUsize>,
+    engines_max: usize,
     /// Told when the client gives up too many: opening calls only to reset them costs it nothing, but us.
     pub(super) fed_up: Notify,
 }
 
 impl Shared {
-    pub(super) fn new(limits: &HttpLimits) -> Self {
+    pub(super) fn new(limits: &HttpLimits, engines: Arc<AtomicUsize>) -> Self {
         Self {
             refusal: OnceLock::new(),
             in_flight: AtomicUsize::new(0),
@@ -53,12 +59,20 @@ impl Shared {
             given_up: AtomicU32::new(0),
             given_up_max: limits.given_up,
             at_rest: AtomicBool::new(false),
+            engines,
+            engines_max: limits.engines as usize,
             fed_up: Notify::new(),
         }
     }
 
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an HTTP/1 engine until what is returned goes.
+    pub(super) fn engine(&self) -> EngineCount {
+        self.engines.fetch_add(1, Ordering::Relaxed);
+        EngineCount(self.engines.clone())
     }
 
     /// Whether the engine may be given up; asked after it was polled, and true once.
@@ -81,6 +95,15 @@ impl Shared {
         let age = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.quiet_since.store(age, Ordering::Relaxed);
         self.in_flight.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// One of the listener's HTTP/1 engines.
+pub(super) struct EngineCount(Arc<AtomicUsize>);
+
+impl Drop for EngineCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -115,6 +138,8 @@ pub(super) struct Checked<T> {
     /// Bytes read and not handed on: the first `passed` of them may be.
     held: BytesMut,
     passed: usize,
+    /// The bytes offered to the next read.
+    room: usize,
     refused: bool,
     ended: bool,
     /// Whether bytes were handed on since the engine was last judged to be of use.
@@ -136,6 +161,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
             limits,
             held: BytesMut::new(),
             passed: 0,
+            room: ROOM,
             refused: false,
             ended: false,
             engaged: false,
@@ -166,7 +192,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
     /// Reads straight into the engine's buffer; what is not yet judged moves to `held`. The bytes that came.
     fn read_direct(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        ready!(self.read_some(cx, buffer))?;
         let fresh = &buffer.filled()[before..];
         let came = fresh.len();
         let progress = self.follower.advance(fresh);
@@ -178,6 +204,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
             self.refuse(refusal)?;
         }
         Poll::Ready(Ok(came))
+    }
+
+    /// Reads into as much of the buffer as may be of use.
+    fn read_some(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.room >= buffer.remaining() {
+            let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+            if read.is_pending() {
+                self.room = ROOM;
+            }
+            return read;
+        }
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(self.room));
+        let read = Pin::new(&mut self.inner).poll_read(cx, &mut part);
+        let came = part.filled().len();
+        buffer.advance(came);
+        self.room = match &read {
+            Poll::Ready(_) if came == self.room => self.room * 2,
+            Poll::Ready(_) => self.room,
+            Poll::Pending => ROOM,
+        };
+        read
     }
 
     /// Reads more behind an unfinished head. The bytes that came.
@@ -236,7 +283,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
     /// How long a busy connection, or one whose engine is kept, may go without a look.
     fn look_again(&self) -> Duration {
         let idle = self.limits.idle_timeout.0;
-        if self.follower.raw() { idle } else { self.limits.rest_after.0.min(idle).max(SHORTEST_REST) }
+        if self.follower.raw() {
+            idle
+        } else if self.shared.engines.load(Ordering::Relaxed) > self.shared.engines_max {
+            SHORTEST_REST
+        } else {
+            self.limits.rest_after.0.min(idle).max(SHORTEST_REST)
+        }
     }
 
     fn quiet_since(&self) -> Instant {

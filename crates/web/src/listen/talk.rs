@@ -23,6 +23,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -35,6 +36,8 @@ const PING: Duration = Duration::from_secs(20);
 pub(super) struct Engines {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
+    /// HTTP/1 engines just now.
+    alive: Arc<AtomicUsize>,
 }
 
 impl Engines {
@@ -58,7 +61,7 @@ impl Engines {
             .max_send_buf_size(limits.send_buffer_bytes)
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING);
-        Self { http1, http2 }
+        Self { http1, http2, alive: Arc::default() }
     }
 }
 
@@ -78,7 +81,7 @@ pub(super) async fn talk<S: Service, T: AsyncRead + AsyncWrite + Unpin + Send + 
     mut stop: watch::Receiver<bool>,
 ) {
     let limits = &*front.limits;
-    let shared = Arc::new(Shared::new(limits));
+    let shared = Arc::new(Shared::new(limits, front.engines.alive.clone()));
     let mut checked = Checked::new(stream, shared.clone(), front.limits.clone());
     loop {
         let next = tokio::select! {
@@ -155,6 +158,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: HttpService<Incoming, ResBody = Tracked, Error = Infallible>,
 {
+    let _count = turn.shared.engine();
     let mut engine = engines.http1.serve_connection(TokioIo::new(checked), answer);
     if !drive(Pin::new(&mut engine), turn).await {
         return None;

@@ -47,6 +47,7 @@ fn limits() -> HttpLimits {
         body_timeout: span(20_000),
         idle_timeout: span(20_000),
         rest_after: span(20_000),
+        engines: 100,
         head_bytes: 4096,
         streams: 10,
         pending_resets: 20,

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
-/// A stream that tells how much room its reader has: an engine has 8 KiB and more, a stream that waits by itself 4 KiB.
+/// A stream that tells how much room its reader has: an engine offers 2 KiB, then more, a stream that waits by itself at
+/// least 4 KiB.
 struct Watched(DuplexStream, watch::Sender<usize>);
 
 impl AsyncRead for Watched {
@@ -44,6 +45,7 @@ struct Client {
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The room of a stream without an engine.
 const REST: usize = 4096;
 
 impl Client {
@@ -84,7 +86,7 @@ impl Client {
     }
 
     fn has_engine(&self) -> bool {
-        *self.room.borrow() > REST
+        *self.room.borrow() < REST
     }
 }
 
@@ -146,6 +148,21 @@ async fn requests_at_the_very_moment_of_the_rest_are_answered() {
 }
 
 #[tokio::test]
+async fn too_many_engines_are_given_up_at_once() {
+    // The long pause of the settings is for those that may be kept: here none.
+    let mut client = Client::new(HttpLimits { engines: 0, ..limits() });
+    for round in 0..3 {
+        client.send(&get("/a")).await;
+        client.read("GET /a 0").await;
+        client.rests().await;
+        let large = format!("POST /{round} HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+        client.send(&large).await;
+        client.send(&"x".repeat(100_000)).await;
+        client.read(&format!("POST /{round} 100000")).await;
+    }
+}
+
+#[tokio::test]
 async fn half_a_head_waits_at_rest_and_is_completed_there() {
     let mut client = Client::new(resting(10));
     client.send(&get("/first")).await;
@@ -163,7 +180,7 @@ async fn half_a_head_waits_at_rest_and_is_completed_there() {
 async fn a_call_in_hand_keeps_its_engine() {
     let mut client = Client::new(resting(1));
     client.send("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").await;
-    client.room.wait_for(|room| *room > REST).await.unwrap();
+    client.room.wait_for(|room| *room < REST).await.unwrap();
     a_while(60).await;
     assert!(client.has_engine());
     client.send("def").await;
