@@ -301,7 +301,7 @@ def models(step, mlflow):
         client.transition_model_version_stage("credit model", "1", "Production")
         client.transition_model_version_stage("credit model", "2", "Production", archive_existing_versions=True)
     client.get_registered_model("credit model")
-    step("load_model by alias, version, latest, run")
+    step("load_model by alias, version, latest, run (any order)")
     for uri in ["models:/credit model@champion", "models:/credit model/2", "models:/credit model/latest", f"runs:/{run.info.run_id}/clf"]:
         assert list(mlflow.pyfunc.load_model(uri).predict(x[:2])) == list(model.predict(x[:2])), uri
     step("copy_model_version")
@@ -327,7 +327,7 @@ def models(step, mlflow):
 
 def evaluating(step, mlflow):
     model, x, y = fitted()
-    step("evaluate")
+    step("evaluate (any order)")
     with mlflow.start_run(run_name="judge"):
         info = mlflow.sklearn.log_model(model, name="judged", input_example=x[:2], pip_requirements=["scikit-learn"])
         rows = x.assign(y=y)
@@ -335,7 +335,7 @@ def evaluating(step, mlflow):
 
 
 def autologging(step, mlflow):
-    """The order of calls within a step is the client's threads' affair: these are compared as sets."""
+    """Steps "in any order" have calls of several threads: these are compared as sets."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV
 
