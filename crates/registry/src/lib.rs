@@ -4,8 +4,11 @@
 
 mod error;
 mod lineage;
+pub mod mlmodel;
 mod models;
+pub mod paths;
 pub mod signature;
+pub mod sources;
 
 pub use error::{Error, Result};
 pub use lineage::{DataView, LineageView, RunFacts, RunView};
