@@ -19,6 +19,7 @@ mod durability;
 mod fuzzing;
 mod issuers;
 mod ledger;
+mod mlflow;
 mod openapi;
 mod people;
 mod policies;
