@@ -6,6 +6,7 @@ pub mod access;
 pub mod assets;
 pub mod clock;
 pub mod error;
+pub mod filter;
 pub mod gate;
 pub mod ids;
 pub mod jobs;

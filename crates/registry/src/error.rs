@@ -41,6 +41,12 @@ pub enum Error {
     /// A source that is none; the text is one that clients match.
     #[error("{0}")]
     Source(String),
+    /// A source under which nothing lies.
+    #[error("there is no file at '{0}'")]
+    NoFile(String),
+    /// What was sent could not be read.
+    #[error("reading the upload: {0}")]
+    Upload(#[source] std::io::Error),
     /// A change that is refused.
     #[error("{0}")]
     Refused(String),
@@ -59,10 +65,15 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let code = match error {
             Error::Store(error) => return error.into(),
-            Error::Model(_) | Error::Signature(_) | Error::NotNative { .. } | Error::Unreadable(_) => {
-                ErrorCode::Unprocessable
+            Error::Model(_)
+            | Error::Signature(_)
+            | Error::NotNative { .. }
+            | Error::NoFile(_)
+            | Error::Unreadable(_) => ErrorCode::Unprocessable,
+            Error::Upload(ref e) if e.kind() == std::io::ErrorKind::FileTooLarge => ErrorCode::TooLarge,
+            Error::Alias(_) | Error::Path | Error::Source(_) | Error::Refused(_) | Error::Upload(_) => {
+                ErrorCode::InvalidInput
             }
-            Error::Alias(_) | Error::Path | Error::Source(_) | Error::Refused(_) => ErrorCode::InvalidInput,
             Error::Version { .. } => ErrorCode::NotFound,
             Error::Interrupted => ErrorCode::Unavailable,
         };

@@ -1,6 +1,7 @@
 //! Registering, finding and labelling model versions.
 
 use crate::error::{Error, Result};
+use crate::folders::Folders;
 use crate::lineage::{self, LineageView};
 use crate::signature;
 use domain::{
@@ -93,12 +94,13 @@ fn keep(
 #[derive(Debug, Clone)]
 pub struct Registry {
     pub(crate) store: Store,
+    pub(crate) folders: Folders,
 }
 
 impl Registry {
     /// The registry of a store.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, folders: Folders::default() }
     }
 
     /// [`register`], now.

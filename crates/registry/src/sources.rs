@@ -1,5 +1,6 @@
 //! What an MLflow client names as the source of a model version.
 
+use crate::artifacts::Place;
 use crate::error::{Error, Result};
 use crate::paths;
 use domain::{ModelName, is_model_id};
@@ -38,7 +39,15 @@ impl Source {
                 let (run, path) = path.split_once('/').ok_or_else(|| relative(text))?;
                 Ok(Self::Run(run.to_owned(), path.to_owned()))
             }
-            "mlflow-artifacts" => Ok(Self::Artifacts(within(text, rest)?)),
+            "mlflow-artifacts" => {
+                let path = within(text, rest)?;
+                Ok(match Place::of(&path) {
+                    Place::Version(name, version, inner) if inner.is_empty() => {
+                        Self::Version(name, version.to_string())
+                    }
+                    _ => Self::Artifacts(path),
+                })
+            }
             // One letter is a drive.
             "file" | "" => Err(local(text)),
             scheme if scheme.len() == 1 || !scheme.bytes().all(is_scheme) => Err(local(text)),

@@ -5,6 +5,7 @@
 
 mod apis;
 mod artifact_paths;
+mod artifact_reader;
 pub mod artifacts;
 mod assets;
 mod assignments;
@@ -36,6 +37,7 @@ pub mod tasks;
 pub mod trees;
 
 pub use artifact_paths::{ArtifactEntry, ArtifactFile};
+pub use artifact_reader::ArtifactReader;
 pub use artifacts::{ArtifactWriter, Artifacts};
 pub use assets::NewDataVersion;
 pub use config::{Config, SegmentConfig};
@@ -50,7 +52,10 @@ pub use logins::{EndSessions, NewLogin, PasswordLogin, SessionRecord};
 pub use named_values::{NAMED_VALUE_BYTES, NAMED_VALUES_MAX};
 pub use principals::{LiveSecret, NewSecret};
 pub use quotas::QuotaCount;
-pub use registry::{LoggedChange, ModelChange, NewLoggedModel, NewModelVersion, TAGS_MAX, VersionChange};
+pub use registry::{
+    LoggedChange, LoggedMetric, LoggedSearch, ModelChange, NewLoggedModel, NewModelVersion, OnDataset,
+    Search, TAGS_MAX, VersionChange,
+};
 pub use seal::MasterKey;
 pub use secrets::Secrets;
 pub use segments::{LoggedRow, Order, RequestFilter, RequestRow, SegmentWriter, Segments, SqlAnswer, Text};

@@ -2,10 +2,12 @@
 
 mod logged;
 mod models;
+mod search;
 mod versions;
 
-pub use logged::{LoggedChange, NewLoggedModel};
+pub use logged::{LoggedChange, LoggedMetric, NewLoggedModel};
 pub use models::ModelChange;
+pub use search::{LoggedSearch, OnDataset, Search};
 pub use versions::{NewModelVersion, VersionChange};
 
 pub(crate) use versions::decode;

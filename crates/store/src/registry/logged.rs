@@ -7,6 +7,7 @@ use crate::ledger::Change;
 use crate::records::{Record, to_json};
 use domain::{Actor, LoggedModel, LoggedStatus, RunId, Tags, Timestamp};
 use serde_json::json;
+use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 /// A logged model to keep; its id is given by the store.
@@ -39,7 +40,78 @@ pub enum LoggedChange {
     NoTag(String),
 }
 
+/// A metric that was logged about a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedMetric {
+    /// The model's id.
+    pub model: String,
+    /// The key.
+    pub key: String,
+    /// The value; NaN when it is no number.
+    pub value: f64,
+    /// When, in milliseconds.
+    pub timestamp: i64,
+    /// The step.
+    pub step: i64,
+    /// The run that logged it.
+    pub run: String,
+    /// The name and digest of the dataset; empty when it is about none.
+    pub dataset: (String, String),
+}
+
+/// Metrics read for one answer at most.
+const METRICS_MAX: i64 = 100_000;
+
 impl Store {
+    /// The latest of each metric of these models, a dataset each.
+    pub async fn logged_model_metrics(&self, models: &[&str]) -> Result<Vec<LoggedMetric>> {
+        let rows = sqlx::query(
+            "SELECT * FROM (SELECT x.*, r.id AS run_id, ROW_NUMBER() OVER (PARTITION BY x.model_id, x.key, x.dataset_name, \
+             x.dataset_digest ORDER BY x.timestamp DESC, x.step DESC) AS place FROM logged_model_metrics x \
+             JOIN runs r ON r.run = x.run WHERE x.model_id IN (SELECT value FROM json_each($1))) \
+             WHERE place = 1 ORDER BY model_id, key, dataset_name, dataset_digest LIMIT $2",
+        )
+        .bind(to_json(&models)?)
+        .bind(METRICS_MAX)
+        .fetch_all(self.reader())
+        .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(LoggedMetric {
+                    model: row.text("model_id")?,
+                    key: row.text("key")?,
+                    value: row.try_get::<Option<f64>, _>("value")?.unwrap_or(f64::NAN),
+                    timestamp: row.int("timestamp")?,
+                    step: row.int("step")?,
+                    run: row.text("run_id")?,
+                    dataset: (row.text("dataset_name")?, row.text("dataset_digest")?),
+                })
+            })
+            .collect()
+    }
+
+    /// Refuses an experiment that is not there or was deleted.
+    pub async fn expect_experiment(&self, id: &str) -> Result<()> {
+        let row = sqlx::query("SELECT deleted FROM experiments WHERE CAST(id AS TEXT) = $1")
+            .bind(id)
+            .fetch_optional(self.reader())
+            .await?
+            .ok_or_else(|| Error::Absent(format!("No Experiment with id={id} exists")))?;
+        if row.try_get::<bool, _>("deleted")? {
+            return Err(Error::Invalid(format!("The experiment {id} must be in the 'active' state.")));
+        }
+        Ok(())
+    }
+
+    /// The id of a run's experiment.
+    pub async fn run_experiment(&self, run: &str) -> Result<String> {
+        let row = sqlx::query("SELECT CAST(experiment AS TEXT) AS experiment FROM runs WHERE id = $1")
+            .bind(run)
+            .fetch_optional(self.reader())
+            .await?;
+        row.ok_or_else(|| Error::Absent(format!("Run with id={run} not found")))?.text("experiment")
+    }
+
     /// Keeps a logged model whose files follow.
     pub async fn add_logged_model(&self, new: NewLoggedModel, now: Timestamp) -> Result<LoggedModel> {
         let mut write = self.write().await?;

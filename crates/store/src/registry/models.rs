@@ -20,6 +20,7 @@ macro_rules! models {
         )
     };
 }
+pub(super) use models;
 
 /// What may change of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,6 +22,7 @@ macro_rules! versions {
         )
     };
 }
+pub(super) use versions;
 
 /// A model version to register; its number is given by the store.
 #[derive(Debug, Clone, PartialEq)]
