@@ -7,6 +7,7 @@ pub mod access;
 pub mod body;
 pub mod config;
 pub mod decode;
+pub mod download;
 pub mod error;
 pub mod extract;
 pub mod finish;
