@@ -244,7 +244,7 @@ fn decode(row: &SqliteRow) -> Result<Job> {
         lineage: lineage(row)?,
         parent: row
             .text_or_null("parent")?
-            .map(|id| id.parse())
+            .map(RunId::try_from)
             .transpose()
             .map_err(|e| Error::corrupt("parent", e))?,
         metrics: row.json("metrics")?,
