@@ -317,7 +317,7 @@ impl<'a> Fields<'a> {
     /// A field that must be there.
     pub fn need(&self, key: &str) -> Result<Value<'a>> {
         self.get(key).ok_or_else(|| {
-            let place = self.value.node.get(key).map_or(self.value.node.place, |node| node.place);
+            let place = self.value.node.key_place(key).unwrap_or(self.value.node.place);
             let path = if self.value.path.is_empty() {
                 key.to_owned()
             } else {

@@ -60,6 +60,14 @@ impl Node {
         Self { place, content, height: height + 1, cost: below + NODE_COST }
     }
 
+    /// Where a key stands, when this is a mapping that has it.
+    pub fn key_place(&self, key: &str) -> Option<Place> {
+        match &self.content {
+            Content::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| e.place),
+            _ => None,
+        }
+    }
+
     /// The entry of a key, when this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.content {

@@ -174,7 +174,8 @@ impl Shared {
     async fn order(&self, job: &Job, folder: &Path) -> Result<Order> {
         let ask: SubmitAutoml = serde_json::from_value(job.spec.clone())
             .map_err(|e| Error::Submission(format!("the job's spec: {e}")))?;
-        let data = self.store.data_version(&job.lineage.data, Some(job.lineage.data_version)).await?;
+        let from = job.lineage.as_ref().ok_or_else(|| Error::Submission("the job names no data".to_owned()))?;
+        let data = self.store.data_version(&from.data, Some(from.data_version)).await?;
         let path = self.store.artifacts().path(&data.digest)?;
         clear(folder, false).await;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -224,7 +225,7 @@ impl Shared {
             metrics: results.metrics.clone(),
             run: Some(job.id.clone()),
             made_by_run: true,
-            lineage: Some(job.lineage.clone()),
+            lineage: job.lineage.clone(),
             ..NewVersion::file(name, std::mem::take(&mut results.model), String::new())
         };
         let version = registry::register(&self.store, new, &Actor::system(), Timestamp::now()).await?;

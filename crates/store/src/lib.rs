@@ -14,6 +14,7 @@ pub mod config;
 mod db;
 mod deployments;
 mod endpoints;
+mod environments;
 pub mod error;
 pub mod files;
 mod issuers;

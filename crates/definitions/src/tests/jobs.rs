@@ -2,7 +2,7 @@
 
 use super::{bad, good};
 use crate::jobs::{Choice, EarlyTermination, Sampling};
-use crate::{AssetKind, CommandJob, EnvironmentUse, Input, Job, Kind, Reference, SweepJob, kind};
+use crate::{AssetKind, CommandJob, EnvironmentUse, Input, Job, Kind, Reference, SweepJob};
 
 const COMMAND: &str = "\
 $schema: https://example.com/latest/CommandJob.schema.json
@@ -56,7 +56,7 @@ fn a_command_job_is_read_as_written() {
     );
     let json = serde_json::to_string(job).unwrap();
     assert_eq!(serde_json::from_str::<CommandJob>(&json).unwrap(), *job);
-    assert_eq!(kind("f", COMMAND).unwrap(), Some(Kind::CommandJob));
+    assert_eq!(crate::kind("f", COMMAND).unwrap(), Some(Kind::CommandJob));
 }
 
 #[test]

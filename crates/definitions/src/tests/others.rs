@@ -11,7 +11,7 @@ fn assets_are_read() {
         "$schema: x/data.schema.json\nname: credit\ntype: uri_folder\npath: ./data\nversion: 1\n",
     );
     assert_eq!(data.notes[0].field, "version");
-    assert!(bad::<DataFile>("name: a\npath:\n").contains("line 2, column 6: field 'path': is missing"));
+    assert!(bad::<DataFile>("name: a\npath:\n").contains("line 2, column 1: field 'path': is missing"));
     let environment = good::<Environment>("name: e\nimage: x/y:1\nconda_file: conda.yml\ntags: {a: b}\n");
     assert_eq!(environment.value.packages, Packages::CondaFile("conda.yml".to_owned()));
     assert_eq!(good::<Environment>("name: e\nimage: x\n").value.packages, Packages::System);
