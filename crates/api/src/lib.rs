@@ -23,6 +23,7 @@ pub mod sessions;
 pub mod signing_keys;
 pub mod state;
 pub mod subscriptions;
+pub mod trees;
 
 pub use router::{openapi, router};
 pub use state::{App, Housekeeping};

@@ -3,7 +3,7 @@
 use crate::state::App;
 use crate::{
     access, apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals,
-    roles, secrets, server, sessions, signing_keys, subscriptions,
+    roles, secrets, server, sessions, signing_keys, subscriptions, trees,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -37,6 +37,7 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(data::register))
         .routes(guarded!(data::show))
         .routes(guarded!(data::preview))
+        .routes(guarded!(trees::keep))
         .routes(guarded!(jobs::list))
         .routes(guarded!(jobs::submit))
         .routes(guarded!(jobs::show))

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
-use store::{NewDataVersion, Store};
+use store::{KeptTree, NewDataVersion, Store, TreeFault};
 use tokio::task::spawn_blocking;
 
 /// Told the bytes read so far, from another thread.
@@ -128,6 +128,18 @@ impl Assets {
             let rows = preview(&path, &format, &version.columns, rows)?;
             let columns = version.columns.into_iter().map(|c| c.name).collect();
             Ok(Preview { columns, rows })
+        })
+        .await
+    }
+
+    /// Keeps the folder that a tar archive holds.
+    pub async fn keep_tree(&self, archive: Box<dyn Read + Send>) -> Result<KeptTree> {
+        let artifacts = self.store.artifacts().clone();
+        blocking(move || {
+            artifacts.put_tar(archive).map_err(|fault| match fault {
+                TreeFault::Read(e) => Error::Input(e),
+                TreeFault::Keep(error) => error.into(),
+            })
         })
         .await
     }

@@ -32,6 +32,7 @@ mod serving;
 mod signing_keys;
 mod subscriptions;
 pub mod tasks;
+pub mod trees;
 
 pub use artifacts::{ArtifactWriter, Artifacts};
 pub use assets::NewDataVersion;
@@ -54,6 +55,7 @@ pub use segments::{LoggedRow, Order, RequestFilter, RequestRow, SegmentWriter, S
 pub use serving::{ServingDeployment, ServingState};
 pub use signing_keys::{NewSigningKey, SigningKeyRecord};
 pub use tasks::{NewTask, TaskHandler, TaskQueue, TaskRecord, TaskState, Worker, WorkerOptions};
+pub use trees::{KeptTree, Tree, TreeFault, TreeFile};
 
 #[cfg(test)]
 mod samples;

@@ -14,6 +14,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/data/{name}/versions", "contributor on workspace"),
     ("GET", "/api/v1/data/{name}/versions/{version}", "reader on workspace"),
     ("GET", "/api/v1/data/{name}/versions/{version}/preview", "reader on workspace"),
+    ("POST", "/api/v1/trees", "contributor on workspace"),
     ("GET", "/api/v1/jobs", "reader on workspace"),
     ("POST", "/api/v1/jobs", "contributor on workspace"),
     ("GET", "/api/v1/jobs/{id}", "reader on workspace"),
