@@ -18,6 +18,7 @@ mod contracts_tokens;
 mod durability;
 mod fuzzing;
 mod issuers;
+mod launcher;
 mod ledger;
 mod openapi;
 mod people;

@@ -1,0 +1,3 @@
+//! Where the user's code runs: the launcher that shuts a process in before it begins.
+
+pub mod launcher;
