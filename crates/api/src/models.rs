@@ -5,7 +5,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use domain::{ErrorCode, Fault, Model, ModelVersion, Name, Role, Scope, Version};
+use domain::{ErrorCode, Fault, Model, ModelName, ModelVersion, Role, Scope, Version};
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use registry::{LineageView, NewVersion};
@@ -51,7 +51,7 @@ pub async fn list(who: Visible, State(app): State<App>) -> Result<Json<Vec<Model
 pub async fn versions(
     _: On<OfModel, Reader>,
     State(app): State<App>,
-    Path(name): Path<Name>,
+    Path(name): Path<ModelName>,
 ) -> Result<Json<Vec<ModelVersion>>, Problem> {
     Ok(Json(app.registry.versions(&name).await?))
 }
@@ -63,7 +63,7 @@ pub async fn versions(
 pub async fn register(
     who: On<OfModel, Contributor>,
     State(app): State<App>,
-    Path(name): Path<Name>,
+    Path(name): Path<ModelName>,
     Query(query): Query<RegisterQuery>,
     body: Body,
 ) -> Result<(StatusCode, Json<ModelVersion>), Problem> {
@@ -84,7 +84,7 @@ pub async fn register(
 pub async fn show(
     _: On<OfModel, Reader>,
     State(app): State<App>,
-    Path((name, version)): Path<(Name, String)>,
+    Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Json<ModelVersion>, Problem> {
     Ok(Json(app.registry.show(&name, &version).await?))
 }
@@ -95,7 +95,7 @@ pub async fn show(
 pub async fn lineage(
     who: On<OfModel, Reader>,
     State(app): State<App>,
-    Path((name, version)): Path<(Name, String)>,
+    Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Json<LineageView>, Problem> {
     let mut view = app.registry.lineage(&name, &version).await?;
     view.deployments.retain(|d| who.may(Role::Reader, &Scope::Endpoint(d.endpoint.clone())));
@@ -109,12 +109,15 @@ pub async fn lineage(
 pub async fn file(
     _: On<OfModel, Reader>,
     State(app): State<App>,
-    Path((name, version)): Path<(Name, String)>,
+    Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Response, Problem> {
     let (found, bytes) = app.registry.bytes(&name, &version).await?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (CONTENT_DISPOSITION, format!("attachment; filename=\"{}-{}.onnx\"", found.model, found.version)),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{}-{}.onnx\"", found.model.segment(), found.version),
+        ),
     ];
     Ok((headers, bytes).into_response())
 }
@@ -125,7 +128,7 @@ pub async fn file(
 pub async fn set_alias(
     who: On<OfModel, Contributor>,
     State(app): State<App>,
-    Path((name, alias)): Path<(Name, String)>,
+    Path((name, alias)): Path<(ModelName, String)>,
     web::JsonBody(ask): web::JsonBody<SetAlias>,
 ) -> Result<StatusCode, Problem> {
     app.registry.set_alias(&name, &alias, ask.version, who.actor()).await?;

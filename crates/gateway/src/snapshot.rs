@@ -154,6 +154,11 @@ impl Snapshot {
         (!revoked && !who.revoked).then_some(who)
     }
 
+    /// A client by its id; none when it was revoked.
+    pub(crate) fn client(&self, id: &str) -> Option<&Who> {
+        self.principals.get(id).filter(|who| !who.revoked)
+    }
+
     /// What a person may do now; none when it was revoked.
     pub(crate) fn person(&self, name: &Name) -> Option<Option<Role>> {
         self.people.get(name.as_str()).copied()
@@ -244,12 +249,16 @@ async fn model(
     store: &Store,
 ) -> Option<Arc<Loaded>> {
     let signature = one.model.signature.clone();
-    let key = (one.model.digest, serde_json::to_string(&signature).unwrap_or_default());
+    let Some(digest) = one.model.native else {
+        let d = &one.deployment;
+        tracing::error!(endpoint = %d.endpoint, deployment = %d.name, "a deployment's model holds no ONNX file that runs here");
+        return None;
+    };
+    let key = (digest, serde_json::to_string(&signature).unwrap_or_default());
     if let Some(model) = known.get(&key) {
         return Some(model.clone());
     }
     let artifacts = store.artifacts().clone();
-    let digest = key.0;
     let load = tokio::task::spawn_blocking(move || {
         let bytes = artifacts.read(&digest).map_err(domain::Fault::from)?;
         Servable::load(&bytes, &signature).map_err(domain::Fault::from)
@@ -295,7 +304,7 @@ impl Target {
         let deployment = Deployment {
             name: name.clone(),
             endpoint: name.clone(),
-            model: name.clone(),
+            model: name.into(),
             version: domain::Version(1),
             created: domain::Timestamp::now(),
         };

@@ -10,7 +10,7 @@ use crate::feed::{Feed, Feeds};
 use crate::order::{LOG, Limits, Order};
 use crate::results::{self, Results};
 use crate::submit::SubmitAutoml;
-use domain::{Actor, Fault, Job, JobStatus, Metrics, RunId, Task, Timestamp};
+use domain::{Actor, Fault, Job, JobStatus, Metrics, ModelName, RunId, Task, Timestamp};
 use futures_util::future::BoxFuture;
 use registry::NewVersion;
 use serde::{Deserialize, Serialize};
@@ -217,17 +217,15 @@ impl Shared {
     /// Registers the winner when asked to; a run registers once, however often it is finished.
     async fn register(&self, job: &Job, results: &mut Results) -> Result<Value> {
         let name = job.spec.get("register_as").cloned().unwrap_or_default();
-        let Ok(Some(name)) = serde_json::from_value(name) else {
+        let Ok(Some(name)) = serde_json::from_value::<Option<ModelName>>(name) else {
             return Ok(Value::Null);
         };
         let new = NewVersion {
-            name,
-            bytes: std::mem::take(&mut results.model),
-            signature: None,
             metrics: results.metrics.clone(),
             run: Some(job.id.clone()),
+            made_by_run: true,
             lineage: Some(job.lineage.clone()),
-            description: String::new(),
+            ..NewVersion::file(name, std::mem::take(&mut results.model), String::new())
         };
         let version = registry::register(&self.store, new, &Actor::system(), Timestamp::now()).await?;
         Ok(json!({"name": version.model, "version": version.version}))

@@ -27,6 +27,9 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// No such thing, in the words of the protocol that asked.
+    #[error("{0}")]
+    Absent(String),
     /// The name is taken, or the state does not allow the change.
     #[error("{0}")]
     Conflict(String),
@@ -117,7 +120,7 @@ impl Error {
     /// The kind of failure.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::NotFound { .. } | Self::Absent(_) => ErrorCode::NotFound,
             Self::Conflict(_) | Self::Locked { .. } => ErrorCode::Conflict,
             Self::Invalid(_) | Self::Query(_) => ErrorCode::InvalidInput,
             Self::StorageFull => ErrorCode::StorageFull,

@@ -284,16 +284,8 @@ impl Server {
 pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
     let now = Timestamp::now();
     let (bytes, signature) = model(factor);
-    let version = NewModelVersion {
-        model: name("double"),
-        digest: store.artifacts().put(&bytes).unwrap(),
-        bytes: bytes.len() as u64,
-        signature,
-        metrics: BTreeMap::new(),
-        run: None,
-        lineage: None,
-        description: String::new(),
-    };
+    let digest = store.artifacts().put(&bytes).unwrap();
+    let version = NewModelVersion::onnx(name("double").into(), digest, bytes.len() as u64, signature);
     let version: Version = store.add_model_version(version, by, now).await.unwrap().version;
     let endpoint = Endpoint {
         name: name("double"),
@@ -311,7 +303,7 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
     let deployment = Deployment {
         name: name("blue"),
         endpoint: name("double"),
-        model: name("double"),
+        model: name("double").into(),
         version,
         created: now,
     };

@@ -105,7 +105,7 @@ async fn show(session: &Session, endpoint: &str, name: &str) -> Result<(), Fault
     let all = list(session, endpoint).await?;
     let found = all.into_iter().find(|d| d.name.as_str() == name);
     let found = found.ok_or_else(|| Fault::not_found("deployment", name))?;
-    let route = format!("/api/v1/models/{}/versions/{}", found.model, found.version);
+    let route = format!("/api/v1/models/{}/versions/{}", segment(found.model.as_str()), found.version);
     let model: ModelVersion = session.client.get(&route).await?;
     session.out.value(&json!({ "deployment": found, "model": model }), |_| {
         let Record { endpoint, name, model: of, version, created } = &found;

@@ -62,7 +62,12 @@ impl Model {
                     let rows = models.iter().map(|m| {
                         let aliases: Vec<String> =
                             m.aliases.iter().map(|(a, v)| format!("{a}→{v}")).collect();
-                        [m.name.to_string(), m.latest.to_string(), aliases.join(" "), time(m.created)]
+                        [
+                            m.name.to_string(),
+                            m.latest.map(|v| v.to_string()).unwrap_or_default(),
+                            aliases.join(" "),
+                            time(m.created),
+                        ]
                     });
                     table(&["name", "latest", "aliases", "created"], rows)
                 });
