@@ -27,6 +27,13 @@ pub(crate) struct Content {
     pub signature: Signature,
 }
 
+impl Content {
+    /// The same as a folder of which nothing is known.
+    pub(crate) fn unread(self) -> Self {
+        Self { kind: ModelKind::Custom, native: None, signature: unknown(Vec::new()), ..self }
+    }
+}
+
 /// Keeps a folder's list and looks it through: with an `MLmodel` file it is an MLflow model, which runs here when its ONNX flavour
 /// does. Blocks.
 pub(crate) fn inspect(artifacts: &Artifacts, tree: Tree) -> Result<Content> {

@@ -7,9 +7,9 @@ use crate::models::Registry;
 use crate::paths;
 use crate::sources::{ARTIFACTS, Source};
 use domain::{
-    Actor, Digest, Model, ModelKind, ModelName, ModelVersion, Name, RunId, Stage, Tags, Timestamp, Version,
+    Actor, Digest, Model, ModelKind, ModelName, ModelVersion, RunId, Stage, Tags, Timestamp, Version,
 };
-use store::{ModelChange, NewModelVersion, Search, VersionChange};
+use store::{ModelChange, NewModelVersion, Search, Tree, VersionChange};
 
 /// What goes with a version, whatever it is made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,22 +54,31 @@ impl Registry {
     /// Registers a folder that is kept as a tree. With `kind` it must be one of that kind.
     pub async fn register_folder(
         &self,
-        name: ModelName,
+        (name, kind): (ModelName, Option<ModelKind>),
         tree: &Digest,
-        kind: Option<ModelKind>,
         facts: VersionFacts,
         by: &Actor,
     ) -> Result<ModelVersion> {
         let (artifacts, digest) = (self.store.artifacts().clone(), *tree);
         let tree = tokio::task::spawn_blocking(move || artifacts.tree(&digest)).await;
-        let mut content = self.inspect(tree.map_err(|_| Error::Interrupted)??).await?;
+        self.register_tree((name, kind), tree.map_err(|_| Error::Interrupted)??, facts, by).await
+    }
+
+    async fn register_tree(
+        &self,
+        (name, kind): (ModelName, Option<ModelKind>),
+        tree: Tree,
+        facts: VersionFacts,
+        by: &Actor,
+    ) -> Result<ModelVersion> {
+        let mut content = self.inspect(tree).await?;
         match (kind, content.kind) {
             (Some(ModelKind::Mlflow), ModelKind::Custom) => {
                 return Err(Error::Unreadable(
                     "the folder has no MLmodel file: register it as custom_model".to_owned(),
                 ));
             }
-            (Some(ModelKind::Custom), _) => (content.kind, content.native) = (ModelKind::Custom, None),
+            (Some(ModelKind::Custom), _) => content = content.unread(),
             _ => {}
         }
         let record = with_facts(record(name, &content), facts);
@@ -128,7 +137,7 @@ impl Registry {
                 let content = self.inspect(self.tree_at(path).await?).await?;
                 Ok(plain(content, format!("{ARTIFACTS}{path}")))
             }
-            Source::Remote => Ok(plain(self.inspect(store::Tree::default()).await?, String::new())),
+            Source::Remote => Ok(plain(self.inspect(Tree::default()).await?, String::new())),
         }
     }
 
@@ -239,8 +248,8 @@ impl Registry {
     /// Registers a file or folder among the outputs of a job: an ONNX file as such, the rest as a folder. What lies there now is taken.
     pub async fn register_output(
         &self,
-        name: ModelName,
-        (job, path): (&Name, &str),
+        (name, kind): (ModelName, Option<ModelKind>),
+        (job, path): (&RunId, &str),
         facts: VersionFacts,
         by: &Actor,
     ) -> Result<ModelVersion> {
@@ -260,9 +269,7 @@ impl Registry {
                 crate::NewVersion { tags: facts.tags, properties: facts.properties, run: facts.run, ..file };
             return self.register(new, by).await;
         }
-        let content = self.inspect(tree).await?;
-        let record = with_facts(record(name, &content), facts);
-        Ok(self.store.add_model_version(record, by, Timestamp::now()).await?)
+        self.register_tree((name, kind), tree, facts, by).await
     }
 }
 

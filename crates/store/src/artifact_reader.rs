@@ -17,7 +17,7 @@ pub struct ArtifactReader {
     file: File,
     hash: Sha256,
     digest: Digest,
-    bytes: u64,
+    length: u64,
     /// The piece that may be given, and how much of it was.
     ready: Vec<u8>,
     given: usize,
@@ -30,12 +30,12 @@ impl Artifacts {
     pub fn reader(&self, digest: &Digest) -> Result<ArtifactReader> {
         let path = self.path(digest)?;
         let file = File::open(&path).map_err(|e| Error::io(&path, e))?;
-        let bytes = file.metadata().map_err(|e| Error::io(&path, e))?.len();
+        let length = file.metadata().map_err(|e| Error::io(&path, e))?.len();
         let mut reader = ArtifactReader {
             file,
             hash: Sha256::new(),
             digest: *digest,
-            bytes,
+            length,
             ready: Vec::new(),
             given: 0,
             next: Vec::new(),
@@ -47,8 +47,8 @@ impl Artifacts {
 
 impl ArtifactReader {
     /// The number of its bytes.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// Reads the next piece.
@@ -104,7 +104,7 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
             let digest = artifacts.put(&bytes).unwrap();
             let mut reader = artifacts.reader(&digest).unwrap();
-            assert_eq!(reader.bytes(), length as u64);
+            assert_eq!(reader.length(), length as u64);
             let mut read = Vec::new();
             reader.read_to_end(&mut read).unwrap();
             assert!(read == bytes, "{length}");

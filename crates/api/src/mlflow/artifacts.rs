@@ -184,7 +184,7 @@ pub(crate) fn attachment(path: &str, reader: ArtifactReader) -> Response {
         "attachment; filename=\"{plain}\"; filename*=UTF-8''{}",
         utf8_percent_encode(name, NON_ALPHANUMERIC)
     );
-    let bytes = reader.bytes();
+    let bytes = reader.length();
     let mut response = web::download::body(reader).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));

@@ -29,6 +29,11 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/models/{name}/versions/{version}/lineage", "reader on model"),
     ("GET", "/api/v1/models/{name}/versions/{version}/file", "reader on model"),
     ("PUT", "/api/v1/models/{name}/aliases/{alias}", "contributor on model"),
+    ("POST", "/api/v1/models/{name}/folders", "contributor on model"),
+    ("DELETE", "/api/v1/models/{name}", "contributor on model"),
+    ("DELETE", "/api/v1/models/{name}/versions/{version}", "contributor on model"),
+    ("GET", "/api/v1/models/{name}/versions/{version}/files", "reader on model"),
+    ("GET", "/api/v1/models/{name}/versions/{version}/files/{*path}", "reader on model"),
     ("GET", "/api/v1/endpoints", "reader on anything"),
     ("POST", "/api/v1/endpoints", "contributor on workspace"),
     ("GET", "/api/v1/endpoints/{name}", "reader on endpoint"),
@@ -181,8 +186,10 @@ fn harmless(method: &str, path: &str, job: &str) -> (String, Option<Value>) {
         "/api/v1/data/{name}/versions" if method == "POST" => {
             "/api/v1/data/small/versions?options=x".to_owned()
         }
-        _ => path.replace("{name}", "small").replace("{*path}", "team/small").replace("{id}", job),
+        "/api/v1/models/{name}/versions/{version}/files/{*path}" => path.replace("{*path}", "MLmodel"),
+        path => path.to_owned(),
     };
+    let path = path.replace("{name}", "small").replace("{*path}", "team/small").replace("{id}", job);
     let path = path
         .replace("{scope}", "endpoint:small")
         .replace("{principal}", "absent")
