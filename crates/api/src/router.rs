@@ -67,6 +67,8 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(endpoints::set_traffic))
         .routes(guarded!(deployments::list))
         .routes(guarded!(deployments::create))
+        .routes(guarded!(deployments::update))
+        .routes(guarded!(deployments::logs))
         .routes(guarded!(deployments::delete))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::query))

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod models;
 pub mod people;
 pub mod policy;
+pub mod python;
 pub mod schema;
 pub mod serving;
 pub mod span;
@@ -40,6 +41,7 @@ pub use people::SessionInfo;
 pub use policy::{
     Addresses, ClaimRule, Cors, CountBy, HeaderAction, HeaderRule, Issuer, Policy, Quota, RateLimit,
 };
+pub use python::{DeploymentUpdate, Probe, PythonSpec, RequestSettings, ScaleSettings};
 pub use schema::{Classes, ColumnType, Feature, Label, Signature, Target, Task};
 pub use serving::{Deployment, Endpoint, EndpointAuth, EndpointUpdate, KeySlot, PublicNetworkAccess};
 pub use span::Span;

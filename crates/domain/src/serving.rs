@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::ids::{Name, Version};
 use crate::models::ModelName;
+use crate::python::PythonSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -85,6 +86,9 @@ pub struct Deployment {
     pub model: ModelName,
     /// The model's version.
     pub version: Version,
+    /// How Python workers run it; none: the model is run by this program itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<PythonSpec>,
     /// When it was made.
     pub created: Timestamp,
 }

@@ -57,6 +57,7 @@ mod tests {
             endpoint: Name::new("e").unwrap(),
             model: domain::ModelName::new("m").unwrap(),
             version: Version(1),
+            spec: None,
             created: Timestamp(0),
         }
     }

@@ -10,6 +10,7 @@ mod environments;
 mod interpreters;
 pub mod launcher;
 mod making;
+pub mod package;
 mod packages;
 mod resolve;
 mod shipped;

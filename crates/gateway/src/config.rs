@@ -175,6 +175,8 @@ pub struct Options {
     pub rate: RateConfig,
     /// Address ranges of the TLS-terminating proxy (`listen.behind_proxy`).
     pub behind_proxy: Vec<String>,
+    /// The Python workers of deployments; none: such deployments do not serve.
+    pub pools: Option<endpoint::Pools>,
 }
 
 impl RateConfig {

@@ -44,6 +44,7 @@ pub struct Gateway {
     pub(crate) rotating: tokio::sync::Mutex<()>,
     loading_keys: tokio::sync::Mutex<()>,
     pub(crate) issuers: Issuers,
+    pools: Option<endpoint::Pools>,
     pub(crate) lockout: Lockout,
     pub(crate) people: People,
     pub(crate) pairs: crate::basic::Pairs,
@@ -91,6 +92,7 @@ impl Gateway {
         let gateway = Arc::new(Self {
             scoring: Arc::new(score::Scoring::new(&options, &public_url, log, metrics.clone())?),
             issuers,
+            pools: options.pools,
             lockout: Lockout::new(options.login_failures, config.lockout.0),
             people: People::new(config, outbound::Client::new(&options.outbound).map_err(Fault::from)?)?,
             pairs: crate::basic::Pairs::new(),
@@ -134,7 +136,9 @@ impl Gateway {
         let mut state = self.store.serving_state().await?;
         self.issuers.replace(std::mem::take(&mut state.issuers)).await;
         let before = self.snapshot.load_full();
-        let with = Building { store: &self.store, secret: &self.workspace_secret, scoring: &self.scoring };
+        let pools = self.pools.as_ref();
+        let with =
+            Building { store: &self.store, secret: &self.workspace_secret, scoring: &self.scoring, pools };
         let next = Snapshot::build(&before, state, &with).await;
         self.snapshot.store(Arc::new(next));
         Ok(self.load_keys().await?)

@@ -8,7 +8,7 @@ use crate::policy::{forward, subscription};
 use crate::published::published;
 use crate::row::CallLog;
 use crate::score::{self, Asked, Scoring, Terms};
-use crate::snapshot::Target;
+use crate::snapshot::{Backend, Target};
 use crate::{control, pages, tokens};
 use domain::ErrorCode;
 use endpoint::{Limits, Outcome, RequestIds, request_ids};
@@ -242,11 +242,18 @@ fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> 
     };
     let none = || Outcome::problem(StatusCode::NOT_FOUND, "there is no such document", "no such path");
     let Some(model) = &served.model else { return none() };
+    let servable = match &model.backend {
+        Backend::Native(servable) => servable,
+        Backend::Python(pool) => {
+            return endpoint::python::document(pool, &asked.tail, asked.query.as_deref())
+                .unwrap_or_else(none);
+        }
+    };
     let info = endpoint::docs::DocInfo {
         name: &target.name,
         base_url: &scoring.public_url,
         prefix,
-        signature: model.servable.signature(),
+        signature: servable.signature(),
     };
     endpoint::docs::answer(&info, &asked.tail, asked.query.as_deref()).unwrap_or_else(none)
 }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub endpoint: endpoint::Config,
     /// The guarded outbound client.
     pub outbound: outbound::Config,
+    /// Python workers of deployments.
+    pub workers: endpoint::WorkersConfig,
     /// Jobs.
     pub runs: runs::Config,
     /// Log and metrics.
@@ -117,6 +119,7 @@ impl Settings {
             login_failures: self.limits.login_failures,
             rate: self.limits.rate.clone(),
             behind_proxy: self.listen.behind_proxy.clone(),
+            pools: None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use api::App;
 use data::Assets;
 use domain::{ErrorCode, Fault};
-use endpoint::Endpoints;
+use endpoint::{Endpoints, Pools};
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
 use registry::Registry;
@@ -32,6 +32,7 @@ pub struct Server {
     store: Store,
     jobs: Jobs,
     gateway: Arc<Gateway>,
+    pools: Pools,
     log: RequestLog,
     tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
@@ -85,8 +86,10 @@ impl Server {
         let Bound { listener, tls, url, local } = bind(&settings, dir).await?;
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
         let metrics = Arc::new(Metrics::new(log.counters()));
-        let gateway =
-            Gateway::start(store.clone(), log.clone(), metrics.clone(), settings.gate(&url)).await?;
+        let package = environments::package::unpack(store.dir())?;
+        let pools = Pools::open(store.clone(), settings.workers.clone(), package)?;
+        let options = gateway::Options { pools: Some(pools.clone()), ..settings.gate(&url) };
+        let gateway = Gateway::start(store.clone(), log.clone(), metrics.clone(), options).await?;
         let outbound = outbound::Client::new(&settings.outbound)?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
         let app = App {
@@ -94,7 +97,7 @@ impl Server {
             jobs: jobs.clone(),
             tracking: Tracking::new(store.clone()),
             registry: Registry::new(store.clone()),
-            endpoints: Endpoints::open(store.clone())?,
+            endpoints: Endpoints::open(store.clone())?.with_pools(pools.clone()),
             gateway: gateway.clone(),
             log: log.clone(),
             metrics,
@@ -113,6 +116,7 @@ impl Server {
             store,
             jobs,
             gateway,
+            pools,
             log,
             tls,
             stop,
@@ -161,6 +165,7 @@ impl Server {
             tracing::error!(error = %e, "the listener broke");
         }
         self.jobs.stop().await;
+        self.pools.stop().await;
         if let Err(fault) = self.gateway.keep_counts().await {
             tracing::error!(error = %fault, "the last counts of quotas could not be written");
         }

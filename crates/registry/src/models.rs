@@ -280,6 +280,7 @@ mod tests {
             endpoint: name("prices"),
             model: made.model.clone(),
             version: made.version,
+            spec: None,
             created: Timestamp::now(),
         };
         store.put_deployment(&deployment, true, &admin()).await.unwrap();

@@ -100,7 +100,13 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         created: now,
     };
     store.add_endpoint(&endpoint, &by).await?;
-    let deployment =
-        domain::Deployment { name: name.clone(), endpoint: name.clone(), model, version, created: now };
+    let deployment = domain::Deployment {
+        name: name.clone(),
+        endpoint: name.clone(),
+        model,
+        version,
+        spec: None,
+        created: now,
+    };
     Ok(store.put_deployment(&deployment, true, &by).await?)
 }

@@ -106,6 +106,7 @@ pub(crate) fn deployment(endpoint: &str, text: &str, version: u32) -> Deployment
         endpoint: name(endpoint),
         model: model_name("credit"),
         version: Version(version),
+        spec: None,
         created: T0,
     }
 }

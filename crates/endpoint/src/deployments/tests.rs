@@ -14,7 +14,7 @@ fn name(text: &str) -> Name {
 }
 
 fn deployment(named: &str, model: &str, all_traffic: Option<bool>) -> NewDeployment {
-    NewDeployment { name: name(named), model: model.into(), all_traffic }
+    NewDeployment { name: name(named), model: model.into(), all_traffic, spec: None }
 }
 
 /// A store with two versions of a model, and an endpoint.

@@ -98,6 +98,7 @@ pub(crate) fn options(public_url: String) -> Options {
             grants_per: span(60),
         },
         behind_proxy: vec![],
+        pools: None,
         outbound: outbound::Config {
             allow: vec!["127.0.0.0/8".parse().unwrap()],
             connect_timeout: span(5),
@@ -314,6 +315,7 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
         endpoint: name("double"),
         model: name("double").into(),
         version,
+        spec: None,
         created: now,
     };
     store.put_deployment(&deployment, true, by).await.unwrap();
