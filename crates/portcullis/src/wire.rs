@@ -8,6 +8,8 @@ use api::App;
 use data::Assets;
 use domain::{ErrorCode, Fault};
 use endpoint::Endpoints;
+use environments::Environments;
+use environments::launcher::Launcher;
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
 use registry::Registry;
@@ -88,9 +90,12 @@ impl Server {
         let gateway =
             Gateway::start(store.clone(), log.clone(), metrics.clone(), settings.gate(&url)).await?;
         let outbound = outbound::Client::new(&settings.outbound)?;
+        let launcher = Launcher::current().map_err(|e| Fault::internal(format!("the launcher: {e}")))?;
+        let environments = Environments::open(store.clone(), &settings.environments, launcher)?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
         let app = App {
             assets: Assets::new(store.clone(), outbound),
+            environments,
             jobs: jobs.clone(),
             registry: Registry::new(store.clone()),
             endpoints: Endpoints::open(store.clone())?,
