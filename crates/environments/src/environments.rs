@@ -5,17 +5,16 @@ use crate::interpreters::{Interpreter, ask, choose, on_path};
 use crate::launcher::Launcher;
 use crate::making::{Making, finished, sweep};
 use crate::packages::{Wanted, wanted};
-use crate::shipped;
+use crate::package;
 use crate::uv::{Runner, find};
 use domain::{
-    Actor, Digest, EnvironmentRecord, EnvironmentSpec, EnvironmentVersion, Fault, Name, PackageSpec, Span,
+    Actor, Digest, EnvironmentRecord, EnvironmentSpec, EnvironmentVersion, Fault, Name, PackageSpec,
     Timestamp, Version,
 };
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 use store::Store;
 use tokio::sync::OnceCell;
 
@@ -66,9 +65,9 @@ impl Environments {
             store::files::create_dir(folder)?;
         }
         sweep(&dir).map_err(|e| Fault::internal(format!("{}: {e}", dir.display())))?;
-        let python_path = shipped::unpack(&store.dir().join("python"))?;
+        let python_path = package::unpack(store.dir())?;
         let cache = if config.cache.is_empty() { home.join("cache") } else { PathBuf::from(&config.cache) };
-        let time = config.build_timeout.unwrap_or(Span(Duration::from_secs(1800))).0;
+        let time = config.build_timeout.0;
         let runner = Runner { launcher, home, cache, index: config.index.clone(), time };
         let inner = Inner {
             interpreters: config.named()?,

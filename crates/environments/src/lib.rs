@@ -13,7 +13,6 @@ mod making;
 pub mod package;
 mod packages;
 mod resolve;
-mod shipped;
 mod uv;
 
 pub use config::Config;

@@ -8,6 +8,8 @@ use api::App;
 use data::Assets;
 use domain::{ErrorCode, Fault};
 use endpoint::{Endpoints, Pools};
+use environments::Environments;
+use environments::launcher::Launcher;
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
 use registry::Registry;
@@ -91,9 +93,12 @@ impl Server {
         let options = gateway::Options { pools: Some(pools.clone()), ..settings.gate(&url) };
         let gateway = Gateway::start(store.clone(), log.clone(), metrics.clone(), options).await?;
         let outbound = outbound::Client::new(&settings.outbound)?;
+        let launcher = Launcher::current().map_err(|e| Fault::internal(format!("the launcher: {e}")))?;
+        let environments = Environments::open(store.clone(), &settings.environments, launcher)?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
         let app = App {
             assets: Assets::new(store.clone(), outbound),
+            environments,
             jobs: jobs.clone(),
             tracking: Tracking::new(store.clone()),
             registry: Registry::new(store.clone()),

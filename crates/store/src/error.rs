@@ -100,7 +100,7 @@ impl Error {
     }
 
     /// Wraps a system error, naming the file; a full disk becomes [`Error::StorageFull`].
-    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+    pub fn io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
             _ => Self::Io { path: path.to_owned(), source },
