@@ -5,7 +5,7 @@ use crate::endpoints::Endpoints;
 use crate::error::Error;
 use crate::python::{LogAsk, LogLine, PoolStatus, Pools, ProvisioningState};
 use crate::servable::Servable;
-use domain::{Actor, Deployment, DeploymentUpdate, Fault, ModelVersion, Name, PythonSpec, Timestamp};
+use domain::{Actor, Deployment, DeploymentUpdate, Fault, ModelName, ModelVersion, Name, PythonSpec, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What the cloud's files write before a model's name.
@@ -42,7 +42,7 @@ pub struct DeploymentView {
 
 impl NewDeployment {
     /// The name of the model that is asked for, without its version.
-    pub fn model_name(&self) -> Result<Name, Fault> {
+    pub fn model_name(&self) -> Result<ModelName, Fault> {
         Ok(reference(&self.model)?.0)
     }
 }
@@ -154,12 +154,13 @@ impl Endpoints {
 }
 
 /// Name and version (a number, `latest` or an alias) of a model reference.
-fn reference(text: &str) -> Result<(Name, String), Error> {
+fn reference(text: &str) -> Result<(ModelName, String), Error> {
     let wrong = || Error::Reference(text.chars().take(60).collect());
     let plain = text.strip_prefix(PREFIX).unwrap_or(text);
-    let at = plain.find([':', '@']);
+    // A name has no colon, but it may have an @.
+    let at = plain.find(':').or_else(|| plain.rfind('@'));
     let (name, version) = at.map_or((plain, LATEST), |at| (&plain[..at], &plain[at + 1..]));
-    let name = Name::new(name).map_err(|_| wrong())?;
+    let name = ModelName::new(name).map_err(|_| wrong())?;
     // A colon goes before a number or `latest` only, an alias after `@`.
     let numbered = version == LATEST || version.bytes().all(|c| c.is_ascii_digit());
     let colon = at.is_some_and(|at| plain.as_bytes()[at] == b':');

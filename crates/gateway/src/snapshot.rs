@@ -129,6 +129,8 @@ pub(crate) struct Snapshot {
     pub roles: Arc<Roles>,
     revoked: HashSet<Box<str>>,
     pub subscriptions: Subscriptions,
+    /// Headers in which any API forwards claims: what callers write into them never goes on, at either door.
+    pub claim_headers: Vec<http::HeaderName>,
     /// What quotas had counted before this process; taken over by the first snapshot that is built.
     restored: Vec<QuotaCount>,
 }
@@ -176,6 +178,11 @@ impl Snapshot {
         (!revoked && !who.revoked).then_some(who)
     }
 
+    /// A client by its id; none when it was revoked.
+    pub(crate) fn client(&self, id: &str) -> Option<&Who> {
+        self.principals.get(id).filter(|who| !who.revoked)
+    }
+
     /// What a person may do now; none when it was revoked.
     pub(crate) fn person(&self, name: &Name) -> Option<Option<Role>> {
         self.people.get(name.as_str()).copied()
@@ -199,6 +206,11 @@ impl Snapshot {
         for api in state.apis {
             next.publish(api, before, (with.scoring, &named));
         }
+        let forwards =
+            next.apis.values().filter_map(|api| api.rules.as_ref()).flat_map(|rules| &rules.forward);
+        next.claim_headers = forwards.map(|forward| forward.header.clone()).collect();
+        next.claim_headers.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        next.claim_headers.dedup();
         next.subscribe(&state.subscriptions, with.secret);
         for p in state.principals {
             if p.kind == PrincipalKind::Person && p.revoked.is_none() {
@@ -281,12 +293,16 @@ async fn model(
     store: &Store,
 ) -> Option<Arc<Loaded>> {
     let signature = one.model.signature.clone();
-    let key = (one.model.digest, serde_json::to_string(&signature).unwrap_or_default());
+    let Some(digest) = one.model.native else {
+        let d = &one.deployment;
+        tracing::error!(endpoint = %d.endpoint, deployment = %d.name, "a deployment's model holds no ONNX file that runs here");
+        return None;
+    };
+    let key = (digest, serde_json::to_string(&signature).unwrap_or_default());
     if let Some(model) = known.get(&key) {
         return Some(model.clone());
     }
     let artifacts = store.artifacts().clone();
-    let digest = key.0;
     let load = tokio::task::spawn_blocking(move || {
         let bytes = artifacts.read(&digest).map_err(domain::Fault::from)?;
         Servable::load(&bytes, &signature).map_err(domain::Fault::from)
@@ -332,7 +348,7 @@ impl Target {
         let deployment = Deployment {
             name: name.clone(),
             endpoint: name.clone(),
-            model: name.clone(),
+            model: name.into(),
             version: domain::Version(1),
             spec: None,
             created: domain::Timestamp::now(),

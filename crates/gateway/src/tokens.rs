@@ -7,6 +7,8 @@ mod form;
 mod grant;
 mod lookup;
 
+pub(crate) use client::note_use;
+
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use bytes::Bytes;
 use failure::Failure;

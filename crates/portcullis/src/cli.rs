@@ -15,6 +15,8 @@ mod job;
 mod ledger;
 mod logs;
 mod model;
+mod model_export;
+mod model_register;
 mod onnx;
 mod principal;
 mod progress;

@@ -31,6 +31,8 @@ pub struct Settings {
     pub workers: endpoint::WorkersConfig,
     /// Jobs.
     pub runs: runs::Config,
+    /// Environments of jobs and deployments.
+    pub environments: environments::Config,
     /// Log and metrics.
     pub telemetry: telemetry::Config,
     /// What is kept.

@@ -8,10 +8,12 @@ use api::App;
 use data::Assets;
 use domain::{ErrorCode, Fault};
 use endpoint::{Endpoints, Pools};
+use environments::Environments;
+use environments::launcher::Launcher;
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
 use registry::Registry;
-use runs::Jobs;
+use runs::{Jobs, Tracking};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Store;
@@ -91,10 +93,14 @@ impl Server {
         let options = gateway::Options { pools: Some(pools.clone()), ..settings.gate(&url) };
         let gateway = Gateway::start(store.clone(), log.clone(), metrics.clone(), options).await?;
         let outbound = outbound::Client::new(&settings.outbound)?;
+        let launcher = Launcher::current().map_err(|e| Fault::internal(format!("the launcher: {e}")))?;
+        let environments = Environments::open(store.clone(), &settings.environments, launcher)?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
         let app = App {
             assets: Assets::new(store.clone(), outbound),
+            environments,
             jobs: jobs.clone(),
+            tracking: Tracking::new(store.clone()),
             registry: Registry::new(store.clone()),
             endpoints: Endpoints::open(store.clone())?.with_pools(pools.clone()),
             gateway: gateway.clone(),

@@ -10,7 +10,7 @@ use crate::feed::{Feed, Feeds};
 use crate::order::{LOG, Limits, Order};
 use crate::results::{self, Results};
 use crate::submit::SubmitAutoml;
-use domain::{Actor, Fault, Job, JobStatus, Metrics, RunId, Task, Timestamp};
+use domain::{Actor, Fault, Job, JobStatus, Metrics, ModelName, RunId, Task, Timestamp};
 use futures_util::future::BoxFuture;
 use registry::NewVersion;
 use serde::{Deserialize, Serialize};
@@ -174,9 +174,8 @@ impl Shared {
     async fn order(&self, job: &Job, folder: &Path) -> Result<Order> {
         let ask: SubmitAutoml = serde_json::from_value(job.spec.clone())
             .map_err(|e| Error::Submission(format!("the job's spec: {e}")))?;
-        let lineage = job.lineage.as_ref();
-        let lineage = lineage.ok_or_else(|| Error::Submission("the job reads no data".to_owned()))?;
-        let data = self.store.data_version(&lineage.data, Some(lineage.data_version)).await?;
+        let from = job.lineage.as_ref().ok_or_else(|| Error::Submission("the job names no data".to_owned()))?;
+        let data = self.store.data_version(&from.data, Some(from.data_version)).await?;
         let path = self.store.artifacts().path(&data.digest)?;
         clear(folder, false).await;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -219,17 +218,15 @@ impl Shared {
     /// Registers the winner when asked to; a run registers once, however often it is finished.
     async fn register(&self, job: &Job, results: &mut Results) -> Result<Value> {
         let name = job.spec.get("register_as").cloned().unwrap_or_default();
-        let Ok(Some(name)) = serde_json::from_value(name) else {
+        let Ok(Some(name)) = serde_json::from_value::<Option<ModelName>>(name) else {
             return Ok(Value::Null);
         };
         let new = NewVersion {
-            name,
-            bytes: std::mem::take(&mut results.model),
-            signature: None,
             metrics: results.metrics.clone(),
             run: Some(job.id.clone()),
+            made_by_run: true,
             lineage: job.lineage.clone(),
-            description: String::new(),
+            ..NewVersion::file(name, std::mem::take(&mut results.model), String::new())
         };
         let version = registry::register(&self.store, new, &Actor::system(), Timestamp::now()).await?;
         Ok(json!({"name": version.model, "version": version.version}))

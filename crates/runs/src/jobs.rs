@@ -70,11 +70,7 @@ impl Jobs {
             kind: JobKind::Automl,
             status: JobStatus::Queued,
             spec: json!(ask),
-            lineage: Some(Lineage {
-                data: data.name,
-                data_version: data.version,
-                data_digest: data.digest,
-            }),
+            lineage: Some(Lineage { data: data.name, data_version: data.version, data_digest: data.digest }),
             parent: None,
             metrics: Metrics::new(),
             result: Value::Null,

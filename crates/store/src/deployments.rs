@@ -146,7 +146,7 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Deployment> {
     Ok(Deployment {
         name: row.name("name")?,
         endpoint: row.name("endpoint")?,
-        model: row.name("model")?,
+        model: row.parsed("model")?,
         version: row.version("version")?,
         spec: row.json_or_null("spec")?,
         created: row.time("created")?,

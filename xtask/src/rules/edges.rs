@@ -47,7 +47,6 @@ const SURFACE: &[&str] = &[
 const EVERYTHING: &[&str] = &[
     "domain",
     "definitions",
-    "environments",
     "onnx",
     "automl",
     "store",

@@ -26,7 +26,11 @@ async fn services() -> (TempDir, Endpoints) {
         let new = NewVersion::file(name("credit"), bytes, String::new());
         endpoints.registry.register(new, &Actor::admin()).await.unwrap();
     }
-    endpoints.registry.set_alias(&name("credit"), "champion", Version(1), &Actor::admin()).await.unwrap();
+    endpoints
+        .registry
+        .set_alias(&name("credit").into(), "champion", Version(1), &Actor::admin())
+        .await
+        .unwrap();
     let new = NewEndpoint {
         name: name("risk"),
         docs_public: false,

@@ -189,7 +189,8 @@ fn described(view: &DeploymentView) -> String {
 
 async fn show(session: &Session, endpoint: &str, name: &str) -> Result<(), Fault> {
     let view = find(session, endpoint, name).await?;
-    let route = format!("/api/v1/models/{}/versions/{}", view.deployment.model, view.deployment.version);
+    let of = &view.deployment;
+    let route = format!("/api/v1/models/{}/versions/{}", segment(of.model.as_str()), of.version);
     let model: ModelVersion = session.client.get(&route).await?;
     session.out.value(&json!({ "deployment": view, "model": model }), |_| {
         format!("{}\nsha256 {}", described(&view), model.digest)
