@@ -5,6 +5,7 @@ mod client;
 mod failure;
 mod form;
 mod grant;
+pub(crate) mod job;
 mod lookup;
 
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};

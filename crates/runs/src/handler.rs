@@ -76,11 +76,13 @@ impl TaskHandler for Handler {
     }
 }
 
-fn parse(payload: Value) -> Result<Payload, Fault> {
+/// The payload of the queue's task.
+pub fn parse(payload: Value) -> Result<Payload, Fault> {
     serde_json::from_value(payload).map_err(|e| Fault::invalid(format!("the task's payload: {e}")))
 }
 
-fn failed(message: String) -> JobEnd {
+/// The end of a job that failed.
+pub fn failed(message: String) -> JobEnd {
     JobEnd {
         status: JobStatus::Failed,
         metrics: Metrics::new(),
@@ -174,7 +176,8 @@ impl Shared {
     async fn order(&self, job: &Job, folder: &Path) -> Result<Order> {
         let ask: SubmitAutoml = serde_json::from_value(job.spec.clone())
             .map_err(|e| Error::Submission(format!("the job's spec: {e}")))?;
-        let from = job.lineage.as_ref().ok_or_else(|| Error::Submission("the job names no data".to_owned()))?;
+        let from =
+            job.lineage.as_ref().ok_or_else(|| Error::Submission("the job names no data".to_owned()))?;
         let data = self.store.data_version(&from.data, Some(from.data_version)).await?;
         let path = self.store.artifacts().path(&data.digest)?;
         clear(folder, false).await;
@@ -250,7 +253,7 @@ fn ended_by(error: Error) -> Result<JobEnd> {
 }
 
 /// Removes a job's folder, or all of it but the log.
-async fn clear(folder: &Path, keep_log: bool) {
+pub async fn clear(folder: &Path, keep_log: bool) {
     let folder = folder.to_owned();
     let cleared = tokio::task::spawn_blocking(move || remove(&folder, keep_log)).await;
     if let Ok(Err(error)) = cleared {

@@ -19,18 +19,16 @@ mod limits;
 mod order;
 mod results;
 mod submit;
-mod sweep;
+
 mod worker;
 
 pub use child::Program;
-pub use command::{
-    CodeSource, Door, InputSource, JobInput, JobOutput, KeptFolder, Passage, SubmitCommand,
-};
+pub use command::{CodeSource, Door, InputSource, JobInput, JobOutput, KeptFolder, Passage, SubmitCommand};
 pub use config::{CommandConfig, Config};
 pub use convert::table;
 pub use error::{Error, Result};
 pub use jobs::Jobs;
 pub use order::FILES;
 pub use submit::{DEFAULT_EXPERIMENT, DEFAULT_SEED, DEFAULT_TRIALS, SubmitAutoml};
-pub use sweep::{SubmitSweep, SweepTrial};
+
 pub use worker::automl_worker;

@@ -242,7 +242,11 @@ fn decode(row: &SqliteRow) -> Result<Job> {
         status: JobStatus::parse(&row.text("status")?).map_err(|e| Error::corrupt("status", e))?,
         spec: row.json("spec")?,
         lineage: lineage(row)?,
-        parent: row.text_or_null("parent")?.map(RunId::try_from).transpose().map_err(|e| Error::corrupt("parent", e))?,
+        parent: row
+            .text_or_null("parent")?
+            .map(RunId::try_from)
+            .transpose()
+            .map_err(|e| Error::corrupt("parent", e))?,
         metrics: row.json("metrics")?,
         result: row.json("result")?,
         error: row.text_or_null("error")?,
