@@ -127,7 +127,8 @@ fn who() -> OpenApiRouter<App> {
 
 /// The control plane's routes, without authentication: the binary wraps it with the gateway's layer.
 pub fn router(app: App) -> Router {
-    described().with_state(app).into()
+    let described: Router = described().with_state(app.clone()).into();
+    described.merge(crate::mlflow::routes().into_router().with_state(app))
 }
 
 /// The control plane's OpenAPI document, as checked in at `openapi.json`.

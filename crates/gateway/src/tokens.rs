@@ -8,6 +8,8 @@ mod grant;
 pub(crate) mod job;
 mod lookup;
 
+pub(crate) use client::note_use;
+
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use bytes::Bytes;
 use failure::Failure;

@@ -14,7 +14,7 @@ use environments::launcher::Launcher;
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
 use registry::Registry;
-use runs::Jobs;
+use runs::{Jobs, Tracking};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -101,6 +101,7 @@ impl Server {
         let app = App {
             assets: Assets::new(store.clone(), outbound),
             jobs: jobs.clone(),
+            tracking: Tracking::new(store.clone()),
             registry: Registry::new(store.clone()),
             endpoints: Endpoints::open(store.clone())?,
             gateway: gateway.clone(),

@@ -94,7 +94,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
 ];
 
 /// The callers: a role on something, or none at all.
-const CALLERS: &[(&str, &str)] = &[
+pub const CALLERS: &[(&str, &str)] = &[
     ("none", "workspace"),
     ("scorer", "workspace"),
     ("reader", "workspace"),
@@ -115,7 +115,7 @@ fn rank(role: &str) -> usize {
 }
 
 /// Whether a caller has all that a route needs when it is about the endpoint `small` and the model `small`.
-fn may(caller: (&str, &str), needs: &str) -> bool {
+pub fn may(caller: (&str, &str), needs: &str) -> bool {
     let (held, on) = caller;
     needs.split(", ").filter(|need| !need.is_empty()).all(|need| {
         let (role, kind) = need.split_once(" on ").unwrap();
@@ -199,7 +199,13 @@ fn harmless(method: &str, path: &str, job: &str) -> (String, Option<Value>) {
     (path, body)
 }
 
-async fn call(server: &Server, token: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
+pub async fn call(
+    server: &Server,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> (u16, String) {
     let method: Method = method.parse().unwrap();
     let mut request = server.http().request(method, format!("{}{path}", server.url)).bearer_auth(token);
     if let Some(body) = body {
@@ -223,7 +229,7 @@ fn publish(server: &Server) {
 }
 
 /// A principal with a role on something, and its token for the control plane.
-async fn holder(server: &Server, name: &str, role: &str, on: &str) -> String {
+pub async fn holder(server: &Server, name: &str, role: &str, on: &str) -> String {
     let made = server.cli(&["principal", "create", name, "--role", role, "--on", on]);
     server.token_for(&made).await
 }
