@@ -34,6 +34,12 @@ impl Requirement {
     }
 }
 
+/// Reads one requirement that stands alone, as a client sends it.
+pub fn one(text: &str) -> std::result::Result<Requirement, domain::Fault> {
+    let read = line_of(text, Place::START).map_err(|wrong| domain::Fault::invalid(wrong.said))?;
+    read.ok_or_else(|| domain::Fault::invalid("a requirement is empty"))
+}
+
 /// A name as an index has it (PEP 503).
 pub(crate) fn normal(name: &str) -> String {
     let mut out = String::with_capacity(name.len());

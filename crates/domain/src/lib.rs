@@ -5,6 +5,7 @@
 pub mod access;
 pub mod assets;
 pub mod clock;
+pub mod environments;
 pub mod error;
 pub mod filter;
 pub mod gate;
@@ -23,6 +24,9 @@ pub mod tracking;
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use environments::{
+    CondaRequirement, EnvironmentRecord, EnvironmentSpec, EnvironmentVersion, PackageSpec,
+};
 pub use error::{ErrorCode, Fault};
 pub use gate::{Api, Principal, PrincipalKind, Role};
 pub use ids::{Digest, Name, RunId, Version};

@@ -12,6 +12,7 @@ pub mod config;
 mod db;
 mod deployments;
 mod endpoints;
+mod environments;
 pub mod error;
 pub mod files;
 mod issuers;

@@ -45,7 +45,6 @@ const SURFACE: &[&str] = &[
     "pipelines",
 ];
 const EVERYTHING: &[&str] = &[
-    "environments",
     "domain",
     "definitions",
     "onnx",

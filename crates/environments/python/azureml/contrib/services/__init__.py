@@ -1,0 +1,1 @@
+"""Raw HTTP in scoring scripts."""

@@ -1,0 +1,1 @@
+"""The newer name of raw HTTP in scoring scripts; the server itself is Portcullis."""

@@ -1,0 +1,5 @@
+"""``AMLResponse``."""
+
+from portcullis_compat.http import AMLResponse
+
+__all__ = ["AMLResponse"]

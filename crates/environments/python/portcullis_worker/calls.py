@@ -1,0 +1,66 @@
+"""One call: from a frame to an answer, whatever the script does."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType
+from typing import Any, Dict, Optional, Protocol
+
+from . import answers, inputs, logs, request
+
+
+class Model(Protocol):
+    """What is served: a scoring script or an MLflow model."""
+
+    def init(self) -> None:
+        """Makes it ready, once."""
+
+    def ready(self) -> Dict[str, Any]:
+        """What the first frame says of it."""
+
+    def score(self, request: request.Request) -> answers.Answer:
+        """One call. Raises ``inputs.Refused`` for a request it cannot read."""
+
+
+class Overtime(BaseException):
+    """The call took too long. No ``Exception``, so that a script that catches those cannot swallow it."""
+
+
+def allow_time_limits() -> None:
+    """Lets ``answer`` stop a call in the main thread when its time is over."""
+
+    def over(number: int, frame: Optional[FrameType]) -> None:
+        raise Overtime
+
+    signal.signal(signal.SIGALRM, over)
+
+
+def answer(model: Model, call: request.Request) -> answers.Answer:
+    """The answer to one call; the trace of what went wrong goes to the log under the request's id."""
+    if call.method == "OPTIONS":
+        return answers.Answer(200, b"", "text/html; charset=utf-8")
+    with logs.of_request(call.id):
+        try:
+            return _limited(model, call)
+        except inputs.Refused as refused:
+            return answers.message(refused.status, refused.message)
+        except Overtime:
+            print("run() was stopped after %d ms" % call.timeout_ms, file=sys.stderr)
+            return answers.message(500, "Scoring timeout after %d ms" % call.timeout_ms, failed=True)
+        except (Exception, SystemExit):
+            print("Encountered Exception: " + traceback.format_exc(), file=sys.stderr)
+            return answers.message(500, answers.SCRIPT_FAILED, failed=True)
+
+
+def _limited(model: Model, call: request.Request) -> answers.Answer:
+    """In other threads than the main one the server's own clock decides: a signal does not reach them."""
+    if call.timeout_ms <= 0 or threading.current_thread() is not threading.main_thread():
+        return model.score(call)
+    signal.setitimer(signal.ITIMER_REAL, call.timeout_ms / 1000)
+    try:
+        return model.score(call)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
