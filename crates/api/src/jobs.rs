@@ -10,7 +10,7 @@ use domain::{Fault, Job, RunId, Trial};
 use futures_util::StreamExt;
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use runs::{SubmitAutoml, SubmitCommand};
+use runs::{SubmitAutoml, SubmitCommand, SubmitSweep, SweepTrial};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -117,6 +117,28 @@ pub async fn submit_command(
     web::JsonBody(ask): web::JsonBody<SubmitCommand>,
 ) -> Result<(StatusCode, Json<Job>), Problem> {
     Ok((StatusCode::ACCEPTED, Json(app.jobs.submit_command(ask, who.actor()).await?)))
+}
+
+/// Submit a sweep: a command tried with values out of a search space.
+#[utoipa::path(post, path = "/api/v1/jobs/sweep", tag = "jobs", request_body = SubmitSweep,
+    responses((status = 202, body = Job), (status = 422, description = "what it names is not there, or cannot be")))]
+pub async fn submit_sweep(
+    who: Contributor,
+    State(app): State<App>,
+    web::JsonBody(ask): web::JsonBody<SubmitSweep>,
+) -> Result<(StatusCode, Json<Job>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(app.jobs.submit_sweep(ask, who.actor()).await?)))
+}
+
+/// The trials of a sweep, oldest first.
+#[utoipa::path(get, path = "/api/v1/jobs/{id}/sweep", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = Vec<SweepTrial>), (status = 404)))]
+pub async fn sweep(
+    _: Reader,
+    State(app): State<App>,
+    Path(id): Path<RunId>,
+) -> Result<Json<Vec<SweepTrial>>, Problem> {
+    Ok(Json(app.jobs.sweep_trials(&id).await?))
 }
 
 /// What a command said, once it has ended.

@@ -29,6 +29,8 @@ pub struct Settings {
     pub outbound: outbound::Config,
     /// Jobs.
     pub runs: runs::Config,
+    /// Environments of jobs and deployments.
+    pub environments: environments::Config,
     /// Log and metrics.
     pub telemetry: telemetry::Config,
     /// What is kept.

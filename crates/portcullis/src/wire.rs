@@ -10,6 +10,7 @@ use data::Assets;
 use domain::{ErrorCode, Fault};
 use door::JobDoor;
 use endpoint::Endpoints;
+use environments::Environments;
 use environments::launcher::Launcher;
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
@@ -94,10 +95,14 @@ impl Server {
         let gateway =
             Gateway::start(store.clone(), log.clone(), metrics.clone(), settings.gate(&url)).await?;
         let outbound = outbound::Client::new(&settings.outbound)?;
+        let launcher = Launcher::current().map_err(|e| Fault::internal(format!("the launcher: {e}")))?;
+        let environments = Environments::open(store.clone(), &settings.environments, launcher.clone())?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
-        let launcher = Launcher::current()
-            .map_err(|e| Fault::internal(format!("the running program cannot be found: {e}")))?;
-        jobs.start_commands(launcher, Arc::new(JobDoor::new(gateway.clone(), address, tls.as_deref())));
+        jobs.start_commands(
+            launcher,
+            environments,
+            Arc::new(JobDoor::new(gateway.clone(), address, tls.as_deref())),
+        );
         let app = App {
             assets: Assets::new(store.clone(), outbound),
             jobs: jobs.clone(),

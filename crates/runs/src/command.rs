@@ -15,7 +15,7 @@ mod program;
 mod stream;
 
 pub use ask::{CodeSource, InputSource, JobInput, JobOutput, SubmitCommand};
-pub use attempt::Commands;
+pub(crate) use attempt::Commands;
 pub(crate) use attempt::{Handler, KIND};
 pub use collect::KeptFolder;
 pub use door::{Door, Passage};

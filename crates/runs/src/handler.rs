@@ -112,6 +112,7 @@ impl Shared {
         }
         let job = self.store.job(run).await?;
         feed.status(&job);
+        crate::record::begin(&self.store, &job).await?;
         let folder = self.folder(run);
         let ended = if results::are_complete(&folder) {
             Ended::Finished
@@ -134,7 +135,12 @@ impl Shared {
 
     /// Writes a job's end, if it has none, and tells the watchers the end it has.
     pub async fn end(&self, run: &RunId, end: JobEnd) -> Result<()> {
-        self.store.job_ended(run, end).await?;
+        let job = self.store.job(run).await?;
+        if !job.status.is_final() {
+            // First: a run whose job has ended is looked at no more.
+            crate::record::end(&self.store, &job, &end).await?;
+            self.store.job_ended(run, end).await?;
+        }
         let job = self.store.job(run).await?;
         tracing::info!(%run, status = job.status.as_str(), error = job.error, "job ended");
         self.feeds.end(&job);

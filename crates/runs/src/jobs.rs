@@ -6,9 +6,12 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::feed::{Feed, end_event};
 use crate::handler::{Handler, Payload, Shared, canceled};
+use crate::record;
 use crate::results::KeptFile;
 use crate::submit::SubmitAutoml;
+use crate::sweep::{self, SubmitSweep, SweepTrial, Sweeps};
 use domain::{Actor, Digest, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial};
+use environments::Environments;
 use environments::launcher::Launcher;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde_json::{Value, json};
@@ -57,7 +60,7 @@ impl Jobs {
     }
 
     /// Starts the worker for jobs that run the user's commands, which reach this server by the door.
-    pub fn start_commands(&self, launcher: Launcher, door: Arc<dyn Door>) {
+    pub fn start_commands(&self, launcher: Launcher, environments: Environments, door: Arc<dyn Door>) {
         let shared = self.0.shared.clone();
         let options = |kind| WorkerOptions {
             concurrency: shared.config.command.concurrency,
@@ -65,7 +68,7 @@ impl Jobs {
             backoff: BACKOFF,
             ..WorkerOptions::new(kind)
         };
-        let commands = Arc::new(Commands { shared: shared.clone(), launcher, door });
+        let commands = Arc::new(Commands { shared: shared.clone(), launcher, environments, door });
         let workers =
             [shared.store.tasks().work(options(command::KIND), Arc::new(command::Handler(commands)))];
         self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).extend(workers);
@@ -79,7 +82,26 @@ impl Jobs {
         let job = new_job(JobKind::Command, ask.experiment.clone(), json!(ask), lineage)?;
         let task = NewTask::new(command::KIND, json!(Payload { run: job.id.clone() }), job.id.as_str());
         store.add_job_with_task(&job, &task, by).await?;
+        record::open(store, &job).await?;
         Ok(job)
+    }
+
+    /// Checks a sweep and keeps it together with its task.
+    pub async fn submit_sweep(&self, mut ask: SubmitSweep, by: &Actor) -> Result<Job> {
+        let store = &self.0.shared.store;
+        let lineage = ask.settle(store).await?;
+        self.check_queue().await?;
+        let job = new_job(JobKind::Sweep, ask.trial.experiment.clone(), json!(ask), lineage)?;
+        let task = NewTask::new(sweep::KIND, json!(Payload { run: job.id.clone() }), job.id.as_str());
+        store.add_job_with_task(&job, &task, by).await?;
+        record::open(store, &job).await?;
+        Ok(job)
+    }
+
+    /// The trials of a sweep, oldest first.
+    pub async fn sweep_trials(&self, id: &RunId) -> Result<Vec<SweepTrial>> {
+        let job = self.show(id).await?;
+        sweep::trials(&self.0.shared.store, &job).await
     }
 
     /// The log of a command that has ended.
@@ -130,6 +152,7 @@ impl Jobs {
         let id = &job.id;
         let task = NewTask::new(KIND, json!(Payload { run: id.clone() }), id.as_str());
         store.add_job_with_task(&job, &task, by).await?;
+        record::open(store, &job).await?;
         Ok(job)
     }
 

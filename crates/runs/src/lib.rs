@@ -17,8 +17,10 @@ mod handler;
 mod jobs;
 mod limits;
 mod order;
+mod record;
 mod results;
 mod submit;
+mod sweep;
 pub mod tracking;
 mod worker;
 
@@ -30,5 +32,6 @@ pub use error::{Error, Result};
 pub use jobs::Jobs;
 pub use order::FILES;
 pub use submit::{DEFAULT_EXPERIMENT, DEFAULT_SEED, DEFAULT_TRIALS, SubmitAutoml};
+pub use sweep::{SubmitSweep, SweepTrial};
 pub use tracking::Tracking;
 pub use worker::automl_worker;

@@ -19,6 +19,8 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/jobs", "contributor on workspace"),
     ("GET", "/api/v1/jobs/{id}", "reader on workspace"),
     ("POST", "/api/v1/jobs/command", "contributor on workspace"),
+    ("POST", "/api/v1/jobs/sweep", "contributor on workspace"),
+    ("GET", "/api/v1/jobs/{id}/sweep", "reader on workspace"),
     ("GET", "/api/v1/jobs/{id}/log", "reader on workspace"),
     ("GET", "/api/v1/jobs/{id}/outputs", "reader on workspace"),
     ("GET", "/api/v1/jobs/{id}/outputs/{path}", "reader on workspace"),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use definitions::{Expression, resolve};
-use domain::{Digest, Fault, Lineage, Name, Span, Version};
+use domain::{Digest, EnvironmentSpec, Fault, Lineage, Name, Span, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use store::Store;
@@ -30,6 +30,9 @@ pub struct SubmitCommand {
     /// Where the code came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<CodeSource>,
+    /// Interpreter and packages; this machine's interpreter when left out.
+    #[serde(default)]
+    pub environment: EnvironmentSpec,
     /// Variables of the process.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment_variables: BTreeMap<String, String>,

@@ -4,13 +4,14 @@ use super::ask::SubmitCommand;
 use super::collect::{Kept, collect};
 use super::door::{Door, Passage};
 use super::folder::{Places, lay_out};
-use super::interpreter::Interpreter;
 use super::log::Log;
 use super::program::Made;
 use crate::error::{Error, Result};
 use crate::feed::Feed;
 use crate::handler::{Payload, Shared, clear, failed, parse};
+use crate::record;
 use domain::{DataVersion, Fault, Job, JobStatus, RunId, Span, Timestamp};
+use environments::Environments;
 use environments::launcher::{Launched, Launcher, NOT_STARTED, Order, Report};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -32,6 +33,7 @@ const DIED: &str = "the server ended while the command ran: its processes were e
 pub struct Commands {
     pub(crate) shared: Arc<Shared>,
     pub(crate) launcher: Launcher,
+    pub(crate) environments: Environments,
     pub(crate) door: Arc<dyn Door>,
 }
 
@@ -107,8 +109,11 @@ impl Commands {
             JobStatus::Queued => {}
             _ => {
                 self.door.close(run.clone()).await.map_err(Error::Fault)?;
-                let end = self.kept(&places, &ask, Over::Ended(Report::default())).await;
-                return Ok(Some(JobEnd { error: Some(DIED.to_owned()), ..end }));
+                let report = report(&places).await;
+                let end = self.kept(&places, &ask, Over::Ended(report)).await;
+                // It may have ended by itself just before the server did.
+                let error = if report.code.is_some() { end.error } else { Some(DIED.to_owned()) };
+                return Ok(Some(JobEnd { error, ..end }));
             }
         }
         if !store.job_started(run, Timestamp::now()).await? {
@@ -116,6 +121,7 @@ impl Commands {
         }
         let job = store.job(run).await?;
         feed.status(&job);
+        record::begin(store, &job).await?;
         clear(&places.0, false).await;
         std::fs::create_dir_all(&places.0).map_err(|e| Error::io(&places.0, e))?;
         let bound = self.bound(&ask, most);
@@ -124,7 +130,16 @@ impl Commands {
         if let Err(fault) = self.door.close(run.clone()).await {
             tracing::error!(error = %fault, %run, "the token of a job lives until its time is up");
         }
-        Ok(Some(self.kept(&places, &ask, over?).await))
+        let (over, environment) = match over {
+            Ok(over) => over,
+            Err(error) => {
+                let end = self.kept(&places, &ask, Over::Ended(Report::default())).await;
+                return Ok(Some(JobEnd { error: Some(Fault::from(error).message), ..end }));
+            }
+        };
+        let mut end = self.kept(&places, &ask, over).await;
+        end.result["environment"] = environment;
+        Ok(Some(end))
     }
 
     fn bound(&self, ask: &SubmitCommand, most: Option<Span>) -> (Span, &'static str) {
@@ -140,10 +155,16 @@ impl Commands {
         ask: &SubmitCommand,
         places: &Places,
         (feed, passage, bound): (&Arc<Feed>, &Passage, (Span, &'static str)),
-    ) -> Result<Over> {
+    ) -> Result<(Over, Value)> {
         let log = Log::create(&places.log(), self.shared.config.command.log_bytes, feed.clone()).await?;
-        let order = match self.order(job, ask, places, passage).await {
-            Ok(order) => order,
+        let mut stop = feed.stopped();
+        let prepared = tokio::select! {
+            biased;
+            () = told_to(&mut stop) => return Ok((Over::Canceled, Value::Null)),
+            prepared = self.order((job, ask, places), passage, &log) => prepared,
+        };
+        let (order, environment) = match prepared {
+            Ok(prepared) => prepared,
             Err(error) => {
                 log.say(&error.to_string()).await;
                 return Err(error);
@@ -165,43 +186,49 @@ impl Commands {
             };
             tokio::join!(out, err);
         };
-        let (over, ()) = tokio::join!(until_over(&mut process, feed.stopped(), bound), heard);
-        let over = over?;
-        Ok(match over {
+        let (over, ()) = tokio::join!(until_over(&mut process, stop, bound), heard);
+        let over = match over? {
             Over::Ended(_) => Over::Ended(report(places).await),
             over => over,
-        })
+        };
+        Ok((over, environment))
     }
 
+    /// The order, and what came of the environment.
     async fn order(
         &self,
-        job: &Job,
-        ask: &SubmitCommand,
-        places: &Places,
+        (job, ask, places): (&Job, &SubmitCommand, &Places),
         passage: &Passage,
-    ) -> Result<Order> {
+        log: &Log,
+    ) -> Result<(Order, Value)> {
         let mut data: BTreeMap<String, DataVersion> = BTreeMap::new();
         for (name, input) in &ask.inputs {
             if let super::ask::InputSource::Data { name: asset, version, .. } = &input.from {
                 data.insert(name.clone(), self.shared.store.data_version(asset, *version).await?);
             }
         }
+        let told = |step: &str| tracing::info!(run = %job.id, step, "an environment is made ready");
+        let ready = self.environments.ready(&ask.environment, told).await.map_err(Error::Fault)?;
+        for change in &ready.record.changes {
+            log.say(&format!("environment: {change}")).await;
+        }
+        let environment = json!({"id": ready.id, "record": ready.record});
         let (shared, job, ask) = (self.shared.clone(), job.clone(), ask.clone());
         let (places, passage) = (places.clone(), passage.clone());
         let made = tokio::task::spawn_blocking(move || {
             let values = lay_out(&places, &ask, &data, shared.store.artifacts())?;
-            let interpreter = Interpreter::find(&shared.config.command.python)?;
             let made = Made {
                 job: &job,
                 ask: &ask,
                 places: &places,
                 values: &values,
-                interpreter: &interpreter,
+                ready: &ready,
                 passage: &passage,
             };
             made.order(&shared.config)
         });
-        made.await.map_err(|_| Error::Interrupted)?
+        let order = made.await.map_err(|_| Error::Interrupted)??;
+        Ok((order, environment))
     }
 
     /// Keeps what the command left, and says how it ended.
@@ -241,23 +268,25 @@ async fn until_over(
     mut stop: watch::Receiver<bool>,
     (span, whose): (Span, &'static str),
 ) -> Result<Over> {
-    let asked = async {
-        if stop.wait_for(|stop| *stop).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
     let over = tokio::select! {
         biased;
         ended = process.wait() => {
             ended.map_err(Error::Start)?;
             return Ok(Over::Ended(Report::default()));
         }
-        () = asked => Over::Canceled,
+        () = told_to(&mut stop) => Over::Canceled,
         () = tokio::time::sleep(span.0) => Over::Late(span, whose),
     };
     process.stop().await;
     process.wait().await.map_err(Error::Start)?;
     Ok(over)
+}
+
+/// Pends until somebody asks to stop; for ever when nobody can any more.
+async fn told_to(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What the launcher wrote; nothing when it was killed itself.

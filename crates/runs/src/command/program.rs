@@ -3,11 +3,12 @@
 use super::ask::SubmitCommand;
 use super::door::Passage;
 use super::folder::{Places, Values, shown};
-use super::interpreter::Interpreter;
+use super::interpreter::{programs, read_by};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use definitions::{Expression, resolve};
 use domain::{Fault, Job};
+use environments::Ready;
 use environments::launcher::{Files, Limits, Network, Order, Relay};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,7 +24,7 @@ pub struct Made<'a> {
     pub ask: &'a SubmitCommand,
     pub places: &'a Places,
     pub values: &'a Values,
-    pub interpreter: &'a Interpreter,
+    pub ready: &'a Ready,
     pub passage: &'a Passage,
 }
 
@@ -33,7 +34,8 @@ impl Made<'_> {
         let command = self.resolved(&self.ask.command, quoted)?;
         let mut read = self.places.readable();
         read.extend(self.values.read.iter().cloned());
-        read.extend(self.interpreter.read.iter().cloned());
+        read.extend(read_by(&self.ready.python)?);
+        read.push(self.ready.python_path.clone());
         read.extend(config.command.read_paths.iter().cloned());
         read.extend(self.passage.certificate.clone());
         let network = if config.command.network {
@@ -78,12 +80,13 @@ impl Made<'_> {
                 set(name, value);
             }
         }
-        let programs = self.interpreter.programs(&self.places.programs())?;
+        let programs = programs(&self.ready.python, &self.places.programs())?;
         let first: Vec<String> = programs.iter().map(|folder| shown(folder)).collect();
         set("PATH", format!("{}:{PATH}", first.join(":")));
         let temporary = shown(&self.places.temporary());
         set("HOME", temporary.clone());
         set("TMPDIR", temporary);
+        set("PYTHONPATH", shown(&self.ready.python_path));
         set("PYTHONUNBUFFERED", "1".to_owned());
         set("PYTHONDONTWRITEBYTECODE", "1".to_owned());
         set("OMP_NUM_THREADS", threads(config).to_string());

@@ -36,7 +36,6 @@ pub fn config() -> Config {
         cancel_grace: Span(Duration::from_secs(5)),
         command: CommandConfig {
             concurrency: 1,
-            python: "python3".to_owned(),
             cpu_seconds: 0,
             open_files: 0,
             processes: 0,
