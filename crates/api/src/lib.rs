@@ -9,6 +9,7 @@ pub mod backup;
 pub mod data;
 pub mod deployments;
 pub mod endpoints;
+pub mod environments;
 pub mod issuers;
 pub mod jobs;
 pub mod ledger;

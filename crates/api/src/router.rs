@@ -2,8 +2,8 @@
 
 use crate::state::App;
 use crate::{
-    access, apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals,
-    roles, secrets, server, sessions, signing_keys, subscriptions, trees,
+    access, apis, backup, data, deployments, endpoints, environments, issuers, jobs, ledger, logs, models,
+    principals, roles, secrets, server, sessions, signing_keys, subscriptions, trees,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -38,6 +38,11 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(data::show))
         .routes(guarded!(data::preview))
         .routes(guarded!(trees::keep))
+        .routes(guarded!(environments::list))
+        .routes(guarded!(environments::versions))
+        .routes(guarded!(environments::register))
+        .routes(guarded!(environments::show))
+        .routes(guarded!(environments::prepare))
         .routes(guarded!(jobs::list))
         .routes(guarded!(jobs::submit))
         .routes(guarded!(jobs::submit_command))

@@ -3,6 +3,7 @@
 use ::data::Assets;
 use domain::{Digest, Fault, LedgerCheck, LedgerEntry, LedgerHead};
 use endpoint::Endpoints;
+use environments::Environments;
 use futures_util::future::BoxFuture;
 use gateway::Gateway;
 use registry::Registry;
@@ -31,6 +32,8 @@ pub trait Housekeeping: Send + Sync {
 pub struct App {
     /// Data assets.
     pub assets: Assets,
+    /// Environments of jobs and deployments.
+    pub environments: Environments,
     /// Jobs and their runs.
     pub jobs: Jobs,
     /// Experiments and runs.

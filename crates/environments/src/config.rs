@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// How environments are made.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The interpreter of jobs and deployments that ask for none; found on `PATH` when empty.
@@ -19,8 +19,8 @@ pub struct Config {
     pub index: String,
     /// Where downloaded packages are kept; in the data directory when empty.
     pub cache: String,
-    /// Time to make an environment.
-    pub build_timeout: Option<Span>,
+    /// Time of one step of making an environment.
+    pub build_timeout: Span,
     /// Requirements of an environment at most.
     pub max_requirements: usize,
 }

@@ -8,14 +8,13 @@ use crate::packages::{Wanted, wanted};
 use crate::shipped;
 use crate::uv::{Runner, find};
 use domain::{
-    Actor, Digest, EnvironmentRecord, EnvironmentSpec, EnvironmentVersion, Fault, Name, PackageSpec, Span,
+    Actor, Digest, EnvironmentRecord, EnvironmentSpec, EnvironmentVersion, Fault, Name, PackageSpec,
     Timestamp, Version,
 };
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 use store::Store;
 use tokio::sync::OnceCell;
 
@@ -68,7 +67,7 @@ impl Environments {
         sweep(&dir).map_err(|e| Fault::internal(format!("{}: {e}", dir.display())))?;
         let python_path = shipped::unpack(&store.dir().join("python"))?;
         let cache = if config.cache.is_empty() { home.join("cache") } else { PathBuf::from(&config.cache) };
-        let time = config.build_timeout.unwrap_or(Span(Duration::from_secs(1800))).0;
+        let time = config.build_timeout.0;
         let runner = Runner { launcher, home, cache, index: config.index.clone(), time };
         let inner = Inner {
             interpreters: config.named()?,

@@ -74,14 +74,7 @@ impl Making<'_> {
         };
         let text = serde_json::to_vec_pretty(&record).map_err(|e| Fault::internal(e.to_string()))?;
         let (file, folder) = (temp.join(RECORD), self.folder.to_owned());
-        let finish = move || {
-            store::files::write_file(&file, &text)?;
-            if folder.exists() {
-                std::fs::remove_dir_all(&folder).map_err(|e| store::Error::io(&folder, e))?;
-            }
-            std::fs::rename(&temp, &folder).map_err(|e| store::Error::io(&folder, e))?;
-            store::files::sync_dir(folder.parent().unwrap_or(&folder))
-        };
+        let finish = move || name_it(&temp, &file, &text, &folder);
         tokio::task::spawn_blocking(finish).await.map_err(|e| Fault::internal(e.to_string()))??;
         Ok(record)
     }
@@ -140,6 +133,17 @@ impl Making<'_> {
             arguments.iter().take_while(|word| !word.starts_with('-')).copied().collect::<Vec<_>>().join(" ");
         if ran.good { Ok(()) } else { Err(Fault::invalid(format!("uv {what} failed: {}", tail(&ran)))) }
     }
+}
+
+/// Writes the record and gives the folder its name.
+fn name_it(temp: &Path, file: &Path, text: &[u8], folder: &Path) -> Result<(), Fault> {
+    let wrong = |e: std::io::Error| Fault::internal(format!("{}: {e}", folder.display()));
+    store::files::write_file(file, text)?;
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(wrong)?;
+    }
+    std::fs::rename(temp, folder).map_err(wrong)?;
+    Ok(store::files::sync_dir(folder.parent().unwrap_or(folder))?)
 }
 
 async fn remove(folder: &Path) -> std::io::Result<()> {

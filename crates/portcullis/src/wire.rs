@@ -100,11 +100,12 @@ impl Server {
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
         jobs.start_commands(
             launcher,
-            environments,
+            environments.clone(),
             Arc::new(JobDoor::new(gateway.clone(), address, tls.as_deref())),
         );
         let app = App {
             assets: Assets::new(store.clone(), outbound),
+            environments,
             jobs: jobs.clone(),
             tracking: Tracking::new(store.clone()),
             registry: Registry::new(store.clone()),
