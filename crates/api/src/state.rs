@@ -6,7 +6,7 @@ use endpoint::Endpoints;
 use futures_util::future::BoxFuture;
 use gateway::Gateway;
 use registry::Registry;
-use runs::Jobs;
+use runs::{Jobs, Tracking};
 use std::path::PathBuf;
 use std::sync::Arc;
 use telemetry::{Metrics, RequestLog};
@@ -33,6 +33,8 @@ pub struct App {
     pub assets: Assets,
     /// Jobs and their runs.
     pub jobs: Jobs,
+    /// Experiments and runs.
+    pub tracking: Tracking,
     /// Models.
     pub registry: Registry,
     /// Endpoints and deployments.

@@ -19,6 +19,7 @@ pub mod serving;
 pub mod span;
 pub mod template;
 pub mod tokens;
+pub mod tracking;
 
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};

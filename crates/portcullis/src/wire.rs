@@ -11,7 +11,7 @@ use endpoint::Endpoints;
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
 use registry::Registry;
-use runs::Jobs;
+use runs::{Jobs, Tracking};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Store;
@@ -92,6 +92,7 @@ impl Server {
         let app = App {
             assets: Assets::new(store.clone(), outbound),
             jobs: jobs.clone(),
+            tracking: Tracking::new(store.clone()),
             registry: Registry::new(store.clone()),
             endpoints: Endpoints::open(store.clone())?,
             gateway: gateway.clone(),

@@ -16,6 +16,7 @@ mod limits;
 mod order;
 mod results;
 mod submit;
+pub mod tracking;
 mod worker;
 
 pub use child::Program;
@@ -25,4 +26,5 @@ pub use error::{Error, Result};
 pub use jobs::Jobs;
 pub use order::FILES;
 pub use submit::{DEFAULT_EXPERIMENT, DEFAULT_SEED, DEFAULT_TRIALS, SubmitAutoml};
+pub use tracking::Tracking;
 pub use worker::automl_worker;

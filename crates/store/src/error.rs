@@ -107,6 +107,19 @@ impl Error {
         }
     }
 
+    /// The same failure for another of those whom it concerns; the database's own words stand in the log once.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::StorageFull => Self::StorageFull,
+            Self::Busy => Self::Busy,
+            Self::NotDurable => Self::NotDurable,
+            other => {
+                tracing::error!(error = %other, "store failed");
+                Self::Corrupt("the store failed; the server's log tells more".to_owned())
+            }
+        }
+    }
+
     /// A stored value that cannot be read back.
     pub(crate) fn corrupt(what: &str, why: impl std::fmt::Display) -> Self {
         Self::Corrupt(format!("stored {what} cannot be read: {why}"))

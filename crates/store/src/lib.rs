@@ -34,6 +34,7 @@ mod serving;
 mod signing_keys;
 mod subscriptions;
 pub mod tasks;
+pub mod tracking;
 pub mod trees;
 
 pub use artifact_paths::{ArtifactEntry, ArtifactFile};

@@ -2,8 +2,9 @@
 //! what is missing or impossible told in the words its clients know.
 
 use axum::extract::{FromRequest, Request};
+pub use domain::tracking::write_double;
 use http::{Method, StatusCode};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use web::{MlflowCode, MlflowError, Problem};
 
@@ -268,19 +269,6 @@ fn double(value: &Value) -> Option<f64> {
             text => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
         },
         _ => None,
-    }
-}
-
-/// Writes a number of an answer; those that JSON has not are texts.
-pub fn write_double<S: Serializer>(value: &f64, writer: S) -> Result<S::Ok, S::Error> {
-    if value.is_finite() {
-        writer.serialize_f64(*value)
-    } else if value.is_nan() {
-        writer.serialize_str("NaN")
-    } else if *value > 0.0 {
-        writer.serialize_str("Infinity")
-    } else {
-        writer.serialize_str("-Infinity")
     }
 }
 

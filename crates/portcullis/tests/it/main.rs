@@ -20,6 +20,7 @@ mod fuzzing;
 mod issuers;
 mod ledger;
 mod mlflow;
+mod mlflow_registry;
 mod openapi;
 mod people;
 mod policies;
