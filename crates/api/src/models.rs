@@ -12,7 +12,6 @@ use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use registry::{LineageView, NewVersion, VersionFacts};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use utoipa::{IntoParams, ToSchema};
 use web::{Contributor, OfModel, On, Problem, Reader, Visible};

@@ -21,6 +21,7 @@ mod issuers;
 mod launcher;
 mod ledger;
 mod mlflow;
+mod mlflow_registry;
 mod openapi;
 mod people;
 mod policies;
