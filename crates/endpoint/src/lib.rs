@@ -18,6 +18,7 @@ mod media;
 mod outcome;
 mod plan;
 mod predict;
+pub mod protocols;
 mod query;
 mod rows;
 mod score;
