@@ -1,6 +1,7 @@
 //! One scoring call: routing, body, model, answer, log row. The checks of who may call stand in `stack.rs`.
 
 use crate::config::{Options, RateConfig};
+use crate::inference;
 use crate::policy::Compiled;
 use crate::policy::headers::Change;
 use crate::refusals::Refusals;
@@ -8,6 +9,7 @@ use crate::row::CallLog;
 use crate::snapshot::{Loaded, Served, Target};
 use bytes::Bytes;
 use domain::{ErrorCode, Fault};
+use endpoint::protocols::{self, Place, Route};
 use endpoint::{Call, Limits, Outcome, RequestIds, Scratch, Unrouted};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
@@ -104,7 +106,7 @@ thread_local! {
     static SPLIT: Cell<u32> = const { Cell::new(0x9e37_79b9) };
 }
 
-fn random() -> u32 {
+pub(crate) fn random() -> u32 {
     SPLIT.with(|state| {
         let mut x = state.get();
         x ^= x << 13;
@@ -123,9 +125,9 @@ pub(crate) async fn answer(
     body: RequestBody,
     log: &mut CallLog,
 ) -> Outcome {
-    let served = match route(target, asked) {
+    let served = match inference::route(target, asked) {
         Ok(served) => served,
-        Err(unrouted) => return no_deployment(unrouted),
+        Err(outcome) => return *outcome,
     };
     log.served(served);
     let Some(model) = &served.model else {
@@ -138,7 +140,7 @@ pub(crate) async fn answer(
     };
     log.request_bytes(bytes.len());
     if bytes.len() as u64 <= scoring.large_body {
-        return evaluate(terms.limits, model, asked, &bytes);
+        return evaluate(terms.limits, (target, served, model), asked, &bytes);
     }
     // Rule: permit first, then work. A long evaluation must not hold an async thread, nor may many of them queue up.
     let Ok(permit) = scoring.large.clone().try_acquire_owned() else {
@@ -146,8 +148,9 @@ pub(crate) async fn answer(
         return Outcome::problem(StatusCode::TOO_MANY_REQUESTS, text, "large calls");
     };
     let (limits, model, asked) = (terms.limits.clone(), model.clone(), asked.clone());
+    let (target, served) = (target.clone(), served.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let outcome = evaluate(&limits, &model, &asked, &bytes);
+        let outcome = evaluate(&limits, (&target, &served, &model), &asked, &bytes);
         drop(permit);
         outcome
     });
@@ -175,7 +178,12 @@ pub(crate) async fn within(
     }
 }
 
-fn evaluate(limits: &Limits, model: &Loaded, asked: &Asked, body: &[u8]) -> Outcome {
+fn evaluate(
+    limits: &Limits,
+    (target, served, model): (&Target, &Served, &Loaded),
+    asked: &Asked,
+    body: &[u8],
+) -> Outcome {
     let call = Call {
         method: &asked.method,
         tail: &asked.tail,
@@ -183,14 +191,24 @@ fn evaluate(limits: &Limits, model: &Loaded, asked: &Asked, body: &[u8]) -> Outc
         headers: &asked.headers,
         body,
     };
-    SCRATCH.with_borrow_mut(|scratch| endpoint::score(&model.servable, limits, &call, scratch))
+    SCRATCH.with_borrow_mut(|scratch| {
+        if Route::may_be(call.tail) && Route::of(call.tail).is_some() {
+            let place = Place { model: &target.name, version: served.version };
+            return protocols::evaluate(&model.servable, limits, (&call, &place), scratch);
+        }
+        endpoint::score(&model.servable, limits, &call, scratch)
+    })
 }
 
 /// The deployment that answers.
 pub(crate) fn route<'t>(target: &'t Target, asked: &Asked) -> Result<&'t Served, Unrouted> {
+    route_index(target, asked).map(|at| &target.models[at])
+}
+
+/// Its place among the deployments.
+pub(crate) fn route_index(target: &Target, asked: &Asked) -> Result<usize, Unrouted> {
     let wanted = asked.headers.get(endpoint::DEPLOYMENT_HEADER).map(|v| v.to_str().unwrap_or_default());
-    let at = endpoint::choose(&target.deployments, &target.traffic, wanted, random())?;
-    Ok(&target.models[at])
+    endpoint::choose(&target.deployments, &target.traffic, wanted, random())
 }
 
 pub(crate) fn no_deployment(unrouted: Unrouted) -> Outcome {

@@ -10,6 +10,7 @@ use crate::roles::{Roles, Scores};
 use crate::score::Scoring;
 use crate::secret::digest;
 use domain::{Deployment, Digest, Name, PrincipalKind, PublicNetworkAccess, Role, Subscription};
+use endpoint::protocols::{Operation, Route};
 use endpoint::{Keys, Servable};
 use published::NamedValues;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -40,6 +41,8 @@ pub(crate) struct Served {
 pub(crate) struct Handles {
     pub score: Handle,
     pub predict: Handle,
+    pub infer: Handle,
+    pub invocations: Handle,
     pub other: Handle,
 }
 
@@ -48,6 +51,8 @@ impl Handles {
         Self {
             score: metrics.handle("POST", &format!("{prefix}/score"), endpoint),
             predict: metrics.handle("POST", &format!("{prefix}/predict"), endpoint),
+            infer: metrics.handle("POST", &format!("{prefix}/v2/models/{{model}}/infer"), endpoint),
+            invocations: metrics.handle("POST", &format!("{prefix}/invocations"), endpoint),
             other: metrics.handle("_OTHER", &format!("{prefix}/…"), endpoint),
         }
     }
@@ -57,6 +62,11 @@ impl Handles {
         match tail {
             "score" if method == http::Method::POST => &self.score,
             "predict" if method == http::Method::POST => &self.predict,
+            _ if method == http::Method::POST => match Route::of(tail).map(|route| route.operation) {
+                Some(Operation::Infer | Operation::V1Predict) => &self.infer,
+                Some(Operation::Invocations) => &self.invocations,
+                _ => &self.other,
+            },
             _ => &self.other,
         }
     }
@@ -128,6 +138,11 @@ impl Snapshot {
     /// An endpoint by its name, when a network may reach it.
     pub(crate) fn endpoint(&self, name: &str) -> Option<&Arc<Target>> {
         self.endpoints.get(name).filter(|target| target.reachable)
+    }
+
+    /// All endpoints that a network may reach.
+    pub(crate) fn reachable(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.endpoints.values().filter(|target| target.reachable)
     }
 
     /// All published APIs.

@@ -138,6 +138,23 @@ impl Metrics {
         self.series().retain(|s| s.endpoint != endpoint);
     }
 
+    /// What all routes of an endpoint answered so far: calls and nanoseconds that ended well, the same of those that failed, and
+    /// rows scored.
+    pub fn totals(&self, endpoint: &str) -> [u64; 5] {
+        let mut totals = [0; 5];
+        for series in self.series().iter().filter(|s| s.endpoint == endpoint) {
+            for (slot, histogram) in series.statuses.iter().enumerate() {
+                let Some(histogram) = histogram.get() else { continue };
+                let at = if STATUSES.get(slot).is_some_and(|status| *status < 400) { 0 } else { 2 };
+                totals[at] += histogram.buckets.iter().map(|b| b.load(Relaxed)).sum::<u64>();
+                totals[at + 1] += histogram.nanos.load(Relaxed);
+            }
+            // The routes of an endpoint share this counter.
+            totals[4] = series.scored_rows.load(Relaxed);
+        }
+        totals
+    }
+
     /// Counts one answered request: its status and its duration in seconds. No lock, no allocation once the status has been
     /// seen on this handle.
     pub fn observe(&self, handle: &Handle, status: u16, seconds: f64) {

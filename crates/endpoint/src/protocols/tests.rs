@@ -86,7 +86,7 @@ fn a_request_that_does_not_fit_is_400_with_error_and_place() {
         ),
         (with(&|all| all[0]["shape"] = json!([u64::MAX, u64::MAX])), "too many"),
         (with(&|all| all[0]["datatype"] = json!("STRING")), "'STRING' is no datatype"),
-        (with(&|all| all[0]["datatype"] = json!("FP32")), "is no FP32"),
+        (with(&|all| all[1]["datatype"] = json!("FP32")), "is no FP32"),
         (with(&|all| all[0]["data"] = json!([[1, 2], 3])), "list of elements"),
         (with(&|all| all[0]["data"] = json!({})), "list of elements"),
         (with(&|all| all[0]["parameters"] = json!({ "binary_data_size": 4 })), "not both"),
