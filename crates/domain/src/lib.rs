@@ -5,6 +5,7 @@
 pub mod access;
 pub mod assets;
 pub mod clock;
+pub mod collector;
 pub mod error;
 pub mod gate;
 pub mod ids;
@@ -21,6 +22,7 @@ pub mod tokens;
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use collector::{Collection, DataCollector, Rolling, is_secret};
 pub use error::{ErrorCode, Fault};
 pub use gate::{Api, Principal, PrincipalKind, Role};
 pub use ids::{Digest, Name, RunId, Version};

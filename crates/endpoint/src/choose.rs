@@ -57,6 +57,7 @@ mod tests {
             endpoint: Name::new("e").unwrap(),
             model: Name::new("m").unwrap(),
             version: Version(1),
+            data_collector: None,
             created: Timestamp(0),
         }
     }

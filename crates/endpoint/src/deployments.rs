@@ -4,7 +4,7 @@
 use crate::endpoints::Endpoints;
 use crate::error::Error;
 use crate::servable::Servable;
-use domain::{Actor, Deployment, Fault, Name, Timestamp};
+use domain::{Actor, DataCollector, Deployment, Fault, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What the cloud's files write before a model's name.
@@ -13,7 +13,7 @@ const PREFIX: &str = "azureml:";
 const LATEST: &str = "latest";
 
 /// A deployment to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDeployment {
     /// Its name, unique within the endpoint; a deployment of the same name is replaced.
@@ -23,6 +23,9 @@ pub struct NewDeployment {
     /// Whether it gets all traffic; when not said, only the first deployment of an endpoint does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all_traffic: Option<bool>,
+    /// What of its calls is kept; nothing when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_collector: Option<DataCollector>,
 }
 
 impl NewDeployment {
@@ -41,6 +44,9 @@ impl Endpoints {
 
     /// Makes or replaces a deployment.
     pub async fn deploy(&self, endpoint: &Name, new: NewDeployment, by: &Actor) -> Result<Deployment, Fault> {
+        if let Some(collector) = &new.data_collector {
+            collector.check()?;
+        }
         let first = self.deployments(endpoint).await?.is_empty();
         let (model, version) = reference(&new.model)?;
         let (found, bytes) = self.registry.bytes(&model, &version).await?;
@@ -52,6 +58,7 @@ impl Endpoints {
             endpoint: endpoint.clone(),
             model: found.model,
             version: found.version,
+            data_collector: new.data_collector,
             created: Timestamp::now(),
         };
         self.store.put_deployment(&deployment, new.all_traffic.unwrap_or(first), by).await?;

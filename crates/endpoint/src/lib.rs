@@ -27,7 +27,7 @@ mod servable;
 mod testing;
 
 pub use choose::{DEPLOYMENT_HEADER, Unrouted, choose};
-pub use config::{Config, Limits};
+pub use config::{CollectorConfig, Config, Limits, MirrorConfig};
 pub use cors::cors;
 pub use deployments::NewDeployment;
 pub use endpoints::{Endpoints, NewEndpoint};

@@ -5,6 +5,7 @@
 
 pub mod apim;
 mod apis;
+mod aside;
 mod bearer;
 mod checks;
 pub mod config;
@@ -40,6 +41,7 @@ mod verified;
 mod verify;
 
 pub use apis::{PolicyXml, PublishApi, PublishAsk, PublishedApi};
+pub use aside::{Difference, MirrorReport};
 pub use config::{Config, LoginConfig, Options, RateConfig, SessionConfig, SigningConfig};
 pub use control::OPEN_CALLS;
 pub use error::Error;

@@ -1,5 +1,6 @@
 //! One scoring call: routing, body, model, answer, log row. The checks of who may call stand in `stack.rs`.
 
+use crate::aside::{Answered, Aside};
 use crate::config::{Options, RateConfig};
 use crate::inference;
 use crate::policy::Compiled;
@@ -14,6 +15,7 @@ use endpoint::{Call, Limits, Outcome, RequestIds, Scratch, Unrouted};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use telemetry::{Metrics, RequestLog};
@@ -30,20 +32,28 @@ pub(crate) struct Scoring {
     pub inflate: Inflate,
     pub rate: RateConfig,
     pub refusals: Option<Refusals>,
+    pub aside: Aside,
     pub body_bytes: u64,
     large_body: u64,
     large: Arc<Semaphore>,
 }
 
 impl Scoring {
+    /// `dir` is the data directory, where there is one.
     pub(crate) fn new(
         options: &Options,
-        public_url: &str,
+        (public_url, dir): (&str, Option<&Path>),
         log: RequestLog,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Fault> {
+        let limits = options.endpoint.limits()?;
+        let aside = match dir {
+            Some(dir) => Aside::start(&options.endpoint, &limits, &metrics, dir),
+            None => Aside::none(&metrics),
+        };
         Ok(Self {
-            limits: options.endpoint.limits()?,
+            limits,
+            aside,
             log,
             metrics,
             public_url: public_url.to_owned(),
@@ -139,16 +149,32 @@ pub(crate) async fn answer(
         Err(outcome) => return *outcome,
     };
     log.request_bytes(bytes.len());
-    if bytes.len() as u64 <= scoring.large_body {
-        return evaluate(terms.limits, (target, served, model), asked, &bytes);
+    let outcome = if bytes.len() as u64 <= scoring.large_body {
+        evaluate(terms.limits, (target, served, model), asked, &bytes)
+    } else {
+        beside(scoring, terms, (target, served, model), asked, &bytes).await
+    };
+    if target.mirror.is_some() || served.collecting.is_some() {
+        scoring.aside.note(&Answered { target, served, asked, body: &bytes, outcome: &outcome });
     }
+    outcome
+}
+
+/// Scores a large body on a thread of its own.
+async fn beside(
+    scoring: &Scoring,
+    terms: &Terms<'_>,
+    (target, served, model): (&Arc<Target>, &Served, &Arc<Loaded>),
+    asked: &Arc<Asked>,
+    bytes: &Bytes,
+) -> Outcome {
     // Rule: permit first, then work. A long evaluation must not hold an async thread, nor may many of them queue up.
     let Ok(permit) = scoring.large.clone().try_acquire_owned() else {
         let text = "too many large requests at once; try again in a moment";
         return Outcome::problem(StatusCode::TOO_MANY_REQUESTS, text, "large calls");
     };
     let (limits, model, asked) = (terms.limits.clone(), model.clone(), asked.clone());
-    let (target, served) = (target.clone(), served.clone());
+    let (target, served, bytes) = (target.clone(), served.clone(), bytes.clone());
     let work = tokio::task::spawn_blocking(move || {
         let outcome = evaluate(&limits, (&target, &served, &model), &asked, &bytes);
         drop(permit);
@@ -178,7 +204,7 @@ pub(crate) async fn within(
     }
 }
 
-fn evaluate(
+pub(crate) fn evaluate(
     limits: &Limits,
     (target, served, model): (&Target, &Served, &Loaded),
     asked: &Asked,

@@ -35,7 +35,12 @@ impl SingleDoor {
         options.rate.check()?;
         let target = Target::single(name, servable, key, &metrics);
         Ok(Self {
-            scoring: Arc::new(Scoring::new(options, options.public_url.trim_end_matches('/'), log, metrics)?),
+            scoring: Arc::new(Scoring::new(
+                options,
+                (options.public_url.trim_end_matches('/'), None),
+                log,
+                metrics,
+            )?),
             target: Arc::new(target),
             proxies: web::Ranges::parse(&options.behind_proxy)?,
         })

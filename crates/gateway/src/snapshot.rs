@@ -4,6 +4,7 @@ mod published;
 
 pub(crate) use published::Published;
 
+use crate::aside::{Collecting, Mirror};
 use crate::jwt::Claims;
 use crate::policy::subscription::Subscriptions;
 use crate::roles::{Roles, Scores};
@@ -34,6 +35,8 @@ pub(crate) struct Served {
     pub name: Arc<str>,
     pub deployment: Arc<str>,
     pub version: u32,
+    /// What of its calls is kept.
+    pub collecting: Option<Arc<Collecting>>,
 }
 
 /// Counters of the routes of a door, made once.
@@ -84,6 +87,8 @@ pub(crate) struct Target {
     pub deployments: Vec<Deployment>,
     pub models: Vec<Served>,
     pub traffic: BTreeMap<Name, u8>,
+    /// Where a share of the calls is copied to.
+    pub mirror: Option<Mirror>,
     pub handles: Handles,
 }
 
@@ -140,6 +145,11 @@ impl Snapshot {
         self.endpoints.get(name).filter(|target| target.reachable)
     }
 
+    /// An endpoint by its name, whoever may reach it.
+    pub(crate) fn any_endpoint(&self, name: &str) -> Option<&Arc<Target>> {
+        self.endpoints.get(name)
+    }
+
     /// All endpoints that a network may reach.
     pub(crate) fn reachable(&self) -> impl Iterator<Item = &Arc<Target>> {
         self.endpoints.values().filter(|target| target.reachable)
@@ -182,7 +192,8 @@ impl Snapshot {
         let mut next = Self { sequence: state.sequence, ..Self::default() };
         for endpoint in state.endpoints {
             let running = by_endpoint.remove(&endpoint.name).unwrap_or_default();
-            let target = Target::new(endpoint, running, with.secret, metrics);
+            let former = before.endpoints.get(endpoint.name.as_str());
+            let target = Target::new(endpoint, running, former.map(Arc::as_ref), with);
             next.endpoints.insert(target.name.as_ref().into(), Arc::new(target));
         }
         for gone in before.endpoints.keys().filter(|name| !next.endpoints.contains_key(*name)) {
@@ -245,6 +256,7 @@ async fn deployments(
             name: one.model.model.as_str().into(),
             deployment: one.deployment.name.as_str().into(),
             version: one.model.version.0,
+            collecting: Collecting::of(one.deployment.data_collector.as_ref()),
         };
         let endpoint = one.deployment.endpoint.clone();
         by_endpoint.entry(endpoint).or_default().push((one.deployment, served));
@@ -288,11 +300,12 @@ impl Target {
     fn new(
         endpoint: domain::Endpoint,
         running: Vec<(Deployment, Served)>,
-        secret: &[u8],
-        metrics: &Metrics,
+        before: Option<&Self>,
+        with: &Building<'_>,
     ) -> Self {
-        let keys = Keys::derive(secret, &endpoint.name, endpoint.key_generations);
-        let (deployments, models) = running.into_iter().unzip();
+        let keys = Keys::derive(with.secret, &endpoint.name, endpoint.key_generations);
+        let (deployments, models): (Vec<_>, Vec<_>) = running.into_iter().unzip();
+        let mirror = with.scoring.aside.mirrors.of(&endpoint, &deployments, before);
         Self {
             name: endpoint.name.as_str().into(),
             keys: Some(vec![digest(keys.primary.as_bytes()), digest(keys.secondary.as_bytes())]),
@@ -301,7 +314,8 @@ impl Target {
             deployments,
             models,
             traffic: endpoint.traffic,
-            handles: Handles::new(metrics, "/endpoints/{endpoint}", endpoint.name.as_str()),
+            mirror,
+            handles: Handles::new(&with.scoring.metrics, "/endpoints/{endpoint}", endpoint.name.as_str()),
         }
     }
 
@@ -312,6 +326,7 @@ impl Target {
             endpoint: name.clone(),
             model: name.clone(),
             version: domain::Version(1),
+            data_collector: None,
             created: domain::Timestamp::now(),
         };
         let text: Arc<str> = name.as_str().into();
@@ -328,7 +343,9 @@ impl Target {
                 name: text.clone(),
                 deployment: text,
                 version: 1,
+                collecting: None,
             }],
+            mirror: None,
             handles: Handles::new(metrics, "", name.as_str()),
         }
     }

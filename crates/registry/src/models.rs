@@ -232,6 +232,8 @@ mod tests {
             public_network_access: domain::PublicNetworkAccess::Enabled,
             description: String::new(),
             traffic: BTreeMap::new(),
+            mirror_traffic: BTreeMap::new(),
+            tags: BTreeMap::new(),
             key_generations: [0, 0],
             created: Timestamp::now(),
         };
@@ -241,6 +243,7 @@ mod tests {
             endpoint: name("prices"),
             model: made.model.clone(),
             version: made.version,
+            data_collector: None,
             created: Timestamp::now(),
         };
         store.put_deployment(&deployment, true, &admin()).await.unwrap();

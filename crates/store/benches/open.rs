@@ -103,11 +103,19 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         public_network_access: domain::PublicNetworkAccess::Enabled,
         description: String::new(),
         traffic: BTreeMap::new(),
+        mirror_traffic: BTreeMap::new(),
+        tags: BTreeMap::new(),
         key_generations: [0, 0],
         created: now,
     };
     store.add_endpoint(&endpoint, &by).await?;
-    let deployment =
-        domain::Deployment { name: name.clone(), endpoint: name.clone(), model: name, version, created: now };
+    let deployment = domain::Deployment {
+        name: name.clone(),
+        endpoint: name.clone(),
+        model: name,
+        version,
+        data_collector: None,
+        created: now,
+    };
     Ok(store.put_deployment(&deployment, true, &by).await?)
 }

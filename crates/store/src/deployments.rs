@@ -4,7 +4,7 @@ use crate::db::Store;
 use crate::endpoints;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
-use crate::records::Record;
+use crate::records::{Record, to_json};
 use domain::{Actor, Deployment, Name, Timestamp};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -55,7 +55,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         let mut write = self.write().await?;
-        let mut traffic = endpoints::expect(write.conn(), endpoint).await?.traffic;
+        let found = endpoints::expect(write.conn(), endpoint).await?;
+        let (mut traffic, mut mirrored) = (found.traffic, found.mirror_traffic);
         if let Some(percent) = traffic.get(name).filter(|p| **p > 0) {
             return Err(Error::Conflict(format!(
                 "the deployment '{endpoint}/{name}' has {percent} percent of the traffic: set the traffic to others first"
@@ -72,6 +73,9 @@ impl Store {
         if traffic.remove(name).is_some() {
             endpoints::store_traffic(write.conn(), endpoint, &traffic).await?;
         }
+        if mirrored.remove(name).is_some() {
+            endpoints::store_mirror(write.conn(), endpoint, &mirrored).await?;
+        }
         write.note(by, now, Change::plain("delete deployment", format!("{endpoint}/{name}"))).await?;
         write.commit().await
     }
@@ -79,15 +83,17 @@ impl Store {
 
 async fn upsert(conn: &mut SqliteConnection, d: &Deployment) -> Result<()> {
     sqlx::query(
-        "INSERT INTO deployments (endpoint, name, model, version, created) VALUES ($1, $2, $3, $4, $5) \
+        "INSERT INTO deployments (endpoint, name, model, version, created, data_collector) \
+         VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (endpoint, name) DO UPDATE SET model = excluded.model, version = excluded.version, \
-         created = excluded.created",
+         created = excluded.created, data_collector = excluded.data_collector",
     )
     .bind(d.endpoint.as_str())
     .bind(d.name.as_str())
     .bind(d.model.as_str())
     .bind(i64::from(d.version.0))
     .bind(d.created.micros())
+    .bind(d.data_collector.as_ref().map(to_json).transpose()?)
     .execute(conn)
     .await?;
     Ok(())
@@ -100,6 +106,10 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Deployment> {
         endpoint: row.name("endpoint")?,
         model: row.name("model")?,
         version: row.version("version")?,
+        data_collector: row
+            .text_or_null("data_collector")?
+            .map(|text| serde_json::from_str(&text).map_err(|e| Error::corrupt("data_collector", e)))
+            .transpose()?,
         created: row.time("created")?,
     })
 }

@@ -108,7 +108,7 @@ async fn show(session: &Session, endpoint: &str, name: &str) -> Result<(), Fault
     let route = format!("/api/v1/models/{}/versions/{}", found.model, found.version);
     let model: ModelVersion = session.client.get(&route).await?;
     session.out.value(&json!({ "deployment": found, "model": model }), |_| {
-        let Record { endpoint, name, model: of, version, created } = &found;
+        let Record { endpoint, name, model: of, version, created, .. } = &found;
         format!("{endpoint}/{name} runs {of}:{version} (sha256 {}) since {}", model.digest, time(*created))
     });
     Ok(())
