@@ -35,7 +35,7 @@ const RESERVED: [&str; 17] = [
 ];
 
 /// Last segments that are operations of an API.
-const OPERATIONS: [&str; 5] = ["score", "predict", "swagger.json", "openapi.json", "docs"];
+const OPERATIONS: [&str; 6] = ["score", "predict", "invocations", "swagger.json", "openapi.json", "docs"];
 /// The longest path in bytes, and the most segments.
 const PATH_MAX: usize = 256;
 const SEGMENTS_MAX: usize = 8;

@@ -34,7 +34,7 @@ pub(crate) struct Refused {
 
 impl Refused {
     /// Credentials refused by RFC 6750: 401, 400 or 403 by the error code.
-    fn credentials(
+    pub(crate) fn credentials(
         error: Option<&'static str>,
         message: &'static str,
         detail: &'static str,
@@ -77,6 +77,11 @@ impl Refused {
     /// The challenge that goes with it.
     pub(crate) fn challenge(&self) -> Option<HeaderValue> {
         self.credentials.map(bearer::challenge)
+    }
+
+    /// What was wrong and what to do.
+    pub(crate) fn detail(&self) -> &'static str {
+        self.detail
     }
 
     pub(crate) fn problem(&self) -> Problem {

@@ -13,6 +13,7 @@ use crate::score;
 use crate::snapshot::{Published, Snapshot};
 use crate::stack::{Arrived, admitted, begin, open, open_tail, too_long, turn_away};
 use domain::CountBy;
+use endpoint::protocols::Route;
 use endpoint::{Limits, RequestIds, request_ids};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, header};
@@ -117,7 +118,11 @@ fn exists(limits: &Limits, method: &Method, tail: &str) -> bool {
         "predict" => *method == Method::POST || preflight,
         "swagger.json" | "openapi.json" => matches!(*method, Method::GET | Method::HEAD) || preflight,
         "docs" => *method == Method::GET,
-        tail => tail.starts_with("docs/") && matches!(*method, Method::GET | Method::HEAD),
+        tail if tail.starts_with("docs/") => matches!(*method, Method::GET | Method::HEAD),
+        tail => Route::of(tail).is_some_and(|route| {
+            let operation = route.operation;
+            operation.takes(method) || (preflight && operation.scores())
+        }),
     }
 }
 

@@ -10,6 +10,7 @@ mod bench_load;
 mod data;
 mod deployment;
 mod endpoint;
+mod endpoint_file;
 mod issuer;
 mod job;
 mod ledger;

@@ -96,6 +96,8 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         public_network_access: domain::PublicNetworkAccess::Enabled,
         description: String::new(),
         traffic: BTreeMap::new(),
+        mirror_traffic: BTreeMap::new(),
+        tags: BTreeMap::new(),
         key_generations: [0, 0],
         created: now,
     };
@@ -106,6 +108,7 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         model,
         version,
         spec: None,
+        data_collector: None,
         created: now,
     };
     Ok(store.put_deployment(&deployment, true, &by).await?)

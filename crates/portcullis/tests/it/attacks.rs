@@ -9,6 +9,7 @@ mod control;
 mod forge;
 mod framing;
 mod http2;
+mod inference;
 mod jose;
 mod json;
 mod paths;
