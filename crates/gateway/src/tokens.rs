@@ -5,6 +5,7 @@ mod client;
 mod failure;
 mod form;
 mod grant;
+pub(crate) mod job;
 mod lookup;
 
 pub(crate) use client::note_use;

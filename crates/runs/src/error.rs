@@ -52,6 +52,9 @@ pub enum Error {
     /// What the job's process left cannot be understood.
     #[error("the job's results cannot be read: {0}")]
     Results(String),
+    /// The gate refused.
+    #[error("{0}")]
+    Fault(Fault),
     /// Blocking work was stopped before its end.
     #[error("the work was interrupted: try again")]
     Interrupted,
@@ -77,6 +80,7 @@ impl From<Error> for Fault {
             Error::Store(error) => return error.into(),
             Error::Data(error) => return error.into(),
             Error::Registry(error) => return error.into(),
+            Error::Fault(fault) => return fault,
             Error::Submission(_) | Error::Filter(_) => ErrorCode::InvalidInput,
             Error::Absent(_) => ErrorCode::NotFound,
             Error::QueueFull(_) => ErrorCode::TooManyRequests,

@@ -17,6 +17,7 @@ mod handler;
 mod jobs;
 mod limits;
 mod order;
+mod record;
 mod results;
 mod submit;
 mod sweep;
@@ -24,9 +25,7 @@ pub mod tracking;
 mod worker;
 
 pub use child::Program;
-pub use command::{
-    CodeSource, Door, InputSource, JobInput, JobOutput, KeptFolder, Passage, SubmitCommand,
-};
+pub use command::{CodeSource, Door, InputSource, JobInput, JobOutput, KeptFolder, Passage, SubmitCommand};
 pub use config::{CommandConfig, Config};
 pub use convert::table;
 pub use error::{Error, Result};

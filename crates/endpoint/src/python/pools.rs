@@ -7,6 +7,7 @@ use super::pool::{Pool, PoolStatus, ProvisioningState};
 use super::tend::Prepare;
 use domain::{Deployment, Fault, ModelVersion, Name, PythonSpec, Timestamp};
 use environments::launcher::Launcher;
+use environments::{Environments, Ready};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,8 +35,7 @@ pub struct Pools(Arc<Inner>);
 struct Inner {
     store: Store,
     config: Arc<WorkersConfig>,
-    /// The folder of the shipped package.
-    package: PathBuf,
+    environments: Environments,
     launcher: Launcher,
     logs: Logs,
     /// Where new pools have their folders; removed with everything in it when the process starts.
@@ -59,8 +59,8 @@ fn key(d: &Deployment) -> Key {
 }
 
 impl Pools {
-    /// Pools over a store's deployments. `package` is the folder that holds `portcullis_worker`.
-    pub fn open(store: Store, config: WorkersConfig, package: PathBuf) -> Result<Self, Fault> {
+    /// Pools over a store's deployments, in environments.
+    pub fn open(store: Store, config: WorkersConfig, environments: Environments) -> Result<Self, Fault> {
         config.check()?;
         let wrong = |path: &Path, e: std::io::Error| Fault::internal(format!("{}: {e}", path.display()));
         let mut dir = store.dir().join(FOLDER);
@@ -79,7 +79,7 @@ impl Pools {
         Ok(Self(Arc::new(Inner {
             store,
             config: Arc::new(config),
-            package,
+            environments,
             launcher: Launcher::current()
                 .map_err(|e| Fault::internal(format!("this program's file: {e}")))?,
             logs,
