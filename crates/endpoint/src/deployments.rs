@@ -5,7 +5,10 @@ use crate::endpoints::Endpoints;
 use crate::error::Error;
 use crate::python::{LogAsk, LogLine, PoolStatus, Pools, ProvisioningState};
 use crate::servable::Servable;
-use domain::{Actor, Deployment, DeploymentUpdate, Fault, ModelName, ModelVersion, Name, PythonSpec, Timestamp};
+use domain::{
+    Actor, Deployment, DeploymentUpdate, Fault, ModelKind, ModelName, ModelVersion, Name, PythonSpec,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
 /// What the cloud's files write before a model's name.
@@ -82,18 +85,27 @@ impl Endpoints {
         let first = self.deployments(endpoint).await?.is_empty();
         let (model, version) = reference(&new.model)?;
         let found = self.registry.show(&model, &version).await?;
+        // An MLflow model that this program cannot run itself brings its own code.
+        let own_code = found.kind == ModelKind::Mlflow && found.native.is_none();
+        let spec = new.spec.or_else(|| own_code.then(PythonSpec::default));
         let deployment = Deployment {
             name: new.name,
             endpoint: endpoint.clone(),
             model: found.model.clone(),
             version: found.version,
-            spec: new.spec,
+            spec,
             created: Timestamp::now(),
         };
         match &deployment.spec {
             None => self.load(&found).await?,
             Some(spec) => {
                 spec.check()?;
+                if spec.code.is_none() && found.kind != ModelKind::Mlflow {
+                    return Err(Fault::invalid(format!(
+                        "code: a model of kind {} is run by a script: name its folder",
+                        found.kind.as_str()
+                    )));
+                }
                 self.pools()?.start(&deployment, &found).await?;
             }
         }

@@ -30,6 +30,11 @@ impl Printer {
         }
     }
 
+    /// A line beside the result, on standard error, also with JSON.
+    pub fn note(self, text: &str) {
+        note(&format!("note: {text}"));
+    }
+
     /// A line for people only.
     pub fn say(self, text: &str) {
         if !self.json {
