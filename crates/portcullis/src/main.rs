@@ -4,7 +4,7 @@
 mod cli;
 mod client;
 mod config;
-#[expect(dead_code, reason = "the commands that send folders come with their parts")]
+mod definition;
 mod folder;
 mod session;
 mod show;
