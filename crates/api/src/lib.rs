@@ -14,6 +14,7 @@ pub mod issuers;
 pub mod jobs;
 pub mod ledger;
 pub mod logs;
+pub mod mlflow;
 pub mod models;
 pub mod principals;
 pub mod roles;

@@ -45,7 +45,13 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(environments::prepare))
         .routes(guarded!(jobs::list))
         .routes(guarded!(jobs::submit))
+        .routes(guarded!(jobs::submit_command))
+        .routes(guarded!(jobs::submit_sweep))
         .routes(guarded!(jobs::show))
+        .routes(guarded!(jobs::sweep))
+        .routes(guarded!(jobs::log))
+        .routes(guarded!(jobs::outputs))
+        .routes(guarded!(jobs::output))
         .routes(guarded!(jobs::trials))
         .routes(guarded!(jobs::events))
         .routes(guarded!(jobs::cancel))
@@ -128,7 +134,8 @@ fn who() -> OpenApiRouter<App> {
 
 /// The control plane's routes, without authentication: the binary wraps it with the gateway's layer.
 pub fn router(app: App) -> Router {
-    described().with_state(app).into()
+    let described: Router = described().with_state(app.clone()).into();
+    described.merge(crate::mlflow::routes().into_router().with_state(app))
 }
 
 /// The control plane's OpenAPI document, as checked in at `openapi.json`.

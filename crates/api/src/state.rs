@@ -7,7 +7,7 @@ use environments::Environments;
 use futures_util::future::BoxFuture;
 use gateway::Gateway;
 use registry::Registry;
-use runs::Jobs;
+use runs::{Jobs, Tracking};
 use std::path::PathBuf;
 use std::sync::Arc;
 use telemetry::{Metrics, RequestLog};
@@ -36,6 +36,8 @@ pub struct App {
     pub environments: Environments,
     /// Jobs and their runs.
     pub jobs: Jobs,
+    /// Experiments and runs.
+    pub tracking: Tracking,
     /// Models.
     pub registry: Registry,
     /// Endpoints and deployments.

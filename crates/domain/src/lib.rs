@@ -7,6 +7,7 @@ pub mod assets;
 pub mod clock;
 pub mod environments;
 pub mod error;
+pub mod filter;
 pub mod gate;
 pub mod ids;
 pub mod jobs;
@@ -18,6 +19,7 @@ pub mod serving;
 pub mod span;
 pub mod template;
 pub mod tokens;
+pub mod tracking;
 
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};

@@ -120,7 +120,7 @@ pub struct Relay {
 }
 
 /// How a program ended.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// Its exit code; [`NOT_STARTED`] besides `message` when it never began.

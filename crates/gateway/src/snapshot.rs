@@ -154,6 +154,11 @@ impl Snapshot {
         (!revoked && !who.revoked).then_some(who)
     }
 
+    /// A client by its id; none when it was revoked.
+    pub(crate) fn client(&self, id: &str) -> Option<&Who> {
+        self.principals.get(id).filter(|who| !who.revoked)
+    }
+
     /// What a person may do now; none when it was revoked.
     pub(crate) fn person(&self, name: &Name) -> Option<Option<Role>> {
         self.people.get(name.as_str()).copied()

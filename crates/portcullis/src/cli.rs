@@ -27,6 +27,7 @@ mod role;
 mod secret;
 mod serve;
 mod serve_model;
+mod submit;
 mod subscription;
 mod token;
 mod token_issue;

@@ -34,10 +34,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CommandConfig {
-    /// Jobs that run side by side; the trials of a sweep have its own bound besides.
+    /// Jobs that run side by side; trials of a sweep at the same time.
     pub concurrency: usize,
-    /// The interpreter of jobs that name no packages: a name that `PATH` knows, or a path.
-    pub python: String,
     /// Processor seconds of each process; 0 = no limit.
     pub cpu_seconds: u64,
     /// Open files of each process; 0 = no limit.

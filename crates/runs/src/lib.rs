@@ -17,15 +17,15 @@ mod handler;
 mod jobs;
 mod limits;
 mod order;
+mod record;
 mod results;
 mod submit;
 mod sweep;
+pub mod tracking;
 mod worker;
 
 pub use child::Program;
-pub use command::{
-    CodeSource, Door, InputSource, JobInput, JobOutput, KeptFolder, Passage, SubmitCommand,
-};
+pub use command::{CodeSource, Door, InputSource, JobInput, JobOutput, KeptFolder, Passage, SubmitCommand};
 pub use config::{CommandConfig, Config};
 pub use convert::table;
 pub use error::{Error, Result};
@@ -33,4 +33,5 @@ pub use jobs::Jobs;
 pub use order::FILES;
 pub use submit::{DEFAULT_EXPERIMENT, DEFAULT_SEED, DEFAULT_TRIALS, SubmitAutoml};
 pub use sweep::{SubmitSweep, SweepTrial};
+pub use tracking::Tracking;
 pub use worker::automl_worker;

@@ -33,6 +33,7 @@ mod serving;
 mod signing_keys;
 mod subscriptions;
 pub mod tasks;
+pub mod tracking;
 pub mod trees;
 
 pub use artifacts::{ArtifactWriter, Artifacts};

@@ -112,7 +112,8 @@ fn audience(
     }
 }
 
-fn claims(
+/// The claims of a token.
+pub(super) fn claims(
     gateway: &Gateway,
     principal: &Principal,
     audience: &str,

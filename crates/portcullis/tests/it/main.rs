@@ -20,6 +20,7 @@ mod fuzzing;
 mod issuers;
 mod launcher;
 mod ledger;
+mod mlflow;
 mod openapi;
 mod people;
 mod policies;

@@ -18,6 +18,12 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/jobs", "reader on workspace"),
     ("POST", "/api/v1/jobs", "contributor on workspace"),
     ("GET", "/api/v1/jobs/{id}", "reader on workspace"),
+    ("POST", "/api/v1/jobs/command", "contributor on workspace"),
+    ("POST", "/api/v1/jobs/sweep", "contributor on workspace"),
+    ("GET", "/api/v1/jobs/{id}/sweep", "reader on workspace"),
+    ("GET", "/api/v1/jobs/{id}/log", "reader on workspace"),
+    ("GET", "/api/v1/jobs/{id}/outputs", "reader on workspace"),
+    ("GET", "/api/v1/jobs/{id}/outputs/{path}", "reader on workspace"),
     ("GET", "/api/v1/jobs/{id}/trials", "reader on workspace"),
     ("GET", "/api/v1/jobs/{id}/events", "reader on workspace"),
     ("POST", "/api/v1/jobs/{id}/cancel", "contributor on workspace"),
@@ -90,7 +96,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
 ];
 
 /// The callers: a role on something, or none at all.
-const CALLERS: &[(&str, &str)] = &[
+pub const CALLERS: &[(&str, &str)] = &[
     ("none", "workspace"),
     ("scorer", "workspace"),
     ("reader", "workspace"),
@@ -111,7 +117,7 @@ fn rank(role: &str) -> usize {
 }
 
 /// Whether a caller has all that a route needs when it is about the endpoint `small` and the model `small`.
-fn may(caller: (&str, &str), needs: &str) -> bool {
+pub fn may(caller: (&str, &str), needs: &str) -> bool {
     let (held, on) = caller;
     needs.split(", ").filter(|need| !need.is_empty()).all(|need| {
         let (role, kind) = need.split_once(" on ").unwrap();
@@ -195,7 +201,13 @@ fn harmless(method: &str, path: &str, job: &str) -> (String, Option<Value>) {
     (path, body)
 }
 
-async fn call(server: &Server, token: &str, method: &str, path: &str, body: Option<&Value>) -> (u16, String) {
+pub async fn call(
+    server: &Server,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> (u16, String) {
     let method: Method = method.parse().unwrap();
     let mut request = server.http().request(method, format!("{}{path}", server.url)).bearer_auth(token);
     if let Some(body) = body {
@@ -219,7 +231,7 @@ fn publish(server: &Server) {
 }
 
 /// A principal with a role on something, and its token for the control plane.
-async fn holder(server: &Server, name: &str, role: &str, on: &str) -> String {
+pub async fn holder(server: &Server, name: &str, role: &str, on: &str) -> String {
     let made = server.cli(&["principal", "create", name, "--role", role, "--on", on]);
     server.token_for(&made).await
 }
