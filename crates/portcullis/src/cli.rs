@@ -3,6 +3,7 @@
 mod api;
 mod api_show;
 mod automl;
+mod automl_file;
 mod backup;
 mod bench;
 mod bench_connect;

@@ -75,6 +75,23 @@ pub struct Register {
 }
 
 impl Register {
+    /// A file or folder under a name, everything else found out.
+    pub fn of(name: &str, path: &Path) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            source: Some(path.display().to_string()),
+            file: None,
+            format: None,
+            delimiter: None,
+            quote: None,
+            header: None,
+            encoding: None,
+            types: Vec::new(),
+            missing: Vec::new(),
+            description: String::new(),
+        }
+    }
+
     fn options(&self) -> Result<Value, Fault> {
         let mut options = serde_json::Map::new();
         for (key, value) in [
