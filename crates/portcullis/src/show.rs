@@ -30,7 +30,7 @@ impl Printer {
         }
     }
 
-    /// A line beside the result, on standard error, also with JSON.
+    /// A line beside the result, on standard error: what of a file has no effect, a step of something long.
     pub fn note(self, text: &str) {
         note(&format!("note: {text}"));
     }
