@@ -1,6 +1,7 @@
 //! What a deployment of Python needs besides its model: script, environment, workers, limits. Field names are those of the
 //! online deployment files of the Azure ML CLI v2.
 
+use crate::environments::EnvironmentSpec;
 use crate::error::Fault;
 use crate::ids::Digest;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct PythonSpec {
     /// The script with `init()` and `run()`, relative to the code folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scoring_script: Option<String>,
+    /// The interpreter and its packages.
+    #[serde(default)]
+    pub environment: EnvironmentSpec,
     /// Environment variables of the workers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment_variables: BTreeMap<String, String>,
@@ -135,6 +139,7 @@ impl Default for PythonSpec {
         Self {
             code: None,
             scoring_script: None,
+            environment: EnvironmentSpec::default(),
             environment_variables: BTreeMap::new(),
             instance_count: 1,
             request_settings: RequestSettings::default(),

@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::python::{LogAsk, LogLine, PoolStatus, Pools, ProvisioningState};
 use crate::servable::Servable;
 use domain::{
-    Actor, DataCollector, Deployment, DeploymentUpdate, Fault, ModelName, ModelVersion, Name, PythonSpec, Timestamp,
+    Actor, DataCollector, Deployment, DeploymentUpdate, Fault, ModelKind, ModelName, ModelVersion, Name,
+    PythonSpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,12 +91,15 @@ impl Endpoints {
         let first = self.deployments(endpoint).await?.is_empty();
         let (model, version) = reference(&new.model)?;
         let found = self.registry.show(&model, &version).await?;
+        // An MLflow model that this program cannot run itself brings its own code.
+        let own_code = found.kind == ModelKind::Mlflow && found.native.is_none();
+        let spec = new.spec.or_else(|| own_code.then(PythonSpec::default));
         let deployment = Deployment {
             name: new.name,
             endpoint: endpoint.clone(),
             model: found.model.clone(),
             version: found.version,
-            spec: new.spec,
+            spec,
             data_collector: new.data_collector,
             created: Timestamp::now(),
         };
@@ -103,6 +107,12 @@ impl Endpoints {
             None => self.load(&found).await?,
             Some(spec) => {
                 spec.check()?;
+                if spec.code.is_none() && found.kind != ModelKind::Mlflow {
+                    return Err(Fault::invalid(format!(
+                        "code: a model of kind {} is run by a script: name its folder",
+                        found.kind.as_str()
+                    )));
+                }
                 self.pools()?.start(&deployment, &found).await?;
             }
         }

@@ -93,13 +93,12 @@ impl Server {
         let Bound { listener, tls, url, local, address } = bind(&settings, dir).await?;
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
         let metrics = Arc::new(Metrics::new(log.counters()));
-        let package = environments::package::unpack(store.dir())?;
-        let pools = Pools::open(store.clone(), settings.workers.clone(), package)?;
-        let options = gateway::Options { pools: Some(pools.clone()), ..settings.gate(&url) };
-        let gateway = Gateway::start(store.clone(), log.clone(), metrics.clone(), options).await?;
         let outbound = outbound::Client::new(&settings.outbound)?;
         let launcher = Launcher::current().map_err(|e| Fault::internal(format!("the launcher: {e}")))?;
         let environments = Environments::open(store.clone(), &settings.environments, launcher.clone())?;
+        let pools = Pools::open(store.clone(), settings.workers.clone(), environments.clone())?;
+        let options = gateway::Options { pools: Some(pools.clone()), ..settings.gate(&url) };
+        let gateway = Gateway::start(store.clone(), log.clone(), metrics.clone(), options).await?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
         jobs.start_commands(
             launcher,

@@ -7,8 +7,6 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkersConfig {
-    /// The interpreter of deployments that name no environment.
-    pub interpreter: String,
     /// Time from a worker's start to the end of its `init()`.
     pub start_timeout: Span,
     /// How long the first restart of a worker that ended waits; each further one twice as long,

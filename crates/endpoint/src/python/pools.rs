@@ -5,8 +5,9 @@ use super::logs::{LogAsk, LogLine, Logs};
 use super::order::Order;
 use super::pool::{Pool, PoolStatus, ProvisioningState};
 use super::tend::Prepare;
-use domain::{Deployment, Fault, ModelVersion, Name, PythonSpec, Timestamp};
+use domain::{Deployment, Fault, ModelKind, ModelVersion, Name, PythonSpec, Timestamp};
 use environments::launcher::Launcher;
+use environments::{Environments, Ready};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ const FOLDER: &str = "workers";
 const LOGS: &str = "logs/deployments";
 /// The file of a model that is no folder.
 const MODEL_FILE: &str = "model.onnx";
+/// The folder by which scripts look for the files of a model that was one.
+const MODEL_FOLDER: &str = "model";
 /// The longest folder in which a socket can be named: the system takes 107 bytes for the whole path.
 const SOCKET_FOLDER_MAX: usize = 80;
 
@@ -34,8 +37,7 @@ pub struct Pools(Arc<Inner>);
 struct Inner {
     store: Store,
     config: Arc<WorkersConfig>,
-    /// The folder of the shipped package.
-    package: PathBuf,
+    environments: Environments,
     launcher: Launcher,
     logs: Logs,
     /// Where new pools have their folders; removed with everything in it when the process starts.
@@ -59,8 +61,8 @@ fn key(d: &Deployment) -> Key {
 }
 
 impl Pools {
-    /// Pools over a store's deployments. `package` is the folder that holds `portcullis_worker`.
-    pub fn open(store: Store, config: WorkersConfig, package: PathBuf) -> Result<Self, Fault> {
+    /// Pools over a store's deployments, in environments.
+    pub fn open(store: Store, config: WorkersConfig, environments: Environments) -> Result<Self, Fault> {
         config.check()?;
         let wrong = |path: &Path, e: std::io::Error| Fault::internal(format!("{}: {e}", path.display()));
         let mut dir = store.dir().join(FOLDER);
@@ -79,7 +81,7 @@ impl Pools {
         Ok(Self(Arc::new(Inner {
             store,
             config: Arc::new(config),
-            package,
+            environments,
             launcher: Launcher::current()
                 .map_err(|e| Fault::internal(format!("this program's file: {e}")))?,
             logs,
@@ -139,8 +141,12 @@ impl Pools {
             let (inner, deployment, spec) = (inner.clone(), deployment.clone(), spec.clone());
             let model = model.clone();
             Box::pin(async move {
-                let laid =
-                    tokio::task::spawn_blocking(move || lay_out(&inner, folder, (deployment, spec), &model));
+                let log = inner.logs.of(&deployment.endpoint, &deployment.name);
+                let told = |step: &str| log.line(0, "server", (None, step));
+                let ready = inner.environments.ready(&spec.environment, told).await?;
+                let laid = tokio::task::spawn_blocking(move || {
+                    lay_out(&inner, (folder, ready), (deployment, spec), &model)
+                });
                 laid.await
                     .unwrap_or_else(|_| Err(Fault::internal("unpacking the deployment was interrupted")))
             })
@@ -210,7 +216,7 @@ fn private_folder(path: &Path) -> std::io::Result<()> {
 /// Unpacks what a deployment's workers need into a folder.
 fn lay_out(
     inner: &Inner,
-    folder: PathBuf,
+    (folder, ready): (PathBuf, Ready),
     (deployment, spec): (Deployment, PythonSpec),
     model: &ModelVersion,
 ) -> Result<Order, Fault> {
@@ -224,20 +230,33 @@ fn lay_out(
     let code = match &spec.code {
         Some(digest) => {
             let code = folder.join("code");
-            artifacts.unpack_tree(digest, &code, false)?;
+            let tree = artifacts.unpack_tree(digest, &code, false)?;
+            let script = spec.scoring_script.as_deref().unwrap_or_default();
+            if !tree.files.contains_key(script) {
+                return Err(Fault::invalid(format!("scoring_script: '{script}' is not in the code folder")));
+            }
             Some(code)
         }
         None => None,
     };
     let into = folder.join("model");
-    private_folder(&into).map_err(wrong)?;
-    let file = into.join(MODEL_FILE);
-    artifacts.copy_checked(&model.digest, &file)?;
+    match model.kind {
+        ModelKind::Onnx => {
+            private_folder(&into).map_err(wrong)?;
+            artifacts.copy_checked(&model.digest, &into.join(MODEL_FILE))?;
+        }
+        ModelKind::Mlflow | ModelKind::Custom => drop(artifacts.unpack_tree(&model.digest, &into, false)?),
+    }
+    // Scripts of the cloud join the name of the folder that was registered, most often `model` (contract IS-20).
+    let named = into.join(MODEL_FOLDER);
+    if !named.exists() {
+        std::os::unix::fs::symlink(".", named).map_err(wrong)?;
+    }
     let order = Order {
         endpoint: deployment.endpoint,
         deployment: deployment.name,
-        python: PathBuf::from(&inner.config.interpreter),
-        package: inner.package.clone(),
+        python: ready.python,
+        package: ready.python_path,
         code,
         model: into,
         folder: folder.clone(),

@@ -79,6 +79,9 @@ pub struct Create {
     /// The folder that the paths of inference-config.yml begin in; the one above its own folder, or its own, when left out
     #[arg(long, requires = "inference_config")]
     pub source_folder: Option<PathBuf>,
+    /// Let pins that cannot be had give way to the nearest version that can; what gave way is told in the log
+    #[arg(long)]
+    pub relax_pins: bool,
     /// Let the Python workers reach the network
     #[arg(long)]
     pub network: bool,

@@ -111,6 +111,25 @@ impl Register {
     }
 }
 
+/// Registers the model that a deployment's file describes in place; its path is relative to `folder`.
+pub async fn inline(
+    session: &Session,
+    (model, folder): (&ModelFile, &Path),
+    name: String,
+) -> Result<Option<ModelVersion>, Fault> {
+    let Reference::Local(path) = &model.path else { return Ok(None) };
+    let kind = (model.kind == AssetKind::MlflowModel).then_some(FolderType::MlflowModel);
+    let order = Order {
+        name,
+        from: From::Local(folder.join(path)),
+        kind,
+        description: model.description.clone(),
+        tags: model.tags.clone(),
+        properties: model.properties.clone(),
+    };
+    order.send(session).await.map(Some)
+}
+
 /// Reads a model file; its path is relative to it.
 fn described(session: &Session, file: &Path) -> Result<Order, Fault> {
     let shown = file.display().to_string();

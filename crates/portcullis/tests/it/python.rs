@@ -103,7 +103,7 @@ impl Scripts {
 
 /// A server whose workers use an interpreter.
 pub fn serve(folder: &Path, python: &Path, settings: &[(&str, &str)]) -> Server {
-    let own = [("WORKERS__INTERPRETER", python.to_str().unwrap())];
+    let own = [("ENVIRONMENTS__PYTHON", python.to_str().unwrap())];
     Server::start_with(&folder.join("data"), &[&own, settings].concat())
 }
 
@@ -150,24 +150,29 @@ async fn a_raw_script_gets_text_and_its_result_is_encoded_once_more() {
     let exec = header(&answer, "x-ms-run-fn-exec-ms").to_owned();
     assert!(exec.split_once('.').is_some_and(|(_, decimals)| decimals.len() == 3), "{exec}");
     let body: Value = answer.json().await.unwrap();
-    let expected = json!({"raw": "{\"n\": 1}", "model": ["model.onnx"], "service": "e", "own": "mine", "agent": "7", "auth": null});
+    let expected = json!({"raw": "{\"n\": 1}", "model": ["model", "model.onnx"], "service": "e", "own": "mine", "agent": "7", "auth": null});
     assert_eq!(body, expected);
     let text = s.score(r#"{"text": 1}"#).await.text().await.unwrap();
     assert_eq!(text, r#""{\"result\": [1]}""#);
     assert_eq!(s.score(r#"{"none": 1}"#).await.text().await.unwrap(), "{}");
     // IS-08: a query is a JSON object as text.
     let url = s.url("score?a=1&b=[1,2]&c=a&d=null");
-    let body: Value = s.server.http().get(url).bearer_auth(&s.key).send().await.unwrap().json().await.unwrap();
+    let body: Value =
+        s.server.http().get(url).bearer_auth(&s.key).send().await.unwrap().json().await.unwrap();
     let raw: Value = serde_json::from_str(body["raw"].as_str().unwrap()).unwrap();
     assert_eq!(raw, json!({"a": 1, "b": [1, 2], "c": "a", "d": null}));
     // IS-12: no trace but in the log, where the request's id finds it.
-    let failed = s.post("score").header("x-request-id", "find-me").body("{\"fail\": 1}").send().await.unwrap();
+    let failed =
+        s.post("score").header("x-request-id", "find-me").body("{\"fail\": 1}").send().await.unwrap();
     assert_eq!((failed.status().as_u16(), header(&failed, "x-ms-run-function-failed")), (500, "True"));
     assert_eq!(header(&failed, "x-request-id"), "find-me");
     assert_eq!(header(&failed, "x-ms-run-fn-exec-ms"), "");
     assert_eq!(header(&failed, "content-type"), "application/problem+json");
     let body: Value = failed.json().await.unwrap();
-    assert_eq!(body["message"], "An unexpected error occurred in scoring script. Check the logs for more info.");
+    assert_eq!(
+        body["message"],
+        "An unexpected error occurred in scoring script. Check the logs for more info."
+    );
     assert!(!body.to_string().contains("secret"));
     let lines = s.logs(&["--request-id", "find-me"]);
     assert!(lines.iter().any(|l| l["text"].as_str().unwrap().contains("the secret trace")), "{lines:?}");
@@ -185,7 +190,8 @@ async fn methods_and_log(s: &Scripts) {
     let health = http.get(s.url("")).send().await.unwrap();
     assert_eq!(header(&health, "x-ms-run-function-failed"), "");
     assert_eq!(health.text().await.unwrap(), "Healthy");
-    let options = http.request(http::Method::OPTIONS, s.url("score")).bearer_auth(&s.key).send().await.unwrap();
+    let options =
+        http.request(http::Method::OPTIONS, s.url("score")).bearer_auth(&s.key).send().await.unwrap();
     assert_eq!((options.status().as_u16(), options.text().await.unwrap().as_str()), (200, ""));
     assert_eq!(http.put(s.url("score")).bearer_auth(&s.key).send().await.unwrap().status(), 405);
     assert_eq!(s.post("predict").body("{}").send().await.unwrap().status(), 404);
@@ -246,7 +252,10 @@ async fn a_decorated_script_is_checked_and_described() {
     assert!(broken["message"].as_str().unwrap().starts_with("POST body could not be decoded as JSON: "));
     let plain = s.post("score").header("content-type", "text/plain").body("{}").send().await.unwrap();
     assert_eq!(plain.status(), 415);
-    assert_eq!(plain.json::<Value>().await.unwrap()["message"], "Expects Content-Type to be application/json");
+    assert_eq!(
+        plain.json::<Value>().await.unwrap()["message"],
+        "Expects Content-Type to be application/json"
+    );
     documents(&s).await;
 }
 
@@ -275,7 +284,10 @@ async fn what_does_not_start_is_refused_and_what_ran_stays() {
     s.deploy("def init(): pass\ndef run(raw): return 'one'\n", "");
     for (script, said) in [
         ("import no_such_module\ndef init(): pass\ndef run(raw): pass\n", "No module named 'no_such_module'"),
-        ("def init(): raise RuntimeError('no model here')\ndef run(raw): pass\n", "RuntimeError: no model here"),
+        (
+            "def init(): raise RuntimeError('no model here')\ndef run(raw): pass\n",
+            "RuntimeError: no model here",
+        ),
         ("def init(): pass\n", "does not have a run() function"),
         ("def init(): pass\ndef run(*args): pass\n", "run()"),
         ("import os\ndef init(): os._exit(9)\ndef run(raw): pass\n", "ended with code 9"),
@@ -351,6 +363,11 @@ async fn the_pair_of_v1_files_deploys_a_script() {
         to.to_str().unwrap().to_owned()
     };
     let (inference, aks) = (config("inference-config.yml"), config("deployment-config-aks.yml"));
+    // Its packages would have to be fetched.
+    let text = std::fs::read_to_string(&inference).unwrap();
+    let text: String =
+        text.lines().filter(|l| !l.starts_with("condaFile")).map(|l| format!("{l}\n")).collect();
+    std::fs::write(&inference, text).unwrap();
     std::fs::write(folder.join("score.py"), "def init(): pass\ndef run(raw): return 'v1'\n").unwrap();
     let files = ["--inference-config", &inference, "--deploy-config", &aks];
     let flags = ["deployment", "create", "--endpoint", "e", "--model", "m"];

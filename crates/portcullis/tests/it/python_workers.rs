@@ -33,8 +33,7 @@ fn version(text: &str) -> String {
     )
 }
 
-const WIDE: &str =
-    "instance_count: 2\nrequest_settings: {max_concurrent_requests_per_instance: 50, max_queue_wait_ms: 20000, request_timeout_ms: 30000}\n";
+const WIDE: &str = "instance_count: 2\nrequest_settings: {max_concurrent_requests_per_instance: 50, max_queue_wait_ms: 20000, request_timeout_ms: 30000}\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_callers_see_no_fault_while_a_deployment_is_replaced() {
@@ -202,7 +201,10 @@ async fn a_worker_that_grows_is_replaced_without_a_call_lost() {
     until("the heavy worker stays", || !workers(&s).iter().any(|id| before.contains(id)));
     assert_eq!(s.show("blue")["restarts"], 0);
     let told = s.logs(&[]);
-    assert!(told.iter().any(|l| l["text"] == "worker 1 has reached its limit of memory and is replaced"), "{told:?}");
+    assert!(
+        told.iter().any(|l| l["text"] == "worker 1 has reached its limit of memory and is replaced"),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -234,7 +236,10 @@ async fn a_full_deployment_answers_429_and_workers_follow_the_load() {
     for pool in pools {
         std::fs::write(pool.path().join("scratch/go"), "").unwrap();
     }
-    assert_eq!((first.await.unwrap().status(), second.await.unwrap().status()), (200.into_status(), 200.into_status()));
+    assert_eq!(
+        (first.await.unwrap().status(), second.await.unwrap().status()),
+        (200.into_status(), 200.into_status())
+    );
 }
 
 trait IntoStatus {

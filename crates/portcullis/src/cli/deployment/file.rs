@@ -2,17 +2,21 @@
 //! as trees, and what has no effect is said aloud.
 
 use super::Create;
+use crate::cli::model_register;
+use crate::definition::Text;
 use crate::folder::{Snapshot, upload};
 use crate::session::Session;
 use definitions::online::{
     Collection as FileCollection, DataCollector as FileCollector, ModelUse, OnlineDeployment, Probe as FileProbe,
     Rolling as FileRolling, ScaleSettings as FileScale,
 };
-use definitions::{DeploymentConfig, InferenceConfig, Note, Parsed, Reference, Selector, read};
+use definitions::{DeploymentConfig, InferenceConfig, Parsed, Reference, Selector};
 use domain::{
-    Collection, DataCollector, Digest, Fault, Name, Probe, PythonSpec, RequestSettings, Rolling, ScaleSettings,
+    Collection, DataCollector, Digest, EnvironmentSpec, Fault, Name, Probe, PythonSpec, RequestSettings, Rolling,
+    ScaleSettings,
 };
 use endpoint::NewDeployment;
+use environments::describe;
 use std::path::{Path, PathBuf};
 
 /// The name of a deployment that nobody named.
@@ -38,43 +42,27 @@ pub async fn ask(session: &Session, create: &Create) -> Result<(String, NewDeplo
     Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector: None }))
 }
 
-fn text(path: &Path) -> Result<(String, String), Fault> {
-    let named = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|e| Fault::invalid(format!("{named}: {e}")))?;
-    Ok((named, text))
-}
-
-/// What of a file has no effect, for people.
-fn tell(session: &Session, file: &str, notes: &[Note]) {
-    for note in notes {
-        session.out.say(&format!("{file}: {note}"));
-    }
-}
-
 async fn from_file(
     session: &Session,
     create: &Create,
     path: &Path,
 ) -> Result<(String, NewDeployment), Fault> {
-    let (file, text) = text(path)?;
-    let parsed: Parsed<OnlineDeployment> = read(&file, &text)?;
-    tell(session, &file, &parsed.notes);
+    let text = Text::read(path)?;
+    let parsed: Parsed<OnlineDeployment> = text.parse(session)?;
     let d = &parsed.value;
     let endpoint = create.endpoint.clone().or_else(|| d.endpoint_name.as_ref().map(ToString::to_string));
     let endpoint =
         endpoint.ok_or_else(|| parsed.fault("endpoint_name", "name the endpoint here or by --endpoint"))?;
+    let name = create.name.as_deref().map(Name::new).transpose()?.unwrap_or_else(|| d.name.clone());
+    let spec = spec_of(session, (&parsed, &text), create).await?;
     let model = match (&create.model, &d.model) {
         (Some(model), _) => model.clone(),
-        (None, Some(model)) => reference(&parsed, model)?,
+        (None, Some(model)) => {
+            let own = format!("{endpoint}-{name}");
+            model_of(session, (&parsed, &text), (model, own)).await?
+        }
         (None, None) => return Err(parsed.fault("model", "name a registered model here or by --model")),
     };
-    let spec = match &d.code_configuration {
-        Some(code) => {
-            Some(spec_of(session, &parsed, (path, &code.code, &code.scoring_script), create).await?)
-        }
-        None => None,
-    };
-    let name = create.name.as_deref().map(Name::new).transpose()?.unwrap_or_else(|| d.name.clone());
     let data_collector = d.data_collector.as_ref().map(collector);
     let all_traffic = create.all_traffic.then_some(true);
     Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector }))
@@ -94,37 +82,54 @@ fn collector(said: &FileCollector) -> DataCollector {
     }
 }
 
-/// A registered model as the server names it.
-fn reference(parsed: &Parsed<OnlineDeployment>, model: &ModelUse) -> Result<String, Fault> {
+/// A model as the server names it; one that is described in place is registered first.
+async fn model_of(
+    session: &Session,
+    (parsed, text): (&Parsed<OnlineDeployment>, &Text),
+    (model, own): (&ModelUse, String),
+) -> Result<String, Fault> {
+    let elsewhere =
+        || parsed.fault("model", "only what is registered here, or a local path, can be deployed");
     match model {
         ModelUse::Reference(Reference::Registered { name, version }) => Ok(match version {
             Selector::Latest => name.to_string(),
             Selector::Version(version) => format!("{name}:{version}"),
             Selector::Label(label) => format!("{name}@{label}"),
         }),
-        _ => Err(parsed.fault(
-            "model",
-            "register the model first (portcullis model register), then name it as azureml:NAME:VERSION or by --model",
-        )),
+        ModelUse::Reference(_) => Err(elsewhere()),
+        ModelUse::Inline(model) => {
+            let name = if model.name.is_empty() { own } else { model.name.clone() };
+            let made =
+                model_register::inline(session, (model, &text.folder), name).await?.ok_or_else(elsewhere)?;
+            Ok(format!("{}:{}", made.model, made.version))
+        }
     }
 }
 
+/// How Python workers run it; none when nothing asks for them.
 async fn spec_of(
     session: &Session,
-    parsed: &Parsed<OnlineDeployment>,
-    (path, code, script): (&Path, &str, &str),
+    (parsed, text): (&Parsed<OnlineDeployment>, &Text),
     create: &Create,
-) -> Result<PythonSpec, Fault> {
+) -> Result<Option<PythonSpec>, Fault> {
     let d = &parsed.value;
-    let folder = path.parent().unwrap_or(Path::new("")).join(code);
-    let defaults = RequestSettings::default();
-    let r = &d.request_settings;
-    if d.environment.is_some() {
-        session.out.say(&format!("{}: environment: the workers use the server's interpreter", parsed.file()));
+    if d.code_configuration.is_none() && d.environment.is_none() {
+        return Ok(None);
     }
-    Ok(PythonSpec {
-        code: Some(code_tree(session, &folder, script).await?),
-        scoring_script: Some(script.to_owned()),
+    let (code, script) = match &d.code_configuration {
+        Some(code) => {
+            let tree = code_tree(session, &text.folder.join(&code.code), &code.scoring_script).await?;
+            (Some(tree), Some(code.scoring_script.clone()))
+        }
+        None => (None, None),
+    };
+    let environment = describe::of_use(d.environment.as_ref(), &text.beside())?;
+    let environment = if create.relax_pins { describe::relaxed(environment) } else { environment };
+    let (defaults, r) = (RequestSettings::default(), &d.request_settings);
+    Ok(Some(PythonSpec {
+        code,
+        scoring_script: script,
+        environment,
         environment_variables: d.environment_variables.clone(),
         instance_count: d.instance_count.unwrap_or(1),
         request_settings: RequestSettings {
@@ -139,7 +144,7 @@ async fn spec_of(
         liveness_probe: d.liveness_probe.as_ref().map(probe),
         memory_bytes: d.resources.limits.memory_bytes,
         network: create.network,
-    })
+    }))
 }
 
 fn scale(settings: &FileScale) -> Option<ScaleSettings> {
@@ -174,26 +179,25 @@ async fn code_tree(session: &Session, folder: &Path, script: &str) -> Result<Dig
 
 /// The pair of v1 files.
 async fn from_v1(session: &Session, create: &Create, path: &Path) -> Result<PythonSpec, Fault> {
-    let (file, content) = text(path)?;
-    let inference: Parsed<InferenceConfig> = read(&file, &content)?;
-    tell(session, &file, &inference.notes);
+    let text = Text::read(path)?;
+    let inference: Parsed<InferenceConfig> = text.parse(session)?;
     let mut spec = match &create.deploy_config {
-        Some(path) => {
-            let (file, content) = text(path)?;
-            let sizes: Parsed<DeploymentConfig> = read(&file, &content)?;
-            tell(session, &file, &sizes.notes);
-            sized(&sizes.value)
-        }
+        Some(path) => sized(&Text::read(path)?.parse::<DeploymentConfig>(session)?.value),
         None => PythonSpec::default(),
     };
     let i = &inference.value;
-    let mut folder = create.source_folder.clone().unwrap_or_else(|| model_folder(path, &i.entry_script));
-    if let Some(source) = &i.source_directory {
-        folder.push(source);
+    let below = create.source_folder.clone().unwrap_or_else(|| model_folder(&text.folder, &i.entry_script));
+    if let Some(conda) = &i.conda_file {
+        let file = Text::read(&below.join(conda))?;
+        spec.environment = EnvironmentSpec::Packages(describe::of_text(&file.file, &file.text)?);
+        if create.relax_pins {
+            spec.environment = describe::relaxed(spec.environment);
+        }
     }
-    if i.conda_file.is_some() {
-        session.out.say(&format!("{file}: condaFile: the workers use the server's interpreter"));
-    }
+    let folder = match &i.source_directory {
+        Some(source) => below.join(source),
+        None => below,
+    };
     spec.code = Some(code_tree(session, &folder, &i.entry_script).await?);
     spec.scoring_script = Some(i.entry_script.clone());
     spec.network = create.network;
@@ -201,10 +205,9 @@ async fn from_v1(session: &Session, create: &Create, path: &Path) -> Result<Pyth
 }
 
 /// The folder that the paths begin in: by the convention the files lie in its `config`.
-fn model_folder(path: &Path, script: &str) -> PathBuf {
-    let own = path.parent().unwrap_or(Path::new("")).to_owned();
+fn model_folder(own: &Path, script: &str) -> PathBuf {
     let above = own.join("..");
-    if above.join(script).is_file() && !own.join(script).is_file() { above } else { own }
+    if above.join(script).is_file() && !own.join(script).is_file() { above } else { own.to_owned() }
 }
 
 fn sized(config: &DeploymentConfig) -> PythonSpec {
