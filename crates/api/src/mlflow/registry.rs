@@ -197,7 +197,7 @@ pub(super) fn shown_models(app: &App, versions: Vec<ModelVersion>) -> Vec<Shown>
 }
 
 /// A model with those of the versions that are its own.
-pub(super) fn shown_model(model: Model, latest: &[Shown]) -> Value {
+pub(super) fn shown_model(model: &Model, latest: &[Shown]) -> Value {
     let latest: Vec<&Value> = latest.iter().filter(|v| v.0 == model.name).map(|v| &v.1).collect();
     let aliases: Vec<Value> =
         model.aliases.iter().map(|(a, v)| json!({"alias": a, "version": v.to_string()})).collect();

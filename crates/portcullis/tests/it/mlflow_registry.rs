@@ -1,7 +1,8 @@
 //! The registry as MLflow's client sees it, and one registry for both: what one side registers the other lists, loads and deploys.
 
-use crate::clients::run;
-use crate::support::{Road, Server, python, repository, skip};
+use crate::clients::{python, run};
+use crate::roles::{call, holder};
+use crate::support::{Road, Server, repository, skip};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -220,4 +221,48 @@ async fn outputs_of_a_run_become_versions_and_artifacts_never_lead_elsewhere() {
     let (status, answer) =
         server.api(http::Method::GET, "/api/2.0/mlflow-artifacts/artifacts?path=absent", None).await;
     assert_eq!((status, answer), (200, json!({})));
+}
+
+#[tokio::test]
+async fn a_role_on_one_model_reaches_that_model_and_its_files() {
+    let road = Road::walk();
+    let server = &road.server;
+    server
+        .api(http::Method::POST, "/api/2.0/mlflow/registered-models/create", Some(json!({ "name": "other" })))
+        .await;
+    let token = holder(server, "modeller", "contributor", "model:small").await;
+    let ask = async |method: &str, path: &str, body: Option<Value>| {
+        let (status, text) = call(server, &token, method, path, body.as_ref()).await;
+        (status, serde_json::from_str::<Value>(&text).unwrap_or_default())
+    };
+    let base = "/api/2.0/mlflow";
+    let (status, found) = ask("GET", &format!("{base}/registered-models/search"), None).await;
+    assert_eq!((status, found["registered_models"].as_array().unwrap().len()), (200, 1), "{found}");
+    assert_eq!(ask("GET", &format!("{base}/registered-models/get?name=other"), None).await.0, 403);
+    let (_, uri) =
+        ask("GET", &format!("{base}/model-versions/get-download-uri?name=small&version=1"), None).await;
+    assert_eq!(uri, json!({ "artifact_uri": "mlflow-artifacts:/registry/small/1" }));
+    let proxy = "/api/2.0/mlflow-artifacts/artifacts";
+    let (status, listed) = ask("GET", &format!("{proxy}?path=registry/small/1"), None).await;
+    assert_eq!((status, listed["files"].as_array().unwrap().len()), (200, 5), "{listed}");
+    assert_eq!(ask("GET", &format!("{proxy}/registry/small/1/MLmodel"), None).await.0, 200);
+    for closed in ["?path=0", "/0/x/artifacts/y", "/registry/other/1/MLmodel", "?path="] {
+        assert_eq!(ask("GET", &format!("{proxy}{closed}"), None).await.0, 403, "{closed}");
+    }
+    assert_eq!(ask("PUT", &format!("{proxy}/0/x"), Some(json!({}))).await.0, 403);
+    let create = async |name: &str, source: &str| {
+        let body = json!({ "name": name, "source": source });
+        ask("POST", &format!("{base}/model-versions/create"), Some(body)).await.0
+    };
+    assert_eq!(create("small", "models:/small/1").await, 200);
+    for (name, source) in [
+        ("small", "models:/other/1"),
+        ("small", "runs:/x/y"),
+        ("small", "mlflow-artifacts:/0/x"),
+        ("other", "models:/small/1"),
+    ] {
+        assert_eq!(create(name, source).await, 403, "{name} from {source}");
+    }
+    let rename = json!({ "name": "small", "new_name": "mine" });
+    assert_eq!(ask("POST", &format!("{base}/registered-models/rename"), Some(rename)).await.0, 403);
 }
