@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// Every target, by the names of its file and of its folder of seeds.
 const TARGETS: &[&str] =
-    &["jwt", "jwks", "onnx", "csv", "parquet", "http", "rows", "infer", "policy", "definitions"];
+    &["jwt", "jwks", "onnx", "csv", "parquet", "http", "rows", "infer", "policy", "definitions", "filter"];
 /// Seconds a target runs for `fuzz`, and for `soak`.
 const SECONDS: u64 = 60;
 const SOAK_SECONDS: u64 = 600;

@@ -17,6 +17,7 @@ mod endpoint_file;
 mod environment;
 mod issuer;
 mod job;
+mod job_compare;
 mod ledger;
 mod logs;
 mod model;

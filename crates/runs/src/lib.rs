@@ -16,12 +16,14 @@ mod feed;
 mod handler;
 mod jobs;
 mod limits;
+
 mod order;
 mod record;
 mod results;
 mod submit;
 mod sweep;
 pub mod tracking;
+mod trials;
 mod worker;
 
 pub use child::Program;

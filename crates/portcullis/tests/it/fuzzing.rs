@@ -10,7 +10,7 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [Target; 9] = [
+    let targets: [Target; 10] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
@@ -20,6 +20,7 @@ fn no_damaged_seed_breaks_a_reader() {
         ("infer", bodies::infer),
         ("policy", bodies::policy),
         ("definitions", bodies::definitions),
+        ("filter", bodies::filter),
     ];
     std::thread::scope(|scope| {
         for (target, body) in targets {
