@@ -194,6 +194,7 @@ impl Jobs {
         let shared = &self.0.shared;
         let job = shared.store.job_cancelling(id, by, Timestamp::now()).await?;
         if job.status.is_final() {
+            record::end(&shared.store, &job, &canceled()).await?;
             shared.feeds.end(&job);
             return Ok(job);
         }

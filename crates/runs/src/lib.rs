@@ -16,7 +16,6 @@ mod feed;
 mod handler;
 mod jobs;
 mod limits;
-
 mod order;
 mod record;
 mod results;
