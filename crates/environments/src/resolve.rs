@@ -63,9 +63,6 @@ impl Resolver<'_> {
     async fn alone(&self, wanted: &Wanted) -> Result<Vec<Refused>, Fault> {
         let mut refused = Vec::new();
         for (at, requirement) in wanted.requirements.iter().enumerate() {
-            if requirement.specifier.is_empty() && wanted.requirements.len() > 1 && refused.len() > 8 {
-                continue;
-            }
             let ran = self.compile(std::slice::from_ref(requirement), &["--no-deps"]).await?;
             if !ran.good {
                 let nearest = self.nearest(requirement).await?;

@@ -3,13 +3,17 @@
 mod api;
 mod api_show;
 mod automl;
+mod automl_file;
 mod backup;
 mod bench;
 mod bench_connect;
 mod bench_load;
 mod data;
+mod data_file;
+mod data_parts;
 mod deployment;
 mod endpoint;
+mod environment;
 mod issuer;
 mod job;
 mod ledger;
@@ -89,6 +93,9 @@ enum Command {
     /// Data assets
     #[command(subcommand)]
     Data(data::Data),
+    /// Environments: interpreter and packages of jobs and deployments
+    #[command(subcommand)]
+    Environment(environment::Environment),
     /// Models and model versions
     #[command(subcommand)]
     Model(model::Model),
@@ -196,6 +203,7 @@ async fn dispatch(global: Global, command: Command) -> Result<ExitCode, Fault> {
 async fn with_session(session: &Session, command: Command) -> Result<ExitCode, Fault> {
     match command {
         Command::Data(it) => it.run(session).await,
+        Command::Environment(it) => it.run(session).await,
         Command::Model(it) => it.run(session).await,
         Command::Automl(it) => it.run(session).await,
         Command::Job(it) => it.run(session).await,

@@ -155,8 +155,18 @@ impl Client {
     }
 
     /// GET of JSON lines, handed over one by one.
-    pub async fn lines(&self, route: &str, mut each: impl FnMut(serde_json::Value)) -> Result<(), Fault> {
-        let mut stream = self.download(Method::GET, route).await?;
+    pub async fn lines(&self, route: &str, each: impl FnMut(serde_json::Value)) -> Result<(), Fault> {
+        self.lines_of(Method::GET, route, each).await
+    }
+
+    /// JSON lines of any call without a body, handed over one by one.
+    pub async fn lines_of(
+        &self,
+        method: Method,
+        route: &str,
+        mut each: impl FnMut(serde_json::Value),
+    ) -> Result<(), Fault> {
+        let mut stream = self.download(method, route).await?;
         let mut rest: Vec<u8> = Vec::new();
         while let Some(chunk) = stream.next().await {
             rest.extend_from_slice(&chunk?);

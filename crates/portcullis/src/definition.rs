@@ -30,7 +30,8 @@ impl Text {
         }
         let bytes = std::fs::read(path).map_err(wrong)?;
         let text = String::from_utf8(bytes).map_err(|e| {
-            let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+            let line =
+                e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
             Fault::invalid(format!("{}: line {line}: the file is not UTF-8", path.display()))
         })?;
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -81,7 +82,11 @@ pub fn environment_file(path: &Path) -> Result<NamedEnvironment, Fault> {
     let file = text.file.clone();
     let requirements = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("txt"));
     if requirements || definitions::kind(&file, &text.text)? == Some(Kind::Conda) {
-        let name = if requirements { None } else { definitions::read::<definitions::Conda>(&file, &text.text)?.value.name };
+        let name = if requirements {
+            None
+        } else {
+            definitions::read::<definitions::Conda>(&file, &text.text)?.value.name
+        };
         let spec = EnvironmentSpec::Packages(describe::of_text(&file, &text.text)?);
         return Ok(NamedEnvironment { name, description: String::new(), spec, file, notes: Vec::new() });
     }

@@ -30,6 +30,11 @@ impl Printer {
         }
     }
 
+    /// A line beside the result, on standard error: what of a file has no effect, a step of something long.
+    pub fn note(self, text: &str) {
+        note(&format!("note: {text}"));
+    }
+
     /// A line for people only.
     pub fn say(self, text: &str) {
         if !self.json {

@@ -1,7 +1,7 @@
 //! `automl run`: submit a search, watch it, fetch what it made.
 
 use crate::cli::data::{Register, reference};
-use crate::cli::progress;
+use crate::cli::{automl_file, progress};
 use crate::client::segment;
 use crate::session::Session;
 use crate::show::{bar, number, table};
@@ -20,12 +20,15 @@ pub enum Automl {
 /// `automl run`.
 #[derive(Debug, Args)]
 pub struct Run {
+    /// An AutoML job in the fields of the Azure ML CLI v2; flags go before it
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// NAME, NAME:VERSION, or a file (registered under its own name first)
-    #[arg(long)]
-    pub data: String,
+    #[arg(long, required_unless_present = "file")]
+    pub data: Option<String>,
     /// The column to predict
-    #[arg(long)]
-    pub target: String,
+    #[arg(long, required_unless_present = "file")]
+    pub target: Option<String>,
     /// binary, multiclass or regression; found out when left out
     #[arg(long)]
     pub task: Option<String>,
@@ -56,6 +59,7 @@ impl Automl {
     /// Carries the verb out.
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         let Self::Run(run) = self;
+        let run = automl_file::filled(run, session).await?;
         let (name, version) = run.asset(session).await?;
         let ask = run.submission(&name, &version)?;
         let job: Job = session.client.post("/api/v1/jobs", &ask).await?;
@@ -86,9 +90,10 @@ impl Automl {
 impl Run {
     /// The asset to learn from; a file is registered under its own name.
     async fn asset(&self, session: &Session) -> Result<(String, String), Fault> {
-        let file = PathBuf::from(&self.data);
+        let data = self.data.as_deref().unwrap_or_default();
+        let file = PathBuf::from(data);
         if !file.is_file() {
-            let (name, version) = reference(&self.data);
+            let (name, version) = reference(data);
             let found: DataVersion =
                 session.client.get(&format!("/api/v1/data/{name}/versions/{version}")).await?;
             return Ok((found.name.to_string(), found.version.to_string()));
@@ -113,18 +118,7 @@ pub async fn register_file(session: &Session, file: &std::path::Path) -> Result<
     let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or("data");
     let name: String =
         stem.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
-    let register = Register {
-        name: name.trim_matches('-').to_owned(),
-        source: file.display().to_string(),
-        format: None,
-        delimiter: None,
-        quote: None,
-        header: None,
-        encoding: None,
-        types: Vec::new(),
-        missing: Vec::new(),
-        description: String::new(),
-    };
+    let register = Register::of(name.trim_matches('-'), file);
     register.carry_out(session).await
 }
 

@@ -1,13 +1,13 @@
 //! `data register|list|show|preview|profile`.
 
-use crate::cli::progress;
+use crate::cli::{data_file, progress};
 use crate::client::{file_stream, segment};
 use crate::session::Session;
 use crate::show::{bar, number, size, table, time};
 use clap::{Args, Subcommand};
 use domain::{DataAsset, DataVersion, Fault};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -40,9 +40,14 @@ pub enum Data {
 #[derive(Debug, Args)]
 pub struct Register {
     /// The name of the asset; a new version when it exists with other content
-    pub name: String,
-    /// A file, an http(s) URL, or - for standard input
-    pub source: String,
+    #[arg(required_unless_present = "file")]
+    pub name: Option<String>,
+    /// A file, a folder (a table when it holds an MLTable file), an http(s) URL, or - for standard input
+    #[arg(required_unless_present = "file")]
+    pub source: Option<String>,
+    /// A data definition (data.yml: name, type, path) in place of the source
+    #[arg(short, long, value_name = "FILE", conflicts_with = "source")]
+    pub file: Option<PathBuf>,
     /// csv, tsv, parquet or jsonl
     #[arg(long)]
     pub format: Option<String>,
@@ -70,6 +75,23 @@ pub struct Register {
 }
 
 impl Register {
+    /// A file or folder under a name, everything else found out.
+    pub fn of(name: &str, path: &Path) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            source: Some(path.display().to_string()),
+            file: None,
+            format: None,
+            delimiter: None,
+            quote: None,
+            header: None,
+            encoding: None,
+            types: Vec::new(),
+            missing: Vec::new(),
+            description: String::new(),
+        }
+    }
+
     fn options(&self) -> Result<Value, Fault> {
         let mut options = serde_json::Map::new();
         for (key, value) in [
@@ -103,31 +125,60 @@ impl Register {
 
     /// Registers and gives the version and whether it is new.
     pub async fn carry_out(&self, session: &Session) -> Result<(DataVersion, bool), Fault> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query
-            .append_pair("options", &self.options()?.to_string())
-            .append_pair("description", &self.description);
-        let remote = self.source.starts_with("http://") || self.source.starts_with("https://");
-        if remote {
-            query.append_pair("url", &self.source);
-        }
-        let route = format!("/api/v1/data/{}/versions?{}", segment(&self.name), query.finish());
-        let answer: Value = if remote {
-            session.client.post(&route, &json!({})).await?
-        } else {
-            let file = PathBuf::from(&self.source);
-            let total = std::fs::metadata(&file).ok().map(|m| m.len());
-            let bar = progress::bytes(total, session.out.json());
-            let told = bar.clone();
-            let stream = file_stream(&file, move |sum| told.set_position(sum)).await?;
-            let answer = session.client.upload(&route, stream).await;
-            bar.finish_and_clear();
-            answer?
+        let folder = self.source.as_deref().map(Path::new).filter(|path| path.is_dir());
+        let answer = match (&self.file, folder) {
+            (Some(file), _) => data_file::register(file, self, session).await?,
+            (None, Some(folder)) => data_file::register_folder(folder, self, session).await?,
+            (None, None) => {
+                let sent = Sent {
+                    name: self.name.clone().unwrap_or_default(),
+                    source: self.source.clone().unwrap_or_default(),
+                    options: self.options()?,
+                    description: self.description.clone(),
+                };
+                sent.send(session).await?
+            }
         };
         let created = answer["is_new"].as_bool().unwrap_or_default();
         let version = serde_json::from_value(answer)
             .map_err(|e| Fault::internal(format!("the server's answer: {e}")))?;
         Ok((version, created))
+    }
+}
+
+/// A table on its way to the server.
+pub struct Sent {
+    /// The asset's name.
+    pub name: String,
+    /// A file, a URL, or `-`.
+    pub source: String,
+    /// Reading options as the server takes them.
+    pub options: Value,
+    /// Free text.
+    pub description: String,
+}
+
+impl Sent {
+    /// Sends it; the answer says whether it is new.
+    pub async fn send(&self, session: &Session) -> Result<Value, Fault> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("options", &self.options.to_string()).append_pair("description", &self.description);
+        let remote = self.source.starts_with("http://") || self.source.starts_with("https://");
+        if remote {
+            query.append_pair("url", &self.source);
+        }
+        let route = format!("/api/v1/data/{}/versions?{}", segment(&self.name), query.finish());
+        if remote {
+            return session.client.post(&route, &json!({})).await;
+        }
+        let file = PathBuf::from(&self.source);
+        let total = std::fs::metadata(&file).ok().map(|m| m.len());
+        let bar = progress::bytes(total, session.out.json());
+        let told = bar.clone();
+        let stream = file_stream(&file, move |sum| told.set_position(sum)).await?;
+        let answer = session.client.upload(&route, stream).await;
+        bar.finish_and_clear();
+        answer
     }
 }
 
@@ -211,6 +262,16 @@ async fn preview(session: &Session, asset: &str, rows: usize) -> Result<(), Faul
 /// One line about a version just registered.
 pub fn registered(v: &DataVersion, created: bool) -> String {
     let what = if created { "registered" } else { "already there, equal content:" };
+    if v.columns.is_empty() {
+        let files = &v.format["files"];
+        return format!(
+            "{what} {}:{} · {files} files · {} · tree {}…",
+            v.name,
+            v.version,
+            size(v.bytes),
+            &v.digest.hex()[..12]
+        );
+    }
     format!(
         "{what} {}:{} · {} rows × {} columns · {} · sha256 {}…",
         v.name,

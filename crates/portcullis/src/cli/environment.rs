@@ -123,7 +123,13 @@ async fn list(session: &Session, route: &str) -> Result<(), Fault> {
     let found: Vec<EnvironmentVersion> = session.client.get(route).await?;
     session.out.value(&found, |found| {
         let rows = found.iter().map(|e| {
-            [e.name.to_string(), e.version.to_string(), summary(&e.spec), time(e.created), e.digest.hex()[..12].to_owned()]
+            [
+                e.name.to_string(),
+                e.version.to_string(),
+                summary(&e.spec),
+                time(e.created),
+                e.digest.hex()[..12].to_owned(),
+            ]
         });
         table(&["name", "version", "asks for", "created", "sha256"], rows)
     });
@@ -165,7 +171,11 @@ fn shown(found: &EnvironmentVersion) -> String {
     let mut text = format!("{}:{} · {}", found.name, found.version, summary(&found.spec));
     if let EnvironmentSpec::Packages(packages) = &found.spec {
         for package in &packages.conda {
-            text.push_str(&format!("\n  {} {} (conda)", package.name, package.version.as_deref().unwrap_or("")));
+            text.push_str(&format!(
+                "\n  {} {} (conda)",
+                package.name,
+                package.version.as_deref().unwrap_or("")
+            ));
         }
         for line in &packages.pip {
             text.push_str(&format!("\n  {line}"));

@@ -207,18 +207,7 @@ fn heading(out: Printer, number: u32, title: &str) {
 }
 
 fn file_register(road: &Road, file: &std::path::Path) -> Register {
-    Register {
-        name: road.name.to_string(),
-        source: file.display().to_string(),
-        format: None,
-        delimiter: None,
-        quote: None,
-        header: None,
-        encoding: None,
-        types: Vec::new(),
-        missing: Vec::new(),
-        description: String::new(),
-    }
+    Register::of(road.name.as_str(), file)
 }
 
 /// The model version the run registered.
