@@ -69,8 +69,12 @@ impl Jobs {
             ..WorkerOptions::new(kind)
         };
         let commands = Arc::new(Commands { shared: shared.clone(), launcher, environments, door });
-        let workers =
-            [shared.store.tasks().work(options(command::KIND), Arc::new(command::Handler(commands)))];
+        let sweeps = Arc::new(Sweeps(commands.clone()));
+        let tasks = shared.store.tasks();
+        let workers = [
+            tasks.work(options(command::KIND), Arc::new(command::Handler(commands))),
+            tasks.work(WorkerOptions { concurrency: 1, ..options(sweep::KIND) }, sweeps),
+        ];
         self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).extend(workers);
     }
 

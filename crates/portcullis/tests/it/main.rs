@@ -10,6 +10,7 @@ mod apim;
 mod attacks;
 mod browser;
 mod clients;
+mod commands;
 mod contracts;
 mod contracts_automl;
 mod contracts_scoring;
