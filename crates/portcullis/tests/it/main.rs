@@ -26,6 +26,7 @@ mod provider;
 mod quickstart;
 mod road;
 mod roles;
+mod scripts;
 mod serve_model;
 mod support;
 mod tokens;
