@@ -47,3 +47,8 @@ fn explanations_add_up() {
 fn the_example_repositories_reach_their_figures() {
     python_tests("test_examples");
 }
+
+#[test]
+fn mlflow_models_answer_every_form() {
+    python_tests("test_mlflow_model");
+}
