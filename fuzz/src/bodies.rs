@@ -62,6 +62,41 @@ pub fn policy(bytes: &[u8]) {
     }
 }
 
+/// A definition file, read as every kind of it: what is refused names a line, and what is read survives its JSON.
+pub fn definitions(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    defined::<definitions::Job>(text);
+    defined::<definitions::OnlineEndpoint>(text);
+    defined::<definitions::OnlineDeployment>(text);
+    defined::<definitions::DataFile>(text);
+    defined::<definitions::Environment>(text);
+    defined::<definitions::ModelFile>(text);
+    defined::<definitions::MlTable>(text);
+    defined::<definitions::MlModel>(text);
+    defined::<definitions::Conda>(text);
+    defined::<definitions::DeploymentConfig>(text);
+    defined::<definitions::InferenceConfig>(text);
+    if let Ok(found) = definitions::read_requirements("f", text) {
+        let lines: Vec<String> = found.iter().map(definitions::Requirement::text).collect();
+        let again = definitions::read_requirements("f", &lines.join("\n"));
+        assert!(again.is_ok_and(|again| again.len() == found.len()));
+    }
+}
+
+/// One kind of definition file.
+fn defined<T>(text: &str)
+where
+    T: definitions::Definition + PartialEq + serde::Serialize + serde::de::DeserializeOwned,
+{
+    match definitions::read::<T>("f", text) {
+        Ok(parsed) => {
+            let json = serde_json::to_string(&parsed.value).unwrap_or_default();
+            assert!(serde_json::from_str::<T>(&json).is_ok_and(|back| back == parsed.value), "{json}");
+        }
+        Err(fault) => assert!(fault.message.starts_with("f: line "), "{}", fault.message),
+    }
+}
+
 /// A key set: whatever is taken from it can be looked for, and verifies no empty signature.
 pub fn jwks(bytes: &[u8]) {
     let Some(keys) = KeySet::parse(bytes) else { return };

@@ -5,7 +5,7 @@ use ::data::{Preview, ReadOptions, Source};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
-use domain::{DataAsset, DataVersion, Fault, Name, Version};
+use domain::{DataAsset, DataVersion, Digest, Fault, Name, Version};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +17,10 @@ use web::{Contributor, Problem, Reader};
 pub struct RegisterQuery {
     /// Fetch the bytes from this http(s) URL instead of the request's body.
     pub url: Option<String>,
-    /// Reading options as one JSON object: `format`, `delimiter`, `quote`, `header`, `encoding`, `compression`, `types`, `missing`.
+    /// Register the folder that `POST /api/v1/trees` kept under this digest, of any files, instead of the request's body.
+    #[param(value_type = Option<String>)]
+    pub tree: Option<Digest>,
+    /// Reading options as one JSON object: `format`, `delimiter`, `quote`, `header`, `encoding`, `compression`, `types`, `missing`, `shape`.
     pub options: Option<String>,
     /// Free text kept with the version.
     #[serde(default)]
@@ -86,14 +89,22 @@ pub async fn register(
         Some(text) => serde_json::from_str(text).map_err(|e| Fault::invalid(format!("options: {e}")))?,
         None => ReadOptions::default(),
     };
+    if let Some(tree) = query.tree {
+        let (version, is_new) =
+            app.assets.register_folder((name, tree, query.description), who.actor()).await?;
+        return Ok((status_of(is_new), Json(Registered { is_new, version })));
+    }
     let source = match query.url {
         Some(url) => Source::Url(url),
         None => Source::Reader(Box::new(web::upload::reader(body, app.upload_bytes))),
     };
     let (version, is_new) =
         app.assets.register(name, source, options, query.description, who.actor()).await?;
-    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(Registered { is_new, version })))
+    Ok((status_of(is_new), Json(Registered { is_new, version })))
+}
+
+fn status_of(is_new: bool) -> StatusCode {
+    if is_new { StatusCode::CREATED } else { StatusCode::OK }
 }
 
 /// Show one version with its schema and profile; `latest` names the newest.

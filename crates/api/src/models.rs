@@ -1,15 +1,18 @@
-//! Models and model versions: register an ONNX file, list, show, lineage, export, aliases.
+//! Models and model versions: register a file or folder, list, show, lineage, export, aliases, delete.
 
 use crate::state::App;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use domain::{ErrorCode, Fault, Model, ModelVersion, Name, Role, Scope, Version};
+use domain::{
+    Digest, ErrorCode, Fault, Model, ModelKind, ModelName, ModelVersion, Role, RunId, Scope, Tags, Version,
+};
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use registry::{LineageView, NewVersion};
-use serde::Deserialize;
+use registry::{LineageView, NewVersion, VersionFacts};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use utoipa::{IntoParams, ToSchema};
 use web::{Contributor, OfModel, On, Problem, Reader, Visible};
@@ -24,6 +27,62 @@ pub struct RegisterQuery {
     /// Free text kept with the version.
     #[serde(default)]
     pub description: String,
+    /// Tags, a JSON object of texts.
+    #[serde(default)]
+    pub tags: String,
+    /// Facts that never change, a JSON object of texts.
+    #[serde(default)]
+    pub properties: String,
+}
+
+/// What a folder is registered as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FolderType {
+    /// It must hold an MLmodel file.
+    MlflowModel,
+    /// Anything, never looked into.
+    CustomModel,
+}
+
+/// A folder to register: one that was kept (`POST /api/v1/trees`), or outputs of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterFolder {
+    /// The digest of a folder that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Digest>,
+    /// The job whose outputs it is among.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<RunId>,
+    /// The path of the file or folder among them, as `outputs/model.pkl`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// What it is; what its files tell when left out.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<FolderType>,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Tags.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub tags: Tags,
+    /// Facts that never change.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub properties: Tags,
+}
+
+/// A file of a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VersionFile {
+    /// Its path within the version.
+    pub path: String,
+    /// SHA-256 of its content.
+    pub digest: Digest,
+    /// Its length.
+    pub bytes: u64,
 }
 
 /// Where an alias points.
@@ -51,7 +110,7 @@ pub async fn list(who: Visible, State(app): State<App>) -> Result<Json<Vec<Model
 pub async fn versions(
     _: On<OfModel, Reader>,
     State(app): State<App>,
-    Path(name): Path<Name>,
+    Path(name): Path<ModelName>,
 ) -> Result<Json<Vec<ModelVersion>>, Problem> {
     Ok(Json(app.registry.versions(&name).await?))
 }
@@ -63,7 +122,7 @@ pub async fn versions(
 pub async fn register(
     who: On<OfModel, Contributor>,
     State(app): State<App>,
-    Path(name): Path<Name>,
+    Path(name): Path<ModelName>,
     Query(query): Query<RegisterQuery>,
     body: Body,
 ) -> Result<(StatusCode, Json<ModelVersion>), Problem> {
@@ -74,8 +133,112 @@ pub async fn register(
     });
     let bytes = read.await.map_err(|_| Fault::internal("reading the model was interrupted"))?;
     let bytes = bytes.map_err(|e| Fault::new(broken(e.kind()), format!("reading the model: {e}")))?;
-    let new = NewVersion::file(name, bytes, query.description);
+    let new = NewVersion {
+        tags: texts("tags", &query.tags)?,
+        properties: texts("properties", &query.properties)?,
+        ..NewVersion::file(name, bytes, query.description)
+    };
     Ok((StatusCode::CREATED, Json(app.registry.register(new, who.actor()).await?)))
+}
+
+/// A JSON object of texts in a query; none when it is empty.
+fn texts(field: &str, text: &str) -> Result<Tags, Fault> {
+    if text.is_empty() {
+        return Ok(Tags::new());
+    }
+    serde_json::from_str(text)
+        .map_err(|e| Fault::invalid(format!("{field}: write a JSON object of texts: {e}")))
+}
+
+/// Register a folder as the next version of a model: one that was kept, or outputs of a job. With an MLmodel file it is an MLflow model,
+/// which runs natively when its ONNX flavour does.
+#[utoipa::path(post, path = "/api/v1/models/{name}/folders", tag = "models", params(("name" = String, Path)),
+    request_body = RegisterFolder, responses((status = 201, body = ModelVersion), (status = 404), (status = 422)))]
+pub async fn register_folder(
+    who: On<OfModel, Contributor>,
+    State(app): State<App>,
+    Path(name): Path<ModelName>,
+    web::JsonBody(ask): web::JsonBody<RegisterFolder>,
+) -> Result<(StatusCode, Json<ModelVersion>), Problem> {
+    // Folders and outputs are the workspace's.
+    if !who.may(Role::Reader, &Scope::Workspace) {
+        let text =
+            "folders and outputs of jobs need the role reader on workspace: register an ONNX file instead";
+        return Err(Problem::new(ErrorCode::Forbidden, text));
+    }
+    let facts = VersionFacts {
+        description: ask.description,
+        tags: ask.tags,
+        properties: ask.properties,
+        run: ask.job.clone(),
+    };
+    let kind = ask.kind.map(|kind| match kind {
+        FolderType::MlflowModel => ModelKind::Mlflow,
+        FolderType::CustomModel => ModelKind::Custom,
+    });
+    let made = match (&ask.tree, &ask.job) {
+        (Some(tree), None) => app.registry.register_folder((name, kind), tree, facts, who.actor()).await?,
+        (None, Some(job)) => {
+            app.registry.register_output((name, kind), (job, &ask.path), facts, who.actor()).await?
+        }
+        _ => return Err(Fault::invalid("name either a kept tree or a job with a path").into()),
+    };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Delete a model with all its versions; refused while one is deployed.
+#[utoipa::path(delete, path = "/api/v1/models/{name}", tag = "models", params(("name" = String, Path)),
+    responses((status = 204), (status = 404), (status = 409, description = "a version is deployed")))]
+pub async fn delete(
+    who: On<OfModel, Contributor>,
+    State(app): State<App>,
+    Path(name): Path<ModelName>,
+) -> Result<StatusCode, Problem> {
+    app.registry.delete_model(&name, who.actor()).await?;
+    app.gateway.refresh().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Delete one version; refused while it is deployed. Its number is not given again.
+#[utoipa::path(delete, path = "/api/v1/models/{name}/versions/{version}", tag = "models",
+    params(("name" = String, Path), ("version" = String, Path)),
+    responses((status = 204), (status = 404), (status = 409, description = "it is deployed")))]
+pub async fn delete_version(
+    who: On<OfModel, Contributor>,
+    State(app): State<App>,
+    Path((name, version)): Path<(ModelName, String)>,
+) -> Result<StatusCode, Problem> {
+    let found = app.registry.show(&name, &version).await?;
+    app.registry.delete_version(&name, found.version, who.actor()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List the files of a version; an ONNX file stands in a folder that MLflow's clients load.
+#[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/files", tag = "models",
+    params(("name" = String, Path), ("version" = String, Path)), responses((status = 200, body = Vec<VersionFile>), (status = 404)))]
+pub async fn files(
+    _: On<OfModel, Reader>,
+    State(app): State<App>,
+    Path((name, version)): Path<(ModelName, String)>,
+) -> Result<Json<Vec<VersionFile>>, Problem> {
+    let found = app.registry.show(&name, &version).await?;
+    let files = app.registry.files(&found).await?.into_iter();
+    Ok(Json(files.map(|(path, file)| VersionFile { path, digest: file.digest, bytes: file.bytes }).collect()))
+}
+
+/// A file of a version by its path.
+#[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/files/{*path}", tag = "models",
+    params(("name" = String, Path), ("version" = String, Path), ("path" = String, Path)),
+    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404)))]
+pub async fn version_file(
+    _: On<OfModel, Reader>,
+    State(app): State<App>,
+    Path((name, version, path)): Path<(ModelName, String, String)>,
+) -> Result<Response, Problem> {
+    let path = registry::paths::check(&path)?;
+    let found = app.registry.show(&name, &version).await?;
+    let reader = app.registry.open_file(&found, &path).await?;
+    Ok(crate::mlflow::artifacts::attachment(&path, reader))
 }
 
 /// Show one version; the version is a number, `latest` or an alias.
@@ -84,7 +247,7 @@ pub async fn register(
 pub async fn show(
     _: On<OfModel, Reader>,
     State(app): State<App>,
-    Path((name, version)): Path<(Name, String)>,
+    Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Json<ModelVersion>, Problem> {
     Ok(Json(app.registry.show(&name, &version).await?))
 }
@@ -95,7 +258,7 @@ pub async fn show(
 pub async fn lineage(
     who: On<OfModel, Reader>,
     State(app): State<App>,
-    Path((name, version)): Path<(Name, String)>,
+    Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Json<LineageView>, Problem> {
     let mut view = app.registry.lineage(&name, &version).await?;
     view.deployments.retain(|d| who.may(Role::Reader, &Scope::Endpoint(d.endpoint.clone())));
@@ -109,12 +272,15 @@ pub async fn lineage(
 pub async fn file(
     _: On<OfModel, Reader>,
     State(app): State<App>,
-    Path((name, version)): Path<(Name, String)>,
+    Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Response, Problem> {
     let (found, bytes) = app.registry.bytes(&name, &version).await?;
     let headers = [
         (CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (CONTENT_DISPOSITION, format!("attachment; filename=\"{}-{}.onnx\"", found.model, found.version)),
+        (
+            CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{}-{}.onnx\"", found.model.segment(), found.version),
+        ),
     ];
     Ok((headers, bytes).into_response())
 }
@@ -125,7 +291,7 @@ pub async fn file(
 pub async fn set_alias(
     who: On<OfModel, Contributor>,
     State(app): State<App>,
-    Path((name, alias)): Path<(Name, String)>,
+    Path((name, alias)): Path<(ModelName, String)>,
     web::JsonBody(ask): web::JsonBody<SetAlias>,
 ) -> Result<StatusCode, Problem> {
     app.registry.set_alias(&name, &alias, ask.version, who.actor()).await?;

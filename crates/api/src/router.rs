@@ -2,8 +2,8 @@
 
 use crate::state::App;
 use crate::{
-    access, apis, backup, data, deployments, endpoints, issuers, jobs, ledger, logs, models, principals,
-    roles, secrets, server, sessions, signing_keys, subscriptions,
+    access, apis, backup, data, deployments, endpoints, environments, issuers, jobs, ledger, logs, models,
+    principals, roles, secrets, server, sessions, signing_keys, subscriptions, trees,
 };
 use axum::Router;
 use utoipa::OpenApi;
@@ -37,9 +37,21 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(data::register))
         .routes(guarded!(data::show))
         .routes(guarded!(data::preview))
+        .routes(guarded!(trees::keep))
+        .routes(guarded!(environments::list))
+        .routes(guarded!(environments::versions))
+        .routes(guarded!(environments::register))
+        .routes(guarded!(environments::show))
+        .routes(guarded!(environments::prepare))
         .routes(guarded!(jobs::list))
         .routes(guarded!(jobs::submit))
+        .routes(guarded!(jobs::submit_command))
+        .routes(guarded!(jobs::submit_sweep))
         .routes(guarded!(jobs::show))
+        .routes(guarded!(jobs::sweep))
+        .routes(guarded!(jobs::log))
+        .routes(guarded!(jobs::outputs))
+        .routes(guarded!(jobs::output))
         .routes(guarded!(jobs::trials))
         .routes(guarded!(jobs::events))
         .routes(guarded!(jobs::cancel))
@@ -51,6 +63,11 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(models::lineage))
         .routes(guarded!(models::file))
         .routes(guarded!(models::set_alias))
+        .routes(guarded!(models::register_folder))
+        .routes(guarded!(models::delete))
+        .routes(guarded!(models::delete_version))
+        .routes(guarded!(models::files))
+        .routes(guarded!(models::version_file))
         .routes(guarded!(endpoints::list))
         .routes(guarded!(endpoints::create))
         .routes(guarded!(endpoints::show))
@@ -61,6 +78,8 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(endpoints::set_traffic))
         .routes(guarded!(deployments::list))
         .routes(guarded!(deployments::create))
+        .routes(guarded!(deployments::update))
+        .routes(guarded!(deployments::logs))
         .routes(guarded!(deployments::delete))
         .routes(guarded!(logs::list))
         .routes(guarded!(logs::query))
@@ -122,7 +141,8 @@ fn who() -> OpenApiRouter<App> {
 
 /// The control plane's routes, without authentication: the binary wraps it with the gateway's layer.
 pub fn router(app: App) -> Router {
-    described().with_state(app).into()
+    let described: Router = described().with_state(app.clone()).into();
+    described.merge(crate::mlflow::routes().into_router().with_state(app))
 }
 
 /// The control plane's OpenAPI document, as checked in at `openapi.json`.

@@ -3,10 +3,11 @@
 use ::data::Assets;
 use domain::{Digest, Fault, LedgerCheck, LedgerEntry, LedgerHead};
 use endpoint::Endpoints;
+use environments::Environments;
 use futures_util::future::BoxFuture;
 use gateway::Gateway;
 use registry::Registry;
-use runs::Jobs;
+use runs::{Jobs, Tracking};
 use std::path::PathBuf;
 use std::sync::Arc;
 use telemetry::{Metrics, RequestLog};
@@ -31,8 +32,12 @@ pub trait Housekeeping: Send + Sync {
 pub struct App {
     /// Data assets.
     pub assets: Assets,
+    /// Environments of jobs and deployments.
+    pub environments: Environments,
     /// Jobs and their runs.
     pub jobs: Jobs,
+    /// Experiments and runs.
+    pub tracking: Tracking,
     /// Models.
     pub registry: Registry,
     /// Endpoints and deployments.

@@ -2,15 +2,16 @@
 
 use crate::error::{Error, Result};
 use crate::ingest::{Ingested, ingest};
+use crate::limits::PREVIEW_ROWS_MAX;
 use crate::options::{Format, ReadOptions};
 use crate::preview::{Preview, preview};
-use domain::{Actor, DataAsset, DataVersion, Name, Timestamp, Version};
+use domain::{Actor, DataAsset, DataVersion, Digest, Name, Timestamp, Version};
 use outbound::Client;
 use serde::Deserialize;
 use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
-use store::{NewDataVersion, Store};
+use store::{KeptTree, NewDataVersion, Store, Tree, TreeFault};
 use tokio::task::spawn_blocking;
 
 /// Told the bytes read so far, from another thread.
@@ -80,6 +81,20 @@ fn version_of(name: Name, description: String, found: Ingested) -> Result<NewDat
     })
 }
 
+/// The format of a version that is a folder of any files rather than a table; its digest is that of a tree.
+pub const FOLDER: &str = "folder";
+
+/// Whether a version is a folder of any files.
+pub fn is_folder(version: &DataVersion) -> bool {
+    version.format["format"] == FOLDER
+}
+
+fn files_of(tree: &Tree, most: usize) -> Result<Preview> {
+    let rows = tree.files.iter().take(most.min(PREVIEW_ROWS_MAX));
+    let rows = rows.map(|(path, file)| vec![Some(path.clone()), Some(file.bytes.to_string())]).collect();
+    Ok(Preview { columns: ["path", "bytes"].map(str::to_owned).into(), rows })
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     spawn_blocking(work).await.unwrap_or_else(|e| Err(Error::Internal(e.to_string())))
 }
@@ -118,9 +133,13 @@ impl Assets {
         Ok(self.store.data_version(name, version).await?)
     }
 
-    /// The first rows of a version.
+    /// The first rows of a version; of a folder its first files.
     pub async fn preview(&self, name: &Name, version: Option<Version>, rows: usize) -> Result<Preview> {
         let version = self.show(name, version).await?;
+        if is_folder(&version) {
+            let artifacts = self.store.artifacts().clone();
+            return blocking(move || files_of(&artifacts.tree(&version.digest)?, rows)).await;
+        }
         let path = self.store.artifacts().path(&version.digest)?;
         let format = Format::deserialize(&version.format)
             .map_err(|e| Error::Internal(format!("the kept format: {e}")))?;
@@ -128,6 +147,39 @@ impl Assets {
             let rows = preview(&path, &format, &version.columns, rows)?;
             let columns = version.columns.into_iter().map(|c| c.name).collect();
             Ok(Preview { columns, rows })
+        })
+        .await
+    }
+
+    /// Registers a kept folder as a version of an asset; says whether it is new.
+    pub async fn register_folder(
+        &self,
+        (name, digest, description): (Name, Digest, String),
+        by: Actor,
+    ) -> Result<(DataVersion, bool)> {
+        let artifacts = self.store.artifacts().clone();
+        let tree = blocking(move || Ok(artifacts.tree(&digest)?)).await?;
+        let new = NewDataVersion {
+            name,
+            digest,
+            bytes: tree.bytes(),
+            rows: 0,
+            format: serde_json::json!({"format": FOLDER, "files": tree.files.len()}),
+            columns: Vec::new(),
+            profile: serde_json::json!({"rows": 0, "columns": []}),
+            description,
+        };
+        Ok(self.store.add_data_version(new, &by, Timestamp::now()).await?)
+    }
+
+    /// Keeps the folder that a tar archive holds.
+    pub async fn keep_tree(&self, archive: Box<dyn Read + Send>) -> Result<KeptTree> {
+        let artifacts = self.store.artifacts().clone();
+        blocking(move || {
+            artifacts.put_tar(archive).map_err(|fault| match fault {
+                TreeFault::Read(e) => Error::Input(e),
+                TreeFault::Keep(error) => error.into(),
+            })
         })
         .await
     }

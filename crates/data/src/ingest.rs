@@ -90,15 +90,18 @@ pub(crate) fn survey_text(
 }
 
 fn survey_parquet(file: File, options: &ReadOptions) -> Result<(Format, Surveyed)> {
-    let (mut rows, wants) = pump(
+    let (rows, wants) = pump(
         |_| {
             let rows = Parquet::new(file)?;
-            let wants = rows.wants();
+            let wants = rows.wants(&options.shape);
             Ok((rows, wants))
         },
         |_| Ok(true),
     )?;
     let mut surveyor = Surveyor::new(&options.types, wants, &options.missing_texts());
-    pump(|lane| lane.drive(&mut rows), |batch| surveyor.push(batch).map(|()| true))?;
+    pump(
+        |lane| lane.drive(&mut *options.shape.around(Box::new(rows))),
+        |batch| surveyor.push(batch).map(|()| true),
+    )?;
     Ok(concluded(open::parquet_format(options), surveyor.finish()?))
 }

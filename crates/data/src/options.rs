@@ -1,5 +1,6 @@
 //! How a table is to be read: what the user states, and what was found and is kept with the version.
 
+use crate::shape::Shape;
 use crate::values::Layout;
 use domain::ColumnType;
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,9 @@ pub struct ReadOptions {
     /// The texts that stand for a missing value, instead of [`MISSING`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
+    /// Which rows and columns are the table; all when left out.
+    #[serde(skip_serializing_if = "Shape::is_whole")]
+    pub shape: Shape,
 }
 
 /// How delimited text is cut into fields.
@@ -94,6 +98,9 @@ pub struct Format {
     /// For timestamp columns: how they are written.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub timestamps: BTreeMap<String, Layout>,
+    /// Which rows and columns are the table.
+    #[serde(default, skip_serializing_if = "Shape::is_whole")]
+    pub shape: Shape,
 }
 
 impl ReadOptions {

@@ -1,8 +1,10 @@
 //! Who is trusted and with what: registered issuers, role assignments, subscriptions, named values, signing keys.
 
 use crate::clock::Timestamp;
+use crate::error::Fault;
 use crate::gate::Role;
 use crate::ids::Name;
+use crate::models::ModelName;
 use crate::policy::ClaimRule;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -77,7 +79,7 @@ pub enum Scope {
     /// One endpoint, its deployments, keys, log and the APIs over it.
     Endpoint(Name),
     /// One model and its versions.
-    Model(Name),
+    Model(ModelName),
 }
 
 impl fmt::Display for Scope {
@@ -100,10 +102,10 @@ impl FromStr for Scope {
             return Ok(Self::Workspace);
         }
         let (noun, name) = text.split_once(':').ok_or_else(|| wrong(String::new()))?;
-        let name = Name::new(name).map_err(|e| wrong(format!(" ({})", e.message)))?;
+        let told = |e: Fault| wrong(format!(" ({})", e.message));
         match noun {
-            "endpoint" => Ok(Self::Endpoint(name)),
-            "model" => Ok(Self::Model(name)),
+            "endpoint" => Ok(Self::Endpoint(Name::new(name).map_err(told)?)),
+            "model" => Ok(Self::Model(ModelName::new(name).map_err(told)?)),
             _ => Err(wrong(String::new())),
         }
     }

@@ -16,6 +16,21 @@ pub type Metrics = BTreeMap<String, f64>;
 pub enum JobKind {
     /// A search over learners on a table.
     Automl,
+    /// A command of the user.
+    Command,
+    /// A command tried with values out of a search space; each trial is a command job of its own.
+    Sweep,
+}
+
+impl JobKind {
+    /// The kind's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Automl => "automl",
+            Self::Command => "command",
+            Self::Sweep => "sweep",
+        }
+    }
 }
 
 /// Where a job stands. `Completed`, `Failed` and `Canceled` are final.
@@ -86,8 +101,12 @@ pub struct Job {
     pub status: JobStatus,
     /// The specification as submitted, in its own kind's form.
     pub spec: serde_json::Value,
-    /// The data it reads.
-    pub lineage: Lineage,
+    /// The registered data it reads, when it reads some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
+    /// The job that this one is a trial of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RunId>,
     /// Metrics of the result, once completed.
     #[serde(default)]
     pub metrics: Metrics,

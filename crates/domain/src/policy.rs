@@ -281,6 +281,9 @@ pub struct Policy {
     /// Changes to the request before it is scored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request_headers: Vec<HeaderRule>,
+    /// Claims of the token that go on with the request: header → claim. The caller's own header of that name never does.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub forward_claims: BTreeMap<String, String>,
     /// Changes to the answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub response_headers: Vec<HeaderRule>,
@@ -307,6 +310,7 @@ impl Default for Policy {
             rows: None,
             timeout: None,
             request_headers: Vec::new(),
+            forward_claims: BTreeMap::new(),
             response_headers: Vec::new(),
         }
     }

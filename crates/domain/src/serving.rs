@@ -1,54 +1,11 @@
-//! Models, model versions, endpoints and deployments.
+//! Endpoints and deployments.
 
 use crate::clock::Timestamp;
-use crate::ids::{Digest, Name, RunId, Version};
-use crate::jobs::{Lineage, Metrics};
-use crate::schema::Signature;
+use crate::ids::{Name, Version};
+use crate::models::ModelName;
+use crate::python::PythonSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// A registered model: a name over numbered versions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Model {
-    /// Its name.
-    pub name: Name,
-    /// Movable labels → version.
-    #[serde(default)]
-    pub aliases: BTreeMap<String, Version>,
-    /// The newest version.
-    pub latest: Version,
-    /// When the name was first registered.
-    pub created: Timestamp,
-}
-
-/// One immutable content of a model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct ModelVersion {
-    /// The model's name.
-    pub model: Name,
-    /// The number, from 1.
-    pub version: Version,
-    /// SHA-256 of the ONNX file.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// What it takes and answers.
-    pub signature: Signature,
-    /// Metrics of the run that made it.
-    #[serde(default)]
-    pub metrics: Metrics,
-    /// The run that made it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<RunId>,
-    /// The data that run read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lineage: Option<Lineage>,
-    /// Free text.
-    #[serde(default)]
-    pub description: String,
-    /// When it was registered.
-    pub created: Timestamp,
-}
 
 /// How the direct door of an endpoint is guarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -126,9 +83,12 @@ pub struct Deployment {
     /// The endpoint.
     pub endpoint: Name,
     /// The model.
-    pub model: Name,
+    pub model: ModelName,
     /// The model's version.
     pub version: Version,
+    /// How Python workers run it; none: the model is run by this program itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<PythonSpec>,
     /// When it was made.
     pub created: Timestamp,
 }

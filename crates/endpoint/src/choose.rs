@@ -55,8 +55,9 @@ mod tests {
         Deployment {
             name: Name::new(name).unwrap(),
             endpoint: Name::new("e").unwrap(),
-            model: Name::new("m").unwrap(),
+            model: domain::ModelName::new("m").unwrap(),
             version: Version(1),
+            spec: None,
             created: Timestamp(0),
         }
     }

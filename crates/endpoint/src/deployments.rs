@@ -3,8 +3,9 @@
 
 use crate::endpoints::Endpoints;
 use crate::error::Error;
+use crate::python::{LogAsk, LogLine, PoolStatus, Pools, ProvisioningState};
 use crate::servable::Servable;
-use domain::{Actor, Deployment, Fault, Name, Timestamp};
+use domain::{Actor, Deployment, DeploymentUpdate, Fault, ModelName, ModelVersion, Name, PythonSpec, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What the cloud's files write before a model's name.
@@ -23,11 +24,25 @@ pub struct NewDeployment {
     /// Whether it gets all traffic; when not said, only the first deployment of an endpoint does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all_traffic: Option<bool>,
+    /// How Python workers run it; none: this program itself runs the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<PythonSpec>,
+}
+
+/// A deployment and how it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DeploymentView {
+    /// The deployment.
+    #[serde(flatten)]
+    pub deployment: Deployment,
+    /// How it is.
+    #[serde(flatten)]
+    pub status: PoolStatus,
 }
 
 impl NewDeployment {
     /// The name of the model that is asked for, without its version.
-    pub fn model_name(&self) -> Result<Name, Fault> {
+    pub fn model_name(&self) -> Result<ModelName, Fault> {
         Ok(reference(&self.model)?.0)
     }
 }
@@ -39,38 +54,113 @@ impl Endpoints {
         Ok(self.store.deployments(Some(endpoint)).await?)
     }
 
-    /// Makes or replaces a deployment.
+    /// The deployments of an endpoint by name with how they are, also those that are being made.
+    pub async fn views(&self, endpoint: &Name) -> Result<Vec<DeploymentView>, Fault> {
+        let made = self.deployments(endpoint).await?;
+        let coming = self.pools.as_ref().map(|pools| pools.coming(endpoint)).unwrap_or_default();
+        let new = coming.into_iter().filter(|d| made.iter().all(|m| m.name != d.name)).collect::<Vec<_>>();
+        let mut views: Vec<DeploymentView> = made.into_iter().map(|d| self.view(d)).collect();
+        views.extend(new.into_iter().map(|deployment| {
+            let instances = deployment.spec.as_ref().map_or(0, |spec| spec.bounds().0);
+            DeploymentView { deployment, status: PoolStatus { instances, ..PoolStatus::default() } }
+        }));
+        views.sort_by(|a, b| a.deployment.name.cmp(&b.deployment.name));
+        Ok(views)
+    }
+
+    /// A deployment with how it is.
+    pub fn view(&self, deployment: Deployment) -> DeploymentView {
+        let native =
+            || PoolStatus { provisioning_state: ProvisioningState::Succeeded, ..PoolStatus::default() };
+        let status = self.pools.as_ref().and_then(|pools| pools.status(&deployment)).unwrap_or_else(native);
+        DeploymentView { deployment, status }
+    }
+
+    /// Makes or replaces a deployment. Its model is loaded, or its workers serve, before anything changes: what cannot run is
+    /// refused, and what ran before goes on.
     pub async fn deploy(&self, endpoint: &Name, new: NewDeployment, by: &Actor) -> Result<Deployment, Fault> {
         let first = self.deployments(endpoint).await?.is_empty();
         let (model, version) = reference(&new.model)?;
-        let (found, bytes) = self.registry.bytes(&model, &version).await?;
-        let signature = found.signature;
-        let loading = tokio::task::spawn_blocking(move || Servable::load(&bytes, &signature).map(drop));
-        loading.await.map_err(|_| Error::Interrupted)??;
+        let found = self.registry.show(&model, &version).await?;
         let deployment = Deployment {
             name: new.name,
             endpoint: endpoint.clone(),
-            model: found.model,
+            model: found.model.clone(),
             version: found.version,
+            spec: new.spec,
             created: Timestamp::now(),
         };
-        self.store.put_deployment(&deployment, new.all_traffic.unwrap_or(first), by).await?;
+        match &deployment.spec {
+            None => self.load(&found).await?,
+            Some(spec) => {
+                spec.check()?;
+                self.pools()?.start(&deployment, &found).await?;
+            }
+        }
+        let kept = self.store.put_deployment(&deployment, new.all_traffic.unwrap_or(first), by).await;
+        if let (Err(_), Some(pools)) = (&kept, &self.pools) {
+            pools.give_up(&deployment);
+        }
+        kept?;
         Ok(deployment)
+    }
+
+    /// Loads a model once, to see that it can serve.
+    async fn load(&self, model: &ModelVersion) -> Result<(), Fault> {
+        let (_, bytes) = self.registry.bytes(&model.model, &model.version.to_string()).await?;
+        let signature = model.signature.clone();
+        let loading = tokio::task::spawn_blocking(move || Servable::load(&bytes, &signature).map(drop));
+        Ok(loading.await.map_err(|_| Error::Interrupted)??)
+    }
+
+    fn pools(&self) -> Result<&Pools, Fault> {
+        let none = || Fault::invalid("this server runs no Python workers");
+        self.pools.as_ref().ok_or_else(none)
+    }
+
+    /// Changes what is stated of a deployment that Python workers run; they go on running.
+    pub async fn update_deployment(
+        &self,
+        of: (&Name, &Name),
+        update: &DeploymentUpdate,
+        by: &Actor,
+    ) -> Result<DeploymentView, Fault> {
+        Ok(self.view(self.store.update_deployment(of, update, by, Timestamp::now()).await?))
+    }
+
+    /// Lines that the workers of a deployment printed, oldest first.
+    pub async fn log_lines(
+        &self,
+        (endpoint, name): (&Name, &Name),
+        ask: LogAsk,
+    ) -> Result<Vec<LogLine>, Fault> {
+        let made = self.store.deployment(endpoint, name).await.map(drop);
+        let pools = self.pools()?;
+        // One that is being made for the first time may be looked at too.
+        if made.is_err() && !pools.coming(endpoint).iter().any(|d| d.name == *name) {
+            made?;
+        }
+        pools.log_lines((endpoint, name), ask).await
     }
 
     /// Removes a deployment; refused while it gets traffic.
     pub async fn undeploy(&self, endpoint: &Name, deployment: &Name, by: &Actor) -> Result<(), Fault> {
-        Ok(self.store.delete_deployment(endpoint, deployment, by, Timestamp::now()).await?)
+        self.store.delete_deployment(endpoint, deployment, by, Timestamp::now()).await?;
+        if let Some(pools) = &self.pools {
+            pools.forget(endpoint, deployment);
+        }
+        Ok(())
     }
 }
 
 /// Name and version (a number, `latest` or an alias) of a model reference.
-fn reference(text: &str) -> Result<(Name, String), Error> {
+fn reference(text: &str) -> Result<(ModelName, String), Error> {
     let wrong = || Error::Reference(text.chars().take(60).collect());
     let plain = text.strip_prefix(PREFIX).unwrap_or(text);
-    let at = plain.find([':', '@']);
+    // A name has no colon, but it may have an @.
+    let at = plain.find(':').or_else(|| plain.rfind('@'));
     let (name, version) = at.map_or((plain, LATEST), |at| (&plain[..at], &plain[at + 1..]));
-    let name = Name::new(name).map_err(|_| wrong())?;
+    let name = ModelName::new(name).map_err(|_| wrong())?;
     // A colon goes before a number or `latest` only, an alias after `@`.
     let numbered = version == LATEST || version.bytes().all(|c| c.is_ascii_digit());
     let colon = at.is_some_and(|at| plain.as_bytes()[at] == b':');

@@ -47,7 +47,7 @@ pub fn answer(info: &DocInfo<'_>, tail: &str, query: Option<&str>) -> Option<Out
 }
 
 /// The `version` of a query; 2 when there is none.
-fn version(query: &str) -> Cow<'_, str> {
+pub(crate) fn version(query: &str) -> Cow<'_, str> {
     let said = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "version");
     said.map_or(Cow::Borrowed("2"), |(_, version)| version)
 }

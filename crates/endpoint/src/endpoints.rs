@@ -1,6 +1,7 @@
 //! Endpoints: create, show, keys, traffic, delete. Every change is one transaction of the store.
 
 use crate::keys::{Keys, RegeneratedKeys, derive_key, workspace_secret};
+use crate::python::Pools;
 use domain::{
     Actor, Endpoint, EndpointAuth, EndpointUpdate, Fault, KeySlot, Name, PublicNetworkAccess, Timestamp,
 };
@@ -33,6 +34,7 @@ pub struct NewEndpoint {
 pub struct Endpoints {
     pub(crate) store: Store,
     pub(crate) registry: Registry,
+    pub(crate) pools: Option<Pools>,
     secret: Arc<[u8]>,
 }
 
@@ -51,7 +53,12 @@ impl Endpoints {
 
     /// The services over a store, with a secret given.
     pub fn new(store: Store, workspace_secret: &[u8]) -> Self {
-        Self { registry: Registry::new(store.clone()), store, secret: workspace_secret.into() }
+        Self { registry: Registry::new(store.clone()), store, pools: None, secret: workspace_secret.into() }
+    }
+
+    /// The same with Python workers.
+    pub fn with_pools(self, pools: Pools) -> Self {
+        Self { pools: Some(pools), ..self }
     }
 
     /// All endpoints by name.

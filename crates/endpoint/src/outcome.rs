@@ -32,11 +32,16 @@ pub struct SmallHeaders {
     pub preflight: bool,
     /// Whether the answer depends on the `origin` header.
     pub vary: bool,
+    /// Headers that a script set, its content type among them; none for the answers of a model.
+    pub more: Option<Box<HeaderMap>>,
 }
 
 impl SmallHeaders {
     /// Puts the headers into an answer.
     pub fn apply(&self, headers: &mut HeaderMap) {
+        if let Some(more) = &self.more {
+            headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
         if let Some(failed) = self.failed {
             // Python's spelling, which is what clients compare with.
             let text = if failed { "True" } else { "False" };
@@ -93,6 +98,8 @@ pub struct Outcome {
     pub read_us: u32,
     /// Microseconds spent in the model.
     pub model_us: u32,
+    /// Microseconds spent waiting for a worker.
+    pub waited_us: u32,
     /// Short text for the request log: `ok`, or what was wrong, without values of the request.
     pub reason: Cow<'static, str>,
 }
@@ -109,6 +116,7 @@ impl Outcome {
             unknown: 0,
             read_us: 0,
             model_us: 0,
+            waited_us: 0,
             reason: Cow::Borrowed("ok"),
         }
     }

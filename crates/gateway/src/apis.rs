@@ -8,6 +8,7 @@ use crate::gateway::Gateway;
 use check::Bounds;
 use domain::{Actor, Api, Fault, Name, Policy, Timestamp, TrustedIssuer};
 use serde::{Deserialize, Serialize};
+use store::{Former, Publication};
 
 pub(crate) use check::{check_address, check_cors, check_header};
 pub use file::{PolicyXml, PublishAsk, PublishedApi};
@@ -54,21 +55,22 @@ pub struct PublishApi {
 impl Gateway {
     /// Publishes an API, or replaces the one of the same path, in one transaction.
     pub async fn publish(&self, ask: PublishApi, by: &Actor) -> Result<Api, Fault> {
-        self.publish_with(ask, &[], by).await
+        self.publish_with(ask, &[], &Former::Whatever, by).await
     }
 
-    /// The same; issuers that the policy names first are registered in the same transaction.
+    /// The same, over what was judged; issuers that the policy names first are registered in the same transaction.
     async fn publish_with(
         &self,
         ask: PublishApi,
         issuers: &[TrustedIssuer],
+        former: &Former,
         by: &Actor,
     ) -> Result<Api, Fault> {
         let path = check_path(&ask.path, &self.tenant)?;
         check::check_policy(&path, &ask.policy, self.bounds())?;
         crate::policy::check(&ask.policy).map_err(|why| Error::Rules(path.clone(), why))?;
         let api = Api { path, endpoint: ask.endpoint, policy: ask.policy, created: Timestamp::now() };
-        self.store.publish_api(&api, issuers, by, api.created).await?;
+        self.store.publish_api(Publication { api: &api, issuers, former }, by, api.created).await?;
         self.refresh().await?;
         Ok(api)
     }
@@ -77,9 +79,10 @@ impl Gateway {
         Bounds { body_bytes: self.scoring.body_bytes, rows: self.scoring.limits.rows as u64 }
     }
 
-    /// Takes an API off the gateway.
-    pub async fn unpublish(&self, path: &str, by: &Actor) -> Result<(), Fault> {
-        self.store.delete_api(path.trim_matches('/'), by, Timestamp::now()).await?;
+    /// Takes an API off the gateway, if it is the one that was judged.
+    pub async fn unpublish(&self, path: &str, former: Option<&Api>, by: &Actor) -> Result<(), Fault> {
+        let path = path.trim_matches('/');
+        self.store.delete_api(path, &Former::of(former), by, Timestamp::now()).await?;
         self.refresh().await
     }
 

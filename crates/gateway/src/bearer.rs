@@ -1,6 +1,8 @@
 //! Credentials of a request: exactly one `Authorization: Bearer` header (RFC 6750 §2.1), nothing else, nowhere else.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
+use std::sync::Arc;
+use web::ClientCertificate;
 
 /// Why a request carries no usable credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,11 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, NoBearer> {
         return Err(NoBearer::Absent);
     }
     if token.bytes().all(is_b64token) { Ok(token) } else { Err(NoBearer::Malformed) }
+}
+
+/// The client certificate that the caller's connection has shown.
+pub(crate) fn certificate(extensions: &Extensions) -> Option<&ClientCertificate> {
+    extensions.get::<Arc<ClientCertificate>>().map(AsRef::as_ref)
 }
 
 /// The characters of `b64token`.

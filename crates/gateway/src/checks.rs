@@ -135,6 +135,8 @@ pub(crate) fn no_subscription(no: NoKey) -> Box<Refused> {
 pub(crate) struct Known {
     pub claims: Arc<Claims>,
     pub name: Arc<str>,
+    /// The role that a principal of ours has now on the workspace; none for callers of other issuers.
+    pub live_role: Option<Option<Role>>,
 }
 
 /// The token of a published API, by its policy (contracts GW-08, GW-09, GW-11).
@@ -180,6 +182,7 @@ fn judge(
     let policy = &api.policy;
     let verified = verified(gateway, token, policy.clock_skew).map_err(invalid)?;
     let claims = &verified.claims;
+    claims.check_binding(bearer::certificate(&parts.extensions)).map_err(invalid)?;
     let (mut may_score, mut live) = (None, None);
     let name: Arc<str> = if verified.issuer == Issuer::BuiltIn {
         // The cache remembers signatures, not permission: revocation is looked up at every call.
@@ -215,7 +218,7 @@ fn judge(
             "no_role",
         ));
     }
-    Ok(Known { claims: claims.clone(), name })
+    Ok(Known { claims: claims.clone(), name, live_role: live })
 }
 
 /// Whether a token meets a rule. The roles of a principal of ours are those it has now, not those when its token was made.

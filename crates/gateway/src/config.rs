@@ -51,6 +51,10 @@ pub struct RateConfig {
     pub refused_calls: u64,
     /// The span, 1 to 300 s.
     pub refused_per: Span,
+    /// Tokens that one client is granted within `grants_per`; further asks are answered 429.
+    pub grants: u64,
+    /// The span, 1 to 300 s.
+    pub grants_per: Span,
 }
 
 /// Section `gateway.sessions`.
@@ -171,6 +175,8 @@ pub struct Options {
     pub rate: RateConfig,
     /// Address ranges of the TLS-terminating proxy (`listen.behind_proxy`).
     pub behind_proxy: Vec<String>,
+    /// The Python workers of deployments; none: such deployments do not serve.
+    pub pools: Option<endpoint::Pools>,
 }
 
 impl RateConfig {
@@ -180,6 +186,11 @@ impl RateConfig {
         if self.keys == 0 || self.refused_calls == 0 || !(1..=300).contains(&span) {
             return Err(Fault::invalid(
                 "limits.rate.keys and limits.rate.refused_calls must be at least 1, limits.rate.refused_per 1 s to 300 s",
+            ));
+        }
+        if self.grants == 0 || !(1..=300).contains(&self.grants_per.0.as_secs()) {
+            return Err(Fault::invalid(
+                "limits.rate.grants must be at least 1, limits.rate.grants_per 1 s to 300 s",
             ));
         }
         Ok(())

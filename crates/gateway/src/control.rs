@@ -1,5 +1,6 @@
 //! The authentication of the control plane: it stands before the whole router, whatever the path.
 
+use crate::basic;
 use crate::bearer::{self, NoBearer};
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use crate::people::{self, ClientAddress};
@@ -10,8 +11,9 @@ use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tower_service::Service as _;
-use web::{Body, Caller, Judge, Problem, RequestBody, RequestId, finish};
+use web::{Body, Caller, ErrorForm, Judge, Problem, RequestBody, RequestId, finish};
 
 /// Calls of the control plane that need no credentials, since they bring them: by method and path. Host and Origin are judged all
 /// the same.
@@ -30,22 +32,16 @@ pub(crate) async fn serve(
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let id = RequestId::of(&parts.headers);
+    let form = ErrorForm::of(parts.uri.path());
     // Another site's page must learn nothing, not even whether it has credentials.
     if let Err(problem) = gateway.hosts.check(&parts) {
-        return refused(problem, None, &id);
+        return refused(problem, &id, form);
     }
-    let mut entered = enter(gateway, &mut parts);
-    if entered.is_err() && gateway.issuers.caught_up(&parts.headers).await {
-        entered = enter(gateway, &mut parts);
-    }
-    if let Err(unknown) = entered {
-        let (problem, error) = *unknown;
-        // A person who lacks a header is known: no other credentials would help.
-        let challenge = (problem.status == 401 || error.is_some()).then(|| bearer::challenge(error));
-        return refused(problem, challenge, &id);
+    if let Err(unknown) = known(gateway, &mut parts, from, form).await {
+        return unknown.answer(&id, form);
     }
     if let Err(unknown) = web::Coding::of(&parts.headers) {
-        let mut response = refused(unknown.into(), None, &id);
+        let mut response = refused(unknown.into(), &id, form);
         response.headers_mut().insert(header::ACCEPT_ENCODING, web::decode::ACCEPTED);
         return response;
     }
@@ -56,7 +52,7 @@ pub(crate) async fn serve(
     parts.extensions.insert(gateway.scoring.inflate.clone());
     let request = Request::from_parts(parts, axum::body::Body::new(body));
     let mut response = match router.call(request).await {
-        Ok(response) => finish(response, &id).await,
+        Ok(response) => finish(response, &id, form).await,
         Err(never) => match never {},
     };
     // Who is known but may not do this is told so in the bearer scheme's own words (RFC 6750 §3.1).
@@ -65,6 +61,23 @@ pub(crate) async fn serve(
         response.headers_mut().entry(header::WWW_AUTHENTICATE).or_insert(challenge);
     }
     response
+}
+
+/// Lets in who is known, by a session, by a token, or by Basic where that is taken.
+async fn known(gateway: &Gateway, parts: &mut Parts, from: IpAddr, form: ErrorForm) -> Result<(), Unknown> {
+    if form == ErrorForm::Mlflow
+        && let Some(sent) = basic::sent(&parts.headers)
+    {
+        let caller = basic::authenticate(gateway, &sent, from).await?;
+        let subject = Subject::Principal(caller.actor.0.as_str().into());
+        admit(gateway, parts, caller, subject);
+        return Ok(());
+    }
+    let mut entered = enter(gateway, parts);
+    if entered.is_err() && gateway.issuers.caught_up(&parts.headers).await {
+        entered = enter(gateway, parts);
+    }
+    entered
 }
 
 /// Finds out who calls and says so in the request's extensions. A call of [`OPEN_CALLS`] needs nobody.
@@ -79,9 +92,15 @@ fn enter(gateway: &Gateway, parts: &mut Parts) -> Result<(), Unknown> {
             let subject = Subject::Principal(caller.actor.0.as_str().into());
             (caller, subject)
         }
-        Some(Err(problem)) => return Err(Box::new((problem, None))),
-        None => authenticate(gateway, &parts.headers)?,
+        Some(Err(problem)) => return Err(problem.into()),
+        None => authenticate(gateway, parts)?,
     };
+    admit(gateway, parts, caller, subject);
+    Ok(())
+}
+
+/// Writes down who calls and what it may.
+fn admit(gateway: &Gateway, parts: &mut Parts, caller: Caller, subject: Subject) {
     tracing::debug!(actor = %caller.actor, method = %parts.method, path = parts.uri.path(), "control plane");
     parts.extensions.insert(Judge(Arc::new(CallerRights {
         subject,
@@ -91,16 +110,11 @@ fn enter(gateway: &Gateway, parts: &mut Parts) -> Result<(), Unknown> {
         refusals: gateway.refusals.clone(),
     })));
     parts.extensions.insert(caller);
-    Ok(())
 }
 
-fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId) -> Response<Body> {
-    problem.request_id = Some(id.0.as_str().into());
-    let mut response = problem.to_response();
+fn refused(problem: Problem, id: &RequestId, form: ErrorForm) -> Response<Body> {
+    let mut response = form.render(problem, id);
     let headers = response.headers_mut();
-    if let Some(challenge) = challenge {
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
-    }
     if let Ok(id) = HeaderValue::from_str(&id.0) {
         headers.insert(web::finish::REQUEST_ID, id);
     }
@@ -108,20 +122,55 @@ fn refused(mut problem: Problem, challenge: Option<HeaderValue>, id: &RequestId)
     response
 }
 
-/// The answer and the error code of its challenge (RFC 6750).
-type Unknown = Box<(Problem, Option<&'static str>)>;
+/// Why nobody was let in.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    problem: Box<Problem>,
+    /// The error code of the challenge (RFC 6750).
+    error: Option<&'static str>,
+    /// How long to wait, on a lock-out.
+    wait: Option<Duration>,
+}
+
+impl From<Problem> for Unknown {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Box::new(problem), error: None, wait: None }
+    }
+}
+
+impl From<(Problem, Option<Duration>)> for Unknown {
+    fn from((problem, wait): (Problem, Option<Duration>)) -> Self {
+        Self { wait, ..problem.into() }
+    }
+}
+
+impl Unknown {
+    fn answer(self, id: &RequestId, form: ErrorForm) -> Response<Body> {
+        // A person who lacks a header is known: no other credentials would help.
+        let challenged = self.problem.status == 401 || self.error.is_some();
+        let mut response = refused(*self.problem, id, form);
+        let headers = response.headers_mut();
+        if challenged {
+            headers.insert(header::WWW_AUTHENTICATE, bearer::challenge(self.error));
+        }
+        if let Some(wait) = self.wait {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
+        }
+        response
+    }
+}
 
 /// The admin token, or a token of the token service for the control plane's audience.
-fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<(Caller, Subject), Unknown> {
+fn authenticate(gateway: &Gateway, parts: &Parts) -> Result<(Caller, Subject), Unknown> {
     let unknown = |error: Option<&'static str>, detail: &str| {
         let code = if error == Some("invalid_request") {
             ErrorCode::InvalidInput
         } else {
             ErrorCode::Unauthenticated
         };
-        Box::new((Problem::new(code, detail), error))
+        Unknown { error, ..Problem::new(code, detail).into() }
     };
-    let token = bearer::bearer(headers).map_err(|no| match no {
+    let token = bearer::bearer(&parts.headers).map_err(|no| match no {
         NoBearer::Absent => unknown(
             None,
             "no credentials: send the admin token or a token of the token service as Authorization: Bearer",
@@ -145,6 +194,8 @@ fn authenticate(gateway: &Gateway, headers: &http::HeaderMap) -> Result<(Caller,
         .verify(token, Timestamp::now().seconds())
         .map_err(|refusal| wrong(refusal.reason()))?;
     let claims = &verified.claims;
+    let binding = claims.check_binding(bearer::certificate(&parts.extensions));
+    binding.map_err(|refusal| wrong(refusal.reason()))?;
     if verified.issuer != Issuer::BuiltIn {
         // Its audience is pinned with its registration; without roles in it the token only scores.
         let role = gateway.issuers.role_of(&verified).ok_or_else(|| wrong("role"))?;

@@ -44,14 +44,17 @@ pub struct Gateway {
     pub(crate) rotating: tokio::sync::Mutex<()>,
     loading_keys: tokio::sync::Mutex<()>,
     pub(crate) issuers: Issuers,
+    pools: Option<endpoint::Pools>,
     pub(crate) lockout: Lockout,
     pub(crate) people: People,
+    pub(crate) pairs: crate::basic::Pairs,
     pub(crate) admin: Digest,
     pub(crate) hosts: Hosts,
     pub(crate) proxies: Ranges,
     pub(crate) urls: crate::apim::Urls,
     pub(crate) refusals: Arc<Refusals>,
-    pub(crate) revocations: crate::refusals::Revocations,
+    pub(crate) revocations: crate::refusals::Asks,
+    pub(crate) grants: Option<crate::refusals::Asks>,
     workspace_secret: zeroize::Zeroizing<Vec<u8>>,
     refreshing: tokio::sync::Mutex<()>,
 }
@@ -89,8 +92,10 @@ impl Gateway {
         let gateway = Arc::new(Self {
             scoring: Arc::new(score::Scoring::new(&options, &public_url, log, metrics.clone())?),
             issuers,
+            pools: options.pools,
             lockout: Lockout::new(options.login_failures, config.lockout.0),
             people: People::new(config, outbound::Client::new(&options.outbound).map_err(Fault::from)?)?,
+            pairs: crate::basic::Pairs::new(),
             admin: secret::admin_token(&store)?,
             hosts: Hosts::new(config.hosts.iter().map(String::as_str).chain([public_url.as_str()])),
             proxies: Ranges::parse(&options.behind_proxy).map_err(Fault::from)?,
@@ -103,7 +108,8 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(Snapshot::empty(store.quota_counts().await?)),
             refreshing: tokio::sync::Mutex::default(),
             refusals: Refusals::start(store.clone()),
-            revocations: crate::refusals::Revocations::new(),
+            revocations: crate::refusals::Asks::revocations(),
+            grants: crate::refusals::Asks::grants(&options.rate),
             store,
             metrics,
             tenant,
@@ -130,7 +136,9 @@ impl Gateway {
         let mut state = self.store.serving_state().await?;
         self.issuers.replace(std::mem::take(&mut state.issuers)).await;
         let before = self.snapshot.load_full();
-        let with = Building { store: &self.store, secret: &self.workspace_secret, scoring: &self.scoring };
+        let pools = self.pools.as_ref();
+        let with =
+            Building { store: &self.store, secret: &self.workspace_secret, scoring: &self.scoring, pools };
         let next = Snapshot::build(&before, state, &with).await;
         self.snapshot.store(Arc::new(next));
         Ok(self.load_keys().await?)

@@ -76,6 +76,9 @@ pub enum Refusal {
     /// For another audience.
     #[error("the token is for another audience")]
     Audience,
+    /// Bound to a client certificate that the connection has not shown.
+    #[error("the token is bound to a client certificate that was not shown")]
+    Unbound,
     /// Its client or it itself was revoked.
     #[error("the token was revoked")]
     Revoked,
@@ -98,6 +101,7 @@ impl Refusal {
             Self::Issuer => "issuer",
             Self::Required => "required_claim",
             Self::Audience => "audience",
+            Self::Unbound => "certificate_binding",
             Self::Revoked => "revoked",
         }
     }

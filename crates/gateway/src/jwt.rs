@@ -35,6 +35,8 @@ pub struct Claims {
     pub issued: Option<i64>,
     /// `nbf`.
     pub not_before: Option<i64>,
+    /// `x5t#S256` of `cnf`: the thumbprint of the client certificate it is bound to (RFC 8705 §3.1).
+    pub bound_to: Option<String>,
     /// All claims.
     pub all: Map<String, Value>,
 }
@@ -62,6 +64,7 @@ impl Claims {
             expires: date("exp")?.ok_or(Refusal::Claim("exp"))?,
             issued: date("iat")?,
             not_before: date("nbf")?,
+            bound_to: confirmation(all.get("cnf"))?,
             all,
         })
     }
@@ -80,6 +83,16 @@ impl Claims {
             return Err(Refusal::Lifetime);
         }
         Ok(())
+    }
+
+    /// Judges the binding to a client certificate: a token that has one passes only over a connection that has shown it (RFC 8705 §3).
+    pub fn check_binding(&self, certificate: Option<&web::ClientCertificate>) -> Result<(), Refusal> {
+        match &self.bound_to {
+            Some(bound) if certificate.is_none_or(|shown| shown.thumbprint != *bound) => {
+                Err(Refusal::Unbound)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether one of the audiences is named.
@@ -112,6 +125,15 @@ fn has(rule: &ClaimRule, claim: &Value, wanted: &str) -> bool {
         }
         (Value::Null | Value::Object(_), _) => false,
     }
+}
+
+/// What a token is bound to. A binding that is not understood here, as to a key of the client (RFC 9449), cannot be judged, so a
+/// token with one never passes.
+fn confirmation(claim: Option<&Value>) -> Result<Option<String>, Refusal> {
+    let Some(claim) = claim else { return Ok(None) };
+    let methods = claim.as_object().filter(|methods| methods.len() == 1);
+    let thumbprint = methods.and_then(|methods| methods.get("x5t#S256")).and_then(Value::as_str);
+    thumbprint.map(|text| Some(text.to_owned())).ok_or(Refusal::Claim("cnf"))
 }
 
 fn numeric_date(value: &Value) -> Option<i64> {
@@ -164,6 +186,31 @@ mod tests {
         assert_eq!(at(json!({"exp": 1000 + 86_400}), 1500), Ok(()));
         assert_eq!(at(json!({"exp": 1001 + 86_400}), 1500), Err(Refusal::Lifetime));
         assert_eq!(at(json!({"exp": 90_000, "iat": null, "nbf": null}), 1000), Err(Refusal::Lifetime));
+    }
+
+    #[test]
+    fn a_bound_token_needs_its_certificate() {
+        let shown = |thumbprint: &str| web::ClientCertificate {
+            subject: "CN=a".to_owned(),
+            names: Vec::new(),
+            thumbprint: thumbprint.to_owned(),
+        };
+        let bound = claims(&json!({"cnf": {"x5t#S256": "abc"}})).unwrap();
+        assert_eq!(bound.check_binding(Some(&shown("abc"))), Ok(()));
+        assert_eq!(bound.check_binding(Some(&shown("abd"))), Err(Refusal::Unbound));
+        assert_eq!(bound.check_binding(None), Err(Refusal::Unbound));
+        let free = claims(&json!({})).unwrap();
+        assert_eq!(free.check_binding(None), Ok(()));
+        assert_eq!(free.check_binding(Some(&shown("abc"))), Ok(()));
+        for odd in [
+            json!({}),
+            json!({"jkt": "x"}),
+            json!({"x5t#S256": 1}),
+            json!("x"),
+            json!({"x5t#S256": "a", "jkt": "b"}),
+        ] {
+            assert_eq!(claims(&json!({ "cnf": odd })), Err(Refusal::Claim("cnf")), "{odd}");
+        }
     }
 
     #[test]

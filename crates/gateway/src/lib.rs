@@ -5,6 +5,7 @@
 
 pub mod apim;
 mod apis;
+mod basic;
 mod bearer;
 mod checks;
 pub mod config;

@@ -9,7 +9,7 @@ pub(crate) fn health(method: &Method) -> Response<Body> {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return not_allowed();
     }
-    text(StatusCode::OK, "text/plain; charset=utf-8", Body::from("ok"))
+    text(StatusCode::OK, "text/plain; charset=utf-8", Body::from("OK"))
 }
 
 fn not_allowed() -> Response<Body> {

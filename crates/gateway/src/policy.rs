@@ -3,6 +3,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod cors;
+pub(crate) mod forward;
 pub(crate) mod headers;
 pub(crate) mod kept;
 pub(crate) mod limits;
@@ -16,6 +17,7 @@ pub(crate) use window::Rate;
 use addresses::Places;
 use cors::Sharing;
 use domain::{CountBy, Policy};
+use forward::Forward;
 use headers::{Change, Resolve, Side};
 use http::{HeaderValue, header};
 use limits::Limits;
@@ -32,6 +34,7 @@ pub(crate) struct Compiled {
     pub client_certificate: bool,
     pub limits: Limits,
     pub request_headers: Vec<Change>,
+    pub forward: Vec<Forward>,
     pub answer_headers: Vec<Change>,
     /// The key for the backend that the policy names, with the scheme before it.
     pub backend: Option<HeaderValue>,
@@ -73,6 +76,7 @@ impl Compiled {
             client_certificate: policy.client_certificate,
             limits: Limits::read(policy, ground.kept, ground.rates)?,
             request_headers,
+            forward: forward::read(&policy.forward_claims)?,
             answer_headers: read(&policy.response_headers, Side::Answer)?,
             backend: backend(&credentials)?,
             body_bytes: policy.body_bytes,

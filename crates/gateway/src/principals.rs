@@ -44,8 +44,8 @@ fn workspace() -> Scope {
     Scope::Workspace
 }
 
-/// Names the ledger gives to the holder of the admin token, to Portcullis itself and to many callers at once.
-pub(crate) const RESERVED: [&str; 3] = ["admin", "system", "others"];
+/// Names the ledger gives to the holder of the admin token, to Portcullis itself and to many callers at once; the jobs' own client.
+pub(crate) const RESERVED: [&str; 4] = ["admin", "system", "others", crate::tokens::job::JOBS];
 
 /// A new principal with all that its client needs.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -1,12 +1,13 @@
 //! A call of a published API, check by check, from top to bottom. What an API's policy does not state costs nothing.
 
+use crate::bearer;
 use crate::checks::{Known, Refused, check_token, no_subscription, wrong_backend_key};
 use crate::gateway::Gateway;
-use crate::policy::Compiled;
 use crate::policy::headers::apply;
 use crate::policy::limits::{Counted, Exceeded, Tally, millis};
 use crate::policy::subscription::Subscribed;
 use crate::policy::table::Key;
+use crate::policy::{Compiled, forward};
 use crate::row::CallLog;
 use crate::score;
 use crate::snapshot::{Published, Snapshot};
@@ -62,6 +63,7 @@ async fn by_rules(
     (mut log, ids): (CallLog, RequestIds),
 ) -> Response<Body> {
     let (scoring, target) = (&gateway.scoring, &api.target);
+    forward::clear(&mut call.parts.headers, &snapshot.claim_headers);
     // 1. Where the call comes from.
     if rules.places.as_ref().is_some_and(|places| !places.admit(call.client)) {
         let detail = "calls from this address are not allowed by the policy of this API";
@@ -90,14 +92,15 @@ async fn by_rules(
     {
         admitted_by = admit(gateway, snapshot, (api, rules), &call, &mut log);
     }
-    let tally = match admitted_by {
-        Ok(tally) => tally,
+    let (tally, known) = match admitted_by {
+        Ok(admitted) => admitted,
         Err(refused) => return turn_away(scoring, log, *refused, &ids, call.client),
     };
     // 5. Scoring, within the policy's bounds.
     let prefix = format!("/{}", api.path);
     let terms = scoring.terms_of(rules);
     call.start = log.start();
+    forward::write(&mut call.parts.headers, &rules.forward, &known);
     let (mut response, bytes) = admitted((scoring, &terms), target, call, ids, (log, &prefix)).await;
     // 6. What the answer says besides.
     apply(&rules.answer_headers, response.headers_mut());
@@ -140,7 +143,7 @@ fn admit(
     (api, rules): (&Published, &Compiled),
     call: &Arrived,
     log: &mut CallLog,
-) -> Result<Tally, Box<Refused>> {
+) -> Result<(Tally, Known), Box<Refused>> {
     let parts = &call.parts;
     let mut tally = Tally::default();
     let mut who = Who { client: call.client, parts, subscription: None, known: None };
@@ -153,7 +156,7 @@ fn admit(
         }
     }
     // 2. The client certificate.
-    if rules.client_certificate && !call.certified {
+    if rules.client_certificate && bearer::certificate(&parts.extensions).is_none() {
         let detail = "this API demands a client certificate besides the token";
         let message = "Invalid client certificate";
         return Err(Refused::plain(StatusCode::FORBIDDEN, message, detail, "client_certificate"));
@@ -172,7 +175,7 @@ fn admit(
     if api.wrong_key {
         return Err(wrong_backend_key());
     }
-    Ok(tally)
+    Ok((tally, known))
 }
 
 /// The refusal of a call beyond a limit.

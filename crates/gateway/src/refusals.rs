@@ -40,20 +40,31 @@ const REVOKED: Rate = Rate { calls: 60, per: 60_000 };
 /// Clients counted one by one.
 const CLIENTS: usize = 10_000;
 
-/// How many tokens each client revokes.
+/// How often each client asks for something that costs us work.
 #[derive(Debug)]
-pub(crate) struct Revocations(Table<Window>);
+pub(crate) struct Asks {
+    table: Table<Window>,
+    rate: Rate,
+}
 
-impl Revocations {
-    pub(crate) fn new() -> Self {
-        Self(Table::new(CLIENTS))
+impl Asks {
+    /// Tokens that a client revokes.
+    pub(crate) fn revocations() -> Self {
+        Self { table: Table::new(CLIENTS), rate: REVOKED }
+    }
+
+    /// Tokens that a client is granted; none when rates are not limited.
+    pub(crate) fn grants(config: &RateConfig) -> Option<Self> {
+        let per = u64::try_from(config.grants_per.0.as_millis()).unwrap_or(u64::MAX);
+        let rate = Rate { calls: config.grants, per };
+        config.enabled.then(|| Self { table: Table::new(CLIENTS), rate })
     }
 
     /// Counts one; with too many of them, how long to wait.
     pub(crate) fn count(&self, client: &str, at: Instant) -> Result<(), Duration> {
-        let now = millis(at);
-        let over = |window: &Window| window.is_over(now, REVOKED.per);
-        let taken = self.0.with(Key::of(client.as_bytes()), now, over, |window| window.take(now, REVOKED));
+        let (now, rate) = (millis(at), self.rate);
+        let over = |window: &Window| window.is_over(now, rate.per);
+        let taken = self.table.with(Key::of(client.as_bytes()), now, over, |window| window.take(now, rate));
         taken.map(drop).map_err(|room| Duration::from_millis(room.wait.max(1)))
     }
 }
@@ -63,10 +74,15 @@ mod tests {
     use super::*;
     use domain::Span;
 
+    fn config(per: Span) -> RateConfig {
+        let (refused_per, grants_per) = (per, per);
+        RateConfig { enabled: true, keys: 100, refused_calls: 3, refused_per, grants: 3, grants_per }
+    }
+
     #[test]
     fn an_address_is_told_to_wait_and_others_are_not() {
         let span = Span(Duration::from_secs(10));
-        let config = RateConfig { enabled: true, keys: 100, refused_calls: 3, refused_per: span };
+        let config = config(span);
         let refusals = Refusals::new(&config).unwrap();
         let (here, there) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let start = Instant::now();
@@ -81,11 +97,23 @@ mod tests {
 
     #[test]
     fn a_client_revokes_so_many_tokens_a_minute() {
-        let (revocations, start) = (Revocations::new(), Instant::now());
+        let (revocations, start) = (Asks::revocations(), Instant::now());
         for _ in 0..REVOKED.calls {
             assert_eq!(revocations.count("a", start), Ok(()));
         }
         assert!(revocations.count("a", start).is_err() && revocations.count("b", start).is_ok());
         assert!(revocations.count("a", start + Duration::from_secs(61)).is_ok());
+    }
+
+    #[test]
+    fn a_client_is_granted_so_many_tokens() {
+        let config = config(Span(Duration::from_secs(10)));
+        let (grants, start) = (Asks::grants(&config).unwrap(), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(grants.count("a", start), Ok(()));
+        }
+        assert_eq!(grants.count("a", start), Err(Duration::from_secs(10)));
+        assert_eq!(grants.count("b", start), Ok(()));
+        assert!(Asks::grants(&RateConfig { enabled: false, ..config }).is_none());
     }
 }

@@ -115,6 +115,7 @@ impl CallLog {
         self.row.rows = outcome.rows;
         self.row.read_us = outcome.read_us;
         self.row.model_us = outcome.model_us;
+        self.row.throttle_us = outcome.waited_us;
         self.row.model_status = outcome.status.as_u16();
         if outcome.rows > 0 {
             scoring.metrics.scored(&self.handle, outcome.rows);

@@ -5,7 +5,7 @@ use crate::policy::Compiled;
 use crate::policy::headers::Change;
 use crate::refusals::Refusals;
 use crate::row::CallLog;
-use crate::snapshot::{Loaded, Served, Target};
+use crate::snapshot::{Backend, Loaded, Served, Target};
 use bytes::Bytes;
 use domain::{ErrorCode, Fault};
 use endpoint::{Call, Limits, Outcome, RequestIds, Scratch, Unrouted};
@@ -137,6 +137,11 @@ pub(crate) async fn answer(
         Err(outcome) => return *outcome,
     };
     log.request_bytes(bytes.len());
+    if let Backend::Python(pool) = &model.backend {
+        let call = call(asked, &bytes);
+        let id = asked.ids.request_id();
+        return endpoint::python::score((pool, served.keep_answers), terms.limits, &call, id).await;
+    }
     if bytes.len() as u64 <= scoring.large_body {
         return evaluate(terms.limits, model, asked, &bytes);
     }
@@ -176,14 +181,20 @@ pub(crate) async fn within(
 }
 
 fn evaluate(limits: &Limits, model: &Loaded, asked: &Asked, body: &[u8]) -> Outcome {
-    let call = Call {
+    let Some(servable) = model.native() else {
+        return Outcome::problem(StatusCode::NOT_FOUND, "workers answer this deployment", "no such path");
+    };
+    SCRATCH.with_borrow_mut(|scratch| endpoint::score(servable, limits, &call(asked, body), scratch))
+}
+
+fn call<'a>(asked: &'a Asked, body: &'a [u8]) -> Call<'a> {
+    Call {
         method: &asked.method,
         tail: &asked.tail,
         query: asked.query.as_deref(),
         headers: &asked.headers,
         body,
-    };
-    SCRATCH.with_borrow_mut(|scratch| endpoint::score(&model.servable, limits, &call, scratch))
+    }
 }
 
 /// The deployment that answers.

@@ -10,7 +10,7 @@ use crate::roles::{Roles, Scores};
 use crate::score::Scoring;
 use crate::secret::digest;
 use domain::{Deployment, Digest, Name, PrincipalKind, PublicNetworkAccess, Role, Subscription};
-use endpoint::{Keys, Servable};
+use endpoint::{Keys, Pool, Pools, Servable};
 use published::NamedValues;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +22,26 @@ use telemetry::{Handle, Metrics};
 pub(crate) struct Loaded {
     /// The version's content and the text of its signature; equal ones are the same model.
     key: (Digest, String),
-    pub servable: Servable,
+    pub backend: Backend,
+}
+
+/// What answers for a deployment.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// The model, in this process.
+    Native(Servable),
+    /// Python workers.
+    Python(Arc<Pool>),
+}
+
+impl Loaded {
+    /// The model in this process; none when workers run it.
+    pub(crate) fn native(&self) -> Option<&Servable> {
+        match &self.backend {
+            Backend::Native(servable) => Some(servable),
+            Backend::Python(_) => None,
+        }
+    }
 }
 
 /// One deployment's model.
@@ -33,6 +52,8 @@ pub(crate) struct Served {
     pub name: Arc<str>,
     pub deployment: Arc<str>,
     pub version: u32,
+    /// Whether its answers are kept in its log.
+    pub keep_answers: bool,
 }
 
 /// Counters of the routes of a door, made once.
@@ -108,6 +129,8 @@ pub(crate) struct Snapshot {
     pub roles: Arc<Roles>,
     revoked: HashSet<Box<str>>,
     pub subscriptions: Subscriptions,
+    /// Headers in which any API forwards claims: what callers write into them never goes on, at either door.
+    pub claim_headers: Vec<http::HeaderName>,
     /// What quotas had counted before this process; taken over by the first snapshot that is built.
     restored: Vec<QuotaCount>,
 }
@@ -117,6 +140,7 @@ pub(crate) struct Building<'a> {
     pub store: &'a Store,
     pub secret: &'a [u8],
     pub scoring: &'a Scoring,
+    pub pools: Option<&'a Pools>,
 }
 
 impl Snapshot {
@@ -154,6 +178,11 @@ impl Snapshot {
         (!revoked && !who.revoked).then_some(who)
     }
 
+    /// A client by its id; none when it was revoked.
+    pub(crate) fn client(&self, id: &str) -> Option<&Who> {
+        self.principals.get(id).filter(|who| !who.revoked)
+    }
+
     /// What a person may do now; none when it was revoked.
     pub(crate) fn person(&self, name: &Name) -> Option<Option<Role>> {
         self.people.get(name.as_str()).copied()
@@ -163,7 +192,7 @@ impl Snapshot {
     pub(crate) async fn build(before: &Self, state: ServingState, with: &Building<'_>) -> Self {
         let metrics = &with.scoring.metrics;
         let roles = Roles::renewed(&before.roles, &state);
-        let mut by_endpoint = deployments(before, state.deployments, with.store).await;
+        let mut by_endpoint = deployments(before, state.deployments, with).await;
         let mut next = Self { sequence: state.sequence, ..Self::default() };
         for endpoint in state.endpoints {
             let running = by_endpoint.remove(&endpoint.name).unwrap_or_default();
@@ -177,6 +206,11 @@ impl Snapshot {
         for api in state.apis {
             next.publish(api, before, (with.scoring, &named));
         }
+        let forwards =
+            next.apis.values().filter_map(|api| api.rules.as_ref()).flat_map(|rules| &rules.forward);
+        next.claim_headers = forwards.map(|forward| forward.header.clone()).collect();
+        next.claim_headers.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        next.claim_headers.dedup();
         next.subscribe(&state.subscriptions, with.secret);
         for p in state.principals {
             if p.kind == PrincipalKind::Person && p.revoked.is_none() {
@@ -215,26 +249,41 @@ impl Snapshot {
 async fn deployments(
     before: &Snapshot,
     all: Vec<ServingDeployment>,
-    store: &Store,
+    with: &Building<'_>,
 ) -> HashMap<Name, Vec<(Deployment, Served)>> {
     let mut known: HashMap<(Digest, String), Arc<Loaded>> = HashMap::new();
     for served in before.endpoints.values().flat_map(|t| &t.models) {
-        if let Some(model) = &served.model {
+        if let Some(model) = served.model.as_ref().filter(|model| model.native().is_some()) {
             known.insert(model.key.clone(), model.clone());
         }
     }
     let mut by_endpoint: HashMap<Name, Vec<(Deployment, Served)>> = HashMap::new();
     for one in all {
         let served = Served {
-            model: model(&mut known, &one, store).await,
+            model: match &one.deployment.spec {
+                None => model(&mut known, &one, with.store).await,
+                Some(_) => workers(&one, with.pools),
+            },
             name: one.model.model.as_str().into(),
             deployment: one.deployment.name.as_str().into(),
             version: one.model.version.0,
+            keep_answers: one.deployment.spec.as_ref().is_some_and(|spec| spec.app_insights_enabled),
         };
         let endpoint = one.deployment.endpoint.clone();
         by_endpoint.entry(endpoint).or_default().push((one.deployment, served));
     }
     by_endpoint
+}
+
+/// The workers of a deployment: those that run already, or new ones, which are not waited for.
+fn workers(one: &ServingDeployment, pools: Option<&Pools>) -> Option<Arc<Loaded>> {
+    let d = &one.deployment;
+    let Some(pools) = pools else {
+        tracing::error!(endpoint = %d.endpoint, deployment = %d.name, "this server runs no Python workers");
+        return None;
+    };
+    let backend = Backend::Python(pools.obtain(d, &one.model));
+    Some(Arc::new(Loaded { key: (one.model.digest, String::new()), backend }))
 }
 
 /// The model of a deployment: known already, or read, checked and compiled on a blocking thread.
@@ -244,12 +293,16 @@ async fn model(
     store: &Store,
 ) -> Option<Arc<Loaded>> {
     let signature = one.model.signature.clone();
-    let key = (one.model.digest, serde_json::to_string(&signature).unwrap_or_default());
+    let Some(digest) = one.model.native else {
+        let d = &one.deployment;
+        tracing::error!(endpoint = %d.endpoint, deployment = %d.name, "a deployment's model holds no ONNX file that runs here");
+        return None;
+    };
+    let key = (digest, serde_json::to_string(&signature).unwrap_or_default());
     if let Some(model) = known.get(&key) {
         return Some(model.clone());
     }
     let artifacts = store.artifacts().clone();
-    let digest = key.0;
     let load = tokio::task::spawn_blocking(move || {
         let bytes = artifacts.read(&digest).map_err(domain::Fault::from)?;
         Servable::load(&bytes, &signature).map_err(domain::Fault::from)
@@ -257,7 +310,7 @@ async fn model(
     let loaded = load.await.unwrap_or_else(|_| Err(domain::Fault::internal("loading the model failed")));
     match loaded {
         Ok(servable) => {
-            let model = Arc::new(Loaded { key: key.clone(), servable });
+            let model = Arc::new(Loaded { key: key.clone(), backend: Backend::Native(servable) });
             known.insert(key, model.clone());
             Some(model)
         }
@@ -295,12 +348,13 @@ impl Target {
         let deployment = Deployment {
             name: name.clone(),
             endpoint: name.clone(),
-            model: name.clone(),
+            model: name.into(),
             version: domain::Version(1),
+            spec: None,
             created: domain::Timestamp::now(),
         };
         let text: Arc<str> = name.as_str().into();
-        let loaded = Loaded { key: (Digest([0; 32]), String::new()), servable };
+        let loaded = Loaded { key: (Digest([0; 32]), String::new()), backend: Backend::Native(servable) };
         Self {
             name: text.clone(),
             keys: key.map(|key| vec![digest(key.as_bytes())]),
@@ -313,6 +367,7 @@ impl Target {
                 name: text.clone(),
                 deployment: text,
                 version: 1,
+                keep_answers: false,
             }],
             handles: Handles::new(metrics, "", name.as_str()),
         }

@@ -4,11 +4,11 @@
 use crate::checks::{Refused, check_key};
 use crate::gateway::Gateway;
 use crate::policy::headers::apply;
-use crate::policy::subscription;
+use crate::policy::{forward, subscription};
 use crate::published::published;
 use crate::row::CallLog;
 use crate::score::{self, Asked, Scoring, Terms};
-use crate::snapshot::Target;
+use crate::snapshot::{Backend, Target};
 use crate::{control, pages, tokens};
 use domain::ErrorCode;
 use endpoint::{Limits, Outcome, RequestIds, request_ids};
@@ -38,13 +38,19 @@ impl Gateway {
 }
 
 impl Service for Door {
-    async fn call(&self, request: Request<RequestBody>, peer: Peer) -> Response<Body> {
+    async fn call(&self, mut request: Request<RequestBody>, peer: Peer) -> Response<Body> {
         let start = Instant::now();
         let gateway = &self.gateway;
         // 1. In the clear across a network: nothing is read, nothing is answered but where to go.
         let Transport::Trusted(client) = transport(&peer, &gateway.proxies, request.headers()) else {
             return upgrade_required();
         };
+        // A proxy in front shows its own certificate, not the caller's.
+        if let Some(shown) = peer.certificate
+            && !gateway.proxies.contain(peer.address.ip().to_canonical())
+        {
+            request.extensions_mut().insert(shown);
+        }
         // 2. One canonical reading of the path: names are plain, so whatever is encoded or doubled matches nothing.
         let path = request.uri().path();
         if OPEN_PATHS.contains(&path) {
@@ -60,8 +66,9 @@ impl Service for Door {
                 drop(snapshot);
                 return score::refusal(score::nothing_here(), None, &RequestIds::fresh());
             };
-            drop(snapshot);
             let length = tail.len();
+            forward::clear(request.headers_mut(), &snapshot.claim_headers);
+            drop(snapshot);
             let call = Arrived::new(request, client, start, length);
             return direct(&gateway.scoring, &target, call).await;
         }
@@ -79,10 +86,7 @@ impl Service for Door {
         let snapshot = gateway.snapshot.load_full();
         if let Some((api, tail)) = snapshot.api(rest) {
             let (api, length) = (api.clone(), tail.len());
-            let mut call = Arrived::new(request, client, start, length);
-            // A proxy in front shows its own certificate, not the caller's.
-            call.certified =
-                peer.certificate.is_some() && !gateway.proxies.contain(peer.address.ip().to_canonical());
+            let call = Arrived::new(request, client, start, length);
             return published(gateway, &snapshot, &api, call).await;
         }
         drop(snapshot);
@@ -113,14 +117,12 @@ pub(crate) struct Arrived {
     pub client: IpAddr,
     /// Bytes of the path behind the endpoint or API.
     tail: usize,
-    /// Whether the caller has shown a client certificate of the listener's authority.
-    pub certified: bool,
 }
 
 impl Arrived {
     pub(crate) fn new(request: Request<RequestBody>, client: IpAddr, start: Instant, tail: usize) -> Self {
         let (parts, body) = request.into_parts();
-        Self { parts, body, start, client, tail, certified: false }
+        Self { parts, body, start, client, tail }
     }
 
     pub(crate) fn tail(&self) -> &str {
@@ -240,11 +242,18 @@ fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> 
     };
     let none = || Outcome::problem(StatusCode::NOT_FOUND, "there is no such document", "no such path");
     let Some(model) = &served.model else { return none() };
+    let servable = match &model.backend {
+        Backend::Native(servable) => servable,
+        Backend::Python(pool) => {
+            return endpoint::python::document(pool, &asked.tail, asked.query.as_deref())
+                .unwrap_or_else(none);
+        }
+    };
     let info = endpoint::docs::DocInfo {
         name: &target.name,
         base_url: &scoring.public_url,
         prefix,
-        signature: model.servable.signature(),
+        signature: servable.signature(),
     };
     endpoint::docs::answer(&info, &asked.tail, asked.query.as_deref()).unwrap_or_else(none)
 }

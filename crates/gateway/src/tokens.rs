@@ -5,7 +5,10 @@ mod client;
 mod failure;
 mod form;
 mod grant;
+pub(crate) mod job;
 mod lookup;
+
+pub(crate) use client::note_use;
 
 use crate::gateway::{CONTROL_AUDIENCE, Gateway};
 use bytes::Bytes;

@@ -15,6 +15,13 @@ pub struct Slot {
     pub(crate) flat: bool,
 }
 
+impl Slot {
+    /// Its shape as the file declares it, -1 for the rows: `[-1]`, or `[-1, width]`.
+    pub fn shape(&self) -> Vec<i64> {
+        if self.flat { vec![-1] } else { vec![-1, self.width as i64] }
+    }
+}
+
 /// What an input holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SlotKind {

@@ -27,8 +27,12 @@ pub struct Settings {
     pub endpoint: endpoint::Config,
     /// The guarded outbound client.
     pub outbound: outbound::Config,
+    /// Python workers of deployments.
+    pub workers: endpoint::WorkersConfig,
     /// Jobs.
     pub runs: runs::Config,
+    /// Environments of jobs and deployments.
+    pub environments: environments::Config,
     /// Log and metrics.
     pub telemetry: telemetry::Config,
     /// What is kept.
@@ -117,6 +121,7 @@ impl Settings {
             login_failures: self.limits.login_failures,
             rate: self.limits.rate.clone(),
             behind_proxy: self.listen.behind_proxy.clone(),
+            pools: None,
         }
     }
 

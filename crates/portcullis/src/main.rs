@@ -4,6 +4,7 @@
 mod cli;
 mod client;
 mod config;
+mod folder;
 mod session;
 mod show;
 mod wire;

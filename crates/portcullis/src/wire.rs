@@ -1,5 +1,6 @@
 //! Builds the program once: store, steps, gate, one listener. Nothing here decides anything; it only composes.
 
+mod door;
 mod housekeeping;
 pub mod single;
 
@@ -7,11 +8,15 @@ use crate::config::Settings;
 use api::App;
 use data::Assets;
 use domain::{ErrorCode, Fault};
-use endpoint::Endpoints;
+use door::JobDoor;
+use endpoint::{Endpoints, Pools};
+use environments::Environments;
+use environments::launcher::Launcher;
 use gateway::Gateway;
 use housekeeping::StoreHousekeeping;
 use registry::Registry;
-use runs::Jobs;
+use runs::{Jobs, Tracking};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store::Store;
@@ -32,6 +37,7 @@ pub struct Server {
     store: Store,
     jobs: Jobs,
     gateway: Arc<Gateway>,
+    pools: Pools,
     log: RequestLog,
     tls: Option<Arc<Tls>>,
     stop: watch::Sender<bool>,
@@ -46,6 +52,8 @@ pub(crate) struct Bound {
     pub url: String,
     /// The base URL by which this process itself reaches it.
     pub local: String,
+    /// The address it listens on.
+    pub address: SocketAddr,
 }
 
 /// Binds the address of the settings; certificates that are made or fetched are kept in the data directory.
@@ -62,7 +70,7 @@ pub(crate) async fn bind(settings: &Settings, dir: &Path) -> Result<Bound, Fault
     let local = format!("{}://{bound}", if settings.listen.tls.is_on()? { "https" } else { "http" });
     let tls = Tls::open(&settings.listen.tls, dir, settings.listen.names(bound, &url))?;
     more_files();
-    Ok(Bound { listener, tls, url, local })
+    Ok(Bound { listener, tls, url, local, address: bound })
 }
 
 /// Raises the limit of open files as far as the system lets us: a connection is one.
@@ -82,18 +90,28 @@ impl Server {
         // A second server in one process (a command's own) keeps the first one's log.
         let server_log = telemetry::init_logs(dir, &settings.telemetry.server_log).ok();
         let store = Store::open_with(dir, &settings.store.master_key.parse()?).await?;
-        let Bound { listener, tls, url, local } = bind(&settings, dir).await?;
+        let Bound { listener, tls, url, local, address } = bind(&settings, dir).await?;
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;
         let metrics = Arc::new(Metrics::new(log.counters()));
-        let gateway =
-            Gateway::start(store.clone(), log.clone(), metrics.clone(), settings.gate(&url)).await?;
         let outbound = outbound::Client::new(&settings.outbound)?;
+        let launcher = Launcher::current().map_err(|e| Fault::internal(format!("the launcher: {e}")))?;
+        let environments = Environments::open(store.clone(), &settings.environments, launcher.clone())?;
+        let pools = Pools::open(store.clone(), settings.workers.clone(), environments.clone())?;
+        let options = gateway::Options { pools: Some(pools.clone()), ..settings.gate(&url) };
+        let gateway = Gateway::start(store.clone(), log.clone(), metrics.clone(), options).await?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
+        jobs.start_commands(
+            launcher,
+            environments.clone(),
+            Arc::new(JobDoor::new(gateway.clone(), address, tls.as_deref())),
+        );
         let app = App {
             assets: Assets::new(store.clone(), outbound),
+            environments,
             jobs: jobs.clone(),
+            tracking: Tracking::new(store.clone()),
             registry: Registry::new(store.clone()),
-            endpoints: Endpoints::open(store.clone())?,
+            endpoints: Endpoints::open(store.clone())?.with_pools(pools.clone()),
             gateway: gateway.clone(),
             log: log.clone(),
             metrics,
@@ -112,6 +130,7 @@ impl Server {
             store,
             jobs,
             gateway,
+            pools,
             log,
             tls,
             stop,
@@ -160,6 +179,7 @@ impl Server {
             tracing::error!(error = %e, "the listener broke");
         }
         self.jobs.stop().await;
+        self.pools.stop().await;
         if let Err(fault) = self.gateway.keep_counts().await {
             tracing::error!(error = %fault, "the last counts of quotas could not be written");
         }

@@ -1,7 +1,8 @@
 //! Where a model version came from and where it runs.
 
 use domain::{
-    DataVersion, Deployment, Digest, Job, JobStatus, Metrics, ModelVersion, Name, RunId, Timestamp, Version,
+    DataVersion, Deployment, Digest, Job, JobStatus, Metrics, ModelName, ModelVersion, Name, RunId,
+    Timestamp, Version,
 };
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -19,10 +20,10 @@ pub struct LineageView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunView>,
     /// The model's name.
-    pub model: Name,
+    pub model: ModelName,
     /// Its version.
     pub version: Version,
-    /// SHA-256 of the ONNX file.
+    /// SHA-256 of its content.
     pub digest: Digest,
     /// Where it runs now.
     pub deployments: Vec<Deployment>,

@@ -1,10 +1,12 @@
 //! Registering, finding and labelling model versions.
 
 use crate::error::{Error, Result};
+use crate::folders::Folders;
 use crate::lineage::{self, LineageView};
 use crate::signature;
 use domain::{
-    Actor, Digest, Lineage, Metrics, Model, ModelVersion, Name, RunId, Signature, Timestamp, Version,
+    Actor, Digest, Lineage, Metrics, Model, ModelName, ModelVersion, Name, RunId, Signature, Tags, Timestamp,
+    Version,
 };
 use std::path::Path;
 use store::{NewModelVersion, Store};
@@ -16,36 +18,61 @@ const LATEST: &str = "latest";
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewVersion {
     /// The model's name.
-    pub name: Name,
+    pub name: ModelName,
     /// The ONNX file.
     pub bytes: Vec<u8>,
     /// What it takes and answers; from the file when none.
     pub signature: Option<Signature>,
     /// Metrics of the run that made it.
     pub metrics: Metrics,
-    /// The run that made it: registering the same run again gives the version it has.
+    /// The run that made it.
     pub run: Option<RunId>,
+    /// Whether this is what the run was for: registering it again gives the version it has.
+    pub made_by_run: bool,
     /// The data that run read.
     pub lineage: Option<Lineage>,
     /// Free text.
     pub description: String,
+    /// Tags.
+    pub tags: Tags,
+    /// Facts that never change.
+    pub properties: Tags,
 }
 
 impl NewVersion {
     /// A file from elsewhere: no run, no metrics.
-    pub fn file(name: Name, bytes: Vec<u8>, description: String) -> Self {
-        Self { name, bytes, signature: None, metrics: Metrics::new(), run: None, lineage: None, description }
+    pub fn file(name: impl Into<ModelName>, bytes: Vec<u8>, description: String) -> Self {
+        Self {
+            name: name.into(),
+            bytes,
+            signature: None,
+            metrics: Metrics::new(),
+            run: None,
+            made_by_run: false,
+            lineage: None,
+            description,
+            tags: Tags::new(),
+            properties: Tags::new(),
+        }
     }
 }
 
 /// Registers a version: the file is read and compiled first, what cannot be run is refused, naming node and operator.
 pub async fn register(store: &Store, new: NewVersion, by: &Actor, now: Timestamp) -> Result<ModelVersion> {
     let artifacts = store.artifacts().clone();
-    let NewVersion { name, bytes, signature, metrics, run, lineage, description } = new;
+    let (bytes, signature) = (new.bytes, new.signature);
     let kept = tokio::task::spawn_blocking(move || keep(&artifacts, &bytes, signature));
     let (signature, digest, bytes) = kept.await.map_err(|_| Error::Interrupted)??;
-    let record =
-        NewModelVersion { model: name, digest, bytes, signature, metrics, run, lineage, description };
+    let record = NewModelVersion {
+        metrics: new.metrics,
+        run: new.run,
+        made_by_run: new.made_by_run,
+        lineage: new.lineage,
+        description: new.description,
+        tags: new.tags,
+        properties: new.properties,
+        ..NewModelVersion::onnx(new.name, digest, bytes, signature)
+    };
     Ok(store.add_model_version(record, by, now).await?)
 }
 
@@ -66,13 +93,14 @@ fn keep(
 /// The registry over a store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    store: Store,
+    pub(crate) store: Store,
+    pub(crate) folders: Folders,
 }
 
 impl Registry {
     /// The registry of a store.
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, folders: Folders::default() }
     }
 
     /// [`register`], now.
@@ -86,7 +114,7 @@ impl Registry {
     }
 
     /// The versions of a model, oldest first.
-    pub async fn versions(&self, model: &Name) -> Result<Vec<ModelVersion>> {
+    pub async fn versions(&self, model: &ModelName) -> Result<Vec<ModelVersion>> {
         let mut versions = self.store.model_versions(model).await?;
         if versions.is_empty() {
             return Err(store::Error::NotFound { noun: "model", name: model.to_string() }.into());
@@ -96,7 +124,7 @@ impl Registry {
     }
 
     /// A version by its number, by `latest`, or by an alias.
-    pub async fn show(&self, model: &Name, version: &str) -> Result<ModelVersion> {
+    pub async fn show(&self, model: &ModelName, version: &str) -> Result<ModelVersion> {
         if version == LATEST {
             return Ok(self.store.model_version(model, None).await?);
         }
@@ -111,16 +139,19 @@ impl Registry {
         }
     }
 
-    /// A version and its ONNX file, the hash checked.
-    pub async fn bytes(&self, model: &Name, version: &str) -> Result<(ModelVersion, Vec<u8>)> {
+    /// A version and the ONNX file that this program runs, the hash checked.
+    pub async fn bytes(&self, model: &ModelName, version: &str) -> Result<(ModelVersion, Vec<u8>)> {
         let found = self.show(model, version).await?;
-        let (artifacts, digest) = (self.store.artifacts().clone(), found.digest);
+        let Some(digest) = found.native else {
+            return Err(Error::NotNative { version: format!("{model}:{}", found.version), kind: found.kind });
+        };
+        let artifacts = self.store.artifacts().clone();
         let bytes = tokio::task::spawn_blocking(move || artifacts.read(&digest)).await;
         Ok((found, bytes.map_err(|_| Error::Interrupted)??))
     }
 
     /// Writes a version's ONNX file to a path: temporary name, sync, rename.
-    pub async fn export(&self, model: &Name, version: &str, path: &Path) -> Result<ModelVersion> {
+    pub async fn export(&self, model: &ModelName, version: &str, path: &Path) -> Result<ModelVersion> {
         let (found, bytes) = self.bytes(model, version).await?;
         let path = path.to_owned();
         let written = tokio::task::spawn_blocking(move || store::files::write_file(&path, &bytes)).await;
@@ -129,35 +160,43 @@ impl Registry {
     }
 
     /// Where a version came from and where it runs.
-    pub async fn lineage(&self, model: &Name, version: &str) -> Result<LineageView> {
+    pub async fn lineage(&self, model: &ModelName, version: &str) -> Result<LineageView> {
         let found = self.show(model, version).await?;
         lineage::view(&self.store, &found).await
     }
 
     /// Moves an alias to a version, or makes it.
-    pub async fn set_alias(&self, model: &Name, alias: &str, version: Version, by: &Actor) -> Result<()> {
+    pub async fn set_alias(
+        &self,
+        model: &ModelName,
+        alias: &str,
+        version: Version,
+        by: &Actor,
+    ) -> Result<()> {
         check_alias(alias)?;
         Ok(self.store.set_alias(model, alias, version, by, Timestamp::now()).await?)
     }
 }
 
-/// An alias is a name, and no word that already means a version.
+/// An alias is a name, and no word that already means a version: `latest`, `7`, `v7`.
 fn check_alias(alias: &str) -> Result<()> {
-    let means_version = alias == LATEST || alias.bytes().all(|c| c.is_ascii_digit());
+    let digits = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
+    let means_version =
+        alias.eq_ignore_ascii_case(LATEST) || digits(alias) || alias.strip_prefix('v').is_some_and(digits);
     if means_version || Name::new(alias).is_err() { Err(Error::Alias(alias.to_owned())) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{admin, classification, lineage, name, regression, store};
+    use crate::samples::{admin, classification, lineage, model, name, regression, store};
     use domain::{Endpoint, EndpointAuth, ErrorCode, Fault};
     use std::collections::BTreeMap;
 
     fn from_run(run: &RunId) -> NewVersion {
         let metrics = BTreeMap::from([("r2_score".to_owned(), 0.9)]);
         let file = NewVersion::file(name("houses"), regression(None), String::new());
-        NewVersion { metrics, run: Some(run.clone()), lineage: Some(lineage()), ..file }
+        NewVersion { metrics, run: Some(run.clone()), made_by_run: true, lineage: Some(lineage()), ..file }
     }
 
     fn code(error: Error) -> ErrorCode {
@@ -188,19 +227,19 @@ mod tests {
         let file = NewVersion::file(name("houses"), regression(None), "by hand".to_owned());
         assert_eq!(registry.register(file, &admin()).await.unwrap().version, Version(2));
         let numbers: Vec<u32> =
-            registry.versions(&name("houses")).await.unwrap().iter().map(|v| v.version.0).collect();
+            registry.versions(&model("houses")).await.unwrap().iter().map(|v| v.version.0).collect();
         assert_eq!(numbers, [1, 2]);
         let out = dir.path().join("model.onnx");
-        let exported = registry.export(&name("houses"), "1", &out).await.unwrap();
+        let exported = registry.export(&model("houses"), "1", &out).await.unwrap();
         assert_eq!((exported, std::fs::read(&out).unwrap()), (first, regression(None)));
-        assert!(registry.versions(&name("absent")).await.is_err());
+        assert!(registry.versions(&model("absent")).await.is_err());
     }
 
     #[tokio::test]
     async fn versions_go_by_number_latest_and_alias() {
         let (_dir, store) = store().await;
         let registry = Registry::new(store);
-        let houses = name("houses");
+        let houses = model("houses");
         for _ in 0..2 {
             let file = NewVersion::file(houses.clone(), regression(None), String::new());
             registry.register(file, &admin()).await.unwrap();
@@ -241,10 +280,11 @@ mod tests {
             endpoint: name("prices"),
             model: made.model.clone(),
             version: made.version,
+            spec: None,
             created: Timestamp::now(),
         };
         store.put_deployment(&deployment, true, &admin()).await.unwrap();
-        let view = registry.lineage(&name("houses"), "1").await.unwrap();
+        let view = registry.lineage(&model("houses"), "1").await.unwrap();
         assert_eq!((view.deployments.as_slice(), view.digest), ([deployment].as_slice(), made.digest));
         let data = view.data.unwrap();
         assert_eq!((data.name, data.rows), (name("houses"), None));

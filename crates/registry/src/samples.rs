@@ -1,7 +1,7 @@
 //! Small ONNX models and stores for this crate's tests.
 
 use crate::signature::METADATA_KEY;
-use domain::{Actor, Digest, Lineage, Name, Signature, Version};
+use domain::{Actor, Digest, Lineage, ModelName, Name, Signature, Version};
 use onnx::{Attr, Domain, ElementType, GraphBuilder};
 use store::Store;
 use tempfile::TempDir;
@@ -14,6 +14,10 @@ pub(crate) async fn store() -> (TempDir, Store) {
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
+}
+
+pub(crate) fn model(text: &str) -> ModelName {
+    ModelName::new(text).unwrap()
 }
 
 pub(crate) fn admin() -> Actor {

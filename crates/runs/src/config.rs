@@ -2,6 +2,7 @@
 
 use domain::Span;
 use serde::Deserialize;
+use std::path::PathBuf;
 
 /// Section `runs`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -25,4 +26,26 @@ pub struct Config {
     pub max_time: Span,
     /// Time between asking a job's process to end and killing it.
     pub cancel_grace: Span,
+    /// Jobs that run the user's command.
+    pub command: CommandConfig,
+}
+
+/// Section `runs.command`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommandConfig {
+    /// Jobs that run side by side; trials of a sweep at the same time.
+    pub concurrency: usize,
+    /// Processor seconds of each process; 0 = no limit.
+    pub cpu_seconds: u64,
+    /// Open files of each process; 0 = no limit.
+    pub open_files: u64,
+    /// Processes and threads together; 0 = no limit.
+    pub processes: u64,
+    /// Whether jobs reach the network beyond this server.
+    pub network: bool,
+    /// Further files and folders that jobs may read.
+    pub read_paths: Vec<PathBuf>,
+    /// Bytes of a job's log that are kept; what comes after is left out.
+    pub log_bytes: u64,
 }

@@ -21,6 +21,12 @@ pub enum Error {
     /// The submission asks for something impossible.
     #[error("{0}")]
     Submission(String),
+    /// Something that is not there, in the words of the protocol that asked.
+    #[error("{0}")]
+    Absent(String),
+    /// A filter or an order that cannot be read.
+    #[error(transparent)]
+    Filter(#[from] domain::filter::FilterError),
     /// Too many jobs wait.
     #[error("{0} jobs are waiting already: try again when some have ended")]
     QueueFull(u32),
@@ -46,6 +52,9 @@ pub enum Error {
     /// What the job's process left cannot be understood.
     #[error("the job's results cannot be read: {0}")]
     Results(String),
+    /// The gate refused.
+    #[error("{0}")]
+    Fault(Fault),
     /// Blocking work was stopped before its end.
     #[error("the work was interrupted: try again")]
     Interrupted,
@@ -71,7 +80,9 @@ impl From<Error> for Fault {
             Error::Store(error) => return error.into(),
             Error::Data(error) => return error.into(),
             Error::Registry(error) => return error.into(),
-            Error::Submission(_) => ErrorCode::InvalidInput,
+            Error::Fault(fault) => return fault,
+            Error::Submission(_) | Error::Filter(_) => ErrorCode::InvalidInput,
+            Error::Absent(_) => ErrorCode::NotFound,
             Error::QueueFull(_) => ErrorCode::TooManyRequests,
             Error::NoFile { .. } => ErrorCode::NotFound,
             Error::Interrupted => ErrorCode::Unavailable,

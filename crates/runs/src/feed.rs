@@ -80,10 +80,20 @@ impl Feed {
         Active(self.clone())
     }
 
+    /// Tells watchers that there is something new beside the events.
+    pub fn touch(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// A reader of all events from the first.
+    pub fn reader(self: Arc<Self>) -> Reader {
+        let changed = self.changed.subscribe();
+        Reader { feed: self, changed, event: 0, progress: 0 }
+    }
+
     /// All events from the first, then live, until the end.
     pub fn watch(self: Arc<Self>) -> BoxStream<'static, Value> {
-        let changed = self.changed.subscribe();
-        let reader = Reader { feed: self, changed, event: 0, progress: 0 };
+        let reader = self.reader();
         stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) }).boxed()
     }
 
@@ -108,7 +118,7 @@ impl Drop for Active {
 }
 
 /// One watcher's position.
-struct Reader {
+pub struct Reader {
     feed: Arc<Feed>,
     changed: watch::Receiver<()>,
     event: usize,
@@ -121,12 +131,19 @@ impl Reader {
             if let Some(found) = self.take() {
                 return found.map(|event| event.as_ref().clone());
             }
-            self.changed.changed().await.ok()?;
+            if !self.changed().await {
+                return None;
+            }
         }
     }
 
+    /// Waits until there is something new; false when nothing can come any more.
+    pub async fn changed(&mut self) -> bool {
+        self.changed.changed().await.is_ok()
+    }
+
     /// The next event, `Some(None)` at the end, `None` when one must wait.
-    fn take(&mut self) -> Option<Option<Arc<Value>>> {
+    pub fn take(&mut self) -> Option<Option<Arc<Value>>> {
         let state = self.feed.state();
         if let Some(event) = state.events.get(self.event) {
             self.event += 1;

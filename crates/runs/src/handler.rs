@@ -10,7 +10,7 @@ use crate::feed::{Feed, Feeds};
 use crate::order::{LOG, Limits, Order};
 use crate::results::{self, Results};
 use crate::submit::SubmitAutoml;
-use domain::{Actor, Fault, Job, JobStatus, Metrics, RunId, Task, Timestamp};
+use domain::{Actor, Fault, Job, JobStatus, Metrics, ModelName, RunId, Task, Timestamp};
 use futures_util::future::BoxFuture;
 use registry::NewVersion;
 use serde::{Deserialize, Serialize};
@@ -76,11 +76,13 @@ impl TaskHandler for Handler {
     }
 }
 
-fn parse(payload: Value) -> Result<Payload, Fault> {
+/// The payload of the queue's task.
+pub fn parse(payload: Value) -> Result<Payload, Fault> {
     serde_json::from_value(payload).map_err(|e| Fault::invalid(format!("the task's payload: {e}")))
 }
 
-fn failed(message: String) -> JobEnd {
+/// The end of a job that failed.
+pub fn failed(message: String) -> JobEnd {
     JobEnd {
         status: JobStatus::Failed,
         metrics: Metrics::new(),
@@ -110,6 +112,7 @@ impl Shared {
         }
         let job = self.store.job(run).await?;
         feed.status(&job);
+        crate::record::begin(&self.store, &job).await?;
         let folder = self.folder(run);
         let ended = if results::are_complete(&folder) {
             Ended::Finished
@@ -132,7 +135,12 @@ impl Shared {
 
     /// Writes a job's end, if it has none, and tells the watchers the end it has.
     pub async fn end(&self, run: &RunId, end: JobEnd) -> Result<()> {
-        self.store.job_ended(run, end).await?;
+        let job = self.store.job(run).await?;
+        if !job.status.is_final() {
+            // First: a run whose job has ended is looked at no more.
+            crate::record::end(&self.store, &job, &end).await?;
+            self.store.job_ended(run, end).await?;
+        }
         let job = self.store.job(run).await?;
         tracing::info!(%run, status = job.status.as_str(), error = job.error, "job ended");
         self.feeds.end(&job);
@@ -174,7 +182,9 @@ impl Shared {
     async fn order(&self, job: &Job, folder: &Path) -> Result<Order> {
         let ask: SubmitAutoml = serde_json::from_value(job.spec.clone())
             .map_err(|e| Error::Submission(format!("the job's spec: {e}")))?;
-        let data = self.store.data_version(&job.lineage.data, Some(job.lineage.data_version)).await?;
+        let from =
+            job.lineage.as_ref().ok_or_else(|| Error::Submission("the job names no data".to_owned()))?;
+        let data = self.store.data_version(&from.data, Some(from.data_version)).await?;
         let path = self.store.artifacts().path(&data.digest)?;
         clear(folder, false).await;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -217,17 +227,15 @@ impl Shared {
     /// Registers the winner when asked to; a run registers once, however often it is finished.
     async fn register(&self, job: &Job, results: &mut Results) -> Result<Value> {
         let name = job.spec.get("register_as").cloned().unwrap_or_default();
-        let Ok(Some(name)) = serde_json::from_value(name) else {
+        let Ok(Some(name)) = serde_json::from_value::<Option<ModelName>>(name) else {
             return Ok(Value::Null);
         };
         let new = NewVersion {
-            name,
-            bytes: std::mem::take(&mut results.model),
-            signature: None,
             metrics: results.metrics.clone(),
             run: Some(job.id.clone()),
-            lineage: Some(job.lineage.clone()),
-            description: String::new(),
+            made_by_run: true,
+            lineage: job.lineage.clone(),
+            ..NewVersion::file(name, std::mem::take(&mut results.model), String::new())
         };
         let version = registry::register(&self.store, new, &Actor::system(), Timestamp::now()).await?;
         Ok(json!({"name": version.model, "version": version.version}))
@@ -249,7 +257,7 @@ fn ended_by(error: Error) -> Result<JobEnd> {
 }
 
 /// Removes a job's folder, or all of it but the log.
-async fn clear(folder: &Path, keep_log: bool) {
+pub async fn clear(folder: &Path, keep_log: bool) {
     let folder = folder.to_owned();
     let cleared = tokio::task::spawn_blocking(move || remove(&folder, keep_log)).await;
     if let Ok(Err(error)) = cleared {

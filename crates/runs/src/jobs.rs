@@ -1,18 +1,24 @@
 //! The service: submit, list, watch and cancel jobs; the queue's worker that runs them.
 
 use crate::child::Program;
+use crate::command::{self, Commands, Door, KeptFolder, SubmitCommand};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::feed::end_event;
+use crate::feed::{Feed, end_event};
 use crate::handler::{Handler, Payload, Shared, canceled};
+use crate::record;
 use crate::results::KeptFile;
 use crate::submit::SubmitAutoml;
-use domain::{Actor, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial};
+use crate::sweep::{self, SubmitSweep, SweepTrial, Sweeps};
+use domain::{Actor, Digest, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial};
+use environments::Environments;
+use environments::launcher::Launcher;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::tasks::{Worker, WorkerOptions};
+use store::trees::Tree;
 use store::{NewTask, Store};
 
 /// The queue's name for AutoML jobs.
@@ -26,7 +32,7 @@ const IDLE_GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    worker: Mutex<Option<Worker>>,
+    workers: Mutex<Vec<Worker>>,
 }
 
 /// Jobs and their runs; cheap to clone. When the last clone is dropped the children end, and their jobs run again at the
@@ -50,7 +56,89 @@ impl Jobs {
         };
         let shared = Arc::new(Shared { store, config: config.clone(), program, feeds: Default::default() });
         let worker = shared.store.tasks().work(options, Arc::new(Handler(shared.clone())));
-        Ok(Self(Arc::new(Inner { shared, worker: Mutex::new(Some(worker)) })))
+        Ok(Self(Arc::new(Inner { shared, workers: Mutex::new(vec![worker]) })))
+    }
+
+    /// Starts the worker for jobs that run the user's commands, which reach this server by the door.
+    pub fn start_commands(&self, launcher: Launcher, environments: Environments, door: Arc<dyn Door>) {
+        let shared = self.0.shared.clone();
+        let options = |kind| WorkerOptions {
+            concurrency: shared.config.command.concurrency,
+            max_attempts: shared.config.max_attempts,
+            backoff: BACKOFF,
+            ..WorkerOptions::new(kind)
+        };
+        let commands = Arc::new(Commands { shared: shared.clone(), launcher, environments, door });
+        let workers =
+            [shared.store.tasks().work(options(command::KIND), Arc::new(command::Handler(commands)))];
+        self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).extend(workers);
+    }
+
+    /// Checks a command and keeps it together with its task.
+    pub async fn submit_command(&self, mut ask: SubmitCommand, by: &Actor) -> Result<Job> {
+        let store = &self.0.shared.store;
+        let lineage = ask.settle(store).await?;
+        self.check_queue().await?;
+        let job = new_job(JobKind::Command, ask.experiment.clone(), json!(ask), lineage)?;
+        let task = NewTask::new(command::KIND, json!(Payload { run: job.id.clone() }), job.id.as_str());
+        store.add_job_with_task(&job, &task, by).await?;
+        record::open(store, &job).await?;
+        Ok(job)
+    }
+
+    /// Checks a sweep and keeps it together with its task.
+    pub async fn submit_sweep(&self, mut ask: SubmitSweep, by: &Actor) -> Result<Job> {
+        let store = &self.0.shared.store;
+        let lineage = ask.settle(store).await?;
+        self.check_queue().await?;
+        let job = new_job(JobKind::Sweep, ask.trial.experiment.clone(), json!(ask), lineage)?;
+        let task = NewTask::new(sweep::KIND, json!(Payload { run: job.id.clone() }), job.id.as_str());
+        store.add_job_with_task(&job, &task, by).await?;
+        record::open(store, &job).await?;
+        Ok(job)
+    }
+
+    /// The trials of a sweep, oldest first.
+    pub async fn sweep_trials(&self, id: &RunId) -> Result<Vec<SweepTrial>> {
+        let job = self.show(id).await?;
+        sweep::trials(&self.0.shared.store, &job).await
+    }
+
+    /// The log of a command that has ended.
+    pub async fn log(&self, id: &RunId) -> Result<Vec<u8>> {
+        let job = self.show(id).await?;
+        let kept = job.result["log"].clone();
+        let missing = || Error::NoFile { run: id.to_string(), file: "log".to_owned() };
+        let kept: KeptFile = serde_json::from_value(kept).map_err(|_| missing())?;
+        self.artifact(kept.digest).await
+    }
+
+    /// A file that a command left in `./outputs` (`output` is none) or in an output.
+    pub async fn left(&self, id: &RunId, output: Option<&str>, path: &str) -> Result<Vec<u8>> {
+        let tree = self.tree(id, output).await?;
+        let missing = || Error::NoFile { run: id.to_string(), file: path.to_owned() };
+        self.artifact(tree.files.get(path).ok_or_else(missing)?.digest).await
+    }
+
+    /// The files that a command left in `./outputs` (`output` is none) or in an output.
+    pub async fn tree(&self, id: &RunId, output: Option<&str>) -> Result<Tree> {
+        let job = self.show(id).await?;
+        let (kept, what) = match output {
+            None => (&job.result["artifacts"], "./outputs"),
+            Some(name) => (&job.result["outputs"][name], name),
+        };
+        let Ok(kept) = serde_json::from_value::<KeptFolder>(kept.clone()) else {
+            return Err(Error::NoFile { run: id.to_string(), file: what.to_owned() });
+        };
+        let artifacts = self.0.shared.store.artifacts().clone();
+        let tree = tokio::task::spawn_blocking(move || artifacts.tree(&kept.digest)).await;
+        Ok(tree.map_err(|_| Error::Interrupted)??)
+    }
+
+    async fn artifact(&self, digest: Digest) -> Result<Vec<u8>> {
+        let artifacts = self.0.shared.store.artifacts().clone();
+        let read = tokio::task::spawn_blocking(move || artifacts.read(&digest)).await;
+        Ok(read.map_err(|_| Error::Interrupted)??)
     }
 
     /// Checks a submission and keeps it together with its task: an accepted job is run, whatever happens to this process.
@@ -59,27 +147,12 @@ impl Jobs {
         let data = store.data_version(&ask.data, ask.data_version).await?;
         let ask = ask.settle(&data)?;
         self.check_queue().await?;
-        let experiment = match &ask.experiment {
-            Some(experiment) => experiment.clone(),
-            None => Name::new(crate::submit::DEFAULT_EXPERIMENT).map_err(|e| Error::Submission(e.message))?,
-        };
-        let id = RunId::generate();
-        let job = Job {
-            id: id.clone(),
-            experiment,
-            kind: JobKind::Automl,
-            status: JobStatus::Queued,
-            spec: json!(ask),
-            lineage: Lineage { data: data.name, data_version: data.version, data_digest: data.digest },
-            metrics: Metrics::new(),
-            result: Value::Null,
-            error: None,
-            created: Timestamp::now(),
-            started: None,
-            ended: None,
-        };
+        let lineage = Lineage { data: data.name, data_version: data.version, data_digest: data.digest };
+        let job = new_job(JobKind::Automl, ask.experiment.clone(), json!(ask), Some(lineage))?;
+        let id = &job.id;
         let task = NewTask::new(KIND, json!(Payload { run: id.clone() }), id.as_str());
         store.add_job_with_task(&job, &task, by).await?;
+        record::open(store, &job).await?;
         Ok(job)
     }
 
@@ -113,9 +186,7 @@ impl Jobs {
         let missing = || Error::NoFile { run: id.to_string(), file: file.to_owned() };
         let kept = job.result.get("files").and_then(|files| files.get(file)).ok_or_else(missing)?;
         let kept: KeptFile = serde_json::from_value(kept.clone())?;
-        let artifacts = self.0.shared.store.artifacts().clone();
-        let read = tokio::task::spawn_blocking(move || artifacts.read(&kept.digest)).await;
-        Ok(read.map_err(|_| Error::Interrupted)??)
+        self.artifact(kept.digest).await
     }
 
     /// Asks for a job to be stopped: one that waits is canceled at once, one that runs as soon as its process is gone.
@@ -150,6 +221,7 @@ impl Jobs {
                 shared.feeds.forget(id);
                 self.past(job).await
             }
+            Ok(job) if job.kind == JobKind::Command => Ok(self.command_events(feed, id)),
             Ok(_) => Ok(feed.watch()),
             Err(error) => {
                 shared.feeds.forget(id);
@@ -158,8 +230,18 @@ impl Jobs {
         }
     }
 
+    fn command_events(&self, feed: Arc<Feed>, id: &RunId) -> BoxStream<'static, Value> {
+        let shared = &self.0.shared;
+        command::watch(feed, command::log_of(&shared.folder(id)), shared.store.artifacts().clone())
+    }
+
     /// The events of a job that has ended, as far as they are kept: its trials and its end.
     async fn past(&self, job: Job) -> Result<BoxStream<'static, Value>> {
+        if job.kind == JobKind::Command {
+            let feed = Arc::new(Feed::default());
+            feed.end(&job);
+            return Ok(self.command_events(feed, &job.id));
+        }
         let trials = self.0.shared.store.trials(&job.id).await?;
         let mut events: Vec<Value> = trials.iter().map(trial_event).collect();
         events.push(end_event(&job));
@@ -168,13 +250,39 @@ impl Jobs {
 
     /// Ends the worker and the children; their jobs run again at the next start.
     pub async fn stop(&self) {
-        let worker = self.0.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let workers = std::mem::take(&mut *self.0.workers.lock().unwrap_or_else(PoisonError::into_inner));
         // A job may take hours: nobody waits for it. A worker without one ends at once.
         let grace = if self.0.shared.feeds.any_active() { Duration::ZERO } else { IDLE_GRACE };
-        if let Some(worker) = worker {
-            worker.stop(grace).await;
-        }
+        futures_util::future::join_all(workers.into_iter().map(|worker| worker.stop(grace))).await;
     }
+}
+
+/// A job that is accepted now.
+pub(crate) fn new_job(
+    kind: JobKind,
+    experiment: Option<Name>,
+    spec: Value,
+    lineage: Option<Lineage>,
+) -> Result<Job> {
+    let experiment = match experiment {
+        Some(experiment) => experiment,
+        None => Name::new(crate::submit::DEFAULT_EXPERIMENT).map_err(|e| Error::Submission(e.message))?,
+    };
+    Ok(Job {
+        id: RunId::generate(),
+        experiment,
+        kind,
+        status: JobStatus::Queued,
+        spec,
+        lineage,
+        parent: None,
+        metrics: Metrics::new(),
+        result: Value::Null,
+        error: None,
+        created: Timestamp::now(),
+        started: None,
+        ended: None,
+    })
 }
 
 fn trial_event(trial: &Trial) -> Value {

@@ -3,9 +3,12 @@
 //! The road through this crate: [`Jobs::submit`] checks the [`SubmitAutoml`] and keeps job and task in one transaction; the
 //! queue's worker hands the task to the handler; the handler gives a child process (`worker automl` of the same binary,
 //! [`automl_worker`]) its order, stores trials and feeds watchers as events come, keeps the files, registers the model and
-//! ends the job. A job always ends: killed servers begin it again, killed children fail it.
+//! ends the job. A job always ends: killed servers begin it again, killed children fail it. A command of the user takes the same
+//! road through [`Jobs::submit_command`] and the launcher of `environments`, a sweep through [`Jobs::submit_sweep`]; these are
+//! never begun twice.
 
 mod child;
+mod command;
 mod config;
 mod convert;
 mod error;
@@ -14,15 +17,21 @@ mod handler;
 mod jobs;
 mod limits;
 mod order;
+mod record;
 mod results;
 mod submit;
+mod sweep;
+pub mod tracking;
 mod worker;
 
 pub use child::Program;
-pub use config::Config;
+pub use command::{CodeSource, Door, InputSource, JobInput, JobOutput, KeptFolder, Passage, SubmitCommand};
+pub use config::{CommandConfig, Config};
 pub use convert::table;
 pub use error::{Error, Result};
 pub use jobs::Jobs;
 pub use order::FILES;
 pub use submit::{DEFAULT_EXPERIMENT, DEFAULT_SEED, DEFAULT_TRIALS, SubmitAutoml};
+pub use sweep::{SubmitSweep, SweepTrial};
+pub use tracking::Tracking;
 pub use worker::automl_worker;

@@ -88,6 +88,10 @@ impl SubmitAutoml {
                 return Err(Error::Submission(text));
             }
         }
+        if data::is_folder(data) {
+            let text = format!("data: {}:{} is a folder: a search needs a table", data.name, data.version);
+            return Err(Error::Submission(text));
+        }
         data::check_target(&data.profile, &self.target)?;
         self.check_metric(data)?;
         self.data_version = Some(data.version);

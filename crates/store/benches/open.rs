@@ -85,16 +85,9 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
     let (by, now) = (Actor::admin(), Timestamp::now());
     let name = Name::new(format!("m{number}"))?;
     let output = Target { name: "y".to_owned(), task: Task::Regression, classes: Vec::new() };
-    let new = NewModelVersion {
-        model: name.clone(),
-        digest: Digest([2; 32]),
-        bytes: 1,
-        signature: Signature { inputs: Vec::new(), output },
-        metrics: BTreeMap::new(),
-        run: None,
-        lineage: None,
-        description: String::new(),
-    };
+    let model = domain::ModelName::from(&name);
+    let signature = Signature { inputs: Vec::new(), output };
+    let new = NewModelVersion::onnx(model.clone(), Digest([2; 32]), 1, signature);
     let version = store.add_model_version(new, &by, now).await?.version;
     let endpoint = Endpoint {
         name: name.clone(),
@@ -107,7 +100,13 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         created: now,
     };
     store.add_endpoint(&endpoint, &by).await?;
-    let deployment =
-        domain::Deployment { name: name.clone(), endpoint: name.clone(), model: name, version, created: now };
+    let deployment = domain::Deployment {
+        name: name.clone(),
+        endpoint: name.clone(),
+        model,
+        version,
+        spec: None,
+        created: now,
+    };
     Ok(store.put_deployment(&deployment, true, &by).await?)
 }

@@ -8,7 +8,7 @@ use crate::files;
 use domain::Digest;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::NamedTempFile;
@@ -58,17 +58,38 @@ impl Artifacts {
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
         let path = self.path(digest)?;
         let bytes = fs::read(&path).map_err(|e| Error::io(&path, e))?;
-        if Digest(Sha256::digest(&bytes).into()) == *digest {
-            Ok(bytes)
-        } else {
-            Err(Error::Corrupt(format!("the artifact {digest} is damaged on disk: restore it from a backup")))
+        if Digest(Sha256::digest(&bytes).into()) == *digest { Ok(bytes) } else { Err(damaged(digest)) }
+    }
+
+    /// Copies an artifact to a new file, hashing what is copied: damage is refused, and what was copied is then removed.
+    pub fn copy_checked(&self, digest: &Digest, to: &Path) -> Result<()> {
+        let path = self.path(digest)?;
+        let mut from = File::open(&path).map_err(|e| Error::io(&path, e))?;
+        let mut file = File::create_new(to).map_err(|e| Error::io(to, e))?;
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; BUFFER]);
+        loop {
+            let read = from.read(&mut buffer).map_err(|e| Error::io(&path, e))?;
+            if read == 0 {
+                break;
+            }
+            hash.update(&buffer[..read]);
+            file.write_all(&buffer[..read]).map_err(|e| Error::io(to, e))?;
         }
+        if Digest(hash.finalize().into()) == *digest {
+            return Ok(());
+        }
+        fs::remove_file(to).map_err(|e| Error::io(to, e))?;
+        Err(damaged(digest))
     }
 
     fn place(&self, digest: &Digest) -> PathBuf {
         let name = digest.hex();
         self.dir.join(&name[..2]).join(name)
     }
+}
+
+fn damaged(digest: &Digest) -> Error {
+    Error::Corrupt(format!("the artifact {digest} is damaged on disk: restore it from a backup"))
 }
 
 /// An artifact being written. Dropped before [`finish`](Self::finish), it leaves nothing.

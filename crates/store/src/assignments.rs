@@ -101,6 +101,16 @@ pub(crate) async fn forget(conn: &mut SqliteConnection, scope: &Scope) -> Result
     Ok(())
 }
 
+/// Moves every role on something to its new name.
+pub(crate) async fn move_to(conn: &mut SqliteConnection, from: &Scope, to: &Scope) -> Result<()> {
+    sqlx::query("UPDATE assignments SET scope = $2 WHERE scope = $1")
+        .bind(from.to_string())
+        .bind(to.to_string())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// The roles on single endpoints and models, by principal and scope.
 pub(crate) async fn all(conn: &mut SqliteConnection) -> Result<Vec<Assignment>> {
     let rows = sqlx::query("SELECT * FROM assignments ORDER BY principal, scope").fetch_all(conn).await?;
@@ -110,10 +120,10 @@ pub(crate) async fn all(conn: &mut SqliteConnection) -> Result<Vec<Assignment>> 
 async fn expect(conn: &mut SqliteConnection, scope: &Scope) -> Result<()> {
     let (noun, sql, name) = match scope {
         Scope::Workspace => return Ok(()),
-        Scope::Endpoint(name) => ("endpoint", "SELECT 1 FROM endpoints WHERE name = $1", name),
-        Scope::Model(name) => ("model", "SELECT 1 FROM models WHERE name = $1", name),
+        Scope::Endpoint(name) => ("endpoint", "SELECT 1 FROM endpoints WHERE name = $1", name.as_str()),
+        Scope::Model(name) => ("model", "SELECT 1 FROM models WHERE name = $1", name.as_str()),
     };
-    let found = sqlx::query(sql).bind(name.as_str()).fetch_optional(conn).await?;
+    let found = sqlx::query(sql).bind(name).fetch_optional(conn).await?;
     found.map(|_| ()).ok_or_else(|| Error::not_found(noun, name))
 }
 

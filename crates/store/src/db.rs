@@ -6,6 +6,7 @@ use crate::ledger::Change;
 use crate::lock::Lock;
 use crate::seal::{MasterKey, Sealer};
 use crate::secrets::Secrets;
+use crate::tracking::TrackingState;
 use crate::{files, ledger, segments, tasks};
 use domain::{Actor, Timestamp};
 use sqlx::sqlite::{
@@ -44,6 +45,7 @@ struct Inner {
     sealer: Arc<Sealer>,
     changes: watch::Sender<i64>,
     task_bell: watch::Sender<u64>,
+    tracking: TrackingState,
     /// A sync to disk failed: nothing more may be acknowledged (see [`Error::NotDurable`]).
     not_durable: AtomicBool,
     // Last, so that the pools are gone before another process may open the directory.
@@ -78,8 +80,20 @@ impl Store {
         let changes = watch::Sender::new(ledger::last_sequence(&writer).await?);
         let task_bell = watch::Sender::new(0);
         let not_durable = AtomicBool::new(false);
-        let inner =
-            Inner { dir, writer, reader, artifacts, secrets, sealer, changes, task_bell, not_durable, lock };
+        let tracking = TrackingState::new();
+        let inner = Inner {
+            dir,
+            writer,
+            reader,
+            artifacts,
+            secrets,
+            sealer,
+            changes,
+            task_bell,
+            tracking,
+            not_durable,
+            lock,
+        };
         let store = Self { inner: Arc::new(inner) };
         store.recover().await?;
         Ok(store)
@@ -99,6 +113,11 @@ impl Store {
     /// Rings when a task is queued.
     pub(crate) fn task_bell(&self) -> &watch::Sender<u64> {
         &self.inner.task_bell
+    }
+
+    /// What tracking holds in memory.
+    pub(crate) fn tracking(&self) -> &TrackingState {
+        &self.inner.tracking
     }
 
     /// The data directory, absolute.

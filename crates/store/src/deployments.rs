@@ -4,8 +4,8 @@ use crate::db::Store;
 use crate::endpoints;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
-use crate::records::Record;
-use domain::{Actor, Deployment, Name, Timestamp};
+use crate::records::{Record, to_json};
+use domain::{Actor, Deployment, DeploymentUpdate, Name, Timestamp};
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::BTreeMap;
@@ -29,7 +29,12 @@ impl Store {
             let all = BTreeMap::from([(d.name.clone(), 100)]);
             endpoints::store_traffic(write.conn(), &d.endpoint, &all).await?;
         }
-        let detail = json!({"model": d.model, "version": d.version, "all_traffic": all_traffic});
+        let mut detail = json!({"model": d.model, "version": d.version, "all_traffic": all_traffic});
+        if let Some(spec) = &d.spec {
+            detail["code"] = json!(spec.code);
+            detail["scoring_script"] = json!(spec.scoring_script);
+            detail["network"] = json!(spec.network);
+        }
         let subject = format!("{}/{}", d.endpoint, d.name);
         write.note(by, d.created, Change::new("deploy model", subject, detail)).await?;
         write.commit().await
@@ -44,6 +49,48 @@ impl Store {
         .fetch_all(self.reader())
         .await?;
         rows.iter().map(decode).collect()
+    }
+
+    /// One deployment.
+    pub async fn deployment(&self, endpoint: &Name, name: &Name) -> Result<Deployment> {
+        let row = sqlx::query("SELECT * FROM deployments WHERE endpoint = $1 AND name = $2")
+            .bind(endpoint.as_str())
+            .bind(name.as_str())
+            .fetch_optional(self.reader())
+            .await?;
+        let absent = || Error::not_found("deployment", format_args!("{endpoint}/{name}"));
+        decode(&row.ok_or_else(absent)?)
+    }
+
+    /// Changes what is stated of a deployment that runs Python workers; they go on running.
+    pub async fn update_deployment(
+        &self,
+        (endpoint, name): (&Name, &Name),
+        update: &DeploymentUpdate,
+        by: &Actor,
+        now: Timestamp,
+    ) -> Result<Deployment> {
+        let mut write = self.write().await?;
+        let row = sqlx::query("SELECT * FROM deployments WHERE endpoint = $1 AND name = $2")
+            .bind(endpoint.as_str())
+            .bind(name.as_str())
+            .fetch_optional(write.conn())
+            .await?;
+        let absent = || Error::not_found("deployment", format_args!("{endpoint}/{name}"));
+        let mut found = decode(&row.ok_or_else(absent)?)?;
+        let Some(spec) = &mut found.spec else {
+            return Err(Error::Conflict(format!(
+                "the deployment '{endpoint}/{name}' runs no Python workers: there is nothing of this kind to change"
+            )));
+        };
+        if let Some(enabled) = update.app_insights_enabled {
+            spec.app_insights_enabled = enabled;
+        }
+        upsert(write.conn(), &found).await?;
+        let change = Change::new("update deployment", format!("{endpoint}/{name}"), json!(update));
+        write.note(by, now, change).await?;
+        write.commit().await?;
+        Ok(found)
     }
 
     /// Removes a deployment; refused while it has traffic.
@@ -79,15 +126,16 @@ impl Store {
 
 async fn upsert(conn: &mut SqliteConnection, d: &Deployment) -> Result<()> {
     sqlx::query(
-        "INSERT INTO deployments (endpoint, name, model, version, created) VALUES ($1, $2, $3, $4, $5) \
+        "INSERT INTO deployments (endpoint, name, model, version, created, spec) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (endpoint, name) DO UPDATE SET model = excluded.model, version = excluded.version, \
-         created = excluded.created",
+         created = excluded.created, spec = excluded.spec",
     )
     .bind(d.endpoint.as_str())
     .bind(d.name.as_str())
     .bind(d.model.as_str())
     .bind(i64::from(d.version.0))
     .bind(d.created.micros())
+    .bind(d.spec.as_ref().map(to_json).transpose()?)
     .execute(conn)
     .await?;
     Ok(())
@@ -98,8 +146,9 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Deployment> {
     Ok(Deployment {
         name: row.name("name")?,
         endpoint: row.name("endpoint")?,
-        model: row.name("model")?,
+        model: row.parsed("model")?,
         version: row.version("version")?,
+        spec: row.json_or_null("spec")?,
         created: row.time("created")?,
     })
 }
@@ -124,6 +173,24 @@ mod tests {
             store.delete_deployment(&credit, &blue, &admin(), T0).await,
             Err(Error::NotFound { .. })
         ));
+    }
+
+    #[tokio::test]
+    async fn a_python_deployment_keeps_its_spec_and_only_that_may_change() {
+        let (_dir, store) = serving().await;
+        let (credit, blue) = (name("credit"), name("blue"));
+        let update = DeploymentUpdate { app_insights_enabled: Some(true) };
+        let by = admin();
+        let on = |update| store.update_deployment((&credit, &blue), update, &by, T0);
+        assert!(matches!(on(&update).await, Err(Error::Conflict(_))));
+        let spec = domain::PythonSpec { instance_count: 3, network: true, ..Default::default() };
+        let python = Deployment { spec: Some(spec.clone()), ..deployment("credit", "blue", 1) };
+        store.put_deployment(&python, false, &admin()).await.unwrap();
+        assert_eq!(store.deployment(&credit, &blue).await.unwrap(), python);
+        let changed = on(&update).await.unwrap();
+        assert_eq!(changed.spec, Some(domain::PythonSpec { app_insights_enabled: true, ..spec }));
+        assert_eq!(store.serving_state().await.unwrap().deployments[0].deployment, changed);
+        assert!(matches!(store.deployment(&credit, &name("green")).await, Err(Error::NotFound { .. })));
     }
 
     #[tokio::test]

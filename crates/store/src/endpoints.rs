@@ -401,7 +401,7 @@ mod tests {
         store.put_api(&api("credit/v1", "credit"), &admin(), T0).await.unwrap();
         let refused = store.delete_endpoint(&credit, &admin(), T0).await.unwrap_err();
         assert!(refused.to_string().contains("'credit/v1'"), "{refused}");
-        store.delete_api("credit/v1", &admin(), T0).await.unwrap();
+        store.delete_api("credit/v1", &crate::apis::Former::Whatever, &admin(), T0).await.unwrap();
         store.delete_endpoint(&credit, &admin(), T0).await.unwrap();
         assert_eq!(store.deployments(None).await.unwrap(), []);
         assert!(matches!(store.delete_endpoint(&credit, &admin(), T0).await, Err(Error::NotFound { .. })));

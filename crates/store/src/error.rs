@@ -27,6 +27,9 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// No such thing, in the words of the protocol that asked.
+    #[error("{0}")]
+    Absent(String),
     /// The name is taken, or the state does not allow the change.
     #[error("{0}")]
     Conflict(String),
@@ -97,10 +100,23 @@ impl Error {
     }
 
     /// Wraps a system error, naming the file; a full disk becomes [`Error::StorageFull`].
-    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+    pub fn io(path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
             _ => Self::Io { path: path.to_owned(), source },
+        }
+    }
+
+    /// The same failure for another of those whom it concerns; the database's own words stand in the log once.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::StorageFull => Self::StorageFull,
+            Self::Busy => Self::Busy,
+            Self::NotDurable => Self::NotDurable,
+            other => {
+                tracing::error!(error = %other, "store failed");
+                Self::Corrupt("the store failed; the server's log tells more".to_owned())
+            }
         }
     }
 
@@ -117,7 +133,7 @@ impl Error {
     /// The kind of failure.
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::NotFound { .. } | Self::Absent(_) => ErrorCode::NotFound,
             Self::Conflict(_) | Self::Locked { .. } => ErrorCode::Conflict,
             Self::Invalid(_) | Self::Query(_) => ErrorCode::InvalidInput,
             Self::StorageFull => ErrorCode::StorageFull,

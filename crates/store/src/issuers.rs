@@ -195,7 +195,7 @@ mod tests {
         let used = store.delete_issuer(URL, &admin(), T0).await.unwrap_err().to_string();
         assert!(used.contains("/credit"), "{used}");
         assert_eq!(store.serving_state().await.unwrap().issuers, [trusted]);
-        store.delete_api("credit", &admin(), T0).await.unwrap();
+        store.delete_api("credit", &crate::apis::Former::Whatever, &admin(), T0).await.unwrap();
         store.delete_issuer(URL, &admin(), T0).await.unwrap();
         assert!(matches!(store.delete_issuer(URL, &admin(), T0).await, Err(Error::NotFound { .. })));
         let ledger = store.ledger(0, 100).await.unwrap();

@@ -48,7 +48,8 @@ impl Store {
         if let Some(task) = task {
             tasks::insert(write.conn(), task, job.created).await?;
         }
-        let detail = json!({"experiment": job.experiment, "data": data_subject(&job.lineage)});
+        let data = job.lineage.as_ref().map(data_subject);
+        let detail = json!({"kind": job.kind, "experiment": job.experiment, "data": data});
         write.note(by, job.created, Change::new("submit job", job.id.as_str(), detail)).await?;
         write.commit().await?;
         if task.is_some() {
@@ -71,6 +72,15 @@ impl Store {
     pub async fn jobs(&self, limit: u32) -> Result<Vec<Job>> {
         let rows = sqlx::query("SELECT * FROM jobs ORDER BY created DESC, id DESC LIMIT $1")
             .bind(i64::from(limit.min(JOBS_MAX)))
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+
+    /// The trials of a sweep, oldest first.
+    pub async fn jobs_below(&self, parent: &RunId) -> Result<Vec<Job>> {
+        let rows = sqlx::query("SELECT * FROM jobs WHERE parent = $1 ORDER BY created, id")
+            .bind(parent.as_str())
             .fetch_all(self.reader())
             .await?;
         rows.iter().map(decode).collect()
@@ -202,22 +212,23 @@ async fn find(conn: &mut SqliteConnection, id: &RunId) -> Result<Option<Job>> {
 async fn insert(conn: &mut SqliteConnection, job: &Job) -> Result<()> {
     sqlx::query(
         "INSERT INTO jobs (id, experiment, kind, status, spec, data_name, data_version, data_digest, metrics, result, error, \
-         created, started, ended) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+         created, started, ended, parent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(job.id.as_str())
     .bind(job.experiment.as_str())
     .bind(to_word(&job.kind)?)
     .bind(job.status.as_str())
     .bind(to_json(&job.spec)?)
-    .bind(job.lineage.data.as_str())
-    .bind(i64::from(job.lineage.data_version.0))
-    .bind(job.lineage.data_digest.hex())
+    .bind(job.lineage.as_ref().map_or("", |l| l.data.as_str()))
+    .bind(job.lineage.as_ref().map_or(0, |l| i64::from(l.data_version.0)))
+    .bind(job.lineage.as_ref().map(|l| l.data_digest.hex()).unwrap_or_default())
     .bind(to_json(&job.metrics)?)
     .bind(to_json(&job.result)?)
     .bind(&job.error)
     .bind(job.created.micros())
     .bind(job.started.map(Timestamp::micros))
     .bind(job.ended.map(Timestamp::micros))
+    .bind(job.parent.as_ref().map(RunId::as_str))
     .execute(conn)
     .await?;
     Ok(())
@@ -230,11 +241,12 @@ fn decode(row: &SqliteRow) -> Result<Job> {
         kind: row.word("kind")?,
         status: JobStatus::parse(&row.text("status")?).map_err(|e| Error::corrupt("status", e))?,
         spec: row.json("spec")?,
-        lineage: Lineage {
-            data: row.name("data_name")?,
-            data_version: row.version("data_version")?,
-            data_digest: row.digest("data_digest")?,
-        },
+        lineage: lineage(row)?,
+        parent: row
+            .text_or_null("parent")?
+            .map(RunId::try_from)
+            .transpose()
+            .map_err(|e| Error::corrupt("parent", e))?,
         metrics: row.json("metrics")?,
         result: row.json("result")?,
         error: row.text_or_null("error")?,
@@ -242,6 +254,17 @@ fn decode(row: &SqliteRow) -> Result<Job> {
         started: row.time_or_null("started")?,
         ended: row.time_or_null("ended")?,
     })
+}
+
+fn lineage(row: &SqliteRow) -> Result<Option<Lineage>> {
+    if row.text("data_name")?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Lineage {
+        data: row.name("data_name")?,
+        data_version: row.version("data_version")?,
+        data_digest: row.digest("data_digest")?,
+    }))
 }
 
 fn decode_trial(row: &SqliteRow) -> Result<Trial> {

@@ -4,6 +4,8 @@
 //! [ledger](Store::ledger); what was acknowledged is on disk. One process at a time owns a data directory (see [`lock`]).
 
 mod apis;
+mod artifact_paths;
+mod artifact_reader;
 pub mod artifacts;
 mod assets;
 mod assignments;
@@ -12,6 +14,7 @@ pub mod config;
 mod db;
 mod deployments;
 mod endpoints;
+mod environments;
 pub mod error;
 pub mod files;
 mod issuers;
@@ -20,11 +23,11 @@ mod ledger;
 pub mod lock;
 mod logins;
 mod meta;
-mod models;
 mod named_values;
 mod principals;
 mod quotas;
 mod records;
+mod registry;
 mod seal;
 pub mod secrets;
 pub mod segments;
@@ -32,7 +35,12 @@ mod serving;
 mod signing_keys;
 mod subscriptions;
 pub mod tasks;
+pub mod tracking;
+pub mod trees;
 
+pub use apis::{Former, Publication};
+pub use artifact_paths::{ArtifactEntry, ArtifactFile};
+pub use artifact_reader::ArtifactReader;
 pub use artifacts::{ArtifactWriter, Artifacts};
 pub use assets::NewDataVersion;
 pub use config::{Config, SegmentConfig};
@@ -44,16 +52,20 @@ pub use jobs::JobEnd;
 pub use ledger::LEDGER_PAGE_MAX;
 pub use lock::announced;
 pub use logins::{EndSessions, NewLogin, PasswordLogin, SessionRecord};
-pub use models::NewModelVersion;
 pub use named_values::{NAMED_VALUE_BYTES, NAMED_VALUES_MAX};
 pub use principals::{LiveSecret, NewSecret};
 pub use quotas::QuotaCount;
+pub use registry::{
+    LoggedChange, LoggedMetric, LoggedSearch, ModelChange, NewLoggedModel, NewModelVersion, OnDataset,
+    Search, TAGS_MAX, VersionChange,
+};
 pub use seal::MasterKey;
 pub use secrets::Secrets;
 pub use segments::{LoggedRow, Order, RequestFilter, RequestRow, SegmentWriter, Segments, SqlAnswer, Text};
 pub use serving::{ServingDeployment, ServingState};
 pub use signing_keys::{NewSigningKey, SigningKeyRecord};
 pub use tasks::{NewTask, TaskHandler, TaskQueue, TaskRecord, TaskState, Worker, WorkerOptions};
+pub use trees::{KeptTree, Tree, TreeFault, TreeFile};
 
 #[cfg(test)]
 mod samples;

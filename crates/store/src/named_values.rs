@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(state.named_values.len(), 2);
         let (_, sealed) = &state.named_values[0];
         assert_eq!(&**store.unseal("named-value:AMLKey", sealed).unwrap(), b"hush-hush");
-        store.delete_api("credit", &admin(), T0).await.unwrap();
+        store.delete_api("credit", &crate::apis::Former::Whatever, &admin(), T0).await.unwrap();
         store.delete_named_value(&key, &admin(), T0).await.unwrap();
         let lost = store.put_api(&named, &admin(), T0).await.unwrap_err().to_string();
         assert!(lost.contains("'AMLKey'"), "{lost}");

@@ -67,6 +67,12 @@ pub(crate) trait Record {
         serde_json::from_str(&self.text(column)?).map_err(|e| Error::corrupt(column, e))
     }
 
+    /// A structured member or null.
+    fn json_or_null<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>> {
+        let text = self.text_or_null(column)?;
+        text.map(|text| serde_json::from_str(&text).map_err(|e| Error::corrupt(column, e))).transpose()
+    }
+
     /// A plain enumeration stored by its serialised name.
     fn word<T: DeserializeOwned>(&self, column: &'static str) -> Result<T> {
         let text = serde_json::Value::String(self.text(column)?);

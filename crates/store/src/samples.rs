@@ -2,11 +2,11 @@
 
 use crate::assets::NewDataVersion;
 use crate::db::Store;
-use crate::models::NewModelVersion;
+use crate::registry::NewModelVersion;
 use domain::{
     Actor, Api, Column, ColumnType, Deployment, Digest, Endpoint, EndpointAuth, Feature, Job, JobKind,
-    JobStatus, Lineage, Name, Policy, Principal, PrincipalKind, PublicNetworkAccess, Role, RunId, Signature,
-    Target, Task, Timestamp, Version,
+    JobStatus, Lineage, ModelName, Name, Policy, Principal, PrincipalKind, PublicNetworkAccess, Role, RunId,
+    Signature, Target, Task, Timestamp, Version,
 };
 use std::collections::BTreeMap;
 use tempfile::TempDir;
@@ -22,6 +22,10 @@ pub(crate) async fn store() -> (TempDir, Store) {
 
 pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
+}
+
+pub(crate) fn model_name(text: &str) -> ModelName {
+    ModelName::new(text).unwrap()
 }
 
 pub(crate) fn admin() -> Actor {
@@ -52,7 +56,8 @@ pub(crate) fn job(created: Timestamp) -> Job {
         kind: JobKind::Automl,
         status: JobStatus::Queued,
         spec: serde_json::json!({"target": "Risk"}),
-        lineage: lineage(),
+        lineage: Some(lineage()),
+        parent: None,
         metrics: BTreeMap::new(),
         result: serde_json::Value::Null,
         error: None,
@@ -63,24 +68,22 @@ pub(crate) fn job(created: Timestamp) -> Job {
 }
 
 pub(crate) fn model(model: &str, run: Option<RunId>) -> NewModelVersion {
+    let signature = Signature {
+        inputs: vec![Feature {
+            name: "Age".to_owned(),
+            kind: ColumnType::Integer,
+            required: true,
+            categories: Vec::new(),
+            example: serde_json::json!(35),
+        }],
+        output: Target { name: "Risk".to_owned(), task: Task::Regression, classes: Vec::new() },
+    };
     NewModelVersion {
-        model: name(model),
-        digest: Digest([9; 32]),
-        bytes: 1234,
-        signature: Signature {
-            inputs: vec![Feature {
-                name: "Age".to_owned(),
-                kind: ColumnType::Integer,
-                required: true,
-                categories: Vec::new(),
-                example: serde_json::json!(35),
-            }],
-            output: Target { name: "Risk".to_owned(), task: Task::Regression, classes: Vec::new() },
-        },
+        made_by_run: run.is_some(),
         metrics: BTreeMap::from([("r2_score".to_owned(), 0.1 + 0.2)]),
         run,
         lineage: Some(lineage()),
-        description: String::new(),
+        ..NewModelVersion::onnx(model_name(model), Digest([9; 32]), 1234, signature)
     }
 }
 
@@ -101,8 +104,9 @@ pub(crate) fn deployment(endpoint: &str, text: &str, version: u32) -> Deployment
     Deployment {
         name: name(text),
         endpoint: name(endpoint),
-        model: name("credit"),
+        model: model_name("credit"),
         version: Version(version),
+        spec: None,
         created: T0,
     }
 }

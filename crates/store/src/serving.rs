@@ -3,9 +3,10 @@
 use crate::db::Store;
 use crate::error::Result;
 use crate::records::Record;
-use crate::{apis, assignments, deployments, endpoints, issuers, models, principals, subscriptions};
+use crate::{apis, assignments, deployments, endpoints, issuers, principals, registry, subscriptions};
 use domain::{
-    Api, Assignment, Deployment, Endpoint, ModelVersion, Name, Principal, Subscription, TrustedIssuer,
+    Api, Assignment, Deployment, Endpoint, ModelName, ModelVersion, Name, Principal, Subscription,
+    TrustedIssuer,
 };
 
 /// A deployment with the model version it runs.
@@ -13,7 +14,7 @@ use domain::{
 pub struct ServingDeployment {
     /// The deployment.
     pub deployment: Deployment,
-    /// Its model version: digest of the ONNX file and signature among the rest.
+    /// Its model version: digest of its content and signature among the rest.
     pub model: ModelVersion,
 }
 
@@ -35,7 +36,7 @@ pub struct ServingState {
     /// Roles on single endpoints and models.
     pub assignments: Vec<Assignment>,
     /// The names of all models.
-    pub models: Vec<Name>,
+    pub models: Vec<ModelName>,
     /// Ids of revoked tokens; some may have expired by themselves since.
     pub revoked_tokens: Vec<String>,
     /// Subscriptions by name, the revoked too.
@@ -56,8 +57,8 @@ impl Store {
         let deployments =
             sqlx::query("SELECT * FROM deployments ORDER BY endpoint, name").fetch_all(&mut *tx).await?;
         let versions = sqlx::query(
-            "SELECT v.* FROM deployments d JOIN model_versions v ON v.model = d.model AND v.version = d.version \
-             ORDER BY d.endpoint, d.name",
+            "SELECT v.*, '[]' AS aliases FROM deployments d JOIN model_versions v ON v.model = d.model \
+             AND v.version = d.version ORDER BY d.endpoint, d.name",
         )
         .fetch_all(&mut *tx)
         .await?;
@@ -75,7 +76,7 @@ impl Store {
         let deployments = deployments.iter().zip(&versions).map(|(deployment, version)| {
             Ok(ServingDeployment {
                 deployment: deployments::decode(deployment)?,
-                model: models::decode(version)?,
+                model: registry::decode(version)?,
             })
         });
         Ok(ServingState {
@@ -86,7 +87,7 @@ impl Store {
             principals: principals.iter().map(principals::decode).collect::<Result<_>>()?,
             issuers: trusted.iter().map(issuers::decode).collect::<Result<_>>()?,
             assignments: assigned,
-            models: models.iter().map(|row| row.name("name")).collect::<Result<_>>()?,
+            models: models.iter().map(|row| row.parsed("name")).collect::<Result<_>>()?,
             revoked_tokens: tokens.iter().map(|row| row.text("jti")).collect::<Result<_>>()?,
             subscriptions: subscriptions.iter().map(subscriptions::decode).collect::<Result<_>>()?,
             named_values: named

@@ -7,7 +7,7 @@
 
 use crate::problem::Problem;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
-use domain::{Actor, ErrorCode, Name, Role, Scope};
+use domain::{Actor, ErrorCode, ModelName, Name, Role, Scope};
 use http::request::Parts;
 use serde::Serialize;
 use std::fmt;
@@ -233,7 +233,7 @@ impl InPath for OfEndpoint {
 }
 impl InPath for OfModel {
     fn scope(parameters: &RawPathParams) -> Result<Scope, Problem> {
-        Ok(Scope::Model(Name::new(parameter(parameters, "name"))?))
+        Ok(Scope::Model(ModelName::new(parameter(parameters, "name"))?))
     }
 }
 impl InPath for OfScope {

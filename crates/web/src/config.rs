@@ -15,6 +15,10 @@ pub struct HttpLimits {
     pub body_timeout: Span,
     /// A connection without a request is closed after this time.
     pub idle_timeout: Span,
+    /// An HTTP/1 connection that is silent for so long gives its buffers back, and goes on with new ones.
+    pub rest_after: Span,
+    /// HTTP/1 connections that may keep their buffers so long; when there are more, buffers are given back at once.
+    pub engines: u32,
     /// The largest request head in bytes.
     pub head_bytes: u32,
     /// HTTP/2 streams at once on a connection.

@@ -35,13 +35,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
                 "send the body as Content-Type: application/json",
             ));
         }
-        let limit = request.extensions().get::<BodyLimit>().map_or(DEFAULT_BODY_BYTES, |l| l.0);
-        let bytes = whole(request, limit).await?;
+        let bytes = whole_body(request).await?;
         parse(&bytes).map(Self)
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a request says that its body is JSON.
+pub fn is_json(headers: &HeaderMap) -> bool {
     let Some(Ok(kind)) = headers.get(header::CONTENT_TYPE).map(|v| v.to_str()) else {
         return false;
     };
@@ -49,9 +49,10 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind == "application/json" || kind.starts_with("application/") && kind.ends_with("+json")
 }
 
-/// Reads a whole body of the control plane of at most `limit` bytes on the wire; a compressed one is inflated where the
+/// Reads a whole body of the control plane of at most [`BodyLimit`] bytes on the wire; a compressed one is inflated where the
 /// surrounding service says within which limits.
-async fn whole(request: Request, limit: u64) -> Result<Bytes, Problem> {
+pub async fn whole_body(request: Request) -> Result<Bytes, Problem> {
+    let limit = request.extensions().get::<BodyLimit>().map_or(DEFAULT_BODY_BYTES, |l| l.0);
     let coding = Coding::of(request.headers())?;
     let inflate = request.extensions().get::<Inflate>().cloned();
     let body = request.into_body().map_err(|e| unreadable(&e));

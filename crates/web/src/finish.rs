@@ -1,6 +1,7 @@
 //! What every answer gets: a request id, security headers, and a problem in place of a bare error.
 
 use crate::body::Body;
+use crate::mlflow::{MlflowError, speaks_mlflow};
 use crate::problem::{MEDIA_TYPE, Problem};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -43,13 +44,37 @@ pub fn secure(headers: &mut HeaderMap) {
     }
 }
 
+/// How errors look at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorForm {
+    /// Problem details: our own surfaces.
+    Problem,
+    /// The MLflow protocol's.
+    Mlflow,
+}
+
+impl ErrorForm {
+    /// The form of a path.
+    pub fn of(path: &str) -> Self {
+        if speaks_mlflow(path) { Self::Mlflow } else { Self::Problem }
+    }
+
+    /// An error's answer in this form.
+    pub fn render(self, mut problem: Problem, id: &RequestId) -> Response<Body> {
+        problem.request_id = Some(id.0.as_str().into());
+        match self {
+            Self::Problem => problem.to_response(),
+            Self::Mlflow => MlflowError::from(problem).to_response(),
+        }
+    }
+}
+
 /// Finishes an answer of the control plane's router.
-pub async fn finish(response: axum::response::Response, id: &RequestId) -> Response<Body> {
+pub async fn finish(response: axum::response::Response, id: &RequestId, form: ErrorForm) -> Response<Body> {
     let mut response = match problem_of(response).await {
         Ok(done) => done,
-        Err((mut problem, headers)) => {
-            problem.request_id = Some(id.0.as_str().into());
-            let mut response = problem.to_response();
+        Err((problem, headers)) => {
+            let mut response = form.render(problem, id);
             for (name, value) in &headers {
                 if !response.headers().contains_key(name) && name != header::CONTENT_LENGTH {
                     response.headers_mut().insert(name, value.clone());
@@ -94,7 +119,7 @@ mod tests {
     use domain::Fault;
 
     async fn finished(response: axum::response::Response) -> (Response<()>, serde_json::Value) {
-        let (parts, body) = finish(response, &RequestId("r-1".into())).await.into_parts();
+        let (parts, body) = finish(response, &RequestId("r-1".into()), ErrorForm::Problem).await.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         (Response::from_parts(parts, ()), serde_json::from_slice(&bytes).unwrap_or_default())
     }

@@ -59,23 +59,24 @@ pub(crate) fn text<'a>(
         dialect: None,
         missing: options.missing_texts(),
         timestamps: BTreeMap::new(),
+        shape: options.shape.clone(),
     };
     if format == FileFormat::Jsonl {
-        return Ok((Box::new(Jsonl::new(text)), found));
+        return Ok((options.shape.around(Box::new(Jsonl::new(text))), found));
     }
     let dialect = crate::read::sniff::dialect(text.head(), text.whole(), options)?;
     if options.format.is_none() && dialect.delimiter == '\t' {
         found.format = FileFormat::Tsv;
     }
     found.dialect = Some(dialect);
-    Ok((Box::new(Csv::new(text, dialect)?), found))
+    Ok((options.shape.around(Box::new(Csv::new(text, dialect)?)), found))
 }
 
 /// Opens a file by the format found when it was registered.
 pub(crate) fn file(path: &Path, format: &Format) -> Result<Box<dyn Rows>> {
     let file = File::open(path).map_err(Error::Input)?;
     if format.format == FileFormat::Parquet {
-        return Ok(Box::new(Parquet::new(file)?));
+        return Ok(format.shape.around(Box::new(Parquet::new(file)?)));
     }
     let length = file.metadata().map_err(Error::Input)?.len();
     // Why the whole length: the file was taken once, its ratio is known to be fair.
@@ -84,11 +85,11 @@ pub(crate) fn file(path: &Path, format: &Format) -> Result<Box<dyn Rows>> {
     let bytes = Peek::new(unpacked, 4);
     let text = decoded(bytes, by_label(&format.encoding)?);
     if format.format == FileFormat::Jsonl {
-        return Ok(Box::new(Jsonl::new(text)));
+        return Ok(format.shape.around(Box::new(Jsonl::new(text))));
     }
     let dialect: Dialect =
         format.dialect.ok_or_else(|| Error::Internal("the format of a CSV lacks its dialect".to_owned()))?;
-    Ok(Box::new(Csv::new(text, dialect)?))
+    Ok(format.shape.around(Box::new(Csv::new(text, dialect)?)))
 }
 
 /// The format of a Parquet file.
@@ -100,6 +101,7 @@ pub(crate) fn parquet_format(options: &ReadOptions) -> Format {
         dialect: None,
         missing: options.missing_texts(),
         timestamps: BTreeMap::new(),
+        shape: options.shape.clone(),
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::batch::{Batch, Cell, Rows};
 use crate::error::{Error, Result};
 use crate::read::header;
+use crate::shape::Shape;
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
@@ -64,9 +65,9 @@ impl Parquet {
         Ok(Self { file, columns, announced: false, group: 0, open: Vec::new(), left: 0, record: 1 })
     }
 
-    /// What the file says of its columns' types.
-    pub fn wants(&self) -> Vec<Want> {
-        self.columns.iter().map(|c| c.writing.want()).collect()
+    /// What the file says of the types of the columns that are kept.
+    pub fn wants(&self, shape: &Shape) -> Vec<Want> {
+        self.columns.iter().filter(|c| shape.keeps(&c.name)).map(|c| c.writing.want()).collect()
     }
 
     /// Opens the next row group that has rows; false at the end.

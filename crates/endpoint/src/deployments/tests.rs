@@ -14,7 +14,7 @@ fn name(text: &str) -> Name {
 }
 
 fn deployment(named: &str, model: &str, all_traffic: Option<bool>) -> NewDeployment {
-    NewDeployment { name: name(named), model: model.into(), all_traffic }
+    NewDeployment { name: name(named), model: model.into(), all_traffic, spec: None }
 }
 
 /// A store with two versions of a model, and an endpoint.
@@ -26,7 +26,11 @@ async fn services() -> (TempDir, Endpoints) {
         let new = NewVersion::file(name("credit"), bytes, String::new());
         endpoints.registry.register(new, &Actor::admin()).await.unwrap();
     }
-    endpoints.registry.set_alias(&name("credit"), "champion", Version(1), &Actor::admin()).await.unwrap();
+    endpoints
+        .registry
+        .set_alias(&name("credit").into(), "champion", Version(1), &Actor::admin())
+        .await
+        .unwrap();
     let new = NewEndpoint {
         name: name("risk"),
         docs_public: false,

@@ -46,6 +46,16 @@ const OWN: [&str; 6] = [
     "x-content-type-options",
 ];
 
+/// Headers that begin with x- and mean something to the server.
+const TRACED: [&str; 6] = [
+    "x-client-request-id",
+    "x-content-type-options",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-ms-client-request-id",
+    "x-request-id",
+];
+
 /// The server's own limits, which no policy widens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
@@ -295,6 +305,27 @@ fn headers(policy: &Policy) -> Fit {
         few(field, rules.len(), ITEMS_MAX)?;
         for (at, rule) in rules.iter().enumerate() {
             check_header(rule, request).map_err(|why| (format!("{field}[{at}]"), why))?;
+        }
+    }
+    forwarded(policy)
+}
+
+/// Headers that carry claims: of their own, none that means something else.
+fn forwarded(policy: &Policy) -> Fit {
+    few("forward_claims", policy.forward_claims.len(), ITEMS_MAX)?;
+    for (name, claim) in &policy.forward_claims {
+        let short: String = name.chars().take(80).collect();
+        let field = format!("forward_claims.{short}");
+        text(&field, claim)?;
+        let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+            return wrong(field, format!("'{short}' is no header"));
+        };
+        let standard = !header.as_str().starts_with("x-");
+        if standard || TRACED.contains(&header.as_str()) {
+            return wrong(field, "a claim goes in a header of its own: one that begins with x-, as x-caller");
+        }
+        if policy.request_headers.iter().any(|rule| rule.name.eq_ignore_ascii_case(name)) {
+            return wrong(field, "request_headers changes the same header: leave it out there");
         }
     }
     Ok(())

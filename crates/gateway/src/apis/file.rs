@@ -6,6 +6,7 @@ use crate::gateway::Gateway;
 use domain::{Actor, Api, ErrorCode, Fault, Issuer, KeySource, Name, Policy, Timestamp, TrustedIssuer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use store::Former;
 
 /// What tokens of an issuer that a file brings along may be signed with: all that the gate takes.
 const ALGORITHMS: [&str; 4] = ["RS256", "PS256", "ES256", "EdDSA"];
@@ -58,10 +59,11 @@ pub struct PublishedApi {
 }
 
 impl Gateway {
-    /// Publishes by a policy or by a policy file.
+    /// Publishes by a policy or by a policy file, over the API that was judged, or where there was none.
     pub async fn publish_asked(
         &self,
         ask: PublishAsk,
+        former: Option<&Api>,
         may_trust: bool,
         by: &Actor,
     ) -> Result<PublishedApi, Fault> {
@@ -80,7 +82,9 @@ impl Gateway {
             let names: Vec<String> = policy.issuers.iter().map(ToString::to_string).collect();
             notes.push(format!("tokens of exactly these issuers pass: {}", names.join(", ")));
         }
-        let api = self.publish_with(PublishApi { path, endpoint, policy }, &issuers, by).await?;
+        let api = self
+            .publish_with(PublishApi { path, endpoint, policy }, &issuers, &Former::of(former), by)
+            .await?;
         Ok(PublishedApi { api, notes })
     }
 

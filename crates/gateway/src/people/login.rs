@@ -121,6 +121,11 @@ impl LoginRefused {
         Self { problem: Box::new(Problem::new(ErrorCode::TooManyRequests, text)), wait: Some(wait) }
     }
 
+    /// The answer, and how long to wait.
+    pub(crate) fn into_parts(self) -> (Problem, Option<Duration>) {
+        (*self.problem, self.wait)
+    }
+
     pub(super) fn nobody() -> Self {
         Problem::new(ErrorCode::Unauthenticated, "the name or the password is wrong").into()
     }
@@ -222,6 +227,17 @@ impl Gateway {
                 Err(LoginRefused::nobody())
             }
         }
+    }
+
+    /// The person behind a name and a password, with the password's hash and whether it is a first secret.
+    pub(crate) async fn prove_person(
+        &self,
+        name: &str,
+        password: &Zeroizing<String>,
+        from: IpAddr,
+    ) -> Result<(Principal, String, bool), LoginRefused> {
+        let (person, (hash, temporary)) = self.prove(name, password, from).await?;
+        Ok((person, hash, temporary))
     }
 
     async fn change(

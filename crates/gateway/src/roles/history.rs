@@ -341,6 +341,7 @@ fn token_passes(principal: &Fact, roles: &[&Fact], policy: &Policy, tenant: &str
         expires: 0,
         issued: None,
         not_before: None,
+        bound_to: None,
         all,
     };
     (policy.any_audience || claims.is_for(&policy.audiences)) && claims.fulfil(&policy.required_claims)

@@ -81,7 +81,7 @@ async fn health_and_pages_are_open_documents_are_not() {
     let key = server.keys().await.primary;
     let bearer = format!("Bearer {key}");
     for (path, status, text) in [
-        ("/health", 200, "ok"),
+        ("/health", 200, "OK"),
         ("/endpoints/double/", 200, "Healthy"),
         ("/endpoints/double", 200, "Healthy"),
         ("/endpoints/double/docs/", 200, "swagger-ui"),

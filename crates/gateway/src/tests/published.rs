@@ -142,7 +142,8 @@ async fn paths_under_an_api_are_its_own() {
         }
     }
     assert_eq!(server.call("GET", "/credit/v1/openapi.json", &[], "").await.status, 401);
-    server.gateway.unpublish("credit/v1", &Actor::admin()).await.unwrap();
+    let former = server.gateway.api("credit/v1").await.unwrap().unwrap();
+    server.gateway.unpublish("credit/v1", Some(&former), &Actor::admin()).await.unwrap();
     assert_eq!(server.score(PATH, None).await.status, 404);
 }
 

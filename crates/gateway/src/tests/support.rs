@@ -89,8 +89,16 @@ pub(crate) fn options(public_url: String) -> Options {
         body_bytes: 1 << 20,
         inflate: web::InflateLimits { ratio: 100, bytes: 4 << 20, memory_bytes: 16 << 20 },
         login_failures: 5,
-        rate: RateConfig { enabled: true, keys: 1000, refused_calls: 1000, refused_per: span(60) },
+        rate: RateConfig {
+            enabled: true,
+            keys: 1000,
+            refused_calls: 1000,
+            refused_per: span(60),
+            grants: 1000,
+            grants_per: span(60),
+        },
         behind_proxy: vec![],
+        pools: None,
         outbound: outbound::Config {
             allow: vec!["127.0.0.0/8".parse().unwrap()],
             connect_timeout: span(5),
@@ -108,6 +116,8 @@ pub(super) fn limits() -> HttpLimits {
         head_timeout: span(10),
         body_timeout: span(10),
         idle_timeout: span(10),
+        rest_after: span(2),
+        engines: 100,
         head_bytes: 65_536,
         streams: 10,
         pending_resets: 20,
@@ -284,16 +294,8 @@ impl Server {
 pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
     let now = Timestamp::now();
     let (bytes, signature) = model(factor);
-    let version = NewModelVersion {
-        model: name("double"),
-        digest: store.artifacts().put(&bytes).unwrap(),
-        bytes: bytes.len() as u64,
-        signature,
-        metrics: BTreeMap::new(),
-        run: None,
-        lineage: None,
-        description: String::new(),
-    };
+    let digest = store.artifacts().put(&bytes).unwrap();
+    let version = NewModelVersion::onnx(name("double").into(), digest, bytes.len() as u64, signature);
     let version: Version = store.add_model_version(version, by, now).await.unwrap().version;
     let endpoint = Endpoint {
         name: name("double"),
@@ -311,8 +313,9 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
     let deployment = Deployment {
         name: name("blue"),
         endpoint: name("double"),
-        model: name("double"),
+        model: name("double").into(),
         version,
+        spec: None,
         created: now,
     };
     store.put_deployment(&deployment, true, by).await.unwrap();

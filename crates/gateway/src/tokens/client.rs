@@ -70,7 +70,7 @@ async fn prove(
 }
 
 /// Notes the day of a secret's use, beside the answer and once a day only.
-fn note_use(gateway: &Gateway, principal: &Principal, given: &Digest, secrets: &[LiveSecret]) {
+pub(crate) fn note_use(gateway: &Gateway, principal: &Principal, given: &Digest, secrets: &[LiveSecret]) {
     const DAY: i64 = 86_400_000_000;
     let today = Timestamp(Timestamp::now().micros().div_euclid(DAY) * DAY);
     let noted = secrets.iter().any(|s| s.digest == *given && s.info.used.is_some_and(|used| used >= today));

@@ -68,9 +68,9 @@ impl Failure {
         failure
     }
 
-    /// Too many revocations: the client waits (429).
-    pub(super) fn too_many(wait: Duration) -> Self {
-        let text = "The client revokes too many tokens. Try again later.";
+    /// The client does too much of something: it waits (429).
+    pub(super) fn too_many(what: &str, wait: Duration) -> Self {
+        let text = format!("The client {what}. Try again later.");
         let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", 90_055, text);
         failure.wait = Some(wait.as_secs() + 1);
         failure

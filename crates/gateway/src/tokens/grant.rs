@@ -10,6 +10,7 @@ use domain::{Principal, Role, Timestamp};
 use http::Request;
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::time::Instant;
 use web::RequestBody;
 
 /// How long a token is valid, in seconds, when the client does not say; the clients' own number.
@@ -36,6 +37,10 @@ pub(super) async fn token(
     let principal = client::authenticate(gateway, &headers, &form, from).await?;
     let audience = audience(gateway, &principal, &form, generation)?;
     let life = lifetime(gateway, &form)?;
+    if let Some(grants) = &gateway.grants {
+        let too_many = |wait| Failure::too_many("asks for too many tokens; keep each for its life", wait);
+        grants.count(&principal.client_id, Instant::now()).map_err(too_many)?;
+    }
     let now = Timestamp::now().seconds();
     let claims = claims(gateway, &principal, &audience, generation, (now, life));
     let typ = match generation {
@@ -112,7 +117,8 @@ fn audience(
     }
 }
 
-fn claims(
+/// The claims of a token.
+pub(super) fn claims(
     gateway: &Gateway,
     principal: &Principal,
     audience: &str,

@@ -77,7 +77,10 @@ pub(super) async fn revoke(
         return Err(Failure::foreign_token());
     }
     let Some(id) = &claims.id else { return nothing };
-    gateway.revocations.count(&asker.client_id, std::time::Instant::now()).map_err(Failure::too_many)?;
+    gateway
+        .revocations
+        .count(&asker.client_id, std::time::Instant::now())
+        .map_err(|wait| Failure::too_many("revokes too many tokens", wait))?;
     // Remembered beyond `exp`, as long as the allowed skew could still let it in.
     let expires = Timestamp(claims.expires.saturating_mul(1_000_000)).plus_seconds(120);
     let by = Actor(asker.name.to_string());

@@ -94,6 +94,8 @@ impl Rows {
 
     fn changes(self, policy: &Policy) -> Self {
         let cors = policy.cors.as_ref();
+        let forwarded: Vec<_> =
+            policy.forward_claims.iter().map(|(h, claim)| format!("{claim} in {h}")).collect();
         let listed = |list: &Vec<String>| (!list.is_empty()).then(|| list.join(" "));
         self.one("cross-origin from", cors.map(|c| c.origins.join(" ")))
             .one("cross-origin methods", cors.and_then(|c| listed(&c.methods)))
@@ -102,6 +104,7 @@ impl Rows {
             .one("cross-origin credentials", cors.filter(|c| c.credentials).map(|_| "yes"))
             .one("cross-origin remembered", cors.and_then(|c| c.max_age).map(|age| format!("{age}s")))
             .many("request header", &policy.request_headers, header)
+            .many("forwarded claim", &forwarded, Clone::clone)
             .many("answer header", &policy.response_headers, header)
     }
 }

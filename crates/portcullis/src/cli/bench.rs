@@ -129,8 +129,10 @@ async fn sample(session: &Session, endpoint: &Endpoint, rows: usize) -> Result<V
     let first = deployments
         .first()
         .ok_or_else(|| Fault::invalid(format!("endpoint '{}' has no deployment", endpoint.name)))?;
-    let version: ModelVersion =
-        session.client.get(&format!("/api/v1/models/{}/versions/{}", first.model, first.version)).await?;
+    let version: ModelVersion = session
+        .client
+        .get(&format!("/api/v1/models/{}/versions/{}", segment(first.model.as_str()), first.version))
+        .await?;
     let row: serde_json::Map<String, Value> =
         version.signature.inputs.iter().map(|f| (f.name.clone(), f.example.clone())).collect();
     let body = json!({ "data": vec![Value::Object(row); rows.max(1)] });

@@ -1,12 +1,18 @@
-//! `deployment create|list|show|logs|delete`.
+//! `deployment create|update|list|show|logs|delete`.
+
+mod file;
+mod logs;
 
 use crate::client::segment;
 use crate::session::Session;
 use crate::show::{table, time};
 use clap::{Args, Subcommand};
-use domain::{Deployment as Record, Fault, ModelVersion};
+use domain::{Deployment as Record, DeploymentUpdate, Fault, ModelVersion};
+use endpoint::DeploymentView;
+use endpoint::python::ProvisioningState;
 use http::Method;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -25,15 +31,17 @@ pub enum Deployment {
         /// The deployment
         name: String,
     },
-    /// The newest calls this deployment answered
-    Logs {
+    /// What a deployment's Python workers printed; of a model that this program runs, the newest calls
+    Logs(logs::Logs),
+    /// Change a running deployment of Python workers
+    Update {
         /// The endpoint
         endpoint: String,
         /// The deployment
         name: String,
-        /// How many calls
-        #[arg(long, default_value_t = 50)]
-        tail: u32,
+        /// Whether answers are kept in the deployment's log
+        #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
+        app_insights: bool,
     },
     /// Delete a deployment; refused while it gets traffic
     Delete {
@@ -47,18 +55,33 @@ pub enum Deployment {
 /// `deployment create`.
 #[derive(Debug, Args)]
 pub struct Create {
-    /// The endpoint
+    /// The endpoint; with a file, what it says when left out
+    #[arg(long, required_unless_present = "file")]
+    pub endpoint: Option<String>,
+    /// The deployment's name; blue, or what the file says, when left out
     #[arg(long)]
-    pub endpoint: String,
-    /// The deployment's name
-    #[arg(long, default_value = "blue")]
-    pub name: String,
-    /// NAME[:VERSION|@ALIAS]
-    #[arg(long)]
-    pub model: String,
+    pub name: Option<String>,
+    /// NAME[:VERSION|@ALIAS]; with a file, what it says when left out
+    #[arg(long, required_unless_present = "file")]
+    pub model: Option<String>,
     /// Send all traffic to it (so does the first deployment of an endpoint)
     #[arg(long)]
     pub all_traffic: bool,
+    /// An online deployment of the Azure ML CLI v2, managed or Kubernetes
+    #[arg(long, short = 'f', conflicts_with = "inference_config")]
+    pub file: Option<PathBuf>,
+    /// A scoring script's file of v1: inference-config.yml
+    #[arg(long)]
+    pub inference_config: Option<PathBuf>,
+    /// Its sizes and limits: deployment-config-aks.yml or deployment-config-aci.yml
+    #[arg(long, requires = "inference_config")]
+    pub deploy_config: Option<PathBuf>,
+    /// The folder that the paths of inference-config.yml begin in; the one above its own folder, or its own, when left out
+    #[arg(long, requires = "inference_config")]
+    pub source_folder: Option<PathBuf>,
+    /// Let the Python workers reach the network
+    #[arg(long)]
+    pub network: bool,
 }
 
 impl Deployment {
@@ -66,24 +89,36 @@ impl Deployment {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         match self {
             Self::Create(create) => {
-                let body = json!({ "name": create.name, "model": create.model, "all_traffic": create.all_traffic.then_some(true) });
-                let route = format!("/api/v1/endpoints/{}/deployments", segment(&create.endpoint));
-                let made: Record = session.client.post(&route, &body).await?;
+                let (endpoint, new) = file::ask(session, &create).await?;
+                let route = format!("/api/v1/endpoints/{}/deployments", segment(&endpoint));
+                let made: Record = session.client.post(&route, &new).await?;
                 session.out.value(&made, |d| {
                     format!("deployed {}:{} as {}/{}", d.model, d.version, d.endpoint, d.name)
                 });
             }
+            Self::Update { endpoint, name, app_insights } => {
+                let changed = update(session, (&endpoint, &name), app_insights).await?;
+                session.out.value(&changed, |view| described(view));
+            }
             Self::List { endpoint } => {
                 let all = list(session, &endpoint).await?;
                 session.out.value(&all, |all| {
-                    let rows = all
-                        .iter()
-                        .map(|d| [d.name.to_string(), format!("{}:{}", d.model, d.version), time(d.created)]);
-                    table(&["name", "model", "created"], rows)
+                    let rows = all.iter().map(|view| {
+                        let d = &view.deployment;
+                        let (state, workers) = state(view);
+                        [
+                            d.name.to_string(),
+                            format!("{}:{}", d.model, d.version),
+                            state,
+                            workers,
+                            time(d.created),
+                        ]
+                    });
+                    table(&["name", "model", "state", "workers", "created"], rows)
                 });
             }
             Self::Show { endpoint, name } => show(session, &endpoint, &name).await?,
-            Self::Logs { endpoint, name, tail } => logs(session, &endpoint, &name, tail).await?,
+            Self::Logs(logs) => logs.run(session).await?,
             Self::Delete { endpoint, name } => {
                 let route =
                     format!("/api/v1/endpoints/{}/deployments/{}", segment(&endpoint), segment(&name));
@@ -97,31 +132,68 @@ impl Deployment {
     }
 }
 
-async fn list(session: &Session, endpoint: &str) -> Result<Vec<Record>, Fault> {
+/// Switches the keeping of answers of one deployment.
+pub async fn update(
+    session: &Session,
+    (endpoint, name): (&str, &str),
+    app_insights: bool,
+) -> Result<DeploymentView, Fault> {
+    let route = format!("/api/v1/endpoints/{}/deployments/{}", segment(endpoint), segment(name));
+    let ask = DeploymentUpdate { app_insights_enabled: Some(app_insights) };
+    session.client.send(Method::PATCH, &route, &ask).await
+}
+
+/// The deployments of an endpoint.
+pub async fn list(session: &Session, endpoint: &str) -> Result<Vec<DeploymentView>, Fault> {
     session.client.get(&format!("/api/v1/endpoints/{}/deployments", segment(endpoint))).await
 }
 
-async fn show(session: &Session, endpoint: &str, name: &str) -> Result<(), Fault> {
-    let all = list(session, endpoint).await?;
-    let found = all.into_iter().find(|d| d.name.as_str() == name);
-    let found = found.ok_or_else(|| Fault::not_found("deployment", name))?;
-    let route = format!("/api/v1/models/{}/versions/{}", found.model, found.version);
-    let model: ModelVersion = session.client.get(&route).await?;
-    session.out.value(&json!({ "deployment": found, "model": model }), |_| {
-        let Record { endpoint, name, model: of, version, created } = &found;
-        format!("{endpoint}/{name} runs {of}:{version} (sha256 {}) since {}", model.digest, time(*created))
-    });
-    Ok(())
+/// One of them.
+async fn find(session: &Session, endpoint: &str, name: &str) -> Result<DeploymentView, Fault> {
+    let found = list(session, endpoint).await?.into_iter().find(|view| view.deployment.name.as_str() == name);
+    found.ok_or_else(|| Fault::not_found("deployment", name))
 }
 
-async fn logs(session: &Session, endpoint: &str, name: &str, tail: u32) -> Result<(), Fault> {
-    let quoted = |text: &str| text.replace('\'', "''");
-    let sql = format!(
-        "SELECT * FROM (SELECT TimeGenerated, Method, Path, ResponseCode, TotalDurationMs, Principal, XRequestId \
-         FROM requests WHERE EndpointName = '{}' AND DeploymentName = '{}' ORDER BY TimeGenerated DESC LIMIT {tail}) \
-         ORDER BY TimeGenerated",
-        quoted(endpoint),
-        quoted(name)
-    );
-    crate::cli::logs::sql(session, &sql).await
+/// State and workers in words.
+fn state(view: &DeploymentView) -> (String, String) {
+    let state = match view.status.provisioning_state {
+        ProvisioningState::Creating => "Creating",
+        ProvisioningState::Updating => "Updating",
+        ProvisioningState::Succeeded => "Succeeded",
+        ProvisioningState::Failed => "Failed",
+    };
+    let workers = match view.deployment.spec {
+        Some(_) => format!("{}/{}", view.status.instances_ready, view.status.instances),
+        None => "-".to_owned(),
+    };
+    (state.to_owned(), workers)
+}
+
+fn described(view: &DeploymentView) -> String {
+    let Record { endpoint, name, model, version, created, .. } = &view.deployment;
+    let (state, workers) = state(view);
+    let mut text = format!("{endpoint}/{name} runs {model}:{version} since {}: {state}", time(*created));
+    if let Some(spec) = &view.deployment.spec {
+        let script = spec.scoring_script.as_deref().unwrap_or("the model's own code");
+        let insights = if spec.app_insights_enabled { "kept" } else { "not kept" };
+        text.push_str(&format!(
+            "\n{script}, {workers} workers ready, {} restarts, answers {insights}",
+            view.status.restarts
+        ));
+    }
+    if let Some(reason) = &view.status.reason {
+        text.push_str(&format!("\n{reason}"));
+    }
+    text
+}
+
+async fn show(session: &Session, endpoint: &str, name: &str) -> Result<(), Fault> {
+    let view = find(session, endpoint, name).await?;
+    let of = &view.deployment;
+    let route = format!("/api/v1/models/{}/versions/{}", segment(of.model.as_str()), of.version);
+    let model: ModelVersion = session.client.get(&route).await?;
+    session.out.value(&json!({ "deployment": view, "model": model }), |_| {
+        format!("{}\nsha256 {}", described(&view), model.digest)
+    });
+    Ok(())
 }

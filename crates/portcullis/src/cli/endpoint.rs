@@ -1,5 +1,6 @@
 //! `endpoint create|list|show|keys|regenerate-key|set-traffic|invoke|delete`.
 
+use crate::cli::deployment;
 use crate::client::segment;
 use crate::session::Session;
 use crate::show::{line, table, time};
@@ -79,6 +80,9 @@ pub enum Endpoint {
         /// Free text
         #[arg(long)]
         description: Option<String>,
+        /// Whether the answers of its Python deployments are kept in their logs
+        #[arg(long, value_name = "true|false")]
+        app_insights: Option<bool>,
     },
     /// List endpoints
     List,
@@ -141,7 +145,10 @@ impl Endpoint {
                 });
                 Ok(())
             }
-            Self::Update { name, public_network_access, docs_public, description } => {
+            Self::Update { name, public_network_access, docs_public, description, app_insights } => {
+                if let Some(kept) = app_insights {
+                    switch_insights(session, &name, kept).await?;
+                }
                 let public_network_access = public_network_access.map(Into::into);
                 let ask = EndpointUpdate { docs_public, public_network_access, description };
                 let route = format!("/api/v1/endpoints/{}", segment(&name));
@@ -180,6 +187,16 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// Switches the keeping of answers of all deployments that Python workers run.
+async fn switch_insights(session: &Session, endpoint: &str, kept: bool) -> Result<(), Fault> {
+    for view in deployment::list(session, endpoint).await? {
+        if view.deployment.spec.is_some() {
+            deployment::update(session, (endpoint, view.deployment.name.as_str()), kept).await?;
+        }
+    }
+    Ok(())
 }
 
 const HEADER: [&str; 6] = ["name", "auth", "traffic", "docs", "network", "created"];

@@ -1,11 +1,13 @@
-//! `model register|list|show|set-alias|export`.
+//! `model register|list|show|set-alias|export|delete`.
 
 use crate::cli::data::reference;
-use crate::client::{file_stream, segment};
+use crate::cli::model_export::export;
+use crate::cli::model_register::Register;
+use crate::client::segment;
 use crate::session::Session;
 use crate::show::{number, size, table, time};
-use clap::{Args, Subcommand};
-use domain::{Fault, Model as Registered, ModelVersion};
+use clap::Subcommand;
+use domain::{Fault, Model as Registered, ModelKind, ModelVersion, Tags};
 use http::Method;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -13,8 +15,8 @@ use std::path::PathBuf;
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Model {
-    /// Register an ONNX file as the next version
-    Register(Register),
+    /// Register an ONNX file, a folder, or outputs of a job as the next version
+    Register(Box<Register>),
     /// List models
     List,
     /// Show the versions of a model, or one version with signature, metrics and lineage
@@ -29,26 +31,22 @@ pub enum Model {
         /// The alias
         alias: String,
     },
-    /// Write the ONNX file of a version
+    /// Delete a version, or a model with all its versions; refused while it is deployed
+    Delete {
+        /// NAME:VERSION, or NAME with --all-versions
+        model: String,
+        /// The whole model
+        #[arg(long)]
+        all_versions: bool,
+    },
+    /// Write the ONNX file of a version, or its folder
     Export {
         /// NAME or NAME:VERSION
         model: String,
-        /// The file to write; NAME-VERSION.onnx when left out
+        /// The file or folder to write; NAME-VERSION.onnx or NAME-VERSION when left out
         #[arg(long)]
         out: Option<PathBuf>,
     },
-}
-
-/// `model register`.
-#[derive(Debug, Args)]
-pub struct Register {
-    /// The model's name
-    pub name: String,
-    /// The ONNX file
-    pub file: PathBuf,
-    /// Free text kept with the version
-    #[arg(long, default_value = "")]
-    pub description: String,
 }
 
 impl Model {
@@ -62,38 +60,19 @@ impl Model {
                     let rows = models.iter().map(|m| {
                         let aliases: Vec<String> =
                             m.aliases.iter().map(|(a, v)| format!("{a}→{v}")).collect();
-                        [m.name.to_string(), m.latest.to_string(), aliases.join(" "), time(m.created)]
+                        let latest = m.latest.map(|v| v.to_string()).unwrap_or_default();
+                        [m.name.to_string(), latest, aliases.join(" "), pairs(&m.tags), time(m.created)]
                     });
-                    table(&["name", "latest", "aliases", "created"], rows)
+                    table(&["name", "latest", "aliases", "tags", "created"], rows)
                 });
                 Ok(())
             }
             Self::Show { model } if !model.contains(':') => versions(session, &model).await,
             Self::Show { model } => show(session, &model).await,
             Self::SetAlias { model, alias } => set_alias(session, &model, &alias).await,
+            Self::Delete { model, all_versions } => delete(session, &model, all_versions).await,
             Self::Export { model, out } => export(session, &model, out).await,
         }
-    }
-}
-
-impl Register {
-    async fn run(&self, session: &Session) -> Result<(), Fault> {
-        let stream = file_stream(&self.file, |_| {}).await?;
-        let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("description", &self.description)
-            .finish();
-        let route = format!("/api/v1/models/{}/versions?{query}", segment(&self.name));
-        let version: ModelVersion = session.client.upload(&route, stream).await?;
-        session.out.value(&version, |v| {
-            format!(
-                "registered {}:{} · {} · sha256 {}…",
-                v.model,
-                v.version,
-                size(v.bytes),
-                &v.digest.hex()[..12]
-            )
-        });
-        Ok(())
     }
 }
 
@@ -107,14 +86,21 @@ async fn versions(session: &Session, model: &str) -> Result<(), Fault> {
             let run = v.run.as_ref().map(|r| r.as_str()[..12].to_owned()).unwrap_or_default();
             [
                 v.version.to_string(),
+                kind(v),
                 size(v.bytes),
-                v.signature.output.task.to_string(),
+                task(v),
+                v.aliases.join(" "),
+                if v.stage.is_none() { String::new() } else { v.stage.to_string() },
+                pairs(&v.tags),
                 data,
                 run,
                 time(v.created),
             ]
         });
-        table(&["version", "size", "task", "data", "run", "created"], rows)
+        table(
+            &["version", "kind", "size", "task", "aliases", "stage", "tags", "data", "run", "created"],
+            rows,
+        )
     });
     Ok(())
 }
@@ -142,26 +128,63 @@ fn described(v: &ModelVersion, lineage: &Value) -> String {
     let metrics = v.metrics.iter().map(|(k, v)| [k.clone(), number(*v)]);
     let classes: Vec<String> = v.signature.output.classes.iter().map(ToString::to_string).collect();
     let came = v.lineage.as_ref().map_or_else(
-        || "a file".to_owned(),
+        || if v.kind == ModelKind::Onnx { "a file" } else { "a folder" }.to_owned(),
         |l| format!("{}:{} (sha256 {}…)", l.data, l.data_version, &l.data_digest.hex()[..12]),
     );
     let runs_in: Vec<String> =
         lineage["deployments"].as_array().into_iter().flatten().map(deployment).collect();
+    let predicts = match v.native {
+        Some(_) => {
+            format!("\npredicts {} ({}) {}\n", v.signature.output.name, task(v), classes.join(" | "))
+        }
+        None => String::new(),
+    };
     format!(
-        "{}:{} · {} · {} · sha256 {}\nfrom {came}{} → deployments: {}\n\n{}\n\npredicts {} ({}) {}\n\n{}",
+        "{}:{} · {} · {} · sha256 {}\nfrom {came}{} → deployments: {}\n{}\n{}\n{predicts}\n{}",
         v.model,
         v.version,
-        v.signature.output.task,
+        kind(v),
         size(v.bytes),
         v.digest,
         v.run.as_ref().map(|r| format!(" → run {r}")).unwrap_or_default(),
         if runs_in.is_empty() { "none".to_owned() } else { runs_in.join(", ") },
+        labels(v),
         table(&["input", "type", "", "example", "seen"], inputs),
-        v.signature.output.name,
-        v.signature.output.task,
-        classes.join(" | "),
         table(&["metric", "value"], metrics)
     )
+}
+
+/// What a version holds, and whether it runs here without Python.
+fn kind(v: &ModelVersion) -> String {
+    match (v.kind, v.native) {
+        (ModelKind::Mlflow, Some(_)) => "mlflow, native".to_owned(),
+        (kind, _) => kind.to_string(),
+    }
+}
+
+/// What a version predicts, where that is known.
+fn task(v: &ModelVersion) -> String {
+    v.native.map(|_| v.signature.output.task.to_string()).unwrap_or_default()
+}
+
+fn pairs(tags: &Tags) -> String {
+    tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Lines for what a version has besides its content.
+fn labels(v: &ModelVersion) -> String {
+    let stage = if v.stage.is_none() { String::new() } else { v.stage.to_string() };
+    let source = v.source.clone();
+    let rows = [
+        ("description", v.description.clone()),
+        ("aliases", v.aliases.join(" ")),
+        ("stage", stage),
+        ("tags", pairs(&v.tags)),
+        ("properties", pairs(&v.properties)),
+        ("source", source),
+    ];
+    let told = rows.into_iter().filter(|(_, value)| !value.is_empty());
+    told.map(|(name, value)| format!("{name}: {value}\n")).collect()
 }
 
 fn deployment(value: &Value) -> String {
@@ -183,15 +206,21 @@ async fn set_alias(session: &Session, model: &str, alias: &str) -> Result<(), Fa
     Ok(())
 }
 
-async fn export(session: &Session, model: &str, out: Option<PathBuf>) -> Result<(), Fault> {
-    let (name, version) = reference(model);
-    let route = format!("/api/v1/models/{name}/versions/{version}");
-    let found: ModelVersion = session.client.get(&route).await?;
-    let bytes = session.client.bytes(&format!("{route}/file")).await?;
-    let out = out.unwrap_or_else(|| PathBuf::from(format!("{}-{}.onnx", found.model, found.version)));
-    registry::write_file(&out, &bytes)?;
-    session.out.value(&json!({ "file": out, "bytes": bytes.len(), "sha256": found.digest }), |_| {
-        format!("wrote {} ({})", out.display(), size(bytes.len() as u64))
-    });
+async fn delete(session: &Session, model: &str, all_versions: bool) -> Result<(), Fault> {
+    let route = match (model.contains(':'), all_versions) {
+        (true, false) => {
+            let (name, version) = reference(model);
+            format!("/api/v1/models/{name}/versions/{version}")
+        }
+        (false, true) => format!("/api/v1/models/{}", segment(model)),
+        (true, true) => return Err(Fault::invalid("--all-versions goes with NAME alone")),
+        (false, false) => {
+            return Err(Fault::invalid(format!(
+                "write {model}:VERSION for one version, or --all-versions for the whole model"
+            )));
+        }
+    };
+    session.client.quiet::<()>(Method::DELETE, &route, None).await?;
+    session.out.value(&json!({ "deleted": model }), |_| format!("deleted {model}"));
     Ok(())
 }

@@ -135,8 +135,10 @@ impl Quickstart {
     /// Trains, or goes on from a completed run on the same data and target.
     async fn train(&self, session: &Session, road: &Road, data: &DataVersion) -> Result<Job, Fault> {
         let jobs: Vec<Job> = session.client.get("/api/v1/jobs").await?;
-        let same =
-            |job: &Job| job.lineage.data_digest == data.digest && job.spec["target"] == json!(road.target);
+        let same = |job: &Job| {
+            job.lineage.as_ref().is_some_and(|from| from.data_digest == data.digest)
+                && job.spec["target"] == json!(road.target)
+        };
         let found =
             jobs.into_iter().filter(same).find(|j| j.status == JobStatus::Completed || !j.status.is_final());
         let job = match found {

@@ -3,7 +3,7 @@
 use domain::{Actor, DataVersion, Job, Name, Span};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use portcullis_runs::{Config, Jobs, Program, SubmitAutoml};
+use portcullis_runs::{CommandConfig, Config, Jobs, Program, SubmitAutoml};
 use serde_json::Value;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,15 @@ pub fn config() -> Config {
         file_bytes: 1 << 30,
         max_time: Span(Duration::from_secs(600)),
         cancel_grace: Span(Duration::from_secs(5)),
+        command: CommandConfig {
+            concurrency: 1,
+            cpu_seconds: 0,
+            open_files: 0,
+            processes: 0,
+            network: false,
+            read_paths: Vec::new(),
+            log_bytes: 1 << 20,
+        },
     }
 }
 

@@ -15,6 +15,9 @@ const TRAILERS_MAX: usize = 8192;
 /// The first head of an HTTP/2 connection (RFC 9113 §3.4).
 const PREFACE_HEAD: &[u8] = b"PRI * HTTP/2.0\r\n\r\n";
 
+/// An empty line.
+const BLANK: &[u8] = b"\r\n";
+
 /// Where on the connection the next byte stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -45,12 +48,13 @@ pub(super) struct Follower {
     /// Bytes of the current unfinished head that were searched for its end.
     searched: usize,
     fresh: bool,
-    blank_taken: bool,
+    /// Heads handed on so far, round the number's end.
+    heads: u32,
 }
 
 impl Follower {
     pub(super) fn new(head_max: usize) -> Self {
-        Self { place: Place::Head, head_max, searched: 0, fresh: true, blank_taken: false }
+        Self { place: Place::Head, head_max, searched: 0, fresh: true, heads: 0 }
     }
 
     /// Whether the connection stands between two requests.
@@ -61,6 +65,16 @@ impl Follower {
     /// Whether the client speaks HTTP/2.
     pub(super) fn raw(&self) -> bool {
         matches!(self.place, Place::Raw)
+    }
+
+    /// Whether bytes that wait for more say nothing yet.
+    pub(super) fn blank(&self, held: &[u8]) -> bool {
+        held.is_empty() || self.between() && BLANK.starts_with(held)
+    }
+
+    /// Whether nothing was handed on that belongs to a request after the first `answered` (counted round the number's end).
+    pub(super) fn done(&self, answered: u32) -> bool {
+        self.between() && self.heads == answered
     }
 
     /// Whether no request was seen yet.
@@ -112,24 +126,27 @@ impl Follower {
     }
 
     fn head(&mut self, bytes: &[u8]) -> Result<usize, Refusal> {
-        // One empty line before a request is passed over (RFC 9112 §2.2); some old clients send it after a body.
-        if bytes.starts_with(b"\r\n") && !self.blank_taken {
-            self.blank_taken = true;
-            return Ok(2);
+        // One empty line before a request is passed over (RFC 9112 §2.2); some old clients send it after a body. It waits here
+        // for the head behind it: the engine holds its answers back while it has unread bytes.
+        let blank = if bytes.starts_with(BLANK) { BLANK.len() } else { 0 };
+        if BLANK.starts_with(bytes) {
+            return Ok(0);
         }
-        let Some(length) = self.end_of_head(bytes)? else {
+        let Some(length) = self.end_of_head(&bytes[blank..])? else {
             return Ok(0);
         };
+        let (head, length) = (&bytes[blank..blank + length], blank + length);
         if length > self.head_max {
             return Err(Refusal::TooLarge);
         }
         self.searched = 0;
-        self.blank_taken = false;
-        if std::mem::take(&mut self.fresh) && &bytes[..length] == PREFACE_HEAD {
+        if std::mem::take(&mut self.fresh) && blank == 0 && head == PREFACE_HEAD {
             self.place = Place::Raw;
             return Ok(length);
         }
-        self.place = match head::check(&bytes[..length])? {
+        let framing = head::check(head)?;
+        self.heads = self.heads.wrapping_add(1);
+        self.place = match framing {
             BodyFraming::Length(0) => Place::Head,
             BodyFraming::Length(n) => Place::Length(n),
             BodyFraming::Chunked => Place::ChunkLine,

@@ -6,7 +6,7 @@ use crate::config::HttpLimits;
 use bytes::{Buf, BytesMut};
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,6 +19,11 @@ use tokio::time::{Instant, Sleep};
 const LINGER_BYTES: usize = 256 << 10;
 /// How long that may take.
 const LINGER: Duration = Duration::from_secs(1);
+/// The pause after which an engine is given up when there are too many; a shorter `rest_after` would only cost time.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
+/// The bytes first offered to a read. TLS clears all it is offered, so that an engine's buffer takes no more memory than what
+/// comes; a client that sends much gets more.
+const ROOM: usize = 2048;
 
 /// What the stream and the service of one connection share.
 #[derive(Debug)]
@@ -34,12 +39,17 @@ pub(super) struct Shared {
     answered: AtomicU32,
     given_up: AtomicU32,
     given_up_max: u32,
+    /// Set when nothing is in hand and nothing came for a while, so that the engine may be given up.
+    at_rest: AtomicBool,
+    /// HTTP/1 engines of the whole listener, and how many may be kept in a pause.
+    engines: Arc<AtomicUsize>,
+    engines_max: usize,
     /// Told when the client gives up too many: opening calls only to reset them costs it nothing, but us.
     pub(super) fed_up: Notify,
 }
 
 impl Shared {
-    pub(super) fn new(limits: &HttpLimits) -> Self {
+    pub(super) fn new(limits: &HttpLimits, engines: Arc<AtomicUsize>) -> Self {
         Self {
             refusal: OnceLock::new(),
             in_flight: AtomicUsize::new(0),
@@ -48,12 +58,31 @@ impl Shared {
             answered: AtomicU32::new(0),
             given_up: AtomicU32::new(0),
             given_up_max: limits.given_up,
+            at_rest: AtomicBool::new(false),
+            engines,
+            engines_max: limits.engines as usize,
             fed_up: Notify::new(),
         }
     }
 
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an HTTP/1 engine until what is returned goes.
+    pub(super) fn engine(&self) -> EngineCount {
+        self.engines.fetch_add(1, Ordering::Relaxed);
+        EngineCount(self.engines.clone())
+    }
+
+    /// Whether the engine may be given up; asked after it was polled, and true once.
+    pub(super) fn takes_rest(&self) -> bool {
+        self.at_rest.load(Ordering::Relaxed) && self.at_rest.swap(false, Ordering::Relaxed)
+    }
+
+    /// Requests that came to an end, round the number's end.
+    fn ended(&self) -> u32 {
+        self.answered.load(Ordering::Relaxed).wrapping_add(self.given_up.load(Ordering::Relaxed))
     }
 
     pub(super) fn end(&self, answered: bool) {
@@ -69,15 +98,35 @@ impl Shared {
     }
 }
 
+/// One of the listener's HTTP/1 engines.
+pub(super) struct EngineCount(Arc<AtomicUsize>);
+
+impl Drop for EngineCount {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What a reader waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
     /// The rest of a head.
     Head,
+    /// The next request, while the engine is kept for it.
+    Pause,
     /// The next request.
     Idle,
     /// Nothing: a request is in hand.
     Busy,
+}
+
+/// What a connection's next bytes are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Http1,
+    Http2,
+    /// None come: the client is gone, or was silent for too long.
+    Over,
 }
 
 /// A socket that hands on only checked requests.
@@ -89,8 +138,13 @@ pub(super) struct Checked<T> {
     /// Bytes read and not handed on: the first `passed` of them may be.
     held: BytesMut,
     passed: usize,
+    /// The bytes offered to the next read.
+    room: usize,
     refused: bool,
     ended: bool,
+    /// Whether bytes were handed on since the engine was last judged to be of use.
+    engaged: bool,
+    closing: bool,
     deadline: Option<(Waiting, Instant)>,
     timer: Option<Pin<Box<Sleep>>>,
     write_timer: Option<Pin<Box<Sleep>>>,
@@ -107,8 +161,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
             limits,
             held: BytesMut::new(),
             passed: 0,
+            room: ROOM,
             refused: false,
             ended: false,
+            engaged: false,
+            closing: false,
             deadline: None,
             timer: None,
             write_timer: None,
@@ -135,7 +192,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
     /// Reads straight into the engine's buffer; what is not yet judged moves to `held`. The bytes that came.
     fn read_direct(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buffer))?;
+        ready!(self.read_some(cx, buffer))?;
         let fresh = &buffer.filled()[before..];
         let came = fresh.len();
         let progress = self.follower.advance(fresh);
@@ -147,6 +204,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
             self.refuse(refusal)?;
         }
         Poll::Ready(Ok(came))
+    }
+
+    /// Reads into as much of the buffer as may be of use.
+    fn read_some(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.room >= buffer.remaining() {
+            let read = Pin::new(&mut self.inner).poll_read(cx, buffer);
+            if read.is_pending() {
+                self.room = ROOM;
+            }
+            return read;
+        }
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(self.room));
+        let read = Pin::new(&mut self.inner).poll_read(cx, &mut part);
+        let came = part.filled().len();
+        buffer.advance(came);
+        self.room = match &read {
+            Poll::Ready(_) if came == self.room => self.room * 2,
+            Poll::Ready(_) => self.room,
+            Poll::Pending => ROOM,
+        };
+        read
     }
 
     /// Reads more behind an unfinished head. The bytes that came.
@@ -161,14 +239,33 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
         Poll::Ready(Ok(came))
     }
 
+    /// Whether nothing is held that begins a request.
+    fn silent(&self) -> bool {
+        self.follower.blank(&self.held)
+    }
+
     fn waiting(&self) -> Waiting {
         if self.shared.in_flight.load(Ordering::Acquire) > 0 {
             Waiting::Busy
-        } else if !self.follower.raw() && (!self.held.is_empty() || self.follower.fresh()) {
+        } else if !self.follower.raw() && (!self.silent() || self.follower.fresh()) {
             Waiting::Head
+        } else if self.engaged && !self.follower.raw() {
+            Waiting::Pause
         } else {
             Waiting::Idle
         }
+    }
+
+    /// Whether the engine holds nothing: no request it was handed is open, no byte of an answer waits to be written.
+    fn at_rest(&self) -> bool {
+        let shared = &self.shared;
+        !self.refused
+            && !self.ended
+            && !self.closing
+            && self.silent()
+            && self.write_timer.is_none()
+            && shared.in_flight.load(Ordering::Acquire) == 0
+            && self.follower.done(shared.ended())
     }
 
     /// When a wait that begins now is too long. A busy one only looks again then: nobody wakes a reader when an answer ends.
@@ -177,12 +274,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
         match kind {
             Waiting::Head if self.follower.fresh() => shared.opened + self.limits.head_timeout.0,
             Waiting::Head => Instant::now() + self.limits.head_timeout.0,
-            Waiting::Busy => Instant::now() + self.limits.idle_timeout.0,
-            Waiting::Idle => {
-                let quiet = Duration::from_millis(shared.quiet_since.load(Ordering::Relaxed));
-                shared.opened + quiet + self.limits.idle_timeout.0
-            }
+            Waiting::Busy => Instant::now() + self.look_again(),
+            Waiting::Pause => self.quiet_since() + self.look_again(),
+            Waiting::Idle => self.quiet_since() + self.limits.idle_timeout.0,
         }
+    }
+
+    /// How long a busy connection, or one whose engine is kept, may go without a look.
+    fn look_again(&self) -> Duration {
+        let idle = self.limits.idle_timeout.0;
+        if self.follower.raw() {
+            idle
+        } else if self.shared.engines.load(Ordering::Relaxed) > self.shared.engines_max {
+            SHORTEST_REST
+        } else {
+            self.limits.rest_after.0.min(idle).max(SHORTEST_REST)
+        }
+    }
+
+    fn quiet_since(&self) -> Instant {
+        self.shared.opened + Duration::from_millis(self.shared.quiet_since.load(Ordering::Relaxed))
     }
 
     /// Nothing to read: ready when the wait is over.
@@ -204,18 +315,53 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Checked<T> {
                 timer.as_mut().reset(at);
             } else if kind == Waiting::Busy {
                 self.deadline = None;
-                let again = Instant::now() + self.limits.idle_timeout.0;
-                timer.as_mut().reset(again);
+            } else if kind == Waiting::Pause {
+                self.engaged = false;
+                self.shared.at_rest.store(self.at_rest(), Ordering::Relaxed);
             } else {
                 return Poll::Ready(());
             }
         }
     }
 
+    /// Waits for a request, and holds no room while none comes. Begins a connection, and goes on with one whose engine was
+    /// given up.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Next>> {
+        loop {
+            if self.passed > 0 {
+                let next = if self.follower.raw() { Next::Http2 } else { Next::Http1 };
+                return Poll::Ready(Ok(next));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(Next::Over));
+            }
+            match self.read_held(cx) {
+                Poll::Ready(came) => self.ended = came? == 0,
+                Poll::Pending => {
+                    if self.held.is_empty() {
+                        self.held = BytesMut::new();
+                    }
+                    ready!(self.poll_deadline(cx));
+                    self.late()?;
+                }
+            }
+        }
+    }
+
+    /// Takes back what an engine read and did not use.
+    pub(super) fn take_back(&mut self, unused: &[u8]) {
+        if !unused.is_empty() {
+            let mut held = BytesMut::from(unused);
+            held.extend_from_slice(&self.held);
+            self.held = held;
+            self.passed += unused.len();
+        }
+    }
+
     /// The wait was too long: an unfinished head is answered, a silent connection just ends.
     fn late(&mut self) -> io::Result<()> {
         self.deadline = None;
-        if self.held.is_empty() || !self.follower.between() {
+        if self.silent() || !self.follower.between() {
             self.ended = true;
             return Ok(());
         }
@@ -261,6 +407,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Checked<T> {
             }
             if buffer.filled().len() > before {
                 this.deadline = None;
+                this.engaged = true;
                 return Poll::Ready(Ok(()));
             }
             if this.refused {
@@ -320,6 +467,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Checked<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.closing = true;
         let shut = Pin::new(&mut self.inner).poll_shutdown(cx);
         ready!(self.judge_write(cx, shut))?;
         ready!(self.poll_linger(cx));

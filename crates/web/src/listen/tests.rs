@@ -1,10 +1,13 @@
 //! The listener against raw sockets.
 
+mod rest;
+
 use super::*;
 use bytes::Bytes;
 use domain::Span;
 use http::{Method, StatusCode};
 use http_body_util::BodyExt;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -43,6 +46,8 @@ fn limits() -> HttpLimits {
         head_timeout: span(20_000),
         body_timeout: span(20_000),
         idle_timeout: span(20_000),
+        rest_after: span(20_000),
+        engines: 100,
         head_bytes: 4096,
         streams: 10,
         pending_resets: 20,

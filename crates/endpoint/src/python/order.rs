@@ -1,0 +1,155 @@
+//! What is needed to start a worker of a deployment.
+
+use domain::{Name, PythonSpec, Span};
+use environments::launcher::{self, Files, Launcher, Network};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Everything a worker is started from; the same for all workers of a pool.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    pub endpoint: Name,
+    pub deployment: Name,
+    pub spec: PythonSpec,
+    /// The interpreter.
+    pub python: PathBuf,
+    /// The folder of the shipped package, for `PYTHONPATH`.
+    pub package: PathBuf,
+    /// The pool's own folder: code, model, scratch and sockets lie in it.
+    pub folder: PathBuf,
+    /// The unpacked code; none: the model brings its own.
+    pub code: Option<PathBuf>,
+    /// The unpacked model.
+    pub model: PathBuf,
+    /// Resident memory at which a worker is replaced; at half as much again it is ended.
+    pub memory_bytes: u64,
+    /// How long a worker may take to end by itself.
+    pub grace: Span,
+    /// How processes are started.
+    pub launcher: Launcher,
+}
+
+/// Open files of a worker.
+const OPEN_FILES: u64 = 4096;
+/// Processes and threads of a worker together.
+const PROCESSES: u64 = 1024;
+
+/// Where callers of the cloud's endpoints find a service's name and the like (contract IS-15).
+const VERSION: &str = "1.0";
+
+impl Order {
+    /// Where the workers' own files go.
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.folder.join("scratch")
+    }
+
+    /// Calls one worker answers at the same time.
+    pub(super) fn slots(&self) -> u32 {
+        self.spec.request_settings.max_concurrent_requests_per_instance
+    }
+
+    /// The folder the script sees as its own.
+    pub(super) fn working_folder(&self) -> PathBuf {
+        self.code.clone().unwrap_or_else(|| self.scratch())
+    }
+
+    /// Where the sockets of the workers are.
+    pub(super) fn sockets(&self) -> PathBuf {
+        self.folder.join("sockets")
+    }
+
+    /// What the launcher is told: the program, and all that it may see, change and reach.
+    pub(super) fn launch(&self, socket: &Path) -> launcher::Order {
+        let mut read = vec![self.package.clone(), self.model.clone()];
+        read.extend(self.code.clone());
+        read.extend(prefixes(&self.python));
+        let hard = self.memory_bytes.saturating_add(self.memory_bytes / 2);
+        launcher::Order {
+            argv: self.arguments(socket),
+            cwd: self.working_folder(),
+            env: self.environment(),
+            limits: launcher::Limits {
+                memory_bytes: hard,
+                open_files: OPEN_FILES,
+                processes: PROCESSES,
+                ..launcher::Limits::default()
+            },
+            files: Some(Files { read, write: vec![self.scratch(), self.sockets()] }),
+            network: if self.spec.network { Network::Open } else { Network::Relayed(Vec::new()) },
+            grace: self.grace,
+            report: None,
+        }
+    }
+
+    fn arguments(&self, socket: &Path) -> Vec<String> {
+        let mut arguments = vec![text(&self.python), "-m".to_owned(), "portcullis_worker".to_owned()];
+        arguments.extend(["--socket".to_owned(), text(socket)]);
+        arguments.extend(["--threads".to_owned(), self.slots().to_string()]);
+        match (&self.code, &self.spec.scoring_script) {
+            (Some(code), Some(script)) => {
+                arguments.extend(["--entry".to_owned(), script.clone(), "--app-root".to_owned(), text(code)]);
+            }
+            _ => arguments.extend(["--mlflow".to_owned(), text(&self.model)]),
+        }
+        arguments
+    }
+
+    /// The whole environment of a worker: nothing of ours is inherited. What the deployment states wins over what the scoring
+    /// server is known to set, but not over what the worker is found by.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
+        let bin = self.python.parent().filter(|folder| folder.is_absolute());
+        set("PATH", bin.map(|bin| text(bin) + ":").unwrap_or_default() + "/usr/local/bin:/usr/bin:/bin");
+        set("LANG", "C.UTF-8".to_owned());
+        set("HOME", text(&self.scratch()));
+        set("TMPDIR", text(&self.scratch()));
+        set("AML_APP_ROOT", text(&self.working_folder()));
+        set("AZUREML_MODEL_DIR", text(&self.model));
+        if let Some(script) = &self.spec.scoring_script {
+            set("AZUREML_ENTRY_SCRIPT", script.clone());
+        }
+        set("SERVICE_NAME", self.endpoint.to_string());
+        set("SERVICE_VERSION", VERSION.to_owned());
+        set("SERVICE_PATH_PREFIX", format!("endpoints/{}", self.endpoint));
+        set("WORKSPACE_NAME", "portcullis".to_owned());
+        set("SCORING_TIMEOUT_MS", self.spec.request_settings.request_timeout_ms.to_string());
+        set("AML_APP_INSIGHTS_ENABLED", self.spec.app_insights_enabled.to_string());
+        set("WORKER_COUNT", self.spec.bounds().0.to_string());
+        set("HOSTNAME", self.deployment.to_string());
+        all.extend(self.spec.environment_variables.clone());
+        let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
+        set("PYTHONPATH", text(&self.package));
+        set("PYTHONUNBUFFERED", "1".to_owned());
+        set("PYTHONDONTWRITEBYTECODE", "1".to_owned());
+        set("PYTHONUTF8", "1".to_owned());
+        all
+    }
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// The folders an interpreter is made of: its own, and that of the one behind it when it is a virtual environment's.
+fn prefixes(python: &Path) -> Vec<PathBuf> {
+    let real = python.canonicalize().ok();
+    let all = [Some(python.to_owned()), real];
+    let prefix = |python: PathBuf| {
+        let bin = python.parent().filter(|bin| bin.is_absolute() && bin.ends_with("bin"))?;
+        bin.parent().filter(|prefix| prefix.parent().is_some()).map(Path::to_owned)
+    };
+    all.into_iter().flatten().filter_map(prefix).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interpreter_is_seen_with_its_folder_but_never_the_root() {
+        assert_eq!(prefixes(Path::new("/no/such/venv/bin/python")), [PathBuf::from("/no/such/venv")]);
+        assert_eq!(prefixes(Path::new("python3")), Vec::<PathBuf>::new());
+        assert_eq!(prefixes(Path::new("/bin/no-such-python")), Vec::<PathBuf>::new());
+    }
+}

@@ -1,0 +1,98 @@
+//! What a command leaves behind, kept as trees and files.
+
+use super::ask::SubmitCommand;
+use super::folder::Places;
+use crate::error::{Error, Result};
+use crate::results::KeptFile;
+use domain::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use store::Artifacts;
+use store::trees::Tree;
+
+/// A folder that a job left, kept as a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptFolder {
+    /// The digest of its tree.
+    pub digest: Digest,
+    /// Its files.
+    pub files: usize,
+    /// Their length together.
+    pub bytes: u64,
+}
+
+/// Everything that is kept of a command.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// What it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<KeptFile>,
+    /// What it left in `./outputs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifacts: Option<KeptFolder>,
+    /// Its outputs by name.
+    pub outputs: BTreeMap<String, KeptFolder>,
+}
+
+/// Keeps what is there; what cannot be kept is told in words. No process of the command may be left. Blocking.
+pub fn collect(places: &Places, ask: &SubmitCommand, artifacts: &Artifacts) -> (Kept, Vec<String>) {
+    let mut kept = Kept::default();
+    let mut wrong = Vec::new();
+    let mut told = |what: &str, result: Result<Option<KeptFolder>>| {
+        result.unwrap_or_else(|error| {
+            wrong.push(format!("{what} cannot be kept: {error}"));
+            None
+        })
+    };
+    kept.artifacts = told("./outputs", folder(&places.artifacts(), artifacts));
+    for name in ask.outputs.keys() {
+        let found = told(&format!("the output '{name}'"), folder(&places.output(name), artifacts));
+        if let Some(found) = found {
+            kept.outputs.insert(name.clone(), found);
+        }
+    }
+    match log(&places.log(), artifacts) {
+        Ok(log) => kept.log = log,
+        Err(error) => wrong.push(format!("the log cannot be kept: {error}")),
+    }
+    (kept, wrong)
+}
+
+/// A folder, or a file as the only one of its tree. A link in its place leads nowhere: who wrote it could name any file of this
+/// machine.
+fn folder(path: &Path, artifacts: &Artifacts) -> Result<Option<KeptFolder>> {
+    let facts = match std::fs::symlink_metadata(path) {
+        Ok(facts) => facts,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(path, e)),
+    };
+    let parent = path.parent().unwrap_or(path);
+    let real = parent.canonicalize().map_err(|e| Error::io(parent, e))?;
+    let above = parent.parent().unwrap_or(parent).canonicalize().map_err(|e| Error::io(parent, e))?;
+    let straight = parent.file_name().is_some_and(|name| above.join(name) == real);
+    let kept = if straight && facts.is_dir() {
+        artifacts.put_folder(path)?
+    } else if straight && facts.is_file() {
+        let file = File::open(path).map_err(|e| Error::io(path, e))?;
+        let file = artifacts.put_file(file, false).map_err(|fault| Error::Results(fault.to_string()))?;
+        let mut tree = Tree::default();
+        tree.add(&path.file_name().unwrap_or_default().to_string_lossy(), file)?;
+        artifacts.put_tree(tree)?
+    } else {
+        return Err(Error::Results("it is a link, neither a file nor a folder".to_owned()));
+    };
+    let (files, bytes) = (kept.tree.files.len(), kept.tree.bytes());
+    Ok((files > 0).then_some(KeptFolder { digest: kept.digest, files, bytes }))
+}
+
+fn log(path: &Path, artifacts: &Artifacts) -> Result<Option<KeptFile>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(path, e)),
+    };
+    let kept = artifacts.put_file(file, false).map_err(|fault| Error::Results(fault.to_string()))?;
+    Ok(Some(KeptFile { digest: kept.digest, bytes: kept.bytes }))
+}

@@ -1,0 +1,119 @@
+//! Jobs as runs of tracking: opened when accepted, under way when begun, ended when they end; what clients log stands beside.
+
+use crate::command::SubmitCommand;
+use crate::error::Result;
+use crate::tracking::now;
+use domain::tracking::{LogBatch, NewMetric, NewRun, PARENT_RUN, Pair, Point, RunStatus, RunUpdate};
+use domain::{Job, JobKind, JobStatus, RunId};
+use store::{JobEnd, Store};
+
+/// Values of a metric that are read at once.
+const POINTS_MAX: u64 = 10_000;
+
+/// Opens the run of a job; one that is open stays.
+pub async fn open(store: &Store, job: &Job) -> Result<()> {
+    let experiment_id = store.ensure_experiment(job.experiment.as_str()).await?;
+    let run = NewRun {
+        id: job.id.clone(),
+        experiment_id,
+        name: name(job),
+        user_id: "portcullis".to_owned(),
+        start_time: now(),
+        status: RunStatus::Scheduled,
+        tags: tags(job),
+    };
+    store.open_run(run).await?;
+    Ok(())
+}
+
+/// The run goes on.
+pub async fn begin(store: &Store, job: &Job) -> Result<()> {
+    open(store, job).await?;
+    let status = Some(RunStatus::Running);
+    store.update_run(RunUpdate { run_id: job.id.to_string(), status, ..RunUpdate::default() }).await?;
+    Ok(())
+}
+
+/// The run has ended, with the metrics of the job.
+pub async fn end(store: &Store, job: &Job, end: &JobEnd) -> Result<()> {
+    open(store, job).await?;
+    let point = |value| Point { value, timestamp: now(), step: 0 };
+    let metric = |(key, value): (&String, &f64)| NewMetric {
+        key: key.clone(),
+        point: point(*value),
+        model_id: None,
+        dataset: None,
+    };
+    let metrics: Vec<NewMetric> = end.metrics.iter().map(metric).collect();
+    if !metrics.is_empty() {
+        let batch = LogBatch { run_id: job.id.to_string(), metrics, params: Vec::new(), tags: Vec::new() };
+        store.log_batch(batch).await?;
+    }
+    let status = match end.status {
+        JobStatus::Completed => RunStatus::Finished,
+        JobStatus::Canceled => RunStatus::Killed,
+        _ => RunStatus::Failed,
+    };
+    store.end_run(&job.id, status, end.now.micros() / 1000).await?;
+    Ok(())
+}
+
+/// Logs the values of a trial as parameters of its run.
+pub async fn parameters(store: &Store, job: &Job, values: &crate::sweep::Values) -> Result<()> {
+    open(store, job).await?;
+    let params = values.iter().map(|(name, value)| Pair::new(name, value)).collect();
+    let batch = LogBatch { run_id: job.id.to_string(), metrics: Vec::new(), params, tags: Vec::new() };
+    Ok(store.log_batch(batch).await?)
+}
+
+/// What was logged of a metric, in the order of its steps.
+pub async fn logged(store: &Store, run: &RunId, metric: &str) -> Result<Vec<f64>> {
+    let page = store.metric_history(run.as_str(), metric, (0, POINTS_MAX)).await?;
+    let mut points = page.points;
+    points.sort_by_key(|point| (point.step, point.timestamp));
+    Ok(points.into_iter().map(|point| point.value).filter(|value| !value.is_nan()).collect())
+}
+
+/// The title, or the kind and the beginning of the id.
+fn name(job: &Job) -> String {
+    let given = job.spec["display_name"].as_str().filter(|name| !name.is_empty());
+    given.map_or_else(|| format!("{}-{}", job.kind.as_str(), tail(&job.id)), str::to_owned)
+}
+
+/// Ids made in the same moment begin alike.
+fn tail(id: &RunId) -> &str {
+    id.as_str().get(24..).unwrap_or(id.as_str())
+}
+
+fn tags(job: &Job) -> Vec<Pair> {
+    let mut tags = vec![Pair::new("portcullis.job.kind", job.kind.as_str())];
+    if let Some(parent) = &job.parent {
+        tags.push(Pair::new(PARENT_RUN, parent.as_str()));
+    }
+    if let Some(data) = &job.lineage {
+        tags.push(Pair::new("portcullis.data", format!("{}:{}", data.data, data.data_version)));
+    }
+    if job.kind == JobKind::Command
+        && let Ok(ask) = serde_json::from_value::<SubmitCommand>(job.spec.clone())
+    {
+        tags.push(Pair::new("mlflow.source.type", "JOB"));
+        tags.push(Pair::new("mlflow.source.name", ask.command.chars().take(500).collect::<String>()));
+        if let Some(source) = &ask.source {
+            let facts = [
+                ("mlflow.source.git.commit", &source.commit),
+                ("mlflow.source.git.branch", &source.branch),
+                ("mlflow.source.git.repoURL", &source.repository),
+            ];
+            tags.extend(facts.into_iter().filter_map(|(key, value)| Some(Pair::new(key, value.as_ref()?))));
+        }
+        if !ask.description.is_empty() {
+            tags.push(Pair::new(
+                "mlflow.note.content",
+                ask.description.chars().take(5000).collect::<String>(),
+            ));
+        }
+        let own = ask.tags.iter().filter(|(key, value)| key.len() <= 250 && value.len() <= 5000);
+        tags.extend(own.map(|(key, value)| Pair::new(key, value)));
+    }
+    tags
+}
