@@ -35,6 +35,7 @@ mod python_workers;
 mod quickstart;
 mod road;
 mod roles;
+mod scripts;
 mod serve_model;
 mod support;
 mod tokens;
