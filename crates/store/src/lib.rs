@@ -37,7 +37,7 @@ pub use apis::{Former, Publication};
 pub use artifacts::{ArtifactWriter, Artifacts};
 pub use assets::NewDataVersion;
 pub use config::{Config, SegmentConfig};
-pub use db::Store;
+pub use db::{Store, is_workspace};
 pub use endpoints::KeyChange;
 pub use error::{Error, Result};
 pub use issuers::KeptKeys;

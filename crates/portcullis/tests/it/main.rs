@@ -31,6 +31,8 @@ mod support;
 mod tokens;
 mod transport;
 mod transport_acme;
+mod transport_bound;
 mod transport_floods;
 mod transport_tls;
 mod under_load;
+mod words;
