@@ -1,7 +1,7 @@
 //! A call of a published API, check by check, from top to bottom. What an API's policy does not state costs nothing.
 
 use crate::bearer;
-use crate::checks::{Known, Refused, check_token, no_subscription, wrong_backend_key};
+use crate::checks::{Known, Refused, check_known, check_token, no_subscription, wrong_backend_key};
 use crate::gateway::Gateway;
 use crate::policy::headers::apply;
 use crate::policy::limits::{Counted, Exceeded, Tally, millis};
@@ -16,11 +16,11 @@ use domain::CountBy;
 use endpoint::protocols::Route;
 use endpoint::{Limits, RequestIds, request_ids};
 use http::request::Parts;
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
-use web::Body;
+use web::{Body, RequestBody};
 
 /// A published API: paths other than its own do not exist; the rest by its policy.
 pub(crate) async fn published(
@@ -108,6 +108,20 @@ async fn by_rules(
     rules.limits.say(&tally, response.headers_mut());
     tally.end(bytes);
     response
+}
+
+/// A path at which nothing is published: told to callers that are known, whoever they are; others are asked who they are.
+pub(crate) async fn nowhere(gateway: &Gateway, request: Request<RequestBody>) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let ids = request_ids(&parts.headers).unwrap_or_else(|_| RequestIds::fresh());
+    let mut known = check_known(gateway, &parts);
+    if known.is_err() && gateway.issuers.caught_up(&parts.headers).await {
+        known = check_known(gateway, &parts);
+    }
+    match known {
+        Ok(()) => score::refusal(score::nothing_here(), None, &ids),
+        Err(refused) => score::refusal(refused.problem(), refused.challenge(), &ids),
+    }
 }
 
 /// What a published API has (contract GW-07, GW-13): other paths and methods are not there.

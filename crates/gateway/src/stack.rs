@@ -1,11 +1,12 @@
 //! The checks of every request, top to bottom. What is open without credentials stands in [`OPEN_PATHS`], [`open_tail`] and
 //! the token routes; everything else is closed.
 
+use crate::apis::is_reserved;
 use crate::checks::{Refused, check_key};
 use crate::gateway::Gateway;
 use crate::policy::headers::apply;
 use crate::policy::{forward, subscription};
-use crate::published::published;
+use crate::published::{nowhere, published};
 use crate::row::CallLog;
 use crate::score::{self, Asked, Scoring, Terms};
 use crate::snapshot::{Backend, Target};
@@ -95,6 +96,10 @@ impl Service for Door {
             return published(gateway, &snapshot, &api, call).await;
         }
         drop(snapshot);
+        // 6. What could be an API, and is none.
+        if !first.is_empty() && !is_reserved(first, &gateway.tenant) {
+            return nowhere(gateway, request).await;
+        }
         // 7. The control plane: admin token or a token for it, whatever the path.
         control::serve(gateway, self.control.clone(), request, client).await
     }

@@ -6,7 +6,7 @@
 mod bodies;
 mod claims;
 mod control;
-mod forge;
+pub mod forge;
 mod framing;
 mod http2;
 mod inference;

@@ -42,6 +42,8 @@ mod tokens;
 mod traffic;
 mod transport;
 mod transport_acme;
+mod transport_bound;
 mod transport_floods;
 mod transport_tls;
 mod under_load;
+mod words;

@@ -447,3 +447,28 @@ async fn refusals_stand_in_the_ledger_once() {
     let detail = json!({"needed": "owner", "request": "GET /api/v1/endpoints/{name}/keys", "times": 1});
     assert_eq!(lines[0]["detail"], detail);
 }
+
+#[tokio::test]
+async fn two_publishers_of_one_path_do_not_take_each_others_endpoint() {
+    let road = Road::walk();
+    let server = &road.server;
+    server.cli(&["endpoint", "create", "other"]);
+    let first = holder(server, "first", "contributor", "endpoint:small").await;
+    let second = holder(server, "second", "contributor", "endpoint:other").await;
+    let ask = |endpoint: &str| json!({"path": "team/x", "endpoint": endpoint, "policy": {"audiences": ["api://x"]}});
+    let (small, other) = (ask("small"), ask("other"));
+    for round in 0..20 {
+        let (a, b) = tokio::join!(
+            call(server, &first, "PUT", "/api/v1/apis", Some(&small)),
+            call(server, &second, "PUT", "/api/v1/apis", Some(&other)),
+        );
+        let (won, lost, endpoint) = if a.0 == 200 { (a, b, "small") } else { (b, a, "other") };
+        assert_eq!(won.0, 200, "{round}: {won:?} {lost:?}");
+        // Whoever came later has no rights on what stands there: told so, or told that it changed under the hand.
+        assert!(matches!(lost.0, 403 | 409), "{round}: {lost:?}");
+        let listed = server.cli(&["api", "list"]);
+        let there = listed.as_array().unwrap().iter().find(|api| api["path"] == "team/x").unwrap();
+        assert_eq!(there["endpoint"], endpoint, "{round}");
+        server.cli(&["api", "unpublish", "team/x"]);
+    }
+}
