@@ -43,7 +43,8 @@ async def main():
     assert await client.is_model_ready(url, model, headers=headers)
     answers = []
     for binary in (True, False):
-        answer = await client.infer(url, request(binary), model_name=model, headers=headers)
+        # The client writes into the headers it is given.
+        answer = await client.infer(url, request(binary), model_name=model, headers=dict(headers))
         assert answer.id == "abc" and answer.model_name == model
         outputs = {output.name: output.as_numpy() for output in answer.outputs}
         assert outputs["probabilities"].shape == (2, 2), outputs

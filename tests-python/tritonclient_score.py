@@ -34,7 +34,8 @@ def score(binary, outputs=None, **more):
         tensor = http.InferInput(name, list(values.shape), datatype)
         tensor.set_data_from_numpy(values, binary_data=binary)
         inputs.append(tensor)
-    return client.infer(model, inputs, outputs=outputs, headers=headers, **more)
+    # The client writes into the headers it is given.
+    return client.infer(model, inputs, outputs=outputs, headers=dict(headers), **more)
 
 
 answers = []

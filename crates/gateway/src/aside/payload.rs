@@ -116,10 +116,10 @@ fn record(payload: &Payload, collection: &str, data: &Value) -> String {
 /// A body as JSON: itself when it is JSON (the part before binary tensors), else its text, else how many bytes it has.
 fn body(bytes: &Bytes, content_type: &str, json_bytes: Option<usize>) -> Value {
     let json = json_bytes.and_then(|at| bytes.get(..at)).unwrap_or(bytes);
-    if json_bytes.is_some() || !content_type.starts_with("text/csv") {
-        if let Ok(value) = serde_json::from_slice(json) {
-            return value;
-        }
+    if (json_bytes.is_some() || !content_type.starts_with("text/csv"))
+        && let Ok(value) = serde_json::from_slice(json)
+    {
+        return value;
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Value::from(text),

@@ -52,6 +52,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/endpoints/{name}/keys", "owner on endpoint"),
     ("POST", "/api/v1/endpoints/{name}/keys/{slot}/regenerate", "owner on endpoint"),
     ("PUT", "/api/v1/endpoints/{name}/traffic", "contributor on endpoint"),
+    ("GET", "/api/v1/endpoints/{name}/mirror", "contributor on endpoint"),
     ("GET", "/api/v1/endpoints/{name}/deployments", "reader on endpoint"),
     ("POST", "/api/v1/endpoints/{name}/deployments", "contributor on endpoint, reader on model"),
     ("DELETE", "/api/v1/endpoints/{name}/deployments/{deployment}", "contributor on endpoint"),
