@@ -54,6 +54,8 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("PUT", "/api/v1/endpoints/{name}/traffic", "contributor on endpoint"),
     ("GET", "/api/v1/endpoints/{name}/deployments", "reader on endpoint"),
     ("POST", "/api/v1/endpoints/{name}/deployments", "contributor on endpoint, reader on model"),
+    ("PATCH", "/api/v1/endpoints/{name}/deployments/{deployment}", "contributor on endpoint"),
+    ("GET", "/api/v1/endpoints/{name}/deployments/{deployment}/logs", "reader on endpoint"),
     ("DELETE", "/api/v1/endpoints/{name}/deployments/{deployment}", "contributor on endpoint"),
     ("GET", "/api/v1/endpoints/{name}/access", "reader on endpoint"),
     ("GET", "/api/v1/apis", "reader on anything"),
