@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// How often a starting worker is tried.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// How long the connections of a worker that has ended are looked at for its last word.
+/// How long the end of a worker and its last word may be apart.
 const LAST_WORD: Duration = Duration::from_millis(200);
 /// Characters at the end of a traceback that a refusal shows.
 const SHOWN: usize = 2000;
@@ -187,7 +187,7 @@ async fn serve(
     (shared, events): (&Shared, &mpsc::Sender<Event>),
     stop: &mut watch::Receiver<bool>,
 ) -> String {
-    let ended = loop {
+    let mut ended = loop {
         tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break None,
@@ -196,6 +196,10 @@ async fn serve(
         }
     };
     shared.desk.close(worker.number);
+    if ended.is_none() && worker.is_retired() {
+        // One that was lost in a call has most often died: that is no orderly end.
+        ended = tokio::time::timeout(LAST_WORD, process.ended()).await.ok();
+    }
     if let Some(said) = ended {
         return said;
     }

@@ -55,6 +55,8 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/endpoints/{name}/mirror", "contributor on endpoint"),
     ("GET", "/api/v1/endpoints/{name}/deployments", "reader on endpoint"),
     ("POST", "/api/v1/endpoints/{name}/deployments", "contributor on endpoint, reader on model"),
+    ("PATCH", "/api/v1/endpoints/{name}/deployments/{deployment}", "contributor on endpoint"),
+    ("GET", "/api/v1/endpoints/{name}/deployments/{deployment}/logs", "reader on endpoint"),
     ("DELETE", "/api/v1/endpoints/{name}/deployments/{deployment}", "contributor on endpoint"),
     ("GET", "/api/v1/endpoints/{name}/access", "reader on endpoint"),
     ("GET", "/api/v1/apis", "reader on anything"),
