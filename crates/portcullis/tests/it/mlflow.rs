@@ -185,108 +185,99 @@ async fn tracked(server: &Server, path: &str, body: Value) -> (u16, Value) {
     server.api(http::Method::POST, &format!("/api/2.0/mlflow/{path}"), Some(body)).await
 }
 
+/// Calls that are refused: path, body (RUN is a run, LONG a text of 6,001 characters), code, how the message begins.
+const WRONG: &[(&str, &str, &str, &str)] = &[
+    (
+        "runs/log-metric",
+        r#"{"run_id": 31}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Missing value for required parameter 'key'",
+    ),
+    (
+        "runs/log-metric",
+        r#"{"run_id": 31, "key": "k", "value": 1, "timestamp": 1}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value 31 for parameter 'run_id' supplied",
+    ),
+    (
+        "runs/log-metric",
+        r#"{"run_id": "RUN", "key": "k", "value": 1, "timestamp": 1, "step": "foo"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value \"foo\" for parameter 'step' supplied",
+    ),
+    (
+        "runs/log-metric",
+        r#"{"run_id": "RUN", "key": "../k", "value": 1, "timestamp": 1}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value \"../k\" for parameter 'name' supplied",
+    ),
+    (
+        "runs/log-batch",
+        r#"{"run_id": "RUN", "metrics": [{"key": "k", "value": 1, "timestamp": "x"}]}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value \"x\" for parameter 'metrics[0].timestamp' supplied",
+    ),
+    (
+        "runs/log-parameter",
+        r#"{"run_id": "RUN", "key": "k", "value": "LONG"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "'Param value' exceeds the maximum length of 6000 characters",
+    ),
+    ("runs/update", r#"{"run_id": "absent"}"#, "RESOURCE_DOES_NOT_EXIST", "Run with id=absent not found"),
+    (
+        "runs/delete-tag",
+        r#"{"run_id": "RUN", "key": "absent"}"#,
+        "RESOURCE_DOES_NOT_EXIST",
+        "No tag with name: absent in run with id ",
+    ),
+    (
+        "experiments/create",
+        r#"{"name": "Default"}"#,
+        "RESOURCE_ALREADY_EXISTS",
+        "Experiment(name=Default) already exists.",
+    ),
+    (
+        "experiments/create",
+        r#"{"name": "x", "artifact_location": "s3://b/../c"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value",
+    ),
+    (
+        "experiments/delete",
+        r#"{"experiment_id": "77"}"#,
+        "RESOURCE_DOES_NOT_EXIST",
+        "No Experiment with id=77 exists",
+    ),
+    (
+        "experiments/search-datasets",
+        "{}",
+        "INVALID_PARAMETER_VALUE",
+        "SearchDatasets request must specify at least one experiment_id.",
+    ),
+    (
+        "runs/search",
+        r#"{"experiment_ids": ["0"], "max_results": 50001}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value 50001 for parameter 'max_results' supplied",
+    ),
+    (
+        "runs/search",
+        r#"{"experiment_ids": ["0"], "filter": "nonsense"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid filter at position 1",
+    ),
+];
+
 #[tokio::test]
 async fn wrong_calls_are_told_in_the_words_that_clients_match() {
     let (_folder, server) = start();
     let (_, made) = tracked(&server, "runs/create", json!({ "experiment_id": "0" })).await;
     let run = made["run"]["info"]["run_id"].as_str().unwrap().to_owned();
-    let long = json!({ "run_id": run, "key": "k", "value": "x".repeat(6001) });
-    for (path, body, status, code, message) in [
-        (
-            "runs/log-metric",
-            json!({"run_id": 31}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Missing value for required parameter 'key'",
-        ),
-        (
-            "runs/log-metric",
-            json!({"run_id": 31, "key": "k", "value": 1, "timestamp": 1}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Invalid value 31 for parameter 'run_id' supplied",
-        ),
-        (
-            "runs/log-metric",
-            json!({"run_id": run, "key": "k", "value": 1, "timestamp": 1, "step": "foo"}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Invalid value \"foo\" for parameter 'step' supplied",
-        ),
-        (
-            "runs/log-metric",
-            json!({"run_id": run, "key": "../k", "value": 1, "timestamp": 1}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Invalid value \"../k\" for parameter 'name' supplied",
-        ),
-        (
-            "runs/log-batch",
-            json!({"run_id": run, "metrics": [{"key": "k", "value": 1, "timestamp": "x"}]}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Invalid value \"x\" for parameter 'metrics[0].timestamp' supplied",
-        ),
-        (
-            "runs/log-parameter",
-            long,
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "'Param value' exceeds the maximum length of 6000 characters",
-        ),
-        ("runs/update", json!({"run_id": "0".repeat(32)}), 404, "RESOURCE_DOES_NOT_EXIST", "Run with id="),
-        (
-            "runs/delete-tag",
-            json!({"run_id": run, "key": "absent"}),
-            404,
-            "RESOURCE_DOES_NOT_EXIST",
-            "No tag with name: absent in run with id ",
-        ),
-        (
-            "experiments/create",
-            json!({"name": "Default"}),
-            400,
-            "RESOURCE_ALREADY_EXISTS",
-            "Experiment(name=Default) already exists.",
-        ),
-        (
-            "experiments/create",
-            json!({"name": "x", "artifact_location": "s3://b/../c"}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Invalid value",
-        ),
-        (
-            "experiments/delete",
-            json!({"experiment_id": "77"}),
-            404,
-            "RESOURCE_DOES_NOT_EXIST",
-            "No Experiment with id=77 exists",
-        ),
-        (
-            "experiments/search-datasets",
-            json!({}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "SearchDatasets request must specify at least one experiment_id.",
-        ),
-        (
-            "runs/search",
-            json!({"experiment_ids": ["0"], "max_results": 50_001}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Invalid value 50001 for parameter 'max_results' supplied",
-        ),
-        (
-            "runs/search",
-            json!({"experiment_ids": ["0"], "filter": "nonsense"}),
-            400,
-            "INVALID_PARAMETER_VALUE",
-            "Invalid filter at position 1",
-        ),
-    ] {
-        let (seen, answer) = tracked(&server, path, body).await;
-        assert_eq!((seen, answer["error_code"].as_str()), (status, Some(code)), "{path}: {answer}");
+    for (path, body, code, message) in WRONG {
+        let body = body.replace("RUN", &run).replace("LONG", &"x".repeat(6001));
+        let (seen, answer) = tracked(&server, path, serde_json::from_str(&body).unwrap()).await;
+        let status = if *code == "RESOURCE_DOES_NOT_EXIST" { 404 } else { 400 };
+        assert_eq!((seen, answer["error_code"].as_str()), (status, Some(*code)), "{path}: {answer}");
         assert!(answer["message"].as_str().unwrap().starts_with(message), "{path}: {answer}");
     }
     let get = async |path: &str| server.api(http::Method::GET, path, None).await;
