@@ -121,7 +121,7 @@ pub async fn inline(
     let kind = (model.kind == AssetKind::MlflowModel).then_some(FolderType::MlflowModel);
     let order = Order {
         name,
-        from: From::Local(folder.join(path)),
+        from: Origin::Local(folder.join(path)),
         kind,
         description: model.description.clone(),
         tags: model.tags.clone(),
