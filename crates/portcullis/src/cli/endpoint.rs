@@ -8,7 +8,7 @@ use crate::session::Session;
 use crate::show::{line, table, time};
 use clap::{Subcommand, ValueEnum};
 use domain::{Endpoint as Record, EndpointUpdate, ErrorCode, Fault, Name, PublicNetworkAccess};
-use endpoint::RegeneratedKeys;
+use endpoint::{NewEndpoint, RegeneratedKeys};
 use gateway::MirrorReport;
 use http::Method;
 use serde_json::{Value, json};
@@ -157,11 +157,7 @@ impl Endpoint {
                 ask.public_network_access =
                     public_network_access.map_or(ask.public_network_access, PublicNetworkAccess::from);
                 ask.description = description.unwrap_or(ask.description);
-                let made: Record = client.post("/api/v1/endpoints", &ask).await?;
-                session.out.value(&made, |e| {
-                    format!("created endpoint {} at {}/endpoints/{}/", e.name, client.base(), e.name)
-                });
-                Ok(())
+                create(session, &ask).await
             }
             Self::Update { name, file, public_network_access, docs_public, description, app_insights, shares } => {
                 let (name, mut ask) = endpoint_file::update(file.as_deref(), name)?;
@@ -193,20 +189,7 @@ impl Endpoint {
                 )
                 .await
             }
-            Self::SetTraffic { name, pairs, shares } => {
-                let mut ask = shares.with(&pairs)?;
-                if ask == EndpointUpdate::default() {
-                    return Err(Fault::invalid("say which deployment gets how much: blue=90 green=10"));
-                }
-                // Most calls set the traffic alone; with a mirror both change in one step.
-                match (ask.mirror_traffic.is_some(), ask.traffic.take()) {
-                    (false, Some(traffic)) => set_traffic(session, &name, &traffic).await,
-                    (_, traffic) => {
-                        ask.traffic = traffic;
-                        update(session, &name, &ask).await
-                    }
-                }
-            }
+            Self::SetTraffic { name, pairs, shares } => share(session, &name, shares.with(&pairs)?).await,
             Self::Invoke { name, request_file, deployment } => {
                 invoke(session, &name, &request_file, deployment).await
             }
@@ -304,6 +287,27 @@ async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Faul
         text
     });
     Ok(())
+}
+
+async fn create(session: &Session, ask: &NewEndpoint) -> Result<(), Fault> {
+    let client = &session.client;
+    let made: Record = client.post("/api/v1/endpoints", ask).await?;
+    session
+        .out
+        .value(&made, |e| format!("created endpoint {} at {}/endpoints/{}/", e.name, client.base(), e.name));
+    Ok(())
+}
+
+/// Sets the traffic alone, or with a mirror both in one step.
+async fn share(session: &Session, name: &str, mut ask: EndpointUpdate) -> Result<(), Fault> {
+    match (ask.mirror_traffic.is_some(), ask.traffic.take()) {
+        (false, None) => Err(Fault::invalid("say which deployment gets how much: blue=90 green=10")),
+        (false, Some(traffic)) => set_traffic(session, name, &traffic).await,
+        (true, traffic) => {
+            ask.traffic = traffic;
+            update(session, name, &ask).await
+        }
+    }
 }
 
 async fn set_traffic(session: &Session, name: &str, traffic: &BTreeMap<Name, u8>) -> Result<(), Fault> {
