@@ -58,37 +58,8 @@ async fn every_door_speaks_open_inference_and_mlflow() {
     }
     assert!(said.iter().all(|label| *label == said[0]), "{said:?}");
 
-    // Health is open at the root and at the direct door; at a published API it needs a token like the rest.
-    for (path, bearer, status) in [
-        ("/v2/health/live", None, 200),
-        ("/v2/health/ready", None, 200),
-        ("/endpoints/small/v2/health/ready", None, 200),
-        ("/endpoints/small/ping", None, 200),
-        ("/endpoints/small/version", Some(road.key()), 200),
-        ("/team/small/v2/health/ready", None, 401),
-        ("/team/small/v2/models/small/ready", Some(front.as_str()), 200),
-        ("/v2/models/small/ready", Some(road.key()), 200),
-        ("/v2/models/small/versions/2/ready", Some(road.key()), 404),
-        ("/v2/models/small", None, 401),
-        ("/v2/models/other", Some(road.key()), 404),
-        ("/v2", None, 401),
-        ("/v2", Some(road.key()), 200),
-        ("/v2", Some(token.as_str()), 200),
-        ("/v2/models/small/infer", Some(road.key()), 405),
-    ] {
-        let (found, answer) = get(&road, path, bearer).await;
-        assert_eq!(found, status, "{path}: {answer}");
-        if status >= 400 {
-            assert!(answer["error"].is_string(), "{path}: {answer}");
-        }
-    }
-    let (_, model) = get(&road, "/v2/models/small", Some(road.key())).await;
-    assert_eq!(model["platform"], "onnx_onnxv1");
-    let (status, index) = server.post("/v2/repository/index", Some(&token), &json!({})).await;
-    let index: Value = serde_json::from_str(&index).unwrap();
-    let entry = json!({ "name": "small", "version": "1", "state": "READY", "reason": "" });
-    assert_eq!((status, index), (200, json!([entry])));
-    // Both answers of every door are counted by a bounded label, and each call has its row.
+    what_is_open(&road, &front, &token).await;
+    // Every route is counted by a bounded label.
     let metrics = server.http().get(format!("{}/metrics", server.url)).bearer_auth(&server.token);
     let metrics = metrics.send().await.unwrap().text().await.unwrap();
     for route in [
@@ -98,6 +69,41 @@ async fn every_door_speaks_open_inference_and_mlflow() {
     ] {
         assert!(metrics.contains(route), "{route} in {metrics}");
     }
+}
+
+/// Health and what describes a model, at every door.
+async fn what_is_open(road: &Road, front: &str, token: &str) {
+    let server = &road.server;
+    // Health is open at the root and at the direct door; at a published API it needs a token like the rest.
+    for (path, bearer, status) in [
+        ("/v2/health/live", None, 200),
+        ("/v2/health/ready", None, 200),
+        ("/endpoints/small/v2/health/ready", None, 200),
+        ("/endpoints/small/ping", None, 200),
+        ("/endpoints/small/version", Some(road.key()), 200),
+        ("/team/small/v2/health/ready", None, 401),
+        ("/team/small/v2/models/small/ready", Some(front), 200),
+        ("/v2/models/small/ready", Some(road.key()), 200),
+        ("/v2/models/small/versions/2/ready", Some(road.key()), 404),
+        ("/v2/models/small", None, 401),
+        ("/v2/models/other", Some(road.key()), 404),
+        ("/v2", None, 401),
+        ("/v2", Some(road.key()), 200),
+        ("/v2", Some(token), 200),
+        ("/v2/models/small/infer", Some(road.key()), 405),
+    ] {
+        let (found, answer) = get(road, path, bearer).await;
+        assert_eq!(found, status, "{path}: {answer}");
+        if status >= 400 {
+            assert!(answer["error"].is_string(), "{path}: {answer}");
+        }
+    }
+    let (_, model) = get(road, "/v2/models/small", Some(road.key())).await;
+    assert_eq!(model["platform"], "onnx_onnxv1");
+    let (status, index) = server.post("/v2/repository/index", Some(token), &json!({})).await;
+    let index: Value = serde_json::from_str(&index).unwrap();
+    let entry = json!({ "name": "small", "version": "1", "state": "READY", "reason": "" });
+    assert_eq!((status, index), (200, json!([entry])));
 }
 
 #[tokio::test]

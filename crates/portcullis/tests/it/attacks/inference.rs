@@ -12,6 +12,9 @@ const ROOT: &str = "/v2/models/small/infer";
 const DIRECT: &str = "/endpoints/small/v2/models/small/infer";
 const FRONT: &str = "/team/small/v2/models/small/infer";
 
+/// Id, reason, path, bearer, body, and the answer it must get.
+type Lock<'a> = (&'a str, &'static str, &'a str, Option<&'a str>, &'a str, Expect);
+
 fn tensors() -> String {
     json!({ "inputs": [
         { "name": "x.one", "shape": [1], "datatype": "FP32", "data": [70.5] },
@@ -35,7 +38,7 @@ fn the_doors_of_other_protocols_have_the_same_locks() {
     let revoked = world.road.server.cli(&["principal", "create", "leaver", "--role", "scorer"]);
     let left = world.token(&revoked, CONTROL_AUDIENCE);
     world.road.server.cli(&["principal", "revoke", "leaver"]);
-    let cases: Vec<(&str, &'static str, &str, Option<&str>, &str, Expect)> = vec![
+    let cases: Vec<Lock<'_>> = vec![
         ("root-key", "the control", ROOT, Some(key), &body, Accepted),
         ("direct-key", "the control", DIRECT, Some(key), &body, Accepted),
         ("front-token", "the control", FRONT, Some(&good), &body, Accepted),
