@@ -66,11 +66,12 @@ fn job() -> Outcome<Job> {
         kind: JobKind::Automl,
         status: JobStatus::Queued,
         spec: serde_json::json!({"target": "Risk"}),
-        lineage: Lineage {
+        parent: None,
+        lineage: Some(Lineage {
             data: Name::new("table")?,
             data_version: Version(1),
             data_digest: Digest([1; 32]),
-        },
+        }),
         metrics: BTreeMap::new(),
         result: serde_json::Value::Null,
         error: None,
