@@ -91,7 +91,7 @@ pub async fn register(
     };
     if let Some(tree) = query.tree {
         let (version, is_new) =
-            app.assets.register_folder((name, tree, query.description), who.actor()).await?;
+            app.assets.register_folder((name, tree, query.description), who.actor().clone()).await?;
         return Ok((status_of(is_new), Json(Registered { is_new, version })));
     }
     let source = match query.url {
