@@ -230,6 +230,10 @@ async fn outputs_of_a_run_become_versions_and_artifacts_never_lead_elsewhere() {
         let (status, text) = raw_put(&server, &format!("/api/2.0/mlflow-artifacts/artifacts/{bad}"));
         assert_eq!(status, 400, "{bad}: {text}");
         assert_eq!(text, r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"Invalid path"}"#, "{bad}");
+        // In a query such a byte stands for a character that no text has.
+        if bad == "%ff" {
+            continue;
+        }
         for route in [
             format!("/get-artifact?run_id={id}&path={bad}"),
             format!("/api/2.0/mlflow-artifacts/artifacts?path={bad}"),
