@@ -206,3 +206,25 @@ pub fn rows(bytes: &[u8]) {
         assert!(outcome.rows as usize <= limits.rows);
     }
 }
+
+/// A filter and a key of an order, for every kind of search: what is read again from what was told of it is the same.
+pub fn filter(bytes: &[u8]) {
+    use domain::filter::{
+        EXPERIMENTS, LOGGED_MODELS, MODEL_VERSIONS, Operand, REGISTERED_MODELS, RUNS, parse, parse_order,
+    };
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for grammar in [&RUNS, &EXPERIMENTS, &REGISTERED_MODELS, &MODEL_VERSIONS, &LOGGED_MODELS] {
+        match parse(text, grammar) {
+            Ok(clauses) => {
+                for clause in &clauses {
+                    assert!(!clause.identifier.key.is_empty());
+                    assert!(!matches!(clause.operand, Operand::Number(number) if !number.is_finite()));
+                }
+            }
+            Err(error) => assert!((1..=text.chars().count() + 1).contains(&error.position), "{error}"),
+        }
+        if let Err(error) = parse_order(text, grammar) {
+            assert!((1..=text.chars().count() + 1).contains(&error.position), "{error}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod deployment;
 mod endpoint;
 mod issuer;
 mod job;
+mod job_compare;
 mod ledger;
 mod logs;
 mod model;

@@ -7,6 +7,7 @@ use crate::child::{Child, Ended, Program, Step};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::feed::{Feed, Feeds};
+use crate::mirror;
 use crate::order::{LOG, Limits, Order};
 use crate::results::{self, Results};
 use crate::submit::SubmitAutoml;
@@ -109,6 +110,9 @@ impl Shared {
             return self.end(run, canceled()).await;
         }
         let job = self.store.job(run).await?;
+        // Once more, in case it could not be written with the submission.
+        mirror::begin(&self.store, &job, &Actor::system()).await;
+        mirror::follow(&self.store, &job).await;
         feed.status(&job);
         let folder = self.folder(run);
         let ended = if results::are_complete(&folder) {
@@ -134,6 +138,7 @@ impl Shared {
     pub async fn end(&self, run: &RunId, end: JobEnd) -> Result<()> {
         self.store.job_ended(run, end).await?;
         let job = self.store.job(run).await?;
+        mirror::follow(&self.store, &job).await;
         tracing::info!(%run, status = job.status.as_str(), error = job.error, "job ended");
         self.feeds.end(&job);
         Ok(())
@@ -153,7 +158,7 @@ impl Shared {
                         task = serde_json::from_value(event["task"].clone()).unwrap_or(task);
                     }
                     if event["event"] == "trial" {
-                        self.show_trial(&job.id, &event, task).await;
+                        self.show_trial(job, &event, task).await;
                     }
                     feed.push(event);
                 }
@@ -163,10 +168,15 @@ impl Shared {
 
     /// Keeps a trial where users look while the search goes on. A failure is no reason to end the search: all trials are
     /// kept once more when it is finished.
-    async fn show_trial(&self, run: &RunId, event: &Value, task: Task) {
-        let kept = async { Ok::<_, Error>(self.store.add_trial(run, &results::trial(event, task)?).await?) };
+    async fn show_trial(&self, job: &Job, event: &Value, task: Task) {
+        let kept = async {
+            let trial = results::trial(event, task)?;
+            self.store.add_trial(&job.id, &trial).await?;
+            mirror::trial(&self.store, job, &trial).await;
+            Ok::<_, Error>(())
+        };
         if let Err(error) = kept.await {
-            tracing::warn!(%error, %run, "a trial cannot be shown yet");
+            tracing::warn!(%error, run = %job.id, "a trial cannot be shown yet");
         }
     }
 
@@ -200,6 +210,7 @@ impl Shared {
         // Once more with the weights, which are known only at the end, and with the ensemble's own.
         for trial in &results.trials {
             self.store.add_trial(&job.id, trial).await?;
+            mirror::trial(&self.store, job, trial).await;
         }
         let model = self.register(job, &mut results).await?;
         let mut facts = results.facts;

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::feed::end_event;
 use crate::handler::{Handler, Payload, Shared, canceled};
+use crate::mirror;
 use crate::results::KeptFile;
 use crate::submit::SubmitAutoml;
 use domain::{Actor, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial};
@@ -80,6 +81,7 @@ impl Jobs {
         };
         let task = NewTask::new(KIND, json!(Payload { run: id.clone() }), id.as_str());
         store.add_job_with_task(&job, &task, by).await?;
+        mirror::begin(store, &job, by).await;
         Ok(job)
     }
 
@@ -123,6 +125,7 @@ impl Jobs {
         let shared = &self.0.shared;
         let job = shared.store.job_cancelling(id, by, Timestamp::now()).await?;
         if job.status.is_final() {
+            mirror::follow(&shared.store, &job).await;
             shared.feeds.end(&job);
             return Ok(job);
         }

@@ -13,6 +13,7 @@ mod feed;
 mod handler;
 mod jobs;
 mod limits;
+mod mirror;
 mod order;
 mod results;
 mod submit;

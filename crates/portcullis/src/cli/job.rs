@@ -1,6 +1,7 @@
 //! `job list|show|stream|cancel`.
 
 use crate::cli::automl::{importance, leaderboard, metrics};
+use crate::cli::job_compare;
 use crate::client::segment;
 use crate::session::Session;
 use crate::show::{line, table, time};
@@ -13,10 +14,11 @@ use serde_json::json;
 pub enum Job {
     /// List jobs, newest first
     List,
-    /// Show a job: trials, metrics, importance
+    /// Show a job: trials, metrics, importance; of several, what differs between their runs
     Show {
-        /// The job's id
-        id: String,
+        /// The ids of the jobs, or of any runs when there are several
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
     },
     /// Print the events of a job as JSON lines until it ends
     Stream {
@@ -50,8 +52,11 @@ impl Job {
                     table(&["id", "experiment", "status", "data", "created"], rows)
                 });
             }
-            Self::Show { id } => {
-                let route = format!("/api/v1/jobs/{}", segment(&id));
+            Self::Show { ids } => {
+                let [id] = ids.as_slice() else {
+                    return job_compare::compare(session, &ids).await;
+                };
+                let route = format!("/api/v1/jobs/{}", segment(id));
                 let job: Record = session.client.get(&route).await?;
                 let trials: Vec<Trial> = session.client.get(&format!("{route}/trials")).await?;
                 session.out.value(&json!({ "job": job, "trials": trials }), |_| {

@@ -10,7 +10,7 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [Target; 7] = [
+    let targets: [Target; 8] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
@@ -18,6 +18,7 @@ fn no_damaged_seed_breaks_a_reader() {
         ("parquet", bodies::parquet),
         ("rows", bodies::rows),
         ("policy", bodies::policy),
+        ("filter", bodies::filter),
     ];
     std::thread::scope(|scope| {
         for (target, body) in targets {
