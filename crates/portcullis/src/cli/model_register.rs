@@ -153,7 +153,13 @@ fn described(session: &Session, file: &Path) -> Result<Order, Fault> {
         }
     };
     let model = parsed.value;
-    let kind = (model.kind == AssetKind::MlflowModel).then_some(FolderType::MlflowModel);
+    // A type that is not written is custom_model; an ONNX file is more than that whatever is written.
+    let file = matches!(&from, Origin::Local(path) if path.is_file() && is_onnx(path));
+    let kind = match model.kind {
+        AssetKind::MlflowModel => Some(FolderType::MlflowModel),
+        _ if file => None,
+        _ => Some(FolderType::CustomModel),
+    };
     Ok(Order {
         name: model.name,
         from,

@@ -40,7 +40,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/models/{name}/versions/{version}/lineage", "reader on model"),
     ("GET", "/api/v1/models/{name}/versions/{version}/file", "reader on model"),
     ("PUT", "/api/v1/models/{name}/aliases/{alias}", "contributor on model"),
-    ("POST", "/api/v1/models/{name}/folders", "contributor on model"),
+    ("POST", "/api/v1/models/{name}/folders", "contributor on model, reader on workspace"),
     ("DELETE", "/api/v1/models/{name}", "contributor on model"),
     ("DELETE", "/api/v1/models/{name}/versions/{version}", "contributor on model"),
     ("GET", "/api/v1/models/{name}/versions/{version}/files", "reader on model"),
