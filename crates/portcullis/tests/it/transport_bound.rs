@@ -16,7 +16,7 @@ fn token(key: &Ec, audience: &str, cnf: Option<Value>) -> String {
     if let Some(cnf) = cnf {
         claims["cnf"] = cnf;
     }
-    key.sign(r#"{"alg":"ES256","kid":"k"}"#, &claims.to_string())
+    key.sign(r#"{"alg":"ES256","kid":"k","typ":"JWT"}"#, &claims.to_string())
 }
 
 fn thumbprint(pem: &str) -> String {
