@@ -324,3 +324,23 @@ async fn our_own_jobs_are_runs_and_compare() {
     assert_eq!(compared["params"]["max_trials"], json!(["2", "1"]), "{compared}");
     assert!(compared["params"].get("target").is_none(), "{compared}");
 }
+
+#[test]
+fn every_call_of_the_client_is_answered_as_its_own_server_answers_it() {
+    let Ok(python) = std::env::var("PORTCULLIS_PYTHON") else {
+        return skip("every_call_of_the_client", "PORTCULLIS_PYTHON");
+    };
+    let (dir, server) = start();
+    let script = repository("tests-python/mlflow_calls.py");
+    let (ours, theirs) = (dir.path().join("ours.json"), repository("tests-python/recorded/mlflow-3.17.2.json"));
+    let recorded = Command::new(&python)
+        .arg(&script)
+        .args(["record", &server.url])
+        .arg(&ours)
+        .env("MLFLOW_TRACKING_TOKEN", &server.token)
+        .output()
+        .unwrap();
+    assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    let compared = Command::new(&python).arg(&script).arg("compare").arg(&theirs).arg(&ours).output().unwrap();
+    assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
+}
