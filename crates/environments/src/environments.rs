@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::interpreters::{Interpreter, ask, choose, on_path};
 use crate::launcher::Launcher;
 use crate::making::{Making, finished, sweep};
-use crate::packages::{Wanted, wanted};
 use crate::package;
+use crate::packages::{Wanted, wanted};
 use crate::uv::{Runner, find};
 use domain::{
     Actor, Digest, EnvironmentRecord, EnvironmentSpec, EnvironmentVersion, Fault, Name, PackageSpec,
