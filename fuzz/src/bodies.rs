@@ -166,7 +166,7 @@ pub fn parquet(bytes: &[u8]) {
         dialect: None,
         missing: Vec::new(),
         timestamps: std::collections::BTreeMap::new(),
-        shape: Default::default(),
+        shape: data::Shape::default(),
     };
     match data::preview(file.path(), &format, &[], ROWS) {
         Ok(rows) => assert!(rows.len() <= ROWS),

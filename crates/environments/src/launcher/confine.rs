@@ -39,7 +39,7 @@ fn pass() -> io::Result<u8> {
     relay::hand_over(&order.network, &socket)?;
     drop(socket);
     // The signals that ask to end are for the program; ours end when it has.
-    [Blocked::SIGTERM, Blocked::SIGINT, Blocked::SIGHUP].into_iter().collect::<SigSet>().thread_block()?;
+    asking().thread_block()?;
     let mut first = Command::new(SELF);
     let mut first = first.arg0("portcullis").args(["worker", "first"]).stdin(Stdio::piped()).spawn()?;
     let mut text = serde_json::to_vec(&order)?;
@@ -58,6 +58,8 @@ pub fn first_process() -> u8 {
 
 fn start() -> io::Result<u8> {
     tie()?;
+    // What is blocked here would be blocked in the program; the first process of a namespace ignores these by itself.
+    asking().thread_unblock()?;
     let order = order(io::stdin())?;
     namespaces::mount_processes();
     limits::limit(&order.limits, true);
@@ -74,6 +76,11 @@ fn start() -> io::Result<u8> {
             return Ok(code);
         }
     }
+}
+
+/// The signals that ask to end.
+fn asking() -> SigSet {
+    [Blocked::SIGTERM, Blocked::SIGINT, Blocked::SIGHUP].into_iter().collect()
 }
 
 /// The end of the parent is the end of this process, also when it came before we asked.

@@ -13,12 +13,12 @@ use crate::record;
 use definitions::jobs::{Goal, Sampling};
 use domain::{Actor, Fault, Job, JobKind, JobStatus, Metrics, RunId, Span, Timestamp};
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{JobEnd, Store, TaskHandler};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// The queue's name for sweeps.
@@ -106,7 +106,8 @@ struct Trial {
     values: Values,
 }
 
-type Running<'a> = FuturesUnordered<BoxFuture<'a, u32>>;
+/// Tasks of their own: what waits for the database here must not keep a trial from going on that holds it.
+type Running = JoinSet<u32>;
 
 impl Sweep<'_> {
     async fn run(mut self, feed: &Arc<Feed>) -> Result<JobEnd> {
@@ -117,7 +118,7 @@ impl Sweep<'_> {
         let deadline =
             Instant::now() + limits.timeout.map_or(max, |s| Duration::from_secs(u64::from(s)).min(max));
         let mut stop = feed.stopped();
-        let (mut running, mut trials): (Running<'_>, BTreeMap<u32, Trial>) = Default::default();
+        let (mut running, mut trials): (Running, BTreeMap<u32, Trial>) = Default::default();
         let (mut logged, mut looked) = (BTreeMap::new(), BTreeMap::new());
         let (mut look, mut late, mut done) = (tokio::time::interval(LOOK), false, false);
         loop {
@@ -125,7 +126,7 @@ impl Sweep<'_> {
                 match self.draw() {
                     Some((places, values)) => {
                         let trial = self.begin(places, values).await?;
-                        running.push(self.attempt(&trial));
+                        running.spawn(self.attempt(&trial));
                         trials.insert(trial.number, trial);
                     }
                     None => done = true,
@@ -135,7 +136,8 @@ impl Sweep<'_> {
                 break;
             }
             tokio::select! {
-                Some(number) = running.next() => {
+                Some(number) = running.join_next() => {
+                    let number = number.map_err(|_| Error::Interrupted)?;
                     if let Some(trial) = trials.remove(&number) {
                         self.ended(&trial, &mut logged, feed).await?;
                     }
@@ -181,7 +183,7 @@ impl Sweep<'_> {
         Ok(Trial { number: self.drawn, id: child.id, places, values })
     }
 
-    fn attempt<'f>(&self, trial: &Trial) -> BoxFuture<'f, u32> {
+    fn attempt(&self, trial: &Trial) -> BoxFuture<'static, u32> {
         let (commands, id, number) = (self.commands.clone(), trial.id.clone(), trial.number);
         let most = self.ask.limits.trial_timeout.map(|s| Span(Duration::from_secs(u64::from(s))));
         Box::pin(async move {

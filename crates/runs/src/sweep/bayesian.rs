@@ -18,7 +18,7 @@ pub type Seen = (Vec<f64>, f64);
 /// Places for the next trial, one a parameter in the order of the space.
 pub fn propose<'a>(
     choices: impl Iterator<Item = &'a Choice>,
-    seen: &mut Vec<Seen>,
+    seen: &mut [Seen],
     random: &mut Random,
 ) -> Vec<f64> {
     seen.sort_by(|a, b| a.1.total_cmp(&b.1));
