@@ -2,6 +2,7 @@
 
 use data::{FileFormat, Format, ReadOptions};
 use domain::{ColumnType, ErrorCode, Feature, Signature, Target, Task};
+use endpoint::protocols::Place;
 use endpoint::{Call, Limits, Scratch, Servable};
 use gateway::apim::{ImportOptions, UrlMap, Urls, import};
 use gateway::jose::{Algorithm, KeySet, strict, verify};
@@ -240,5 +241,62 @@ pub fn rows(bytes: &[u8]) {
         assert!(status == 200 || (400..500).contains(&status), "{status}: {:?}", outcome.body);
         assert!(serde_json::from_slice::<Value>(&outcome.body).is_ok(), "an answer is JSON");
         assert!(outcome.rows as usize <= limits.rows);
+    }
+}
+
+/// An inference request, and the body of `invocations`: as JSON, as CSV, and with the JSON part as long as the first two bytes say.
+pub fn infer(bytes: &[u8]) {
+    let servable = servable();
+    assert!(servable.is_some(), "the target's own model loads");
+    let Some(servable) = servable else { return };
+    let limits = Limits { rows: 100, depth: 64, healthy: String::new(), origins: Vec::new() };
+    let mut scratch = Scratch::new();
+    let place = Place { model: "m", version: 1 };
+    let (length, rest) = bytes.split_first_chunk::<2>().unwrap_or((&[0, 0], bytes));
+    let length = u16::from_le_bytes(*length).to_string();
+    let binary = ("inference-header-content-length", length.as_str());
+    for (tail, header, body) in [
+        ("v2/models/m/infer", None, bytes),
+        ("v2/models/m/infer", Some(binary), rest),
+        ("v1/models/m:predict", None, bytes),
+        ("invocations", Some(("content-type", "application/json")), bytes),
+        ("invocations", Some(("content-type", "text/csv")), bytes),
+    ] {
+        let mut headers = HeaderMap::new();
+        if let Some((name, value)) = header
+            && let Ok(value) = value.parse()
+        {
+            headers.insert(name, value);
+        }
+        let call = Call { method: &Method::POST, tail, query: None, headers: &headers, body };
+        let outcome = endpoint::protocols::evaluate(servable, &limits, (&call, &place), &mut scratch);
+        let status = outcome.status.as_u16();
+        assert!(status == 200 || (400..500).contains(&status), "{status}: {:?}", outcome.body);
+        assert!(outcome.rows as usize <= limits.rows);
+        let json = outcome.extra.json_bytes.map_or(outcome.body.len(), |n| n as usize);
+        let answer = outcome.body.get(..json).map(serde_json::from_slice::<Value>);
+        assert!(matches!(answer, Some(Ok(_))), "an answer begins with JSON");
+    }
+}
+
+/// A filter and a key of an order, for every kind of search: what is read again from what was told of it is the same.
+pub fn filter(bytes: &[u8]) {
+    use domain::filter::{
+        EXPERIMENTS, LOGGED_MODELS, MODEL_VERSIONS, Operand, REGISTERED_MODELS, RUNS, parse, parse_order,
+    };
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    for grammar in [&RUNS, &EXPERIMENTS, &REGISTERED_MODELS, &MODEL_VERSIONS, &LOGGED_MODELS] {
+        match parse(text, grammar) {
+            Ok(clauses) => {
+                for clause in &clauses {
+                    assert!(!clause.identifier.key.is_empty());
+                    assert!(!matches!(clause.operand, Operand::Number(number) if !number.is_finite()));
+                }
+            }
+            Err(error) => assert!((1..=text.chars().count() + 1).contains(&error.position), "{error}"),
+        }
+        if let Err(error) = parse_order(text, grammar) {
+            assert!((1..=text.chars().count() + 1).contains(&error.position), "{error}");
+        }
     }
 }

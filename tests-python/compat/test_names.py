@@ -177,6 +177,11 @@ class Collector(InFolder):
         self.assertEqual(inputs[1][2], predictions[1][2])
         self.assertNotEqual(inputs[1][2], inputs[3][2])
 
+    def test_a_file_that_cannot_be_written_fails_no_call(self):
+        open(self.path("modeldata"), "w").close()
+        output = python(self.USE, self.folder, AML_MODEL_DC_STORAGE_ENABLED="true")
+        self.assertIn("$aml_dc_correlation_id", output)
+
     def test_arrays_and_frames(self):
         try:
             import numpy  # noqa: F401

@@ -3,7 +3,7 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use domain::{Fault, Name, Timestamp};
+use domain::{Fault, Name, Role, Scope, Timestamp};
 use gateway::EndpointAccess;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,14 +60,17 @@ pub struct AccessReport {
 #[utoipa::path(get, path = "/api/v1/endpoints/{name}/access", tag = "ledger", params(("name" = String, Path), AccessQuery),
     responses((status = 200, body = AccessReport), (status = 400, description = "no date and no RFC 3339 time")))]
 pub async fn show(
-    _: On<OfEndpoint, Reader>,
+    who: On<OfEndpoint, Reader>,
     State(app): State<App>,
     Path(name): Path<Name>,
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<AccessReport>, Problem> {
     let (from, until) = window(query.at.as_deref())?;
     let _turn = app.question()?;
-    let access = app.gateway.access(&name, from, until).await?;
+    let mut access = app.gateway.access(&name, from, until).await?;
+    if !who.may(Role::Reader, &Scope::Workspace) {
+        access = access.of_endpoint_only();
+    }
     let day = Timestamp(from.seconds().div_euclid(DAY).saturating_mul(DAY).saturating_mul(1_000_000));
     app.log.flush().await;
     let found = app.log.sql(&counting(&name, day)).await?;

@@ -3,8 +3,9 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use domain::{Endpoint, EndpointUpdate, KeySlot, Name, Scope};
+use domain::{Endpoint, EndpointUpdate, Fault, KeySlot, Name, Scope};
 use endpoint::{Keys, NewEndpoint, RegeneratedKeys};
+use gateway::MirrorReport;
 use http::StatusCode;
 use std::collections::BTreeMap;
 use web::{Contributor, OfEndpoint, On, Owner, Problem, Reader, Visible};
@@ -104,4 +105,16 @@ pub async fn set_traffic(
     let changed = app.endpoints.set_traffic(&name, &traffic, who.actor()).await?;
     app.gateway.refresh().await?;
     Ok(Json(changed))
+}
+
+/// What came of the calls that were mirrored to another deployment since it was made, with the newest answers that differed.
+#[utoipa::path(get, path = "/api/v1/endpoints/{name}/mirror", tag = "endpoints", params(("name" = String, Path)),
+    responses((status = 200, body = MirrorReport), (status = 404)))]
+pub async fn mirror(
+    _: On<OfEndpoint, Contributor>,
+    State(app): State<App>,
+    Path(name): Path<Name>,
+) -> Result<Json<MirrorReport>, Problem> {
+    let none = || Fault::not_found("mirror of the endpoint", &name);
+    Ok(Json(app.gateway.mirror_report(&name).ok_or_else(none)?))
 }

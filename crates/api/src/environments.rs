@@ -70,7 +70,8 @@ pub async fn register(
     Path(name): Path<Name>,
     web::JsonBody(ask): web::JsonBody<RegisterEnvironment>,
 ) -> Result<(StatusCode, Json<RegisteredEnvironment>), Problem> {
-    let (version, is_new) = app.environments.register((name, ask.spec, ask.description), who.actor().clone()).await?;
+    let (version, is_new) =
+        app.environments.register((name, ask.spec, ask.description), who.actor().clone()).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(RegisteredEnvironment { is_new, version })))
 }

@@ -3,13 +3,13 @@
 //! The routes stand in no description of ours, since the protocol is described elsewhere; [`routes`] lists them with the role each
 //! asks for. Requests are read and errors worded by [`wire`].
 
-pub mod experiments;
-pub mod metrics;
-pub mod runs;
 pub mod artifacts;
+pub mod experiments;
 pub mod logged;
+pub mod metrics;
 pub mod models;
 mod registry;
+pub mod runs;
 pub mod server;
 pub mod versions;
 pub mod wire;
@@ -31,13 +31,8 @@ pub(crate) const PROXY: &[&str] = &["/api/2.0/mlflow-artifacts", "/ajax-api/2.0/
 
 /// Every route of the protocol.
 pub fn routes() -> Routes<App> {
-    server_routes()
-        .merge(experiment_routes())
-        .merge(run_routes())
-        .merge(metric_routes())
-        .merge(registered())
-        .merge(logged_models())
-        .merge(artifact_routes())
+    let tracking = server_routes().merge(experiment_routes()).merge(run_routes()).merge(metric_routes());
+    tracking.merge(registry::routes())
 }
 
 /// What the client asks about the server.
@@ -85,62 +80,4 @@ fn metric_routes() -> Routes<App> {
         .get("/metrics/get-history", metrics::get_history)
         .get("/metrics/get-history-bulk-interval", metrics::get_history_bulk_interval)
         .merge(Routes::under(PAGES).get("/metrics/get-history-bulk", metrics::get_history_bulk))
-}
-
-/// Registered models and their versions.
-fn registered() -> Routes<App> {
-    Routes::under(V2)
-        .post("/registered-models/create", models::create)
-        .get("/registered-models/get", models::get)
-        .post("/registered-models/rename", models::rename)
-        .patch("/registered-models/update", models::update)
-        .delete("/registered-models/delete", models::delete)
-        .get("/registered-models/search", models::search)
-        .post("/registered-models/get-latest-versions", models::latest)
-        .get("/registered-models/get-latest-versions", models::latest)
-        .post("/registered-models/set-tag", models::set_tag)
-        .delete("/registered-models/delete-tag", models::delete_tag)
-        .post("/registered-models/alias", models::set_alias)
-        .get("/registered-models/alias", models::get_alias)
-        .delete("/registered-models/alias", models::delete_alias)
-        .post("/model-versions/create", versions::create)
-        .get("/model-versions/get", versions::get)
-        .patch("/model-versions/update", versions::update)
-        .delete("/model-versions/delete", versions::delete)
-        .get("/model-versions/search", versions::search)
-        .post("/model-versions/transition-stage", versions::transition)
-        .get("/model-versions/get-download-uri", versions::download_uri)
-        .post("/model-versions/set-tag", versions::set_tag)
-        .delete("/model-versions/delete-tag", versions::delete_tag)
-}
-
-/// Logged models.
-fn logged_models() -> Routes<App> {
-    Routes::under(V2)
-        .post("/logged-models", logged::create)
-        .post("/logged-models/search", logged::search)
-        .get("/logged-models/{model_id}", logged::get)
-        .patch("/logged-models/{model_id}", logged::finalize)
-        .delete("/logged-models/{model_id}", logged::delete)
-        .post("/logged-models/{model_id}/params", logged::log_params)
-        .patch("/logged-models/{model_id}/tags", logged::set_tags)
-        .delete("/logged-models/{model_id}/tags/{tag_key}", logged::delete_tag)
-        .get("/logged-models/{model_id}/artifacts/directories", logged::directories)
-        .get("/logged-models/{model_id}/artifacts/files", logged::file)
-}
-
-/// Artifacts.
-fn artifact_routes() -> Routes<App> {
-    Routes::under(PROXY)
-        .get("/artifacts", artifacts::list)
-        .get("/artifacts/{*path}", artifacts::get)
-        .put("/artifacts/{*path}", artifacts::put)
-        .delete("/artifacts/{*path}", artifacts::delete)
-        .merge(Routes::under(V2).get("/artifacts/list", artifacts::list_of_run))
-        .merge(Routes::under(PAGES).post("/upload-artifact", artifacts::upload))
-        .merge(
-            Routes::under(ROOT)
-                .get("/get-artifact", artifacts::get_of_run)
-                .get("/model-versions/get-artifact", artifacts::get_of_version),
-        )
 }

@@ -12,10 +12,9 @@ use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use registry::{LineageView, NewVersion, VersionFacts};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read};
 use utoipa::{IntoParams, ToSchema};
-use web::{Contributor, OfModel, On, Problem, Reader, Visible};
+use web::{Both, Contributor, OfModel, On, Problem, Reader, Visible};
 
 /// Protocol buffers end at 2 GiB, and so does an ONNX file without external data.
 const MODEL_BYTES: u64 = 2 << 30;
@@ -151,21 +150,15 @@ fn texts(field: &str, text: &str) -> Result<Tags, Fault> {
 }
 
 /// Register a folder as the next version of a model: one that was kept, or outputs of a job. With an MLmodel file it is an MLflow model,
-/// which runs natively when its ONNX flavour does.
+/// which runs natively when its ONNX flavour does. Folders and outputs are the workspace's, so the caller must be allowed to read that.
 #[utoipa::path(post, path = "/api/v1/models/{name}/folders", tag = "models", params(("name" = String, Path)),
     request_body = RegisterFolder, responses((status = 201, body = ModelVersion), (status = 404), (status = 422)))]
 pub async fn register_folder(
-    who: On<OfModel, Contributor>,
+    Both(who, _): Both<On<OfModel, Contributor>, Reader>,
     State(app): State<App>,
     Path(name): Path<ModelName>,
     web::JsonBody(ask): web::JsonBody<RegisterFolder>,
 ) -> Result<(StatusCode, Json<ModelVersion>), Problem> {
-    // Folders and outputs are the workspace's.
-    if !who.may(Role::Reader, &Scope::Workspace) {
-        let text =
-            "folders and outputs of jobs need the role reader on workspace: register an ONNX file instead";
-        return Err(Problem::new(ErrorCode::Forbidden, text));
-    }
     let facts = VersionFacts {
         description: ask.description,
         tags: ask.tags,

@@ -76,6 +76,7 @@ fn road() -> OpenApiRouter<App> {
         .routes(guarded!(endpoints::keys))
         .routes(guarded!(endpoints::regenerate_key))
         .routes(guarded!(endpoints::set_traffic))
+        .routes(guarded!(endpoints::mirror))
         .routes(guarded!(deployments::list))
         .routes(guarded!(deployments::create))
         .routes(guarded!(deployments::update))

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod assets;
 pub mod clock;
+pub mod collector;
 pub mod environments;
 pub mod error;
 pub mod filter;
@@ -26,6 +27,7 @@ pub mod tracking;
 pub use access::{Assignment, KeySource, NamedValue, RoleMap, Scope, Subscription, TrustedIssuer};
 pub use assets::{Column, DataAsset, DataVersion};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use collector::{Collection, DataCollector, Rolling, is_secret};
 pub use environments::{
     CondaRequirement, EnvironmentRecord, EnvironmentSpec, EnvironmentVersion, PackageSpec,
 };

@@ -1,6 +1,7 @@
 //! The one declarative policy of a published API: whose tokens pass, how often, from where, how large, with which headers.
 
 use crate::span::Span;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -318,19 +319,29 @@ impl Default for Policy {
 
 /// Claim rules as a list, or in the short form claim → values.
 fn rules<'de, D: Deserializer<'de>>(reader: D) -> Result<Vec<ClaimRule>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Form {
-        List(Vec<ClaimRule>),
-        Short(BTreeMap<String, Vec<String>>),
+    struct Rules;
+    impl<'de> Visitor<'de> for Rules {
+        type Value = Vec<ClaimRule>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("claims with their values, as {\"roles\": [\"scorer\"]}, or a list of rules, as [{\"claim\": \"roles\", \"values\": [\"scorer\"], \"all\": true}]")
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut rules = Vec::new();
+            while let Some(rule) = list.next_element()? {
+                rules.push(rule);
+            }
+            Ok(rules)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut rules = BTreeMap::new();
+            while let Some((claim, values)) = map.next_entry::<String, Vec<String>>()? {
+                rules.insert(claim, values);
+            }
+            let rule = |(claim, values)| ClaimRule { claim, values, all: false, separator: None };
+            Ok(rules.into_iter().map(rule).collect())
+        }
     }
-    Ok(match Form::deserialize(reader)? {
-        Form::List(rules) => rules,
-        Form::Short(map) => map
-            .into_iter()
-            .map(|(claim, values)| ClaimRule { claim, values, all: false, separator: None })
-            .collect(),
-    })
+    reader.deserialize_any(Rules)
 }
 
 #[cfg(test)]
@@ -346,6 +357,14 @@ mod tests {
         let text = serde_json::to_string(&short).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&text).unwrap(), short);
         assert!(serde_json::from_str::<Policy>(r#"{"audience":["a"]}"#).is_err());
+        for (bad, part) in [
+            (r#"{"required_claims":"roles"}"#, "expected claims with their values"),
+            (r#"{"required_claims":{"roles":"scorer"}}"#, "expected a sequence"),
+            (r#"{"required_claims":[{"claim":"roles","value":["a"]}]}"#, "unknown field `value`"),
+        ] {
+            let told = serde_json::from_str::<Policy>(bad).unwrap_err().to_string();
+            assert!(told.contains(part), "{told}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Endpoints and deployments.
 
 use crate::clock::Timestamp;
+use crate::collector::DataCollector;
 use crate::ids::{Name, Version};
 use crate::models::ModelName;
 use crate::python::PythonSpec;
@@ -54,6 +55,12 @@ pub struct Endpoint {
     /// Deployment name → percent; sums to 0 or 100.
     #[serde(default)]
     pub traffic: BTreeMap<Name, u8>,
+    /// The one deployment that gets copies of calls → percent of the calls, at most 50.
+    #[serde(default)]
+    pub mirror_traffic: BTreeMap<Name, u8>,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// How often each key was regenerated, primary first; the keys themselves are derived, never stored.
     pub key_generations: [u32; 2],
     /// When it was made.
@@ -73,6 +80,15 @@ pub struct EndpointUpdate {
     /// Free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Deployment name → percent; sums to 0 or 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<BTreeMap<Name, u8>>,
+    /// The one deployment that gets copies of calls → percent of the calls, at most 50; empty for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror_traffic: Option<BTreeMap<Name, u8>>,
+    /// Free labels, in place of those before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
 /// A model version running under an endpoint.
@@ -89,6 +105,9 @@ pub struct Deployment {
     /// How Python workers run it; none: the model is run by this program itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<PythonSpec>,
+    /// What of its calls is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_collector: Option<DataCollector>,
     /// When it was made.
     pub created: Timestamp,
 }

@@ -15,6 +15,7 @@ pub struct Labels {
 /// One label in the ways it may be answered.
 #[derive(Debug)]
 struct Written {
+    label: Label,
     /// As JSON in ASCII, as Python's `json.dumps` writes it.
     once: Box<[u8]>,
     /// The same within a JSON string.
@@ -50,6 +51,11 @@ impl Labels {
     pub fn len(&self) -> usize {
         self.labels.len()
     }
+
+    /// The label of a class in its own type.
+    pub fn label(&self, class: usize) -> Option<&Label> {
+        self.labels.get(class).map(|written| &written.label)
+    }
 }
 
 /// The signature's labels in the model's order, matched by their text.
@@ -73,7 +79,12 @@ impl Written {
         let quoted = ascii(&Value::from(once.as_str()).to_string());
         let twice = &quoted[1..quoted.len() - 1];
         let name = Value::from(label.to_string()).to_string();
-        Self { once: once.as_bytes().into(), twice: twice.as_bytes().into(), name: name.into_bytes().into() }
+        Self {
+            label: label.clone(),
+            once: once.as_bytes().into(),
+            twice: twice.as_bytes().into(),
+            name: name.into_bytes().into(),
+        }
     }
 }
 
@@ -133,7 +144,8 @@ pub fn write_flat(out: &mut Vec<u8>, labels: &Labels, batch: &Batch) {
     out.push(b'}');
 }
 
-fn prediction(out: &mut Vec<u8>, labels: &Labels, batch: &Batch, row: usize, twice: bool) {
+/// Writes one row's label or value as JSON.
+pub fn prediction(out: &mut Vec<u8>, labels: &Labels, batch: &Batch, row: usize, twice: bool) {
     match labels.labels.get(batch.class(row)) {
         Some(label) if twice => out.extend_from_slice(&label.twice),
         Some(label) => out.extend_from_slice(&label.once),
@@ -153,7 +165,7 @@ fn probabilities(out: &mut Vec<u8>, shares: &[f32], comma: &[u8]) {
 }
 
 /// The shortest text that reads back as the same 32-bit number; `null` for what is none.
-fn number(out: &mut Vec<u8>, number: f32) {
+pub fn number(out: &mut Vec<u8>, number: f32) {
     // Writing to memory cannot fail.
     let _ = serde_json::to_writer(out, &number);
 }

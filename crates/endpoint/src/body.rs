@@ -1,7 +1,7 @@
 //! The request forms of `/score`: `data`, `Inputs` and `input_data`, told apart by the member that brings the rows.
 
 mod members;
-mod split;
+pub mod split;
 mod syntax;
 
 pub use syntax::parse;
@@ -120,7 +120,9 @@ fn rows<'de, A: MapAccess<'de>>(reader: &mut Reader<'_>, form: Form, object: &mu
             reader.level = 4;
             object.next_value_seed(Seed(Inputs { reader }))
         }
-        Form::Bare => object.next_value_seed(Seed(split::InputData { reader })),
+        Form::Bare => {
+            object.next_value_seed(Seed(split::InputData { reader, names: split::Names::INPUT_DATA }))
+        }
     }
 }
 

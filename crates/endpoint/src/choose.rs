@@ -58,6 +58,7 @@ mod tests {
             model: domain::ModelName::new("m").unwrap(),
             version: Version(1),
             spec: None,
+            data_collector: None,
             created: Timestamp(0),
         }
     }

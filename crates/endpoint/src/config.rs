@@ -16,6 +16,36 @@ pub struct Config {
     pub healthy: String,
     /// Origins that browsers may call from (`https://host[:port]`, or `*`); empty switches CORS off.
     pub cors_origins: Vec<String>,
+    /// Copies of calls for another deployment.
+    pub mirror: MirrorConfig,
+    /// Payloads that are kept.
+    pub collector: CollectorConfig,
+}
+
+/// Section `endpoint.mirror`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MirrorConfig {
+    /// Copies that wait at most; further ones are dropped and counted.
+    pub queue_calls: usize,
+    /// Bytes of their bodies together.
+    pub queue_bytes: usize,
+    /// Answers that differed, kept for each endpoint: the newest.
+    pub sample: usize,
+}
+
+/// Section `endpoint.collector`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CollectorConfig {
+    /// Calls that wait for the writer at most; further ones are dropped and counted.
+    pub queue_calls: usize,
+    /// Bytes of their bodies together.
+    pub queue_bytes: usize,
+    /// The largest request or answer that is kept, in bytes.
+    pub payload_bytes: usize,
+    /// Bytes of all files together; beyond it nothing more is kept until files are taken away.
+    pub max_bytes: u64,
 }
 
 /// [`Config`], checked and made ready; what [`crate::score`] reads.
@@ -48,6 +78,13 @@ impl Config {
         if !(4..=100).contains(&self.depth) {
             return Err(Fault::invalid("endpoint.depth must be between 4 and 100"));
         }
+        let (mirror, collector) = (&self.mirror, &self.collector);
+        if [mirror.queue_calls, mirror.queue_bytes, collector.queue_calls, collector.queue_bytes].contains(&0)
+        {
+            return Err(Fault::invalid(
+                "endpoint.mirror and endpoint.collector: queue_calls and queue_bytes must be at least 1",
+            ));
+        }
         let origin = |text: &String| {
             HeaderValue::from_str(text)
                 .map_err(|_| Fault::invalid(format!("endpoint.cors_origins: '{text}' is not an origin")))
@@ -71,6 +108,8 @@ mod tests {
             depth: 64,
             healthy: "Healthy".into(),
             cors_origins: vec!["https://a.example".into()],
+            mirror: MirrorConfig { queue_calls: 1, queue_bytes: 1, sample: 1 },
+            collector: CollectorConfig { queue_calls: 1, queue_bytes: 1, payload_bytes: 1, max_bytes: 1 },
         }
     }
 

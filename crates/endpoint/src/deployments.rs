@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::python::{LogAsk, LogLine, PoolStatus, Pools, ProvisioningState};
 use crate::servable::Servable;
 use domain::{
-    Actor, Deployment, DeploymentUpdate, Fault, ModelKind, ModelName, ModelVersion, Name, PythonSpec,
-    Timestamp,
+    Actor, DataCollector, Deployment, DeploymentUpdate, Fault, ModelKind, ModelName, ModelVersion, Name,
+    PythonSpec, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ const PREFIX: &str = "azureml:";
 const LATEST: &str = "latest";
 
 /// A deployment to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDeployment {
     /// Its name, unique within the endpoint; a deployment of the same name is replaced.
@@ -27,6 +27,9 @@ pub struct NewDeployment {
     /// Whether it gets all traffic; when not said, only the first deployment of an endpoint does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub all_traffic: Option<bool>,
+    /// What of its calls is kept; nothing when not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_collector: Option<DataCollector>,
     /// How Python workers run it; none: this program itself runs the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<PythonSpec>,
@@ -82,6 +85,9 @@ impl Endpoints {
     /// Makes or replaces a deployment. Its model is loaded, or its workers serve, before anything changes: what cannot run is
     /// refused, and what ran before goes on.
     pub async fn deploy(&self, endpoint: &Name, new: NewDeployment, by: &Actor) -> Result<Deployment, Fault> {
+        if let Some(collector) = &new.data_collector {
+            collector.check()?;
+        }
         let first = self.deployments(endpoint).await?.is_empty();
         let (model, version) = reference(&new.model)?;
         let found = self.registry.show(&model, &version).await?;
@@ -94,6 +100,7 @@ impl Endpoints {
             model: found.model.clone(),
             version: found.version,
             spec,
+            data_collector: new.data_collector,
             created: Timestamp::now(),
         };
         match &deployment.spec {

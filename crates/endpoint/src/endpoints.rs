@@ -27,6 +27,9 @@ pub struct NewEndpoint {
     /// Free text.
     #[serde(default)]
     pub description: String,
+    /// Free labels.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// The services of endpoints and their deployments; cheap to clone.
@@ -75,6 +78,8 @@ impl Endpoints {
             public_network_access: new.public_network_access,
             description: new.description,
             traffic: BTreeMap::new(),
+            mirror_traffic: BTreeMap::new(),
+            tags: new.tags,
             key_generations: [0, 0],
             created: Timestamp::now(),
         };

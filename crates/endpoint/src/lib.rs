@@ -18,6 +18,7 @@ mod media;
 mod outcome;
 mod plan;
 mod predict;
+pub mod protocols;
 pub mod python;
 mod query;
 mod rows;
@@ -27,7 +28,7 @@ mod servable;
 mod testing;
 
 pub use choose::{DEPLOYMENT_HEADER, Unrouted, choose};
-pub use config::{Config, Limits};
+pub use config::{CollectorConfig, Config, Limits, MirrorConfig};
 pub use cors::cors;
 pub use deployments::{DeploymentView, NewDeployment};
 pub use endpoints::{Endpoints, NewEndpoint};

@@ -16,6 +16,8 @@ pub const TEXT: &str = "text/html; charset=utf-8";
 
 static FAILED: HeaderName = HeaderName::from_static("x-ms-run-function-failed");
 static EXEC_MS: HeaderName = HeaderName::from_static("x-ms-run-fn-exec-ms");
+/// The header of the binary tensor extension of Open Inference, on requests and answers.
+pub static JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 /// The headers an answer carries besides its content type and length.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct SmallHeaders {
     pub vary: bool,
     /// Headers that a script set, its content type among them; none for the answers of a model.
     pub more: Option<Box<HeaderMap>>,
+    /// `inference-header-content-length`: bytes of JSON before the binary tensors of an Open Inference answer.
+    pub json_bytes: Option<u32>,
 }
 
 impl SmallHeaders {
@@ -52,6 +56,9 @@ impl SmallHeaders {
         }
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(bytes) = self.json_bytes {
+            headers.insert(JSON_BYTES.clone(), HeaderValue::from(bytes));
         }
         if self.vary {
             headers.insert(header::VARY, HeaderValue::from_static("origin"));

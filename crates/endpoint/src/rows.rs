@@ -5,12 +5,14 @@
 //! small hash table finds the column.
 
 mod cell;
+mod columns;
 pub mod refusal;
 mod row;
 mod skip;
 mod take;
 pub mod value;
 
+pub(crate) use columns::Stop;
 pub use row::{List, Row};
 pub use skip::Skip;
 pub use take::{Seed, Take};
@@ -56,6 +58,8 @@ pub struct Reader<'a> {
     collect: bool,
     /// Levels of nesting around a row's members.
     pub(crate) level: usize,
+    /// Whether text is no number, and a whole number has no fraction: what a typed schema demands.
+    pub(crate) strict: bool,
     /// The column being read.
     at: Option<u16>,
     /// Columns the present row brought.
@@ -97,6 +101,7 @@ impl<'a> Reader<'a> {
             max_depth: limits.depth,
             collect,
             level: 1,
+            strict: false,
             at: None,
             present: 0,
             in_row: false,

@@ -160,7 +160,7 @@ fn refused(refusal: &Refusal) -> Outcome {
     Outcome::problem(refusal.wrong.status(), &refusal.to_string(), predict::reason(refusal))
 }
 
-fn micros(from: Instant, to: Instant) -> u32 {
+pub(crate) fn micros(from: Instant, to: Instant) -> u32 {
     u32::try_from(to.duration_since(from).as_micros()).unwrap_or(u32::MAX)
 }
 

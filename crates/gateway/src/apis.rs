@@ -35,7 +35,7 @@ const RESERVED: [&str; 17] = [
 ];
 
 /// Last segments that are operations of an API.
-const OPERATIONS: [&str; 5] = ["score", "predict", "swagger.json", "openapi.json", "docs"];
+const OPERATIONS: [&str; 6] = ["score", "predict", "invocations", "swagger.json", "openapi.json", "docs"];
 /// The longest path in bytes, and the most segments.
 const PATH_MAX: usize = 256;
 const SEGMENTS_MAX: usize = 8;
@@ -98,6 +98,11 @@ impl Gateway {
     }
 }
 
+/// Whether a first segment belongs to the server itself, so that no API has it.
+pub(crate) fn is_reserved(first: &str, tenant: &str) -> bool {
+    RESERVED.iter().any(|r| r.eq_ignore_ascii_case(first)) || first.eq_ignore_ascii_case(tenant)
+}
+
 /// A path of plain segments that collides with nothing of the server's own.
 fn check_path(text: &str, tenant: &str) -> Result<String> {
     let path = text.strip_prefix('/').unwrap_or(text);
@@ -115,9 +120,7 @@ fn check_path(text: &str, tenant: &str) -> Result<String> {
         let why = "each segment starts with a letter or digit, then letters, digits, '.', '_', '-' or '~'";
         return Err(wrong(why));
     }
-    if RESERVED.iter().any(|r| r.eq_ignore_ascii_case(segments[0]))
-        || segments[0].eq_ignore_ascii_case(tenant)
-    {
+    if is_reserved(segments[0], tenant) {
         return Err(wrong("its first segment is reserved for the server itself"));
     }
     // `a/score` would shadow the operation of the API `a`.

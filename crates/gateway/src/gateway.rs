@@ -90,7 +90,12 @@ impl Gateway {
         let issuers = Issuers::new(own, config, &options.outbound, &store)?;
         issuers.set_built_in(&signing.key_set());
         let gateway = Arc::new(Self {
-            scoring: Arc::new(score::Scoring::new(&options, &public_url, log, metrics.clone())?),
+            scoring: Arc::new(score::Scoring::new(
+                &options,
+                (&public_url, Some(store.dir())),
+                log,
+                metrics.clone(),
+            )?),
             issuers,
             pools: options.pools,
             lockout: Lockout::new(options.login_failures, config.lockout.0),
@@ -212,6 +217,15 @@ async fn keep_counts(gateway: Weak<Gateway>) {
         if let Err(fault) = gateway.keep_counts().await {
             tracing::warn!(error = %fault, "the counts of quotas could not be written; they are kept in memory");
         }
+    }
+}
+
+impl Gateway {
+    /// What came of an endpoint's mirrored calls; none when none are mirrored.
+    pub fn mirror_report(&self, endpoint: &domain::Name) -> Option<crate::MirrorReport> {
+        let snapshot = self.snapshot.load();
+        let target = snapshot.any_endpoint(endpoint.as_str())?;
+        target.mirror.as_ref().map(crate::aside::Mirror::report)
     }
 }
 

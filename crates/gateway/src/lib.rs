@@ -5,6 +5,7 @@
 
 pub mod apim;
 mod apis;
+mod aside;
 mod basic;
 mod bearer;
 mod checks;
@@ -12,6 +13,7 @@ pub mod config;
 mod control;
 pub mod error;
 mod gateway;
+mod inference;
 mod issuers;
 pub mod jose;
 pub mod jwt;
@@ -25,6 +27,7 @@ mod published;
 mod refusals;
 mod roles;
 mod row;
+mod sagemaker;
 mod score;
 mod secret;
 mod signing;
@@ -39,6 +42,7 @@ mod verified;
 mod verify;
 
 pub use apis::{PolicyXml, PublishApi, PublishAsk, PublishedApi};
+pub use aside::{Difference, MirrorReport};
 pub use config::{Config, LoginConfig, Options, RateConfig, SessionConfig, SigningConfig};
 pub use control::OPEN_CALLS;
 pub use error::Error;

@@ -1,7 +1,7 @@
 //! A call of a published API, check by check, from top to bottom. What an API's policy does not state costs nothing.
 
 use crate::bearer;
-use crate::checks::{Known, Refused, check_token, no_subscription, wrong_backend_key};
+use crate::checks::{Known, Refused, check_known, check_token, no_subscription, wrong_backend_key};
 use crate::gateway::Gateway;
 use crate::policy::headers::apply;
 use crate::policy::limits::{Counted, Exceeded, Tally, millis};
@@ -13,13 +13,14 @@ use crate::score;
 use crate::snapshot::{Published, Snapshot};
 use crate::stack::{Arrived, admitted, begin, open, open_tail, too_long, turn_away};
 use domain::CountBy;
+use endpoint::protocols::Route;
 use endpoint::{Limits, RequestIds, request_ids};
 use http::request::Parts;
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
-use web::Body;
+use web::{Body, RequestBody};
 
 /// A published API: paths other than its own do not exist; the rest by its policy.
 pub(crate) async fn published(
@@ -109,6 +110,20 @@ async fn by_rules(
     response
 }
 
+/// A path at which nothing is published: told to callers that are known, whoever they are; others are asked who they are.
+pub(crate) async fn nowhere(gateway: &Gateway, request: Request<RequestBody>) -> Response<Body> {
+    let (parts, _) = request.into_parts();
+    let ids = request_ids(&parts.headers).unwrap_or_else(|_| RequestIds::fresh());
+    let mut known = check_known(gateway, &parts);
+    if known.is_err() && gateway.issuers.caught_up(&parts.headers).await {
+        known = check_known(gateway, &parts);
+    }
+    match known {
+        Ok(()) => score::refusal(score::nothing_here(), None, &ids),
+        Err(refused) => score::refusal(refused.problem(), refused.challenge(), &ids),
+    }
+}
+
 /// What a published API has (contract GW-07, GW-13): other paths and methods are not there.
 fn exists(limits: &Limits, method: &Method, tail: &str) -> bool {
     let preflight = *method == Method::OPTIONS && !limits.origins.is_empty();
@@ -117,7 +132,11 @@ fn exists(limits: &Limits, method: &Method, tail: &str) -> bool {
         "predict" => *method == Method::POST || preflight,
         "swagger.json" | "openapi.json" => matches!(*method, Method::GET | Method::HEAD) || preflight,
         "docs" => *method == Method::GET,
-        tail => tail.starts_with("docs/") && matches!(*method, Method::GET | Method::HEAD),
+        tail if tail.starts_with("docs/") => matches!(*method, Method::GET | Method::HEAD),
+        tail => Route::of(tail).is_some_and(|route| {
+            let operation = route.operation;
+            operation.takes(method) || (preflight && operation.scores())
+        }),
     }
 }
 

@@ -4,6 +4,7 @@ use crate::score::Scoring;
 use crate::snapshot::{Served, Target};
 use domain::Timestamp;
 use endpoint::RequestIds;
+use endpoint::protocols::Route;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub(crate) struct CallLog {
     row: RequestRow,
     start: Instant,
     handle: Handle,
+    inference: bool,
+    describes: bool,
 }
 
 impl CallLog {
@@ -42,7 +45,7 @@ impl CallLog {
             endpoint: target.name.clone().into(),
             ..RequestRow::default()
         };
-        Self { row, start, handle: handle.clone() }
+        Self { row, start, handle: handle.clone(), inference: false, describes: false }
     }
 
     /// When the call began.
@@ -68,8 +71,26 @@ impl CallLog {
             "swagger.json" => "swagger.json".into(),
             "openapi.json" => "openapi.json".into(),
             "" => "health".into(),
-            _ => "other".into(),
+            _ => self.protocol(tail).into(),
         };
+    }
+
+    /// The word of another protocol's path.
+    fn protocol(&mut self, tail: &str) -> &'static str {
+        let Some(route) = Route::of(tail) else { return "other" };
+        self.inference = route.operation.is_inference();
+        self.describes = !route.operation.scores();
+        route.operation.word()
+    }
+
+    /// Whether the caller speaks Open Inference, which looks for errors in a member of their own.
+    pub(crate) fn is_inference(&self) -> bool {
+        self.inference
+    }
+
+    /// Whether another protocol asks about a model instead of scoring.
+    pub(crate) fn describes(&self) -> bool {
+        self.describes
     }
 
     pub(crate) fn api(&mut self, path: &Arc<str>) {

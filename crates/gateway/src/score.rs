@@ -1,6 +1,8 @@
 //! One scoring call: routing, body, model, answer, log row. The checks of who may call stand in `stack.rs`.
 
+use crate::aside::{Answered, Aside};
 use crate::config::{Options, RateConfig};
+use crate::inference;
 use crate::policy::Compiled;
 use crate::policy::headers::Change;
 use crate::refusals::Refusals;
@@ -8,10 +10,12 @@ use crate::row::CallLog;
 use crate::snapshot::{Backend, Loaded, Served, Target};
 use bytes::Bytes;
 use domain::{ErrorCode, Fault};
+use endpoint::protocols::{self, Place, Route};
 use endpoint::{Call, Limits, Outcome, RequestIds, Scratch, Unrouted};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use std::cell::{Cell, RefCell};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use telemetry::{Metrics, RequestLog};
@@ -28,20 +32,28 @@ pub(crate) struct Scoring {
     pub inflate: Inflate,
     pub rate: RateConfig,
     pub refusals: Option<Refusals>,
+    pub aside: Aside,
     pub body_bytes: u64,
     large_body: u64,
     large: Arc<Semaphore>,
 }
 
 impl Scoring {
+    /// `dir` is the data directory, where there is one.
     pub(crate) fn new(
         options: &Options,
-        public_url: &str,
+        (public_url, dir): (&str, Option<&Path>),
         log: RequestLog,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Fault> {
+        let limits = options.endpoint.limits()?;
+        let aside = match dir {
+            Some(dir) => Aside::start(&options.endpoint, &limits, &metrics, dir),
+            None => Aside::none(&metrics),
+        };
         Ok(Self {
-            limits: options.endpoint.limits()?,
+            limits,
+            aside,
             log,
             metrics,
             public_url: public_url.to_owned(),
@@ -104,7 +116,7 @@ thread_local! {
     static SPLIT: Cell<u32> = const { Cell::new(0x9e37_79b9) };
 }
 
-fn random() -> u32 {
+pub(crate) fn random() -> u32 {
     SPLIT.with(|state| {
         let mut x = state.get();
         x ^= x << 13;
@@ -123,9 +135,9 @@ pub(crate) async fn answer(
     body: RequestBody,
     log: &mut CallLog,
 ) -> Outcome {
-    let served = match route(target, asked) {
+    let served = match inference::route(target, asked) {
         Ok(served) => served,
-        Err(unrouted) => return no_deployment(unrouted),
+        Err(outcome) => return *outcome,
     };
     log.served(served);
     let Some(model) = &served.model else {
@@ -137,22 +149,37 @@ pub(crate) async fn answer(
         Err(outcome) => return *outcome,
     };
     log.request_bytes(bytes.len());
-    if let Backend::Python(pool) = &model.backend {
-        let call = call(asked, &bytes);
+    let outcome = if let Backend::Python(pool) = &model.backend {
         let id = asked.ids.request_id();
-        return endpoint::python::score((pool, served.keep_answers), terms.limits, &call, id).await;
+        endpoint::python::score((pool, served.keep_answers), terms.limits, &call(asked, &bytes), id).await
+    } else if bytes.len() as u64 <= scoring.large_body {
+        evaluate(terms.limits, (target, served, model), asked, &bytes)
+    } else {
+        beside(scoring, terms, (target, served, model), asked, &bytes).await
+    };
+    if target.mirror.is_some() || served.collecting.is_some() {
+        scoring.aside.note(&Answered { target, served, asked, body: &bytes, outcome: &outcome });
     }
-    if bytes.len() as u64 <= scoring.large_body {
-        return evaluate(terms.limits, model, asked, &bytes);
-    }
+    outcome
+}
+
+/// Scores a large body on a thread of its own.
+async fn beside(
+    scoring: &Scoring,
+    terms: &Terms<'_>,
+    (target, served, model): (&Arc<Target>, &Served, &Arc<Loaded>),
+    asked: &Arc<Asked>,
+    bytes: &Bytes,
+) -> Outcome {
     // Rule: permit first, then work. A long evaluation must not hold an async thread, nor may many of them queue up.
     let Ok(permit) = scoring.large.clone().try_acquire_owned() else {
         let text = "too many large requests at once; try again in a moment";
         return Outcome::problem(StatusCode::TOO_MANY_REQUESTS, text, "large calls");
     };
     let (limits, model, asked) = (terms.limits.clone(), model.clone(), asked.clone());
+    let (target, served, bytes) = (target.clone(), served.clone(), bytes.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let outcome = evaluate(&limits, &model, &asked, &bytes);
+        let outcome = evaluate(&limits, (&target, &served, &model), &asked, &bytes);
         drop(permit);
         outcome
     });
@@ -180,11 +207,23 @@ pub(crate) async fn within(
     }
 }
 
-fn evaluate(limits: &Limits, model: &Loaded, asked: &Asked, body: &[u8]) -> Outcome {
+pub(crate) fn evaluate(
+    limits: &Limits,
+    (target, served, model): (&Target, &Served, &Loaded),
+    asked: &Asked,
+    body: &[u8],
+) -> Outcome {
     let Some(servable) = model.native() else {
         return Outcome::problem(StatusCode::NOT_FOUND, "workers answer this deployment", "no such path");
     };
-    SCRATCH.with_borrow_mut(|scratch| endpoint::score(servable, limits, &call(asked, body), scratch))
+    let call = call(asked, body);
+    SCRATCH.with_borrow_mut(|scratch| {
+        if Route::may_be(call.tail) && Route::of(call.tail).is_some() {
+            let place = Place { model: &target.name, version: served.version };
+            return protocols::evaluate(servable, limits, (&call, &place), scratch);
+        }
+        endpoint::score(servable, limits, &call, scratch)
+    })
 }
 
 fn call<'a>(asked: &'a Asked, body: &'a [u8]) -> Call<'a> {
@@ -199,9 +238,13 @@ fn call<'a>(asked: &'a Asked, body: &'a [u8]) -> Call<'a> {
 
 /// The deployment that answers.
 pub(crate) fn route<'t>(target: &'t Target, asked: &Asked) -> Result<&'t Served, Unrouted> {
+    route_index(target, asked).map(|at| &target.models[at])
+}
+
+/// Its place among the deployments.
+pub(crate) fn route_index(target: &Target, asked: &Asked) -> Result<usize, Unrouted> {
     let wanted = asked.headers.get(endpoint::DEPLOYMENT_HEADER).map(|v| v.to_str().unwrap_or_default());
-    let at = endpoint::choose(&target.deployments, &target.traffic, wanted, random())?;
-    Ok(&target.models[at])
+    endpoint::choose(&target.deployments, &target.traffic, wanted, random())
 }
 
 pub(crate) fn no_deployment(unrouted: Unrouted) -> Outcome {

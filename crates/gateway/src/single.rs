@@ -1,10 +1,10 @@
 //! `serve-model`: one model at the root of one port, without a store; the direct door over a one-file snapshot.
 
 use crate::config::Options;
-use crate::pages;
 use crate::score::Scoring;
 use crate::snapshot::Target;
 use crate::stack::{Arrived, OPEN_PATHS, direct};
+use crate::{pages, sagemaker};
 use domain::{Fault, Name};
 use endpoint::Servable;
 use http::{Request, Response};
@@ -35,7 +35,12 @@ impl SingleDoor {
         options.rate.check()?;
         let target = Target::single(name, servable, key, &metrics);
         Ok(Self {
-            scoring: Arc::new(Scoring::new(options, options.public_url.trim_end_matches('/'), log, metrics)?),
+            scoring: Arc::new(Scoring::new(
+                options,
+                (options.public_url.trim_end_matches('/'), None),
+                log,
+                metrics,
+            )?),
             target: Arc::new(target),
             proxies: web::Ranges::parse(&options.behind_proxy)?,
         })
@@ -53,6 +58,12 @@ impl Service for SingleDoor {
             return pages::health(request.method());
         }
         let tail = path.strip_prefix('/').unwrap_or_default().len();
-        direct(&self.scoring, &self.target, Arrived::new(request, client, start, tail)).await
+        let sagemaker = sagemaker::Head::of(&request);
+        let mut response =
+            direct(&self.scoring, &self.target, Arrived::new(request, client, start, tail), None).await;
+        if let Some(head) = sagemaker {
+            head.answer(&self.target.name, &mut response);
+        }
+        response
     }
 }

@@ -4,12 +4,14 @@ mod published;
 
 pub(crate) use published::Published;
 
+use crate::aside::{Collecting, Mirror};
 use crate::jwt::Claims;
 use crate::policy::subscription::Subscriptions;
 use crate::roles::{Roles, Scores};
 use crate::score::Scoring;
 use crate::secret::digest;
 use domain::{Deployment, Digest, Name, PrincipalKind, PublicNetworkAccess, Role, Subscription};
+use endpoint::protocols::{Operation, Route};
 use endpoint::{Keys, Pool, Pools, Servable};
 use published::NamedValues;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -54,6 +56,8 @@ pub(crate) struct Served {
     pub version: u32,
     /// Whether its answers are kept in its log.
     pub keep_answers: bool,
+    /// What of its calls is kept.
+    pub collecting: Option<Arc<Collecting>>,
 }
 
 /// Counters of the routes of a door, made once.
@@ -61,6 +65,8 @@ pub(crate) struct Served {
 pub(crate) struct Handles {
     pub score: Handle,
     pub predict: Handle,
+    pub infer: Handle,
+    pub invocations: Handle,
     pub other: Handle,
 }
 
@@ -69,6 +75,8 @@ impl Handles {
         Self {
             score: metrics.handle("POST", &format!("{prefix}/score"), endpoint),
             predict: metrics.handle("POST", &format!("{prefix}/predict"), endpoint),
+            infer: metrics.handle("POST", &format!("{prefix}/v2/models/{{model}}/infer"), endpoint),
+            invocations: metrics.handle("POST", &format!("{prefix}/invocations"), endpoint),
             other: metrics.handle("_OTHER", &format!("{prefix}/…"), endpoint),
         }
     }
@@ -78,6 +86,11 @@ impl Handles {
         match tail {
             "score" if method == http::Method::POST => &self.score,
             "predict" if method == http::Method::POST => &self.predict,
+            _ if method == http::Method::POST => match Route::of(tail).map(|route| route.operation) {
+                Some(Operation::Infer | Operation::V1Predict) => &self.infer,
+                Some(Operation::Invocations) => &self.invocations,
+                _ => &self.other,
+            },
             _ => &self.other,
         }
     }
@@ -95,6 +108,8 @@ pub(crate) struct Target {
     pub deployments: Vec<Deployment>,
     pub models: Vec<Served>,
     pub traffic: BTreeMap<Name, u8>,
+    /// Where a share of the calls is copied to.
+    pub mirror: Option<Mirror>,
     pub handles: Handles,
 }
 
@@ -154,6 +169,16 @@ impl Snapshot {
         self.endpoints.get(name).filter(|target| target.reachable)
     }
 
+    /// An endpoint by its name, whoever may reach it.
+    pub(crate) fn any_endpoint(&self, name: &str) -> Option<&Arc<Target>> {
+        self.endpoints.get(name)
+    }
+
+    /// All endpoints that a network may reach.
+    pub(crate) fn reachable(&self) -> impl Iterator<Item = &Arc<Target>> {
+        self.endpoints.values().filter(|target| target.reachable)
+    }
+
     /// All published APIs.
     pub(crate) fn published(&self) -> impl Iterator<Item = &Arc<Published>> {
         self.apis.values()
@@ -196,7 +221,8 @@ impl Snapshot {
         let mut next = Self { sequence: state.sequence, ..Self::default() };
         for endpoint in state.endpoints {
             let running = by_endpoint.remove(&endpoint.name).unwrap_or_default();
-            let target = Target::new(endpoint, running, with.secret, metrics);
+            let former = before.endpoints.get(endpoint.name.as_str());
+            let target = Target::new(endpoint, running, former.map(Arc::as_ref), with);
             next.endpoints.insert(target.name.as_ref().into(), Arc::new(target));
         }
         for gone in before.endpoints.keys().filter(|name| !next.endpoints.contains_key(*name)) {
@@ -268,6 +294,7 @@ async fn deployments(
             deployment: one.deployment.name.as_str().into(),
             version: one.model.version.0,
             keep_answers: one.deployment.spec.as_ref().is_some_and(|spec| spec.app_insights_enabled),
+            collecting: Collecting::of(one.deployment.data_collector.as_ref()),
         };
         let endpoint = one.deployment.endpoint.clone();
         by_endpoint.entry(endpoint).or_default().push((one.deployment, served));
@@ -326,11 +353,12 @@ impl Target {
     fn new(
         endpoint: domain::Endpoint,
         running: Vec<(Deployment, Served)>,
-        secret: &[u8],
-        metrics: &Metrics,
+        before: Option<&Self>,
+        with: &Building<'_>,
     ) -> Self {
-        let keys = Keys::derive(secret, &endpoint.name, endpoint.key_generations);
-        let (deployments, models) = running.into_iter().unzip();
+        let keys = Keys::derive(with.secret, &endpoint.name, endpoint.key_generations);
+        let (deployments, models): (Vec<_>, Vec<_>) = running.into_iter().unzip();
+        let mirror = with.scoring.aside.mirrors.of(&endpoint, &deployments, before);
         Self {
             name: endpoint.name.as_str().into(),
             keys: Some(vec![digest(keys.primary.as_bytes()), digest(keys.secondary.as_bytes())]),
@@ -339,7 +367,8 @@ impl Target {
             deployments,
             models,
             traffic: endpoint.traffic,
-            handles: Handles::new(metrics, "/endpoints/{endpoint}", endpoint.name.as_str()),
+            mirror,
+            handles: Handles::new(&with.scoring.metrics, "/endpoints/{endpoint}", endpoint.name.as_str()),
         }
     }
 
@@ -351,6 +380,7 @@ impl Target {
             model: name.into(),
             version: domain::Version(1),
             spec: None,
+            data_collector: None,
             created: domain::Timestamp::now(),
         };
         let text: Arc<str> = name.as_str().into();
@@ -368,7 +398,9 @@ impl Target {
                 deployment: text,
                 version: 1,
                 keep_answers: false,
+                collecting: None,
             }],
+            mirror: None,
             handles: Handles::new(metrics, "", name.as_str()),
         }
     }

@@ -1,16 +1,18 @@
 //! The checks of every request, top to bottom. What is open without credentials stands in [`OPEN_PATHS`], [`open_tail`] and
 //! the token routes; everything else is closed.
 
+use crate::apis::is_reserved;
 use crate::checks::{Refused, check_key};
 use crate::gateway::Gateway;
 use crate::policy::headers::apply;
 use crate::policy::{forward, subscription};
-use crate::published::published;
+use crate::published::{nowhere, published};
 use crate::row::CallLog;
 use crate::score::{self, Asked, Scoring, Terms};
 use crate::snapshot::{Backend, Target};
-use crate::{control, pages, tokens};
+use crate::{control, inference, pages, tokens};
 use domain::ErrorCode;
+use endpoint::protocols::Route;
 use endpoint::{Limits, Outcome, RequestIds, request_ids};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -70,9 +72,13 @@ impl Service for Door {
             forward::clear(request.headers_mut(), &snapshot.claim_headers);
             drop(snapshot);
             let call = Arrived::new(request, client, start, length);
-            return direct(&gateway.scoring, &target, call).await;
+            return direct(&gateway.scoring, &target, call, None).await;
         }
-        // 4. The token service.
+        // 4. Open Inference at the root: the same door, by key or token; the endpoint's name is the model's.
+        if first == "v2" || first == "v1" {
+            return inference::root(gateway, request, client, start).await;
+        }
+        // 5. The token service.
         if first == gateway.tenant {
             let behind = behind.to_owned();
             return tokens::serve(gateway, &behind, request, client).await;
@@ -82,7 +88,7 @@ impl Service for Door {
         {
             return document;
         }
-        // 5. Published APIs: by their policies; the checks stand in `published.rs`.
+        // 6. Published APIs: by their policies; the checks stand in `published.rs`.
         let snapshot = gateway.snapshot.load_full();
         if let Some((api, tail)) = snapshot.api(rest) {
             let (api, length) = (api.clone(), tail.len());
@@ -90,7 +96,11 @@ impl Service for Door {
             return published(gateway, &snapshot, &api, call).await;
         }
         drop(snapshot);
-        // 6. The control plane: admin token or a token for it, whatever the path.
+        // 6. What could be an API, and is none.
+        if !first.is_empty() && !is_reserved(first, &gateway.tenant) {
+            return nowhere(gateway, request).await;
+        }
+        // 7. The control plane: admin token or a token for it, whatever the path.
         control::serve(gateway, self.control.clone(), request, client).await
     }
 }
@@ -131,16 +141,26 @@ impl Arrived {
     }
 }
 
-/// The direct door of an endpoint.
-pub(crate) async fn direct(scoring: &Scoring, target: &Arc<Target>, call: Arrived) -> Response<Body> {
+/// The direct door of an endpoint: for its key, and where `tokens` are given for a token of the token service too.
+pub(crate) async fn direct(
+    scoring: &Scoring,
+    target: &Arc<Target>,
+    call: Arrived,
+    tokens: Option<&Gateway>,
+) -> Response<Body> {
     let cors = endpoint::cors(&scoring.limits, &call.parts.headers);
-    let mut response = keyed(scoring, target, call).await;
+    let mut response = keyed(scoring, target, call, tokens).await;
     cors.apply(response.headers_mut());
     response
 }
 
 /// Health and static files open, documents if public, the rest for a key.
-async fn keyed(scoring: &Scoring, target: &Arc<Target>, call: Arrived) -> Response<Body> {
+async fn keyed(
+    scoring: &Scoring,
+    target: &Arc<Target>,
+    call: Arrived,
+    tokens: Option<&Gateway>,
+) -> Response<Body> {
     let mut log = begin(target, target.handles.of(&call.parts.method, call.tail()), &call);
     let ids = match request_ids(&call.parts.headers) {
         Ok(ids) => ids,
@@ -150,11 +170,24 @@ async fn keyed(scoring: &Scoring, target: &Arc<Target>, call: Arrived) -> Respon
     if open_tail(&scoring.limits, target, &call.parts.method, call.tail()) {
         return open(scoring, target, call, ids, log).await;
     }
-    if let Err(refused) = check_key(target, &call.parts) {
-        return turn_away(scoring, log, *refused, &ids, call.client);
+    if inference::is_health(call.tail()) {
+        return score::response(inference::health(target, &call), &ids);
     }
-    if target.keys.is_some() {
-        log.caller("Key", None, None);
+    let by_key = check_key(target, &call.parts);
+    let entered = match (by_key, tokens) {
+        (Ok(()), _) => {
+            if target.keys.is_some() {
+                log.caller("Key", None, None);
+            }
+            Ok(())
+        }
+        (Err(refused), None) => Err(refused),
+        (Err(refused), Some(gateway)) => {
+            inference::check_token(gateway, target, &call.parts, &mut log).unwrap_or(Err(refused))
+        }
+    };
+    if let Err(refused) = entered {
+        return turn_away(scoring, log, *refused, &ids, call.client);
     }
     let prefix =
         call.parts.uri.path()[..call.parts.uri.path().len() - call.tail].trim_end_matches('/').to_owned();
@@ -174,7 +207,10 @@ pub(crate) fn open_tail(limits: &Limits, target: &Target, method: &Method, tail:
         "" | "docs" => true,
         "swagger.json" | "openapi.json" => target.docs_public || preflight,
         "score" | "predict" => preflight,
-        tail => tail.starts_with("docs/"),
+        tail => {
+            tail.starts_with("docs/")
+                || (preflight && Route::of(tail).is_some_and(|route| route.operation.scores()))
+        }
     }
 }
 
@@ -220,9 +256,11 @@ pub(crate) async fn admitted(
     });
     let outcome = match asked.tail.as_str() {
         "swagger.json" | "openapi.json" => document(scoring, target, &asked, prefix),
-        _ => {
+        _ if log.describes() => inference::describe(scoring, target, &asked),
+        tail => {
             let answer = score::answer(scoring, (target, terms), &asked, body, &mut log);
-            score::within(terms.timeout, start, answer).await
+            let outcome = score::within(terms.timeout, start, answer).await;
+            if Route::may_be(tail) { inference::worded(tail, outcome) } else { outcome }
         }
     };
     let bytes = log.answered(scoring, &outcome);
@@ -285,6 +323,9 @@ pub(crate) fn turn_away(
     let problem = refused.problem();
     let (status, bytes) = (problem.http_status(), problem.to_bytes().len());
     let mut response = score::refusal(problem, refused.challenge(), ids);
+    if log.is_inference() {
+        inference::mark(&mut response, refused.detail());
+    }
     if let Some(seconds) = refused.retry_after {
         response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }

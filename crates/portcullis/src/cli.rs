@@ -13,9 +13,11 @@ mod data_file;
 mod data_parts;
 mod deployment;
 mod endpoint;
+mod endpoint_file;
 mod environment;
 mod issuer;
 mod job;
+mod job_compare;
 mod ledger;
 mod logs;
 mod model;
@@ -50,6 +52,13 @@ pub struct Typed {
     global: Global,
     #[command(subcommand)]
     command: Command,
+}
+
+impl Typed {
+    /// Whether JSON was asked for, for errors too.
+    pub const fn json(&self) -> bool {
+        self.global.json
+    }
 }
 
 /// Flags every command takes.
@@ -184,6 +193,21 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|e| Fault::internal(format!("starting the runtime: {e}")))
 }
 
+/// Whether a command may make a workspace where there is none: those that put something in it. Others would only hide a mistyped
+/// `--data-dir`.
+const fn makes_workspace(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Data(data::Data::Register(_))
+            | Command::Model(model::Model::Register(_))
+            | Command::Automl(_)
+            | Command::Endpoint(endpoint::Endpoint::Create { .. })
+            | Command::Principal(principal::Principal::Create(_))
+            | Command::Issuer(issuer::Issuer::Add(_))
+            | Command::Secret(secret::Secret::Set(_))
+    )
+}
+
 async fn dispatch(global: Global, command: Command) -> Result<ExitCode, Fault> {
     match command {
         Command::Quickstart(it) => return it.run(global).await,
@@ -196,7 +220,7 @@ async fn dispatch(global: Global, command: Command) -> Result<ExitCode, Fault> {
     {
         return bench.run_url(&global).await;
     }
-    let session = Session::open(&global).await?;
+    let session = Session::open(&global, makes_workspace(&command)).await?;
     let done = with_session(&session, command).await;
     session.close().await;
     done

@@ -250,5 +250,31 @@ fn broken(error: reqwest::Error) -> Fault {
         message = format!("{message}: {inner}");
         source = inner.source();
     }
-    Fault::new(ErrorCode::Unavailable, message)
+    Fault::new(ErrorCode::Unavailable, format!("{message}{}", tls_help(&message)))
+}
+
+/// Which flag helps against a fault of TLS.
+fn tls_help(message: &str) -> &'static str {
+    let said = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    if said(&["CertificateRequired", "certificate required", "HandshakeFailure"]) {
+        "; the server asks for a client certificate: name a PEM file of certificate and key with --client-certificate"
+    } else if said(&["invalid peer certificate", "UnknownIssuer", "CaUsedAsEndEntity"]) {
+        "; if you trust this server, name a PEM file of its certificate or of its authority with --ca-file"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tls_help;
+
+    #[test]
+    fn faults_of_tls_name_the_flag_that_helps() {
+        let unknown = "client error (Connect): invalid peer certificate: UnknownIssuer";
+        assert!(tls_help(unknown).contains("--ca-file"));
+        let asked = "received fatal alert: CertificateRequired";
+        assert!(tls_help(asked).contains("--client-certificate"));
+        assert_eq!(tls_help("connection refused"), "");
+    }
 }

@@ -15,10 +15,15 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let typed = cli::Typed::parse();
+    let json = typed.json();
     match cli::run(typed) {
         Ok(code) => code,
         Err(fault) => {
-            show::error(&fault.message);
+            if json {
+                show::json_error(&fault);
+            } else {
+                show::error(&fault.message);
+            }
             ExitCode::FAILURE
         }
     }

@@ -21,11 +21,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// Connects as the flags say.
-    pub async fn open(global: &Global) -> Result<Self, Fault> {
+    /// Connects as the flags say. A data directory that is not there yet is made only when `makes` says so.
+    pub async fn open(global: &Global, makes: bool) -> Result<Self, Fault> {
         let out = Printer::new(global.json);
         if let Some((url, tls)) = running(global) {
             return Ok(Self { client: Client::new(&url, token(global)?, &tls)?, out, tls, own: None });
+        }
+        if !makes && !store::is_workspace(&global.data_dir) {
+            return Err(Fault::invalid(format!(
+                "{}: there is no workspace here: name one with --data-dir or a server with --server; `portcullis serve` makes a new one",
+                global.data_dir.display()
+            )));
         }
         let settings = Settings::load(global)?.for_command()?;
         let server = Server::start(&global.data_dir, settings).await?;

@@ -115,6 +115,12 @@ pub fn error(message: &str) {
     let _ = writeln!(std::io::stderr().lock(), "error: {message}");
 }
 
+/// The same as one line of JSON, for `--json`.
+pub fn json_error(fault: &domain::Fault) {
+    let line = serde_json::json!({ "error": { "code": fault.code.as_str(), "message": fault.message } });
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
 /// A remark on standard error.
 pub fn note(message: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{message}");

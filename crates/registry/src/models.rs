@@ -271,6 +271,8 @@ mod tests {
             public_network_access: domain::PublicNetworkAccess::Enabled,
             description: String::new(),
             traffic: BTreeMap::new(),
+            mirror_traffic: BTreeMap::new(),
+            tags: BTreeMap::new(),
             key_generations: [0, 0],
             created: Timestamp::now(),
         };
@@ -281,6 +283,7 @@ mod tests {
             model: made.model.clone(),
             version: made.version,
             spec: None,
+            data_collector: None,
             created: Timestamp::now(),
         };
         store.put_deployment(&deployment, true, &admin()).await.unwrap();

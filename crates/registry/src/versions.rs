@@ -143,8 +143,12 @@ impl Registry {
 
     /// The folder of a run's artifacts.
     pub async fn run_folder(&self, run: &str) -> Result<String> {
-        let experiment = self.store.run_experiment(run).await?;
-        Ok(format!("{experiment}/{run}/artifacts"))
+        let uri = self.store.run_artifacts(run).await?;
+        // An experiment may keep its artifacts elsewhere: nothing of them is here then.
+        let path = uri.strip_prefix(ARTIFACTS).map(|path| path.trim_start_matches('/'));
+        let elsewhere =
+            || Error::Refused(format!("the artifacts of the run {run} are not kept here but at '{uri}'"));
+        paths::check(path.ok_or_else(elsewhere)?)
     }
 
     /// Where an MLflow client reads the files of a version.

@@ -7,6 +7,7 @@ use crate::child::{Child, Ended, Program, Step};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::feed::{Feed, Feeds};
+use crate::trials;
 use crate::order::{LOG, Limits, Order};
 use crate::results::{self, Results};
 use crate::submit::SubmitAutoml;
@@ -161,7 +162,7 @@ impl Shared {
                         task = serde_json::from_value(event["task"].clone()).unwrap_or(task);
                     }
                     if event["event"] == "trial" {
-                        self.show_trial(&job.id, &event, task).await;
+                        self.show_trial(job, &event, task).await;
                     }
                     feed.push(event);
                 }
@@ -171,10 +172,15 @@ impl Shared {
 
     /// Keeps a trial where users look while the search goes on. A failure is no reason to end the search: all trials are
     /// kept once more when it is finished.
-    async fn show_trial(&self, run: &RunId, event: &Value, task: Task) {
-        let kept = async { Ok::<_, Error>(self.store.add_trial(run, &results::trial(event, task)?).await?) };
+    async fn show_trial(&self, job: &Job, event: &Value, task: Task) {
+        let kept = async {
+            let trial = results::trial(event, task)?;
+            self.store.add_trial(&job.id, &trial).await?;
+            trials::trial(&self.store, job, &trial).await;
+            Ok::<_, Error>(())
+        };
         if let Err(error) = kept.await {
-            tracing::warn!(%error, %run, "a trial cannot be shown yet");
+            tracing::warn!(%error, run = %job.id, "a trial cannot be shown yet");
         }
     }
 
@@ -210,6 +216,7 @@ impl Shared {
         // Once more with the weights, which are known only at the end, and with the ensemble's own.
         for trial in &results.trials {
             self.store.add_trial(&job.id, trial).await?;
+            trials::trial(&self.store, job, trial).await;
         }
         let model = self.register(job, &mut results).await?;
         let mut facts = results.facts;

@@ -69,8 +69,12 @@ impl Jobs {
             ..WorkerOptions::new(kind)
         };
         let commands = Arc::new(Commands { shared: shared.clone(), launcher, environments, door });
-        let workers =
-            [shared.store.tasks().work(options(command::KIND), Arc::new(command::Handler(commands)))];
+        let sweeps = Arc::new(Sweeps(commands.clone()));
+        let tasks = shared.store.tasks();
+        let workers = [
+            tasks.work(options(command::KIND), Arc::new(command::Handler(commands))),
+            tasks.work(WorkerOptions { concurrency: 1, ..options(sweep::KIND) }, sweeps),
+        ];
         self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).extend(workers);
     }
 
@@ -194,6 +198,7 @@ impl Jobs {
         let shared = &self.0.shared;
         let job = shared.store.job_cancelling(id, by, Timestamp::now()).await?;
         if job.status.is_final() {
+            record::end(&shared.store, &job, &canceled()).await?;
             shared.feeds.end(&job);
             return Ok(job);
         }

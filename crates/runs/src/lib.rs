@@ -22,6 +22,7 @@ mod results;
 mod submit;
 mod sweep;
 pub mod tracking;
+mod trials;
 mod worker;
 
 pub use child::Program;

@@ -2,17 +2,25 @@
 
 use crate::command::SubmitCommand;
 use crate::error::Result;
+use crate::submit::DEFAULT_EXPERIMENT;
 use crate::tracking::now;
 use domain::tracking::{LogBatch, NewMetric, NewRun, PARENT_RUN, Pair, Point, RunStatus, RunUpdate};
 use domain::{Job, JobKind, JobStatus, RunId};
+use serde_json::Value;
 use store::{JobEnd, Store};
 
 /// Values of a metric that are read at once.
 const POINTS_MAX: u64 = 10_000;
+/// The longest parameter, in characters.
+const PARAM_MAX: usize = 6000;
+/// The longest value of a tag, in characters.
+const TAG_MAX: usize = 8000;
 
 /// Opens the run of a job; one that is open stays.
 pub async fn open(store: &Store, job: &Job) -> Result<()> {
-    let experiment_id = store.ensure_experiment(job.experiment.as_str()).await?;
+    let experiment = job.experiment.as_str();
+    let experiment_id =
+        if experiment == DEFAULT_EXPERIMENT { 0 } else { store.ensure_experiment(experiment).await? };
     let run = NewRun {
         id: job.id.clone(),
         experiment_id,
@@ -22,8 +30,24 @@ pub async fn open(store: &Store, job: &Job) -> Result<()> {
         status: RunStatus::Scheduled,
         tags: tags(job),
     };
-    store.open_run(run).await?;
+    let opened = store.open_run(run).await?;
+    let asked = if job.kind == JobKind::Automl { asked(&job.spec) } else { Vec::new() };
+    if opened.status == RunStatus::Scheduled && !asked.is_empty() {
+        let run_id = job.id.to_string();
+        store.log_batch(LogBatch { run_id, params: asked, ..LogBatch::default() }).await?;
+    }
     Ok(())
+}
+
+/// What was asked for, as parameters.
+fn asked(spec: &Value) -> Vec<Pair> {
+    let members = spec.as_object().into_iter().flatten();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let short = |text: String| text.chars().take(PARAM_MAX).collect::<String>();
+    members
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| Pair::new(key, short(text(value))))
+        .collect()
 }
 
 /// The run goes on.
@@ -45,8 +69,10 @@ pub async fn end(store: &Store, job: &Job, end: &JobEnd) -> Result<()> {
         dataset: None,
     };
     let metrics: Vec<NewMetric> = end.metrics.iter().map(metric).collect();
-    if !metrics.is_empty() {
-        let batch = LogBatch { run_id: job.id.to_string(), metrics, params: Vec::new(), tags: Vec::new() };
+    let short = |error: &String| error.chars().take(TAG_MAX).collect::<String>();
+    let tags: Vec<Pair> = end.error.iter().map(|e| Pair::new("portcullis.error", short(e))).collect();
+    if !metrics.is_empty() || !tags.is_empty() {
+        let batch = LogBatch { run_id: job.id.to_string(), metrics, params: Vec::new(), tags };
         store.log_batch(batch).await?;
     }
     let status = match end.status {

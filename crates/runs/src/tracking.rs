@@ -130,7 +130,8 @@ impl Tracking {
 
     /// Deletes or restores an experiment.
     pub async fn set_experiment_deleted(&self, id: &str, deletion: Deletion, by: &Actor) -> Result<()> {
-        Ok(self.store.set_experiment_deleted(experiment_id(id)?, deletion, by).await?)
+        let (store, id, by) = (self.store.clone(), experiment_id(id)?, by.clone());
+        unbroken(async move { store.set_experiment_deleted(id, deletion, &by).await }).await
     }
 
     /// Sets a tag of an experiment.
@@ -226,7 +227,8 @@ impl Tracking {
     /// Deletes or restores a run.
     pub async fn set_run_deleted(&self, id: &str, deletion: Deletion, by: &Actor) -> Result<()> {
         checks::run_id(id)?;
-        Ok(self.store.set_run_deleted(id, deletion, by).await?)
+        let (store, id, by) = (self.store.clone(), id.to_owned(), by.clone());
+        unbroken(async move { store.set_run_deleted(&id, deletion, &by).await }).await
     }
 
     /// Logs metrics, parameters and tags: all or nothing.
@@ -244,25 +246,28 @@ impl Tracking {
     /// Takes a tag of a run away.
     pub async fn delete_tag(&self, run_id: &str, key: &str) -> Result<()> {
         checks::run_id(run_id)?;
-        Ok(self.store.delete_run_tag(run_id, key).await?)
+        let (store, id, key) = (self.store.clone(), run_id.to_owned(), key.to_owned());
+        unbroken(async move { store.delete_run_tag(&id, &key).await }).await
     }
 
     /// Keeps what went into a run.
     pub async fn log_inputs(
         &self,
         run_id: &str,
-        datasets: &[DatasetInput],
-        models: &[ModelInput],
+        datasets: Vec<DatasetInput>,
+        models: Vec<ModelInput>,
     ) -> Result<()> {
         checks::run_id(run_id)?;
-        checks::datasets(datasets)?;
-        Ok(self.store.log_inputs(run_id, datasets, models).await?)
+        checks::datasets(&datasets)?;
+        let (store, id) = (self.store.clone(), run_id.to_owned());
+        unbroken(async move { store.log_inputs(&id, &datasets, &models).await }).await
     }
 
     /// Keeps what came out of a run.
-    pub async fn log_outputs(&self, run_id: &str, models: &[ModelOutput]) -> Result<()> {
+    pub async fn log_outputs(&self, run_id: &str, models: Vec<ModelOutput>) -> Result<()> {
         checks::run_id(run_id)?;
-        Ok(self.store.log_outputs(run_id, models).await?)
+        let (store, id) = (self.store.clone(), run_id.to_owned());
+        unbroken(async move { store.log_outputs(&id, &models).await }).await
     }
 
     /// Notes a model that an older client has logged, in the tag that it reads.
@@ -294,6 +299,13 @@ impl Tracking {
         let found = self.store.search_runs(&search).await?;
         Ok(RunPage { runs: found.runs, next_page_token: found.next.as_ref().map(page_token) })
     }
+}
+
+/// Work that goes on when the caller goes away: what is remembered of runs must follow what is written.
+async fn unbroken<T: Send + 'static>(
+    work: impl Future<Output = store::Result<T>> + Send + 'static,
+) -> Result<T> {
+    Ok(tokio::spawn(work).await.map_err(|_| Error::Interrupted)??)
 }
 
 fn orders(texts: &[String], grammar: &domain::filter::Grammar) -> Result<Vec<domain::filter::Order>> {

@@ -66,11 +66,12 @@ fn job() -> Outcome<Job> {
         kind: JobKind::Automl,
         status: JobStatus::Queued,
         spec: serde_json::json!({"target": "Risk"}),
-        lineage: Lineage {
+        parent: None,
+        lineage: Some(Lineage {
             data: Name::new("table")?,
             data_version: Version(1),
             data_digest: Digest([1; 32]),
-        },
+        }),
         metrics: BTreeMap::new(),
         result: serde_json::Value::Null,
         error: None,
@@ -96,6 +97,8 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         public_network_access: domain::PublicNetworkAccess::Enabled,
         description: String::new(),
         traffic: BTreeMap::new(),
+        mirror_traffic: BTreeMap::new(),
+        tags: BTreeMap::new(),
         key_generations: [0, 0],
         created: now,
     };
@@ -106,6 +109,7 @@ async fn fill(store: &Store, number: u32) -> Outcome<()> {
         model,
         version,
         spec: None,
+        data_collector: None,
         created: now,
     };
     Ok(store.put_deployment(&deployment, true, &by).await?)

@@ -22,6 +22,11 @@ use tokio::sync::watch;
 
 /// The metadata database within the data directory.
 pub(crate) const DATABASE: &str = "portcullis.db";
+
+/// Whether a folder is a data directory already.
+pub fn is_workspace(folder: &std::path::Path) -> bool {
+    folder.join(DATABASE).is_file()
+}
 /// Connections that read at the same time.
 const READERS: u32 = 4;
 /// How long a statement waits for another program that holds the database.
@@ -159,6 +164,11 @@ impl Store {
     pub async fn close(&self) {
         self.inner.reader.close().await;
         self.inner.writer.close().await;
+    }
+
+    /// Whether it was closed: nothing can be read or written any more.
+    pub fn is_closed(&self) -> bool {
+        self.inner.writer.is_closed()
     }
 
     /// The pool that reads; its connections refuse to write.

@@ -102,7 +102,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<()> {
         let mut write = self.write().await?;
-        let mut traffic = endpoints::expect(write.conn(), endpoint).await?.traffic;
+        let found = endpoints::expect(write.conn(), endpoint).await?;
+        let (mut traffic, mut mirrored) = (found.traffic, found.mirror_traffic);
         if let Some(percent) = traffic.get(name).filter(|p| **p > 0) {
             return Err(Error::Conflict(format!(
                 "the deployment '{endpoint}/{name}' has {percent} percent of the traffic: set the traffic to others first"
@@ -119,6 +120,9 @@ impl Store {
         if traffic.remove(name).is_some() {
             endpoints::store_traffic(write.conn(), endpoint, &traffic).await?;
         }
+        if mirrored.remove(name).is_some() {
+            endpoints::store_mirror(write.conn(), endpoint, &mirrored).await?;
+        }
         write.note(by, now, Change::plain("delete deployment", format!("{endpoint}/{name}"))).await?;
         write.commit().await
     }
@@ -126,9 +130,10 @@ impl Store {
 
 async fn upsert(conn: &mut SqliteConnection, d: &Deployment) -> Result<()> {
     sqlx::query(
-        "INSERT INTO deployments (endpoint, name, model, version, created, spec) VALUES ($1, $2, $3, $4, $5, $6) \
+        "INSERT INTO deployments (endpoint, name, model, version, created, spec, data_collector) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) \
          ON CONFLICT (endpoint, name) DO UPDATE SET model = excluded.model, version = excluded.version, \
-         created = excluded.created, spec = excluded.spec",
+         created = excluded.created, spec = excluded.spec, data_collector = excluded.data_collector",
     )
     .bind(d.endpoint.as_str())
     .bind(d.name.as_str())
@@ -136,6 +141,7 @@ async fn upsert(conn: &mut SqliteConnection, d: &Deployment) -> Result<()> {
     .bind(i64::from(d.version.0))
     .bind(d.created.micros())
     .bind(d.spec.as_ref().map(to_json).transpose()?)
+    .bind(d.data_collector.as_ref().map(to_json).transpose()?)
     .execute(conn)
     .await?;
     Ok(())
@@ -149,6 +155,7 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Deployment> {
         model: row.parsed("model")?,
         version: row.version("version")?,
         spec: row.json_or_null("spec")?,
+        data_collector: row.json_or_null("data_collector")?,
         created: row.time("created")?,
     })
 }

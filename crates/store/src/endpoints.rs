@@ -12,6 +12,9 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The most percent of the calls that are mirrored.
+const MIRROR_MAX: u8 = 50;
+
 /// A key to replace.
 pub struct KeyChange<'a> {
     /// The endpoint.
@@ -100,22 +103,10 @@ impl Store {
         by: &Actor,
         now: Timestamp,
     ) -> Result<Endpoint> {
-        let sum: u32 = traffic.values().map(|p| u32::from(*p)).sum();
-        if sum != 100 && sum != 0 {
-            return Err(Error::Invalid(format!("the traffic sums to {sum}: it must be 100, or 0 for none")));
-        }
+        check_traffic(traffic)?;
         let mut write = self.write().await?;
         let mut endpoint = expect(write.conn(), name).await?;
-        for deployment in traffic.keys() {
-            let found = sqlx::query("SELECT 1 FROM deployments WHERE endpoint = $1 AND name = $2")
-                .bind(name.as_str())
-                .bind(deployment.as_str())
-                .fetch_optional(write.conn())
-                .await?;
-            if found.is_none() {
-                return Err(Error::not_found("deployment", format_args!("{name}/{deployment}")));
-            }
-        }
+        expect_deployments(write.conn(), name, traffic.keys()).await?;
         endpoint.traffic.clone_from(traffic);
         store_traffic(write.conn(), name, traffic).await?;
         write.note(by, now, Change::new("set traffic", name.as_str(), json!(traffic))).await?;
@@ -203,12 +194,18 @@ impl Store {
         if let Some(text) = &update.description {
             endpoint.description.clone_from(text);
         }
+        if let Some(tags) = &update.tags {
+            endpoint.tags.clone_from(tags);
+        }
+        change_traffic(write.conn(), &mut endpoint, update).await?;
         sqlx::query(
-            "UPDATE endpoints SET docs_public = $1, public_network_access = $2, description = $3 WHERE name = $4",
+            "UPDATE endpoints SET docs_public = $1, public_network_access = $2, description = $3, tags = $4 \
+             WHERE name = $5",
         )
         .bind(endpoint.docs_public)
         .bind(to_word(&endpoint.public_network_access)?)
         .bind(&endpoint.description)
+        .bind(to_json(&endpoint.tags)?)
         .bind(name.as_str())
         .execute(write.conn())
         .await?;
@@ -216,6 +213,68 @@ impl Store {
         write.commit().await?;
         Ok(endpoint)
     }
+}
+
+/// Sets the traffic and the mirror that an update states.
+async fn change_traffic(
+    conn: &mut SqliteConnection,
+    endpoint: &mut Endpoint,
+    update: &EndpointUpdate,
+) -> Result<()> {
+    if let Some(traffic) = &update.traffic {
+        check_traffic(traffic)?;
+        expect_deployments(conn, &endpoint.name, traffic.keys()).await?;
+        store_traffic(conn, &endpoint.name, traffic).await?;
+        endpoint.traffic.clone_from(traffic);
+    }
+    if let Some(mirrored) = &update.mirror_traffic {
+        let mirrored: BTreeMap<Name, u8> =
+            mirrored.iter().filter(|(_, percent)| **percent > 0).map(|(n, p)| (n.clone(), *p)).collect();
+        check_mirror(&mirrored)?;
+        expect_deployments(conn, &endpoint.name, mirrored.keys()).await?;
+        store_mirror(conn, &endpoint.name, &mirrored).await?;
+        endpoint.mirror_traffic = mirrored;
+    }
+    Ok(())
+}
+
+fn check_traffic(traffic: &BTreeMap<Name, u8>) -> Result<()> {
+    let sum: u32 = traffic.values().map(|p| u32::from(*p)).sum();
+    if sum != 100 && sum != 0 {
+        return Err(Error::Invalid(format!("the traffic sums to {sum}: it must be 100, or 0 for none")));
+    }
+    Ok(())
+}
+
+fn check_mirror(mirrored: &BTreeMap<Name, u8>) -> Result<()> {
+    if mirrored.len() > 1 {
+        return Err(Error::Invalid("calls are mirrored to one deployment only: name one".to_owned()));
+    }
+    if let Some(percent) = mirrored.values().find(|percent| **percent > MIRROR_MAX) {
+        return Err(Error::Invalid(format!(
+            "{percent} percent of the calls cannot be mirrored: at most {MIRROR_MAX}"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a name that is no deployment of the endpoint.
+async fn expect_deployments(
+    conn: &mut SqliteConnection,
+    endpoint: &Name,
+    names: impl Iterator<Item = &Name>,
+) -> Result<()> {
+    for deployment in names {
+        let found = sqlx::query("SELECT 1 FROM deployments WHERE endpoint = $1 AND name = $2")
+            .bind(endpoint.as_str())
+            .bind(deployment.as_str())
+            .fetch_optional(&mut *conn)
+            .await?;
+        if found.is_none() {
+            return Err(Error::not_found("deployment", format_args!("{endpoint}/{deployment}")));
+        }
+    }
+    Ok(())
 }
 
 /// The endpoint, or an error that names it.
@@ -245,10 +304,25 @@ pub(crate) async fn store_traffic(
     Ok(())
 }
 
+/// Writes which deployment gets copies of calls.
+pub(crate) async fn store_mirror(
+    conn: &mut SqliteConnection,
+    name: &Name,
+    mirrored: &BTreeMap<Name, u8>,
+) -> Result<()> {
+    sqlx::query("UPDATE endpoints SET mirror_traffic = $1 WHERE name = $2")
+        .bind(to_json(mirrored)?)
+        .bind(name.as_str())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 async fn insert(conn: &mut SqliteConnection, e: &Endpoint) -> Result<()> {
     sqlx::query(
         "INSERT INTO endpoints (name, auth_mode, docs_public, description, traffic, primary_generation, \
-         secondary_generation, created, public_network_access) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         secondary_generation, created, public_network_access, mirror_traffic, tags) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(e.name.as_str())
     .bind(to_word(&e.auth_mode)?)
@@ -259,6 +333,8 @@ async fn insert(conn: &mut SqliteConnection, e: &Endpoint) -> Result<()> {
     .bind(i64::from(e.key_generations[1]))
     .bind(e.created.micros())
     .bind(to_word(&e.public_network_access)?)
+    .bind(to_json(&e.mirror_traffic)?)
+    .bind(to_json(&e.tags)?)
     .execute(conn)
     .await?;
     Ok(())
@@ -300,6 +376,8 @@ pub(crate) fn decode(row: &SqliteRow) -> Result<Endpoint> {
         public_network_access: row.word("public_network_access")?,
         description: row.text("description")?,
         traffic: row.json("traffic")?,
+        mirror_traffic: row.json("mirror_traffic")?,
+        tags: row.json("tags")?,
         key_generations: [row.unsigned("primary_generation")?, row.unsigned("secondary_generation")?],
         created: row.time("created")?,
     })
@@ -376,6 +454,36 @@ mod tests {
         assert_eq!(contents, ["key1", "Bearer key1", "key1", "xkey0"]);
         let ledger = serde_json::to_string(&store.ledger(0, 10).await.unwrap()).unwrap();
         assert!(!ledger.contains("key1") && ledger.contains("header"), "{ledger}");
+    }
+
+    #[tokio::test]
+    async fn calls_are_mirrored_to_one_deployment_at_most_half() {
+        let (_dir, store) = serving().await;
+        let credit = name("credit");
+        let mirror = |shares: &[(&str, u8)]| EndpointUpdate {
+            mirror_traffic: Some(shares.iter().map(|(n, p)| (name(n), *p)).collect()),
+            ..EndpointUpdate::default()
+        };
+        store.put_deployment(&deployment("credit", "green", 2), false, &admin()).await.unwrap();
+        for (wrong, code) in [
+            (mirror(&[("green", 51)]), domain::ErrorCode::InvalidInput),
+            (mirror(&[("green", 10), ("blue", 10)]), domain::ErrorCode::InvalidInput),
+            (mirror(&[("grey", 10)]), domain::ErrorCode::NotFound),
+        ] {
+            let error = store.update_endpoint((&credit, &wrong), &admin(), T0).await.unwrap_err();
+            assert_eq!(error.code(), code);
+        }
+        let both = EndpointUpdate {
+            traffic: Some(BTreeMap::from([(name("blue"), 90), (name("green"), 10)])),
+            ..mirror(&[("green", 50), ("blue", 0)])
+        };
+        let changed = store.update_endpoint((&credit, &both), &admin(), T0).await.unwrap();
+        assert_eq!(changed.mirror_traffic, BTreeMap::from([(name("green"), 50)]));
+        assert_eq!(store.endpoint(&credit).await.unwrap(), changed);
+        // A deployment that goes takes its mirror along.
+        store.set_traffic(&credit, &BTreeMap::from([(name("blue"), 100)]), &admin(), T0).await.unwrap();
+        store.delete_deployment(&credit, &name("green"), &admin(), T0).await.unwrap();
+        assert_eq!(store.endpoint(&credit).await.unwrap().mirror_traffic, BTreeMap::new());
     }
 
     #[tokio::test]

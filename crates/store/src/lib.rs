@@ -44,7 +44,7 @@ pub use artifact_reader::ArtifactReader;
 pub use artifacts::{ArtifactWriter, Artifacts};
 pub use assets::NewDataVersion;
 pub use config::{Config, SegmentConfig};
-pub use db::Store;
+pub use db::{Store, is_workspace};
 pub use endpoints::KeyChange;
 pub use error::{Error, Result};
 pub use issuers::KeptKeys;

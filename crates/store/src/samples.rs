@@ -95,6 +95,8 @@ pub(crate) fn endpoint(text: &str) -> Endpoint {
         public_network_access: PublicNetworkAccess::Enabled,
         description: "scores".to_owned(),
         traffic: BTreeMap::new(),
+        mirror_traffic: BTreeMap::new(),
+        tags: BTreeMap::new(),
         key_generations: [0, 0],
         created: T0,
     }
@@ -107,6 +109,7 @@ pub(crate) fn deployment(endpoint: &str, text: &str, version: u32) -> Deployment
         model: model_name("credit"),
         version: Version(version),
         spec: None,
+        data_collector: None,
         created: T0,
     }
 }

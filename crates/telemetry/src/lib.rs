@@ -13,6 +13,6 @@ pub mod trace;
 pub use config::{Config, LogFormat, RequestLogConfig, ServerLogConfig};
 pub use error::{Error, Result};
 pub use logs::{LogGuard, init_logs, init_logs_to_stderr};
-pub use metrics::{Handle, Metrics};
+pub use metrics::{Handle, Metrics, Mirrored};
 pub use requests::{Counters, LogFilter, LoggedRequest, RequestLog, RequestRow, SqlAnswer, Text};
 pub use trace::TraceContext;

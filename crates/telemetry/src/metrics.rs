@@ -80,10 +80,34 @@ struct Reason {
     count: AtomicU64,
 }
 
+/// What came of calls that were mirrored to another deployment of an endpoint.
+#[derive(Debug, Default)]
+pub struct Mirrored {
+    /// Answers that said the same.
+    pub equal: AtomicU64,
+    /// Answers that said something else.
+    pub different: AtomicU64,
+    /// Copies that could not be answered.
+    pub failed: AtomicU64,
+    /// Copies that were not made since too many waited.
+    pub dropped: AtomicU64,
+}
+
+/// Payloads of calls that were to be kept.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Records written.
+    pub written: AtomicU64,
+    /// Calls left out since too many waited, they were too large, or there was no room.
+    pub dropped: AtomicU64,
+}
+
 #[derive(Debug)]
 struct Inner {
     series: Mutex<Vec<Arc<Series>>>,
     reasons: [Reason; MAX_REASONS],
+    mirrored: Mutex<Vec<(String, Arc<Mirrored>)>>,
+    collected: Collected,
     log: Arc<Counters>,
     started: f64,
     version: &'static str,
@@ -99,6 +123,8 @@ impl Metrics {
         Self(Arc::new(Inner {
             series: Mutex::default(),
             reasons: std::array::from_fn(|_| Reason::default()),
+            mirrored: Mutex::default(),
+            collected: Collected::default(),
             log,
             started: process::start_time(),
             version: env!("CARGO_PKG_VERSION"),
@@ -136,6 +162,46 @@ impl Metrics {
     /// Forgets the series of an endpoint that was deleted; handles still held count into nothing.
     pub fn forget_endpoint(&self, endpoint: &str) {
         self.series().retain(|s| s.endpoint != endpoint);
+        self.all_mirrored().retain(|(name, _)| name != endpoint);
+    }
+
+    /// Where mirrored calls of an endpoint count; from nought when `anew`. Kept until the endpoint goes.
+    pub fn mirrored(&self, endpoint: &str, anew: bool) -> Arc<Mirrored> {
+        let mut all = self.all_mirrored();
+        if anew {
+            all.retain(|(name, _)| name != endpoint);
+        } else if let Some((_, counts)) = all.iter().find(|(name, _)| name == endpoint) {
+            return counts.clone();
+        }
+        let counts = Arc::new(Mirrored::default());
+        all.push((endpoint.to_owned(), counts.clone()));
+        counts
+    }
+
+    /// Where kept payloads count.
+    pub fn collected(&self) -> &Collected {
+        &self.0.collected
+    }
+
+    fn all_mirrored(&self) -> MutexGuard<'_, Vec<(String, Arc<Mirrored>)>> {
+        self.0.mirrored.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What all routes of an endpoint answered so far: calls and nanoseconds that ended well, the same of those that failed, and
+    /// rows scored.
+    pub fn totals(&self, endpoint: &str) -> [u64; 5] {
+        let mut totals = [0; 5];
+        for series in self.series().iter().filter(|s| s.endpoint == endpoint) {
+            for (slot, histogram) in series.statuses.iter().enumerate() {
+                let Some(histogram) = histogram.get() else { continue };
+                let at = if STATUSES.get(slot).is_some_and(|status| *status < 400) { 0 } else { 2 };
+                totals[at] += histogram.buckets.iter().map(|b| b.load(Relaxed)).sum::<u64>();
+                totals[at + 1] += histogram.nanos.load(Relaxed);
+            }
+            // The routes of an endpoint share this counter.
+            totals[4] = series.scored_rows.load(Relaxed);
+        }
+        totals
     }
 
     /// Counts one answered request: its status and its duration in seconds. No lock, no allocation once the status has been

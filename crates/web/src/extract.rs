@@ -79,6 +79,21 @@ fn unreadable(error: &(dyn std::error::Error + 'static)) -> Problem {
     Problem::new(ErrorCode::InvalidInput, "the body could not be read")
 }
 
+/// Reads JSON of a file; the error names the field and what is expected, line and column.
+pub fn read_json<T: DeserializeOwned>(text: &str) -> Result<T, domain::Fault> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let told = |path: &str, error: &serde_json::Error| {
+        let words = error.to_string();
+        let (what, _) = words.split_once(" at line ").unwrap_or((&words, ""));
+        let field = if path.is_empty() || path == "." { String::new() } else { format!("{path}: ") };
+        domain::Fault::invalid(format!("line {}, column {}: {field}{what}", error.line(), error.column()))
+    };
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|e| told(&e.path().to_string(), &e.into_inner()))?;
+    reader.end().map_err(|e| told("", &e))?;
+    Ok(value)
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {

@@ -52,7 +52,7 @@ impl Text {
     }
 }
 
-fn unwritten(error: std::io::Error) -> MlflowError {
+fn unwritten(error: &std::io::Error) -> MlflowError {
     told(domain::Fault::internal(format!("the answer cannot be written: {error}")))
 }
 
@@ -65,7 +65,7 @@ pub async fn get_history(_: Reader, State(app): State<App>, params: Params) -> A
     let mut text = Text::new(page.points.len());
     let same = format!("{{\"key\":{},\"value\":", json!(key));
     for point in &page.points {
-        text.point(same.as_bytes(), point).map_err(unwritten)?;
+        text.point(same.as_bytes(), point).map_err(|e| unwritten(&e))?;
     }
     Ok(text.finish(page.next))
 }
@@ -76,7 +76,7 @@ fn of_runs(key: &str, histories: &[::runs::tracking::History]) -> Answer<Respons
     for history in histories {
         let same = format!("{{\"run_id\":{},\"key\":{},\"value\":", json!(history.run_id), json!(key));
         for point in &history.points {
-            text.point(same.as_bytes(), point).map_err(unwritten)?;
+            text.point(same.as_bytes(), point).map_err(|e| unwritten(&e))?;
         }
     }
     Ok(text.finish(None))

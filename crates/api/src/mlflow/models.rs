@@ -34,7 +34,7 @@ pub async fn create(
         }
         e => e,
     })?;
-    Ok(Json(json!({ "registered_model": shown_model(made, &[]) })))
+    Ok(Json(json!({ "registered_model": shown_model(&made, &[]) })))
 }
 
 /// `GET registered-models/get`
@@ -43,7 +43,7 @@ pub async fn get(who: Within<OfModel, Reader>, State(app): State<App>, ask: Para
     who.on(&Scope::Model(name.clone()))?;
     let model = app.registry.model(&name).await.map_err(|e| absent(&name, e))?;
     let latest = app.registry.latest_versions(&[&name]).await.map_err(fault)?;
-    Ok(Json(json!({ "registered_model": shown_model(model, &shown_models(&app, latest)) })))
+    Ok(Json(json!({ "registered_model": shown_model(&model, &shown_models(&app, latest)) })))
 }
 
 /// `POST registered-models/rename`
@@ -62,7 +62,7 @@ pub async fn rename(
         .map_err(|e| changed(absent(&name, e), &format!("Registered Model (name={to}) already exists.")))?;
     app.gateway.refresh().await.map_err(domain::Fault::from)?;
     let latest = app.registry.latest_versions(&[&to]).await.map_err(fault)?;
-    Ok(Json(json!({ "registered_model": shown_model(renamed, &shown_models(&app, latest)) })))
+    Ok(Json(json!({ "registered_model": shown_model(&renamed, &shown_models(&app, latest)) })))
 }
 
 /// `PATCH registered-models/update`
@@ -77,7 +77,7 @@ pub async fn update(
     let description = params.text("description")?.unwrap_or_default().to_owned();
     let model = change(&app, &name, ModelChange::Description(description), by).await?;
     let latest = app.registry.latest_versions(&[&name]).await.map_err(fault)?;
-    Ok(Json(json!({ "registered_model": shown_model(model, &shown_models(&app, latest)) })))
+    Ok(Json(json!({ "registered_model": shown_model(&model, &shown_models(&app, latest)) })))
 }
 
 /// `DELETE registered-models/delete`
@@ -102,7 +102,7 @@ pub async fn search(who: Visible, State(app): State<App>, ask: Params) -> Answer
     let names: Vec<&ModelName> = models.iter().map(|m| &m.name).collect();
     let latest = app.registry.latest_versions(&names).await.map_err(fault)?;
     let latest = shown_models(&app, latest);
-    let models: Vec<Value> = models.into_iter().map(|model| shown_model(model, &latest)).collect();
+    let models: Vec<Value> = models.iter().map(|model| shown_model(model, &latest)).collect();
     Ok(Json(super::registry::listed("registered_models", models, next)))
 }
 

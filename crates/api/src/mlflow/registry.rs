@@ -1,17 +1,81 @@
 //! What the calls of the registry share: names, tags, pages, and how models and versions are shown.
 
 use super::wire::{Answer, Object, Params, missing};
+use super::{PAGES, PROXY, ROOT, V2, artifacts, logged, models, versions};
 use crate::state::App;
 use domain::filter::{Grammar, parse, parse_order};
 use domain::{Fault, Model, ModelName, ModelVersion, Scope, Tags, Timestamp, Version};
 use registry::Search;
 use serde_json::{Map, Value, json};
-use web::{MlflowCode, MlflowError, Visible};
+use web::{MlflowCode, MlflowError, Routes, Visible};
 
 /// The longest key of a tag, in characters.
 const KEY_MAX: usize = 250;
 /// The longest value of a tag of models and versions, in characters.
 const VALUE_MAX: usize = 100_000;
+
+/// Every route of this part.
+pub(super) fn routes() -> Routes<App> {
+    registered().merge(logged_models()).merge(artifact_routes())
+}
+
+/// Registered models and their versions.
+fn registered() -> Routes<App> {
+    Routes::under(V2)
+        .post("/registered-models/create", models::create)
+        .get("/registered-models/get", models::get)
+        .post("/registered-models/rename", models::rename)
+        .patch("/registered-models/update", models::update)
+        .delete("/registered-models/delete", models::delete)
+        .get("/registered-models/search", models::search)
+        .post("/registered-models/get-latest-versions", models::latest)
+        .get("/registered-models/get-latest-versions", models::latest)
+        .post("/registered-models/set-tag", models::set_tag)
+        .delete("/registered-models/delete-tag", models::delete_tag)
+        .post("/registered-models/alias", models::set_alias)
+        .get("/registered-models/alias", models::get_alias)
+        .delete("/registered-models/alias", models::delete_alias)
+        .post("/model-versions/create", versions::create)
+        .get("/model-versions/get", versions::get)
+        .patch("/model-versions/update", versions::update)
+        .delete("/model-versions/delete", versions::delete)
+        .get("/model-versions/search", versions::search)
+        .post("/model-versions/transition-stage", versions::transition)
+        .get("/model-versions/get-download-uri", versions::download_uri)
+        .post("/model-versions/set-tag", versions::set_tag)
+        .delete("/model-versions/delete-tag", versions::delete_tag)
+}
+
+/// Logged models.
+fn logged_models() -> Routes<App> {
+    Routes::under(V2)
+        .post("/logged-models", logged::create)
+        .post("/logged-models/search", logged::search)
+        .get("/logged-models/{model_id}", logged::get)
+        .patch("/logged-models/{model_id}", logged::finalize)
+        .delete("/logged-models/{model_id}", logged::delete)
+        .post("/logged-models/{model_id}/params", logged::log_params)
+        .patch("/logged-models/{model_id}/tags", logged::set_tags)
+        .delete("/logged-models/{model_id}/tags/{tag_key}", logged::delete_tag)
+        .get("/logged-models/{model_id}/artifacts/directories", logged::directories)
+        .get("/logged-models/{model_id}/artifacts/files", logged::file)
+}
+
+/// Artifacts.
+fn artifact_routes() -> Routes<App> {
+    Routes::under(PROXY)
+        .get("/artifacts", artifacts::list)
+        .get("/artifacts/{*path}", artifacts::get)
+        .put("/artifacts/{*path}", artifacts::put)
+        .delete("/artifacts/{*path}", artifacts::delete)
+        .merge(Routes::under(V2).get("/artifacts/list", artifacts::list_of_run))
+        .merge(Routes::under(PAGES).post("/upload-artifact", artifacts::upload))
+        .merge(
+            Routes::under(ROOT)
+                .get("/get-artifact", artifacts::get_of_run)
+                .get("/model-versions/get-artifact", artifacts::get_of_version),
+        )
+}
 
 /// A version as it is shown, with its model's name.
 pub(super) struct Shown(pub ModelName, pub Value);
@@ -133,7 +197,7 @@ pub(super) fn shown_models(app: &App, versions: Vec<ModelVersion>) -> Vec<Shown>
 }
 
 /// A model with those of the versions that are its own.
-pub(super) fn shown_model(model: Model, latest: &[Shown]) -> Value {
+pub(super) fn shown_model(model: &Model, latest: &[Shown]) -> Value {
     let latest: Vec<&Value> = latest.iter().filter(|v| v.0 == model.name).map(|v| &v.1).collect();
     let aliases: Vec<Value> =
         model.aliases.iter().map(|(a, v)| json!({"alias": a, "version": v.to_string()})).collect();

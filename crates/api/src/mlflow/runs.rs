@@ -179,7 +179,7 @@ pub async fn log_inputs(_: Contributor, State(app): State<App>, params: Params) 
     let datasets = object.objects("datasets")?.iter().map(dataset_input).collect::<Answer<Vec<_>>>()?;
     let model = |m: &Object<'_>| Ok(ModelInput { model_id: m.required("model_id")? });
     let models = object.objects("models")?.iter().map(model).collect::<Answer<Vec<_>>>()?;
-    app.tracking.log_inputs(&params.run_id()?, &datasets, &models).await.map_err(told)?;
+    app.tracking.log_inputs(&params.run_id()?, datasets, models).await.map_err(told)?;
     Ok(empty())
 }
 
@@ -194,7 +194,7 @@ pub async fn log_outputs(_: Contributor, State(app): State<App>, params: Params)
         Ok(ModelOutput { model_id: m.required("model_id")?, step: m.int("step")?.unwrap_or_default() })
     };
     let models = models.iter().map(output).collect::<Answer<Vec<_>>>()?;
-    app.tracking.log_outputs(&run_id, &models).await.map_err(told)?;
+    app.tracking.log_outputs(&run_id, models).await.map_err(told)?;
     Ok(empty())
 }
 

@@ -14,7 +14,7 @@ fn name(text: &str) -> Name {
 }
 
 fn deployment(named: &str, model: &str, all_traffic: Option<bool>) -> NewDeployment {
-    NewDeployment { name: name(named), model: model.into(), all_traffic, spec: None }
+    NewDeployment { name: name(named), model: model.into(), all_traffic, spec: None, data_collector: None }
 }
 
 /// A store with two versions of a model, and an endpoint.
@@ -36,6 +36,7 @@ async fn services() -> (TempDir, Endpoints) {
         docs_public: false,
         public_network_access: Default::default(),
         description: String::new(),
+        tags: Default::default(),
     };
     endpoints.create(new, &Actor::admin()).await.unwrap();
     (dir, endpoints)
@@ -139,6 +140,7 @@ async fn keys_outlive_a_restart_and_do_not_come_back() {
         docs_public: true,
         public_network_access: Default::default(),
         description: "again".into(),
+        tags: Default::default(),
     };
     assert!(endpoints.create(new.clone(), &admin).await.unwrap().docs_public);
     assert_ne!(endpoints.keys(&risk).await.unwrap().primary, before.primary);

@@ -26,6 +26,7 @@ impl<'de> Take<'de> for Cell<'_, '_> {
         }
         let number = match self.column.reads {
             Reads::Text => return self.text(found),
+            Reads::Number if self.reader.strict => typed(found, self.column.whole),
             Reads::Number => number(found),
             Reads::Boolean => truth(found),
             Reads::Time => time(found),
@@ -95,6 +96,12 @@ impl Cell<'_, '_> {
         self.reader.batch.set_text(self.reader.model, slot, index, text);
         Ok(())
     }
+}
+
+/// A number by a typed schema: text is none, and a fraction is lost nowhere.
+fn typed(found: Found<'_>, whole: bool) -> Option<f64> {
+    let number = if matches!(found, Found::Text(_)) { None } else { number(found) };
+    number.filter(|n| !whole || n.fract() == 0.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the slot is narrower still")]

@@ -58,6 +58,10 @@ pub enum Wrong {
     LongQuery,
     /// Lists of different lengths in a query.
     UnevenQuery,
+    /// Columns of different lengths.
+    Uneven { first: usize, other: usize },
+    /// `params` that are no object.
+    NotParams(String),
 }
 
 /// What a column takes.
@@ -106,7 +110,9 @@ impl Wrong {
             | Self::Method(_)
             | Self::TwoForms
             | Self::TooDeep(_)
-            | Self::UnevenQuery => StatusCode::BAD_REQUEST,
+            | Self::UnevenQuery
+            | Self::Uneven { .. }
+            | Self::NotParams(_) => StatusCode::BAD_REQUEST,
             Self::TooManyRows(_) | Self::LongQuery => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         }
@@ -132,6 +138,8 @@ impl Wrong {
             Self::TooDeep(_) => "nested too deep",
             Self::LongQuery => "query too long",
             Self::UnevenQuery => "uneven lists in the query",
+            Self::Uneven { .. } => "columns of different lengths",
+            Self::NotParams(_) => "params",
         }
     }
 }
@@ -163,6 +171,10 @@ impl fmt::Display for Wrong {
             Self::TooDeep(limit) => write!(f, "nested more than {limit} levels deep"),
             Self::LongQuery => f.write_str("the query asks for too many rows; send them with POST"),
             Self::UnevenQuery => f.write_str("the lists in the query have different lengths"),
+            Self::Uneven { first, other } => {
+                write!(f, "all columns must have the same length: the first has {first} values, another {other}")
+            }
+            Self::NotParams(found) => write!(f, "'params' must be a dictionary, found {found}"),
         }
     }
 }

@@ -56,6 +56,7 @@ class ModelDataCollector:
         self._workspace = workspace or os.environ.get("WORKSPACE_NAME") or "default"
         self._service = webservice_name or os.environ.get("SERVICE_NAME") or "default"
         self._minutes = 60 if os.environ.get("AML_MODEL_DC_BOUNDARY", "").lower() == "hour" else 1440
+        self._told = False
         self.enabled = os.environ.get("AML_MODEL_DC_STORAGE_ENABLED", "").strip().lower() in ("true", "1")
         if not self.enabled:
             print("Data collection is off for %s of model %s; calls of its collector do nothing." % (designation, model_name))
@@ -81,7 +82,7 @@ class ModelDataCollector:
                     "a row has %d values, the %s of model %s have %d features: %s"
                     % (len(line) - len(CORRELATIONS), self._designation, self._model, len(features), ", ".join(features))
                 )
-        self._append([*features, *CORRELATIONS], lines)
+        self._keep([*features, *CORRELATIONS], lines)
         first = lines[0][-len(CORRELATIONS) :] if lines else list(fresh.values())
         return dict(zip(CORRELATIONS, (str(value) for value in first)))
 
@@ -137,6 +138,15 @@ class ModelDataCollector:
         root = os.environ.get("PORTCULLIS_MODELDATA_DIR") or "."
         clean = [part.replace("/", "_").replace("..", "_") for part in parts]
         return os.path.join(root, "modeldata", *clean, self._designation.replace("/", "_") + ".csv")
+
+    def _keep(self, header: List[str], lines: List[List[Any]]) -> None:
+        """Writes the rows; a file that cannot be written is told once and never fails a call."""
+        try:
+            self._append(header, lines)
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                print("rows of %s of model %s are not kept: %s" % (self._designation, self._model, error), file=sys.stderr)
 
     def _append(self, header: List[str], lines: List[List[Any]]) -> None:
         """Whole lines in one write, so that workers of one service may share the file."""

@@ -131,7 +131,8 @@ def _csv(body: bytes, schema: Any) -> Any:
 
     types: Dict[str, Any] = {}
     if schema is not None and schema.has_input_names() and not schema.is_tensor_spec():
-        types = {name: str for name, kind in schema.input_dict().items() if kind.type.name == "string"}
+        named = zip(schema.input_names(), schema.pandas_types())
+        types = {name: kind for name, kind in named if getattr(kind, "kind", "O") != "M"}
     try:
         return pandas.read_csv(io.BytesIO(body), dtype=types)
     except ValueError as error:

@@ -21,6 +21,8 @@ pub enum FactKind {
     Traffic,
     /// A published API, by its path.
     Api,
+    /// A subscription whose keys passed an API over the endpoint, by its name.
+    Subscription,
     /// A principal, by its name.
     Principal,
     /// A role on the workspace or on the endpoint, as `PRINCIPAL on SCOPE`.
@@ -82,6 +84,24 @@ pub struct EndpointAccess {
     pub facts: Vec<Fact>,
 }
 
+impl EndpointAccess {
+    /// What is left for a reader of the endpoint alone: nothing of who holds roles on the workspace.
+    #[must_use]
+    pub fn of_endpoint_only(mut self) -> Self {
+        let on_workspace = |role: &str| role.ends_with(" on workspace");
+        self.callers.retain(|caller| !caller.role.as_deref().is_some_and(on_workspace));
+        self.facts.retain(|fact| fact.kind != Assigned || !on_workspace(&fact.name));
+        let holds: HashSet<String> = self
+            .facts
+            .iter()
+            .filter(|fact| fact.kind == Assigned)
+            .filter_map(|fact| fact.name.split_once(" on ").map(|(who, _)| who.to_owned()))
+            .collect();
+        self.facts.retain(|fact| fact.kind != Principal || holds.contains(&fact.name));
+        self
+    }
+}
+
 impl Gateway {
     /// Replays the ledger: who could call the endpoint from `from` to `until`, and what could answer.
     pub async fn access(
@@ -120,7 +140,7 @@ struct Timeline<'a> {
     existed: bool,
 }
 
-use FactKind::{Api, Deployment, Key, Principal, Role as Assigned, Setting, Traffic};
+use FactKind::{Api, Deployment, Key, Principal, Role as Assigned, Setting, Subscription, Traffic};
 
 impl<'a> Timeline<'a> {
     fn new(endpoint: &'a Name) -> Self {
@@ -158,6 +178,8 @@ impl<'a> Timeline<'a> {
                 self.set(Api, subject, detail["policy"].clone(), at);
             }
             "publish api" | "unpublish api" => self.end(Api, subject, at),
+            "create subscription" => self.set(Subscription, subject, json!({"api": detail["api"]}), at),
+            "revoke subscription" => self.end(Subscription, subject, at),
             "create principal" => {
                 let value = json!({"client_id": detail["client_id"], "audience": detail["audience"]});
                 self.set(Principal, subject, value, at);
@@ -210,7 +232,7 @@ impl<'a> Timeline<'a> {
                 self.end_where(at, |kind, name| match kind {
                     Setting | Key | Deployment | Traffic => true,
                     Assigned => name.ends_with(&roles),
-                    Api | Principal => false,
+                    Api | Subscription | Principal => false,
                 });
             }
             "regenerate key" => {
@@ -265,6 +287,13 @@ impl<'a> Timeline<'a> {
             .filter_map(|fact| fact.name.split_once(" on ").map(|(who, _)| who.to_owned()))
             .collect();
         facts.retain(|fact| fact.kind != Principal || holds.contains(&fact.name));
+        // Nor are subscriptions to other APIs; one to none in particular is one to all.
+        let apis: HashSet<String> =
+            facts.iter().filter(|fact| fact.kind == Api).map(|fact| fact.name.clone()).collect();
+        facts.retain(|fact| {
+            let to = fact.value["api"].as_str();
+            fact.kind != Subscription || !apis.is_empty() && to.is_none_or(|api| apis.contains(api))
+        });
         facts.sort_by(|a, b| (a.kind, &a.name, a.from).cmp(&(b.kind, &b.name, b.from)));
         facts
     }
@@ -435,6 +464,40 @@ mod tests {
         assert_eq!(seen(13, 13).0, [""; 0]);
         assert_eq!(seen(16, 16), (Vec::new(), Vec::new()));
         assert_eq!(seen(0, 0), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn subscriptions_to_its_apis_are_shown_and_the_workspaces_roles_can_be_left_out() {
+        let name = Name::new("credit").unwrap();
+        let mut timeline = Timeline::new(&name);
+        let subscription = |minute, name: &str, api: Value| {
+            entry(minute, "create subscription", name, json!({ "api": api }))
+        };
+        let made = [
+            subscription(9, "partner", json!("team/credit")),
+            subscription(9, "everything", Value::Null),
+            subscription(9, "elsewhere", json!("team/other")),
+            subscription(9, "gone", json!("team/credit")),
+            entry(10, "revoke subscription", "gone", Value::Null),
+        ];
+        for entry in story().iter().filter(|e| e.time <= at(9)).chain(&made) {
+            timeline.apply(entry);
+        }
+        let facts = timeline.facts(at(11));
+        let callers = callers(&facts, "tenant");
+        let of = |facts: &[Fact], kind| -> Vec<String> {
+            facts.iter().filter(|f| f.kind == kind).map(|f| f.name.clone()).collect()
+        };
+        assert_eq!(of(&facts, Subscription), ["everything", "partner"]);
+        let all = EndpointAccess { endpoint: name, from: at(11), until: at(11), sequence: 1, callers, facts };
+        let who = |access: &EndpointAccess| -> Vec<String> {
+            access.callers.iter().map(|caller| caller.caller.clone()).collect()
+        };
+        assert_eq!(who(&all), ["ci", "guest"]);
+        let own = all.of_endpoint_only();
+        assert_eq!(who(&own), ["guest"]);
+        assert_eq!(of(&own.facts, Assigned), ["guest on endpoint:credit"]);
+        assert_eq!(of(&own.facts, Principal), ["guest"]);
     }
 
     #[test]

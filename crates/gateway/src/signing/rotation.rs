@@ -108,6 +108,10 @@ pub(crate) async fn tend(gateway: Weak<Gateway>) {
             None => return,
             Some(gateway) => {
                 if let Err(fault) = gateway.tend_signing_keys().await {
+                    // The server was stopped meanwhile.
+                    if gateway.store.is_closed() {
+                        return;
+                    }
                     tracing::error!(error = %fault, "the signing keys could not be looked after");
                 }
             }

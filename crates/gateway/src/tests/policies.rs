@@ -426,3 +426,41 @@ async fn publishing_over_and_over_is_never_without_a_policy() {
     );
     assert!(statuses.iter().all(|s| *s == 403), "{statuses:?}");
 }
+
+#[tokio::test]
+async fn callers_do_not_write_headers_that_carry_claims() {
+    let policy = json!({
+        "forward_claims": {"X-Caller": "sub"},
+        "rate_limits": [{"calls": 1, "per": "60s", "by": "header:x-caller"}],
+    });
+    let (server, token) = published(policy).await;
+    assert_eq!(call(&server, &token, &[("X-Caller", "alice")]).await.status, 200);
+    // What the caller wrote is gone before anything looks at it, so both calls count as one caller's.
+    assert_eq!(call(&server, &token, &[("X-Caller", "bob")]).await.status, 429);
+    for (claims, part) in [
+        (json!({"authorization": "sub"}), "begins with x-"),
+        (json!({"x-request-id": "jti"}), "begins with x-"),
+        (json!({"x a": "sub"}), "no header"),
+        (json!({"x-caller": ""}), "x-caller"),
+    ] {
+        let ask = serde_json::from_value(json!({
+            "path": "credit", "endpoint": "double",
+            "policy": {"audiences": [AUDIENCE], "forward_claims": claims},
+        }));
+        let fault = server.gateway.publish(ask.unwrap(), &Actor::admin()).await.unwrap_err();
+        assert!(fault.message.contains(part), "{}", fault.message);
+    }
+}
+
+#[tokio::test]
+async fn the_guides_policy_can_be_published() {
+    let guide = include_str!("../../../../docs/guides/policies.md");
+    let text = guide.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    let policy: domain::Policy = web::extract::read_json(text).unwrap();
+    let server = Server::start().await;
+    let ask = PublishApi { path: "credit".to_owned(), endpoint: name("double"), policy };
+    server.gateway.publish(ask, &Actor::admin()).await.unwrap();
+    let wrong = text.replace("\"rows\": 1000", "\"rows\": \"many\"");
+    let told = web::extract::read_json::<domain::Policy>(&wrong).unwrap_err().message;
+    assert!(told.contains("line 9") && told.contains("rows: ") && told.contains("expected u64"), "{told}");
+}

@@ -132,8 +132,8 @@ async fn paths_under_an_api_are_its_own() {
         ("POST", "/credit/v1/../score", 404),
         ("GET", "/credit/v1/swagger.json", 200),
         ("GET", "/credit/openapi.json", 200),
-        ("POST", "/credit%2Fv1/score", 401),
-        ("POST", "/nothing/score", 401),
+        ("POST", "/credit%2Fv1/score", 404),
+        ("POST", "/nothing/score", 404),
     ] {
         let answer = server.call(method, path, &[("Authorization", &bearer)], "").await;
         assert_eq!(answer.status, status, "{method} {path} {}", answer.body);
@@ -224,4 +224,28 @@ async fn the_check_of_a_warm_token_is_cheap() {
         (0..times).for_each(|_| check(cold));
         println!("{what}: {} ns of CPU a check", (cpu_ns() - start) / times);
     }
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_published_is_told_to_those_who_are_known() {
+    let server = Server::start().await;
+    let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
+    let token = server.token(&client).await;
+    for path in ["/credit/score", "/credit", "/nothing/at/all"] {
+        let unknown = server.call("POST", path, &[], "{}").await;
+        assert_eq!((unknown.status, &unknown.json()["message"]), (401, &json!("JWT not present.")), "{path}");
+        assert_eq!(unknown.header("www-authenticate"), Some("Bearer realm=\"portcullis\""));
+        let bad = server.call("POST", path, &[("Authorization", "Bearer x.y.z")], "{}").await;
+        assert_eq!(bad.status, 401);
+        assert!(bad.header("www-authenticate").unwrap().contains("invalid_token"));
+        let known = server.call("POST", path, &[("Authorization", &format!("Bearer {token}"))], "{}").await;
+        let told = known.json();
+        assert_eq!((known.status, &told["message"]), (404, &json!("Resource not found")), "{path}");
+        assert_eq!(told["statusCode"], 404);
+        assert_eq!(server.admin("GET", path, "").await.status, 404);
+    }
+    server.gateway.revoke_principal(&client.name, &Actor::admin()).await.unwrap();
+    let revoked =
+        server.call("GET", "/credit/score", &[("Authorization", &format!("Bearer {token}"))], "").await;
+    assert_eq!(revoked.status, 401);
 }

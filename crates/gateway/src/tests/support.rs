@@ -84,6 +84,13 @@ pub(crate) fn options(public_url: String) -> Options {
             depth: 64,
             healthy: "Healthy".into(),
             cors_origins: vec![],
+            mirror: endpoint::MirrorConfig { queue_calls: 64, queue_bytes: 1 << 20, sample: 4 },
+            collector: endpoint::CollectorConfig {
+                queue_calls: 64,
+                queue_bytes: 1 << 20,
+                payload_bytes: 1 << 16,
+                max_bytes: 1 << 24,
+            },
         },
         public_url,
         body_bytes: 1 << 20,
@@ -304,6 +311,8 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
         public_network_access: Default::default(),
         description: String::new(),
         traffic: BTreeMap::new(),
+        mirror_traffic: BTreeMap::new(),
+        tags: BTreeMap::new(),
         key_generations: [0, 0],
         created: now,
     };
@@ -316,6 +325,7 @@ pub(super) async fn deploy(store: &Store, factor: f32, by: &Actor) {
         model: name("double").into(),
         version,
         spec: None,
+        data_collector: None,
         created: now,
     };
     store.put_deployment(&deployment, true, by).await.unwrap();

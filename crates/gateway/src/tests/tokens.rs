@@ -370,3 +370,33 @@ async fn a_lock_out_is_told_once_in_the_ledger() {
     assert_eq!((lines.len(), &lines[0]["subject"]), (1, &json!("c")), "{ledger}");
     assert!(server.gateway.metrics.render("").1.contains("locked_out"));
 }
+
+#[tokio::test]
+async fn a_client_that_asks_for_too_many_tokens_waits_and_others_do_not() {
+    let server = Server::start_with(|o| o.rate.grants = 3).await;
+    let client = server.principal("c", Role::Scorer, Some(AUDIENCE)).await;
+    let other = server.principal("d", Role::Scorer, Some(AUDIENCE)).await;
+    let ask = async |client: &crate::CreatedPrincipal, path: &str| {
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            client.client_id, client.client_secret
+        );
+        server.token_call(path, &form).await
+    };
+    for n in 0..3 {
+        assert_eq!(ask(&client, "oauth2/token").await.status, 200, "{n}");
+    }
+    for path in ["oauth2/token", "oauth2/v2.0/token"] {
+        let refused = ask(&client, path).await;
+        assert_eq!(refused.status, 429);
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=61).contains(&wait), "{wait}");
+        let told = refused.json();
+        assert_eq!(told["error"], "temporarily_unavailable");
+        assert!(told["error_description"].as_str().unwrap().contains("too many tokens"), "{told}");
+    }
+    assert_eq!(ask(&other, "oauth2/token").await.status, 200);
+    // A wrong secret is told as such, whatever was granted before.
+    let form = format!("grant_type=client_credentials&client_id={}&client_secret=wrong", client.client_id);
+    assert_eq!(server.token_call("oauth2/token", &form).await.status, 401);
+}

@@ -117,7 +117,7 @@ impl Publish {
         if !self.set.is_empty() {
             return Err(Fault::invalid("--set is for policy files in XML: write the values into the JSON"));
         }
-        let mut policy: Policy = serde_json::from_str(text).map_err(|e| named(&e))?;
+        let mut policy: Policy = web::extract::read_json(text).map_err(|f| named(&f.message))?;
         let names = policy.any_audience || !policy.audiences.is_empty();
         if names && (self.any_audience || !self.audience.is_empty()) {
             return Err(named(&"it names its audiences itself: leave --audience and --any-audience out"));

@@ -7,7 +7,7 @@ use crate::definition::Text;
 use crate::folder::{self, Snapshot};
 use crate::session::Session;
 use data::{FileFormat, ReadOptions, Shape};
-use definitions::mltable::{ColumnTo, Header, Reading, Step, TablePath};
+use definitions::mltable::{ColumnTo, Header, Reading, Step};
 use definitions::{AssetKind, DataFile, MlTable, Parsed, Reference};
 use domain::{ColumnType, Fault};
 use serde_json::{Value, json};

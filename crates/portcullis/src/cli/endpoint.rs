@@ -1,14 +1,18 @@
 //! `endpoint create|list|show|keys|regenerate-key|set-traffic|invoke|delete`.
 
-use crate::cli::deployment;
+mod shares;
+
+use crate::cli::{deployment, endpoint_file};
 use crate::client::segment;
 use crate::session::Session;
 use crate::show::{line, table, time};
 use clap::{Subcommand, ValueEnum};
-use domain::{Endpoint as Record, EndpointUpdate, Fault, PublicNetworkAccess};
-use endpoint::RegeneratedKeys;
+use domain::{Endpoint as Record, EndpointUpdate, ErrorCode, Fault, Name, PublicNetworkAccess};
+use endpoint::{NewEndpoint, RegeneratedKeys};
+use gateway::MirrorReport;
 use http::Method;
 use serde_json::{Value, json};
+use shares::Shares;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -55,22 +59,30 @@ impl From<Access> for PublicNetworkAccess {
 pub enum Endpoint {
     /// Create an endpoint: closed, with two keys
     Create {
-        /// The endpoint's name
-        name: String,
+        /// The endpoint's name; the file's when there is one
+        #[arg(required_unless_present = "file")]
+        name: Option<String>,
+        /// The endpoint as YAML of the Azure ML CLI v2
+        #[arg(long, short, value_name = "FILE")]
+        file: Option<PathBuf>,
         /// Open swagger.json, openapi.json and docs to anyone
         #[arg(long)]
         docs_public: bool,
         /// disabled: no network address reaches the endpoint, only published APIs do
-        #[arg(long, value_enum, default_value_t)]
-        public_network_access: Access,
+        #[arg(long, value_enum)]
+        public_network_access: Option<Access>,
         /// Free text
-        #[arg(long, default_value = "")]
-        description: String,
+        #[arg(long)]
+        description: Option<String>,
     },
     /// Change settings of an endpoint
     Update {
-        /// The endpoint's name
-        name: String,
+        /// The endpoint's name; the file's when there is one
+        #[arg(required_unless_present = "file")]
+        name: Option<String>,
+        /// The endpoint as YAML of the Azure ML CLI v2
+        #[arg(long, short, value_name = "FILE")]
+        file: Option<PathBuf>,
         /// disabled: no network address reaches the endpoint, only published APIs do
         #[arg(long, value_enum)]
         public_network_access: Option<Access>,
@@ -83,6 +95,8 @@ pub enum Endpoint {
         /// Whether the answers of its Python deployments are kept in their logs
         #[arg(long, value_name = "true|false")]
         app_insights: Option<bool>,
+        #[command(flatten)]
+        shares: Shares,
     },
     /// List endpoints
     List,
@@ -109,8 +123,10 @@ pub enum Endpoint {
         /// The endpoint's name
         name: String,
         /// DEPLOYMENT=PERCENT; the sum is 0 or 100
-        #[arg(required = true, value_name = "DEPLOYMENT=PERCENT")]
-        shares: Vec<String>,
+        #[arg(value_name = "DEPLOYMENT=PERCENT")]
+        pairs: Vec<String>,
+        #[command(flatten)]
+        shares: Shares,
     },
     /// Score a request file with the endpoint's primary key
     Invoke {
@@ -135,26 +151,25 @@ impl Endpoint {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         let client = &session.client;
         match self {
-            Self::Create { name, docs_public, public_network_access, description } => {
-                let access = PublicNetworkAccess::from(public_network_access);
-                let body = json!({ "name": name, "docs_public": docs_public, "public_network_access": access,
-                    "description": description });
-                let made: Record = client.post("/api/v1/endpoints", &body).await?;
-                session.out.value(&made, |e| {
-                    format!("created endpoint {} at {}/endpoints/{}/", e.name, client.base(), e.name)
-                });
-                Ok(())
+            Self::Create { name, file, docs_public, public_network_access, description } => {
+                let mut ask = endpoint_file::new(file.as_deref(), name)?;
+                ask.docs_public |= docs_public;
+                ask.public_network_access =
+                    public_network_access.map_or(ask.public_network_access, PublicNetworkAccess::from);
+                ask.description = description.unwrap_or(ask.description);
+                create(session, &ask).await
             }
-            Self::Update { name, public_network_access, docs_public, description, app_insights } => {
+            Self::Update { name, file, public_network_access, docs_public, description, app_insights, shares } => {
+                let (name, mut ask) = endpoint_file::update(file.as_deref(), name)?;
+                ask.docs_public = docs_public;
+                ask.public_network_access =
+                    public_network_access.map(Into::into).or(ask.public_network_access);
+                ask.description = description.or(ask.description);
+                shares.lay_over(&mut ask)?;
                 if let Some(kept) = app_insights {
                     switch_insights(session, &name, kept).await?;
                 }
-                let public_network_access = public_network_access.map(Into::into);
-                let ask = EndpointUpdate { docs_public, public_network_access, description };
-                let route = format!("/api/v1/endpoints/{}", segment(&name));
-                let changed: Record = client.send(Method::PATCH, &route, &ask).await?;
-                session.out.value(&changed, |e| table(&HEADER, [row(e)]));
-                Ok(())
+                update(session, &name, &ask).await
             }
             Self::List => {
                 let all: Vec<Record> = client.get("/api/v1/endpoints").await?;
@@ -174,7 +189,7 @@ impl Endpoint {
                 )
                 .await
             }
-            Self::SetTraffic { name, shares } => set_traffic(session, &name, &shares).await,
+            Self::SetTraffic { name, pairs, shares } => share(session, &name, shares.with(&pairs)?).await,
             Self::Invoke { name, request_file, deployment } => {
                 invoke(session, &name, &request_file, deployment).await
             }
@@ -224,7 +239,9 @@ async fn show(session: &Session, name: &str) -> Result<(), Fault> {
     let endpoint: Record = session.client.get(&route).await?;
     let deployments: Vec<domain::Deployment> = session.client.get(&format!("{route}/deployments")).await?;
     let scoring = format!("{}/endpoints/{}/score", session.client.base(), endpoint.name);
-    let value = json!({ "endpoint": endpoint, "deployments": deployments, "scoring_uri": scoring });
+    let mirror = mirrored(session, &endpoint).await?;
+    let value = json!({ "endpoint": endpoint, "deployments": deployments, "scoring_uri": scoring,
+        "mirror": mirror });
     session.out.value(&value, |_| {
         let rows = deployments.iter().map(|d| {
             let percent = endpoint.traffic.get(&d.name).copied().unwrap_or_default();
@@ -236,9 +253,23 @@ async fn show(session: &Session, name: &str) -> Result<(), Fault> {
             ]
         });
         let deployed = table(&["deployment", "model", "traffic", "created"], rows);
-        format!("{}\nscoring_uri {scoring}\n\n{deployed}", table(&HEADER, [row(&endpoint)]))
+        let told = mirror.as_ref().map(shares::told).unwrap_or_default();
+        format!("{}\nscoring_uri {scoring}\n\n{deployed}{told}", table(&HEADER, [row(&endpoint)]))
     });
     Ok(())
+}
+
+/// What came of mirrored calls; nothing when none are mirrored, or the caller may not see answers.
+async fn mirrored(session: &Session, endpoint: &Record) -> Result<Option<MirrorReport>, Fault> {
+    if endpoint.mirror_traffic.is_empty() {
+        return Ok(None);
+    }
+    let route = format!("/api/v1/endpoints/{}/mirror", segment(endpoint.name.as_str()));
+    match session.client.get(&route).await {
+        Ok(report) => Ok(Some(report)),
+        Err(fault) if matches!(fault.code, ErrorCode::Forbidden | ErrorCode::NotFound) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Fault> {
@@ -258,16 +289,37 @@ async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Faul
     Ok(())
 }
 
-async fn set_traffic(session: &Session, name: &str, shares: &[String]) -> Result<(), Fault> {
-    let mut traffic = BTreeMap::new();
-    for pair in shares.iter().flat_map(|s| s.split_whitespace()) {
-        let wrong =
-            || Fault::invalid(format!("'{pair}': write DEPLOYMENT=PERCENT with a percent from 0 to 100"));
-        let (deployment, percent) = pair.split_once('=').ok_or_else(wrong)?;
-        traffic.insert(deployment.to_owned(), percent.parse::<u8>().map_err(|_| wrong())?);
+async fn create(session: &Session, ask: &NewEndpoint) -> Result<(), Fault> {
+    let client = &session.client;
+    let made: Record = client.post("/api/v1/endpoints", ask).await?;
+    session
+        .out
+        .value(&made, |e| format!("created endpoint {} at {}/endpoints/{}/", e.name, client.base(), e.name));
+    Ok(())
+}
+
+/// Sets the traffic alone, or with a mirror both in one step.
+async fn share(session: &Session, name: &str, mut ask: EndpointUpdate) -> Result<(), Fault> {
+    match (ask.mirror_traffic.is_some(), ask.traffic.take()) {
+        (false, None) => Err(Fault::invalid("say which deployment gets how much: blue=90 green=10")),
+        (false, Some(traffic)) => set_traffic(session, name, &traffic).await,
+        (true, traffic) => {
+            ask.traffic = traffic;
+            update(session, name, &ask).await
+        }
     }
+}
+
+async fn set_traffic(session: &Session, name: &str, traffic: &BTreeMap<Name, u8>) -> Result<(), Fault> {
     let route = format!("/api/v1/endpoints/{}/traffic", segment(name));
-    let changed: Record = session.client.send(Method::PUT, &route, &traffic).await?;
+    let changed: Record = session.client.send(Method::PUT, &route, traffic).await?;
+    session.out.value(&changed, |e| table(&HEADER, [row(e)]));
+    Ok(())
+}
+
+async fn update(session: &Session, name: &str, ask: &EndpointUpdate) -> Result<(), Fault> {
+    let route = format!("/api/v1/endpoints/{}", segment(name));
+    let changed: Record = session.client.send(Method::PATCH, &route, ask).await?;
     session.out.value(&changed, |e| table(&HEADER, [row(e)]));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `job submit|list|show|stream|cancel`.
 
 use crate::cli::automl::{importance, leaderboard, metrics};
+use crate::cli::job_compare;
 use crate::cli::submit::Submit;
 use crate::client::segment;
 use crate::session::Session;
@@ -16,10 +17,11 @@ pub enum Job {
     Submit(Submit),
     /// List jobs, newest first
     List,
-    /// Show a job: trials, metrics, importance
+    /// Show a job: trials, metrics, importance; of several, what differs between their runs
     Show {
-        /// The job's id
-        id: String,
+        /// The ids of the jobs, or of any runs when there are several
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
     },
     /// Print the log of a command as it comes, or the events of a search as JSON lines, until the job ends
     Stream {
@@ -56,8 +58,11 @@ impl Job {
                     table(&["id", "kind", "experiment", "status", "data", "created"], rows)
                 });
             }
-            Self::Show { id } => {
-                let route = format!("/api/v1/jobs/{}", segment(&id));
+            Self::Show { ids } => {
+                let [id] = ids.as_slice() else {
+                    return job_compare::compare(session, &ids).await;
+                };
+                let route = format!("/api/v1/jobs/{}", segment(id));
                 let job: Record = session.client.get(&route).await?;
                 if job.kind != JobKind::Automl {
                     session.out.value(&json!({ "job": job, "trials": [] }), |_| described(&job));

@@ -49,7 +49,7 @@ pub struct Register {
 #[derive(Debug)]
 struct Order {
     name: String,
-    from: From,
+    from: Origin,
     kind: Option<FolderType>,
     description: String,
     tags: Tags,
@@ -58,7 +58,7 @@ struct Order {
 
 /// Where the content is.
 #[derive(Debug, PartialEq, Eq)]
-enum From {
+enum Origin {
     Local(PathBuf),
     Job(RunId, String),
 }
@@ -95,8 +95,8 @@ impl Register {
             return Ok(order);
         }
         let from = match (&self.file, &self.from_job, &self.path) {
-            (Some(file), ..) => From::Local(file.clone()),
-            (None, Some(job), Some(path)) => From::Job(RunId::try_from(job.clone())?, path.clone()),
+            (Some(file), ..) => Origin::Local(file.clone()),
+            (None, Some(job), Some(path)) => Origin::Job(RunId::try_from(job.clone())?, path.clone()),
             _ => return Err(Fault::invalid("name a file, a folder, or --from-job with --path")),
         };
         let (name, description) = (self.name.clone().unwrap_or_default(), self.description.clone());
@@ -121,7 +121,7 @@ pub async fn inline(
     let kind = (model.kind == AssetKind::MlflowModel).then_some(FolderType::MlflowModel);
     let order = Order {
         name,
-        from: From::Local(folder.join(path)),
+        from: Origin::Local(folder.join(path)),
         kind,
         description: model.description.clone(),
         tags: model.tags.clone(),
@@ -141,11 +141,11 @@ fn described(session: &Session, file: &Path) -> Result<Order, Fault> {
     let from = match &parsed.value.path {
         Reference::Local(path) => {
             let below = file.parent().unwrap_or_else(|| Path::new("."));
-            From::Local(below.join(path))
+            Origin::Local(below.join(path))
         }
         Reference::Output { job, output, path } => {
             let job = RunId::try_from(job.clone()).map_err(|e| parsed.fault("path", &e.message))?;
-            From::Job(job, joined(output, path))
+            Origin::Job(job, joined(output, path))
         }
         _ => {
             let text = "only a local path or outputs of a job can be registered: download it first";
@@ -153,7 +153,13 @@ fn described(session: &Session, file: &Path) -> Result<Order, Fault> {
         }
     };
     let model = parsed.value;
-    let kind = (model.kind == AssetKind::MlflowModel).then_some(FolderType::MlflowModel);
+    // A type that is not written is custom_model; an ONNX file is more than that whatever is written.
+    let file = matches!(&from, Origin::Local(path) if path.is_file() && is_onnx(path));
+    let kind = match model.kind {
+        AssetKind::MlflowModel => Some(FolderType::MlflowModel),
+        _ if file => None,
+        _ => Some(FolderType::CustomModel),
+    };
     Ok(Order {
         name: model.name,
         from,
@@ -185,15 +191,15 @@ impl Order {
             properties: self.properties,
         };
         match self.from {
-            From::Job(job, path) => (ask.job, ask.path) = (Some(job), path),
-            From::Local(file) if file.is_dir() => {
+            Origin::Job(job, path) => (ask.job, ask.path) = (Some(job), path),
+            Origin::Local(file) if file.is_dir() => {
                 ask.tree = Some(upload(&session.client, &file, Snapshot::Whole, |_| {}).await?.digest);
             }
-            From::Local(file) if ask.kind.is_some() || !is_onnx(&file) => {
+            Origin::Local(file) if ask.kind.is_some() || !is_onnx(&file) => {
                 let alone = alone(&file)?;
                 ask.tree = Some(upload(&session.client, alone.path(), Snapshot::Whole, |_| {}).await?.digest);
             }
-            From::Local(file) => return send_file(session, &self.name, &file, &ask).await,
+            Origin::Local(file) => return send_file(session, &self.name, &file, &ask).await,
         }
         let route = format!("/api/v1/models/{}/folders", segment(&self.name));
         session.client.post(&route, &ask).await

@@ -4,7 +4,7 @@ use crate::client::segment;
 use crate::session::Session;
 use crate::show::{table, time};
 use clap::{Args, Subcommand};
-use domain::{Fault, PrincipalInfo, SecretInfo, Span};
+use domain::{Fault, PrincipalInfo, PrincipalKind, SecretInfo, Span};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -59,7 +59,7 @@ pub struct Create {
     /// The principal's name
     pub name: String,
     /// reader, contributor, owner, scorer, or none for now; scorer when left out, of a person reader
-    #[arg(long)]
+    #[arg(long, value_parser = ["reader", "contributor", "owner", "scorer", "none"])]
     pub role: Option<String>,
     /// What the role is held on: workspace, endpoint:NAME or model:NAME
     #[arg(long, default_value = "workspace")]
@@ -103,10 +103,16 @@ impl Principal {
                 });
             }
             Self::RevokeSecret { name, former: _ } => {
-                let route = format!("/api/v1/principals/{}/revoke-former-secret", segment(&name));
-                session.client.quiet(Method::POST, &route, None::<&Value>).await?;
-                session.out.value(&json!({ "revoked": name }), |_| {
-                    format!("the former secret of {name} is revoked")
+                let one = format!("/api/v1/principals/{}", segment(&name));
+                let before: PrincipalInfo = session.client.get(&one).await?;
+                let ended = before.secrets.iter().filter(|secret| secret.former).count();
+                session
+                    .client
+                    .quiet(Method::POST, &format!("{one}/revoke-former-secret"), None::<&Value>)
+                    .await?;
+                session.out.value(&json!({ "revoked": name, "secrets": ended }), |_| match ended {
+                    0 => format!("{name} has no former secret: nothing to revoke"),
+                    _ => format!("the former secret of {name} is revoked"),
                 });
             }
             Self::ResetPassword { name } => {
@@ -116,8 +122,13 @@ impl Principal {
             }
             Self::EndSessions { name } => {
                 let route = format!("/api/v1/principals/{}/sessions", segment(&name));
+                let open: Vec<Value> = session.client.get(&route).await?;
                 session.client.quiet(Method::DELETE, &route, None::<&Value>).await?;
-                session.out.value(&json!({ "ended": name }), |_| format!("the sessions of {name} are ended"));
+                let ended = open.len();
+                session.out.value(&json!({ "ended": name, "sessions": ended }), |_| match ended {
+                    0 => format!("{name} has no open session: nothing to end"),
+                    _ => format!("{ended} sessions of {name} are ended"),
+                });
             }
             Self::Revoke { name } => {
                 let route = format!("/api/v1/principals/{}/revoke", segment(&name));
@@ -156,10 +167,15 @@ fn first_secret(made: &Value) -> String {
 fn list(all: &[PrincipalInfo]) -> String {
     let rows = all.iter().map(|info| {
         let p = &info.principal;
+        let kind = match p.kind {
+            PrincipalKind::Client => "client",
+            PrincipalKind::Person => "person",
+        };
         let state = p.revoked.map_or_else(|| "active".to_owned(), |t| format!("revoked {}", time(t)));
         let used = info.secrets.iter().filter_map(|s| s.used).max();
         [
             p.name.to_string(),
+            kind.to_owned(),
             p.role.map_or("", domain::Role::as_str).to_owned(),
             p.client_id.clone(),
             p.audience.clone(),
@@ -168,7 +184,7 @@ fn list(all: &[PrincipalInfo]) -> String {
             state,
         ]
     });
-    table(&["name", "role", "client id", "audience", "secrets", "last used", "state"], rows)
+    table(&["name", "kind", "role", "client id", "audience", "secrets", "last used", "state"], rows)
 }
 
 fn secret(info: &SecretInfo) -> [String; 4] {

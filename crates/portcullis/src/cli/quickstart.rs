@@ -62,7 +62,7 @@ impl Quickstart {
         let started;
         let (session, server) = if let Some(url) = store::announced(&global.data_dir) {
             out.say(&format!("a server is running at {url}: using it"));
-            (Session::open(&global).await?, None)
+            (Session::open(&global, true).await?, None)
         } else {
             let mut settings = Settings::load(&global)?;
             if let Some(listen) = &self.listen {

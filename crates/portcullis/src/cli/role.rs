@@ -16,6 +16,7 @@ pub enum Role {
         /// The principal's name
         principal: String,
         /// reader, contributor, owner or scorer
+        #[arg(value_parser = ["reader", "contributor", "owner", "scorer"])]
         role: String,
         /// workspace, endpoint:NAME or model:NAME
         #[arg(long, default_value = "workspace")]

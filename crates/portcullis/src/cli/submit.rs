@@ -7,9 +7,10 @@ use crate::show::note;
 use clap::Args;
 use definitions::inputs::{AssetKind, Input};
 use definitions::jobs::{About, Job as Definition};
-use definitions::{CommandJob, Parsed, Reference, RunConfig, Selector};
-use domain::{Digest, Fault, Job, Name, Span, Version};
-use runs::{InputSource, JobInput, JobOutput, SubmitCommand};
+use definitions::{CommandJob, Parsed, Reference, RunConfig, Selector, SweepJob};
+use domain::{Digest, EnvironmentSpec, Fault, Job, Name, Span, Version};
+use environments::describe;
+use runs::{InputSource, JobInput, JobOutput, SubmitCommand, SubmitSweep};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,7 +20,7 @@ mod git;
 /// `job submit`.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// A command job in the fields of the Azure ML CLI v2, or a *.runconfig of v1
+    /// A command or sweep job in the fields of the Azure ML CLI v2, or a *.runconfig of v1
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
     /// The experiment, whatever the file says
@@ -28,6 +29,9 @@ pub struct Submit {
     /// The folder of the code of a *.runconfig; else the nearest above the file that has the script
     #[arg(long, value_name = "DIR")]
     pub source_directory: Option<PathBuf>,
+    /// Let pins of packages that cannot be had here give way to the nearest that can; what changed is recorded
+    #[arg(long)]
+    pub relax_pins: bool,
     /// Come back as soon as the job is accepted; needs a server that runs
     #[arg(long)]
     pub detach: bool,
@@ -42,19 +46,24 @@ impl Submit {
         let parsed = definitions::read::<Definition>(&shown, &text)?;
         parsed.notes.iter().for_each(|told| note(&format!("note: {shown}: {told}")));
         let folder = self.file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut ask = match &parsed.value {
-            Definition::Command(job) => command(session, &parsed, job, folder).await?,
-            Definition::RunConfig(run) => self.run_config(session, run, folder).await?,
-            Definition::Sweep(_) | Definition::Automl(_) => {
-                return Err(Fault::invalid(format!(
-                    "{shown}: `job submit` takes command jobs; a search is `automl run`"
-                )));
+        let job: Job = match &parsed.value {
+            Definition::Command(job) => {
+                let ask = self.settled(command(session, &parsed, job, folder).await?)?;
+                session.client.post("/api/v1/jobs/command", &ask).await?
+            }
+            Definition::RunConfig(run) => {
+                let ask = self.settled(self.run_config(session, run, folder).await?)?;
+                session.client.post("/api/v1/jobs/command", &ask).await?
+            }
+            Definition::Sweep(job) => {
+                let mut ask = sweep(session, &parsed, job, folder).await?;
+                ask.trial = self.settled(ask.trial)?;
+                session.client.post("/api/v1/jobs/sweep", &ask).await?
+            }
+            Definition::Automl(_) => {
+                return Err(Fault::invalid(format!("{shown}: a search is submitted by `automl run`")));
             }
         };
-        if let Some(experiment) = &self.experiment_name {
-            ask.experiment = Some(Name::new(experiment)?);
-        }
-        let job: Job = session.client.post("/api/v1/jobs/command", &ask).await?;
         if self.detach {
             session.out.value(&job, |job| format!("{} is {}", job.id, job.status.as_str()));
             return Ok(());
@@ -65,6 +74,17 @@ impl Submit {
         crate::cli::automl::finished(session, job).map(drop)
     }
 
+    /// What the flags change.
+    fn settled(&self, mut ask: SubmitCommand) -> Result<SubmitCommand, Fault> {
+        if let Some(experiment) = &self.experiment_name {
+            ask.experiment = Some(Name::new(experiment)?);
+        }
+        if self.relax_pins {
+            ask.environment = describe::relaxed(ask.environment);
+        }
+        Ok(ask)
+    }
+
     /// A v1 run: script and arguments of the source folder; a data path on the compute becomes that of the input.
     async fn run_config(
         &self,
@@ -72,9 +92,6 @@ impl Submit {
         run: &RunConfig,
         folder: &Path,
     ) -> Result<SubmitCommand, Fault> {
-        if run.environment.conda_file.is_some() && !run.environment.user_managed {
-            note("note: packages are those of the server's interpreter (runs.command.python)");
-        }
         let source = match &self.source_directory {
             Some(source) => source.clone(),
             None => source_of(folder, &run.script)?,
@@ -82,6 +99,7 @@ impl Submit {
         let mut ask = SubmitCommand {
             code: Some(sent(session, &source, Snapshot::Code).await?),
             source: git::source(&source),
+            environment: packages(run, &source)?,
             environment_variables: run.environment.variables.clone(),
             timeout: run.timeout_seconds.map(|seconds| Span(Duration::from_secs(u64::from(seconds)))),
             ..SubmitCommand::default()
@@ -120,12 +138,11 @@ async fn command(
     job: &CommandJob,
     folder: &Path,
 ) -> Result<SubmitCommand, Fault> {
-    if job.environment.is_some() {
-        note("note: packages are those of the server's interpreter (runs.command.python)");
-    }
     let mut ask = about(&job.about)?;
     ask.command.clone_from(&job.command);
     ask.environment_variables.clone_from(&job.environment_variables);
+    ask.environment = describe::of_use(job.environment.as_ref(), &|path| beside(folder, path))
+        .map_err(|fault| parsed.fault("environment", &fault.message))?;
     ask.timeout = job.timeout_seconds.map(|seconds| Span(Duration::from_secs(u64::from(seconds))));
     if let Some(code) = &job.code {
         let Reference::Local(path) = code else {
@@ -145,6 +162,52 @@ async fn command(
         ask.outputs.insert(name.clone(), JobOutput { file: output.kind == AssetKind::UriFile });
     }
     Ok(ask)
+}
+
+/// A sweep: its trial is a command with the inputs and outputs of all.
+async fn sweep(
+    session: &Session,
+    parsed: &Parsed<Definition>,
+    job: &SweepJob,
+    folder: &Path,
+) -> Result<SubmitSweep, Fault> {
+    let trial = CommandJob {
+        about: job.about.clone(),
+        command: job.trial.command.clone(),
+        code: job.trial.code.clone(),
+        environment: job.trial.environment.clone(),
+        environment_variables: job.trial.environment_variables.clone(),
+        inputs: job.inputs.clone(),
+        outputs: job.outputs.clone(),
+        timeout_seconds: None,
+        distribution: None,
+    };
+    Ok(SubmitSweep {
+        trial: command(session, parsed, &trial, folder).await?,
+        search_space: job.search_space.clone(),
+        sampling: job.sampling,
+        seed: job.seed.map_or(0, u64::from),
+        objective: job.objective.clone(),
+        limits: job.limits,
+        early_termination: job.early_termination,
+    })
+}
+
+fn beside(folder: &Path, path: &str) -> Result<String, Fault> {
+    let path = folder.join(path);
+    std::fs::read_to_string(&path).map_err(|e| Fault::invalid(format!("{}: {e}", path.display())))
+}
+
+/// The packages of a v1 run: an interpreter as it is, or those of the conda file.
+fn packages(run: &RunConfig, source: &Path) -> Result<EnvironmentSpec, Fault> {
+    let environment = &run.environment;
+    if let Some(interpreter) = environment.interpreter_path.as_ref().filter(|_| environment.user_managed) {
+        return Ok(EnvironmentSpec::Named { interpreter: Name::new(interpreter)? });
+    }
+    match environment.conda_file.as_ref().filter(|_| !environment.user_managed) {
+        None => Ok(EnvironmentSpec::System),
+        Some(file) => Ok(EnvironmentSpec::Packages(describe::of_text(file, &beside(source, file)?)?)),
+    }
 }
 
 fn about(about: &About) -> Result<SubmitCommand, Fault> {

@@ -6,9 +6,10 @@
 mod bodies;
 mod claims;
 mod control;
-mod forge;
+pub mod forge;
 mod framing;
 mod http2;
+mod inference;
 mod jose;
 mod json;
 mod paths;

@@ -4,11 +4,11 @@ use crate::support::{Road, Server, binary, repository, shared, skip};
 use serde_json::{Value, json};
 use std::process::Command;
 
-fn python() -> Option<String> {
+pub fn python() -> Option<String> {
     std::env::var("PORTCULLIS_PYTHON").ok()
 }
 
-fn run(command: &mut Command) -> String {
+pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}\n{out}\n{err}");

@@ -10,15 +10,17 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [Target; 8] = [
+    let targets: [Target; 10] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
         ("csv", bodies::csv),
         ("parquet", bodies::parquet),
         ("rows", bodies::rows),
+        ("infer", bodies::infer),
         ("policy", bodies::policy),
         ("definitions", bodies::definitions),
+        ("filter", bodies::filter),
     ];
     std::thread::scope(|scope| {
         for (target, body) in targets {

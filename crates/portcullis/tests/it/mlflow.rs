@@ -1,8 +1,9 @@
 //! The MLflow protocol from outside: who gets in, how refusals look, and that every route asks for a role.
 
 use crate::roles::{CALLERS, call, holder, may};
-use crate::support::Server;
+use crate::support::{Server, repository, skip, small_table};
 use serde_json::{Value, json};
+use std::process::Command;
 
 /// A running server in a temporary folder.
 fn start() -> (tempfile::TempDir, Server) {
@@ -142,4 +143,204 @@ async fn guessing_a_secret_is_slowed() {
     assert_eq!(seen[3], (429, json!("REQUEST_LIMIT_EXCEEDED")));
     // Also with the right one, at this address.
     assert_eq!(with(&server, Some(&basic(id, secret)), INFO).await.0, 429);
+}
+
+/// Runs the real client against a server, with the variables that it knows and no other.
+fn real_client(server: &Server, variables: &[(&str, &str)]) {
+    let Ok(python) = std::env::var("PORTCULLIS_PYTHON") else {
+        return skip("the_real_client", "PORTCULLIS_PYTHON");
+    };
+    let known = Command::new(&python).args(["-c", "import mlflow"]).output().unwrap();
+    if !known.status.success() {
+        return skip("the_real_client", "the mlflow package");
+    }
+    let output = Command::new(&python)
+        .arg(repository("tests-python/mlflow_tracking.py"))
+        .env("MLFLOW_TRACKING_URI", &server.url)
+        .env("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+        .env("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out.trim_end().ends_with("done"), "{out}\n{err}");
+}
+
+#[test]
+fn the_real_client_tracks_with_a_token() {
+    let (_folder, server) = start();
+    real_client(&server, &[("MLFLOW_TRACKING_TOKEN", &server.token)]);
+}
+
+#[test]
+fn the_real_client_tracks_with_the_secret_of_a_principal() {
+    let (_folder, server) = start();
+    let made = server.cli(&["principal", "create", "tracker", "--role", "contributor"]);
+    let (id, secret) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
+    real_client(&server, &[("MLFLOW_TRACKING_USERNAME", id), ("MLFLOW_TRACKING_PASSWORD", secret)]);
+}
+
+/// A call of the protocol with the admin token.
+async fn tracked(server: &Server, path: &str, body: Value) -> (u16, Value) {
+    server.api(http::Method::POST, &format!("/api/2.0/mlflow/{path}"), Some(body)).await
+}
+
+/// Calls that are refused: path, body (RUN is a run, LONG a text of 6,001 characters), code, how the message begins.
+const WRONG: &[(&str, &str, &str, &str)] = &[
+    (
+        "runs/log-metric",
+        r#"{"run_id": 31}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Missing value for required parameter 'key'",
+    ),
+    (
+        "runs/log-metric",
+        r#"{"run_id": 31, "key": "k", "value": 1, "timestamp": 1}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value 31 for parameter 'run_id' supplied",
+    ),
+    (
+        "runs/log-metric",
+        r#"{"run_id": "RUN", "key": "k", "value": 1, "timestamp": 1, "step": "foo"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value \"foo\" for parameter 'step' supplied",
+    ),
+    (
+        "runs/log-metric",
+        r#"{"run_id": "RUN", "key": "../k", "value": 1, "timestamp": 1}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value \"../k\" for parameter 'name' supplied",
+    ),
+    (
+        "runs/log-batch",
+        r#"{"run_id": "RUN", "metrics": [{"key": "k", "value": 1, "timestamp": "x"}]}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value \"x\" for parameter 'metrics[0].timestamp' supplied",
+    ),
+    (
+        "runs/log-parameter",
+        r#"{"run_id": "RUN", "key": "k", "value": "LONG"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "'Param value' exceeds the maximum length of 6000 characters",
+    ),
+    ("runs/update", r#"{"run_id": "absent"}"#, "RESOURCE_DOES_NOT_EXIST", "Run with id=absent not found"),
+    (
+        "runs/delete-tag",
+        r#"{"run_id": "RUN", "key": "absent"}"#,
+        "RESOURCE_DOES_NOT_EXIST",
+        "No tag with name: absent in run with id ",
+    ),
+    (
+        "experiments/create",
+        r#"{"name": "Default"}"#,
+        "RESOURCE_ALREADY_EXISTS",
+        "Experiment(name=Default) already exists.",
+    ),
+    (
+        "experiments/create",
+        r#"{"name": "x", "artifact_location": "s3://b/../c"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value",
+    ),
+    (
+        "experiments/delete",
+        r#"{"experiment_id": "77"}"#,
+        "RESOURCE_DOES_NOT_EXIST",
+        "No Experiment with id=77 exists",
+    ),
+    (
+        "experiments/search-datasets",
+        "{}",
+        "INVALID_PARAMETER_VALUE",
+        "SearchDatasets request must specify at least one experiment_id.",
+    ),
+    (
+        "runs/search",
+        r#"{"experiment_ids": ["0"], "max_results": 50001}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid value 50001 for parameter 'max_results' supplied",
+    ),
+    (
+        "runs/search",
+        r#"{"experiment_ids": ["0"], "filter": "nonsense"}"#,
+        "INVALID_PARAMETER_VALUE",
+        "Invalid filter at position 1",
+    ),
+];
+
+#[tokio::test]
+async fn wrong_calls_are_told_in_the_words_that_clients_match() {
+    let (_folder, server) = start();
+    let (_, made) = tracked(&server, "runs/create", json!({ "experiment_id": "0" })).await;
+    let run = made["run"]["info"]["run_id"].as_str().unwrap().to_owned();
+    for (path, body, code, message) in WRONG {
+        let body = body.replace("RUN", &run).replace("LONG", &"x".repeat(6001));
+        let (seen, answer) = tracked(&server, path, serde_json::from_str(&body).unwrap()).await;
+        let status = if *code == "RESOURCE_DOES_NOT_EXIST" { 404 } else { 400 };
+        assert_eq!((seen, answer["error_code"].as_str()), (status, Some(*code)), "{path}: {answer}");
+        assert!(answer["message"].as_str().unwrap().starts_with(message), "{path}: {answer}");
+    }
+    let get = async |path: &str| server.api(http::Method::GET, path, None).await;
+    let (status, answer) = get("/ajax-api/2.0/mlflow/metrics/get-history-bulk").await;
+    assert_eq!(
+        (status, answer["message"].as_str()),
+        (400, Some("GetMetricHistoryBulk request must specify at least one run_id."))
+    );
+    let interval = format!("/api/2.0/mlflow/metrics/get-history-bulk-interval?run_ids={run}&metric_key=k");
+    let (_, answer) = get(&format!("{interval}&max_results=2501")).await;
+    assert_eq!(answer["message"], "max_results must be between 1 and 2500.");
+    let (_, answer) = get(&format!("{interval}&start_step=1")).await;
+    assert!(answer["message"].as_str().unwrap().starts_with("If either start step or end step"), "{answer}");
+    assert_eq!(get(&interval).await, (200, json!({})));
+}
+
+#[tokio::test]
+async fn our_own_jobs_are_runs_and_compare() {
+    let (folder, server) = start();
+    let table = folder.path().join("small.csv");
+    std::fs::write(&table, small_table(300, 7)).unwrap();
+    server.cli(&["data", "register", "small", table.to_str().unwrap()]);
+    for trials in ["1", "2"] {
+        server.cli(&["automl", "run", "--data", "small", "--target", "y", "--max-trials", trials]);
+    }
+    let jobs = server.cli(&["job", "list"]);
+    let ids: Vec<&str> = jobs.as_array().unwrap().iter().map(|j| j["id"].as_str().unwrap()).collect();
+    let get = async |id: &str| {
+        server.api(http::Method::GET, &format!("/api/2.0/mlflow/runs/get?run_id={id}"), None).await.1["run"]
+            .clone()
+    };
+    let run = get(ids[0]).await;
+    assert_eq!((&run["info"]["status"], &run["info"]["experiment_id"]), (&json!("FINISHED"), &json!("0")));
+    let has = |list: &str, key: &str| run["data"][list].as_array().unwrap().iter().any(|p| p["key"] == key);
+    assert!(
+        has("params", "target") && has("tags", "mlflow.source.type") && has("metrics", "accuracy"),
+        "{run}"
+    );
+    let filter = format!("tags.mlflow.parentRunId = '{}' AND metrics.score > 0", ids[0]);
+    let asked = json!({ "experiment_ids": ["0"], "filter": filter });
+    let children = tracked(&server, "runs/search", asked).await.1;
+    assert!(children["runs"].as_array().unwrap().len() >= 2, "{children}");
+    let compared = server.cli(&["job", "show", ids[0], ids[1]]);
+    assert_eq!(compared["params"]["max_trials"], json!(["2", "1"]), "{compared}");
+    assert!(compared["params"].get("target").is_none(), "{compared}");
+}
+
+#[test]
+fn every_call_of_the_client_is_answered_as_its_own_server_answers_it() {
+    let Ok(python) = std::env::var("PORTCULLIS_PYTHON") else {
+        return skip("every_call_of_the_client", "PORTCULLIS_PYTHON");
+    };
+    let (dir, server) = start();
+    let script = repository("tests-python/mlflow_calls.py");
+    let (ours, theirs) = (dir.path().join("ours.json"), repository("tests-python/recorded/mlflow-3.17.2.json"));
+    let recorded = Command::new(&python)
+        .arg(&script)
+        .args(["record", &server.url])
+        .arg(&ours)
+        .env("MLFLOW_TRACKING_TOKEN", &server.token)
+        .output()
+        .unwrap();
+    assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
+    let compared = Command::new(&python).arg(&script).arg("compare").arg(&theirs).arg(&ours).output().unwrap();
+    assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
 }

@@ -205,7 +205,7 @@ async fn the_control_plane_is_closed() {
         }
     }
     let health = server.http().get(format!("{}/health", server.url)).send().await.unwrap();
-    assert_eq!((health.status().as_u16(), health.text().await.unwrap().as_str()), (200, "ok"));
+    assert_eq!((health.status().as_u16(), health.text().await.unwrap().as_str()), (200, "OK"));
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(server.dir.join("admin-token")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

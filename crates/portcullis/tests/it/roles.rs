@@ -40,7 +40,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/models/{name}/versions/{version}/lineage", "reader on model"),
     ("GET", "/api/v1/models/{name}/versions/{version}/file", "reader on model"),
     ("PUT", "/api/v1/models/{name}/aliases/{alias}", "contributor on model"),
-    ("POST", "/api/v1/models/{name}/folders", "contributor on model"),
+    ("POST", "/api/v1/models/{name}/folders", "contributor on model, reader on workspace"),
     ("DELETE", "/api/v1/models/{name}", "contributor on model"),
     ("DELETE", "/api/v1/models/{name}/versions/{version}", "contributor on model"),
     ("GET", "/api/v1/models/{name}/versions/{version}/files", "reader on model"),
@@ -52,6 +52,7 @@ const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/endpoints/{name}/keys", "owner on endpoint"),
     ("POST", "/api/v1/endpoints/{name}/keys/{slot}/regenerate", "owner on endpoint"),
     ("PUT", "/api/v1/endpoints/{name}/traffic", "contributor on endpoint"),
+    ("GET", "/api/v1/endpoints/{name}/mirror", "contributor on endpoint"),
     ("GET", "/api/v1/endpoints/{name}/deployments", "reader on endpoint"),
     ("POST", "/api/v1/endpoints/{name}/deployments", "contributor on endpoint, reader on model"),
     ("PATCH", "/api/v1/endpoints/{name}/deployments/{deployment}", "contributor on endpoint"),
@@ -448,4 +449,29 @@ async fn refusals_stand_in_the_ledger_once() {
     assert_eq!((&lines[0]["actor"], &lines[0]["subject"]), (&json!("curious"), &json!("endpoint:small")));
     let detail = json!({"needed": "owner", "request": "GET /api/v1/endpoints/{name}/keys", "times": 1});
     assert_eq!(lines[0]["detail"], detail);
+}
+
+#[tokio::test]
+async fn two_publishers_of_one_path_do_not_take_each_others_endpoint() {
+    let road = Road::walk();
+    let server = &road.server;
+    server.cli(&["endpoint", "create", "other"]);
+    let first = holder(server, "first", "contributor", "endpoint:small").await;
+    let second = holder(server, "second", "contributor", "endpoint:other").await;
+    let ask = |endpoint: &str| json!({"path": "team/x", "endpoint": endpoint, "policy": {"audiences": ["api://x"]}});
+    let (small, other) = (ask("small"), ask("other"));
+    for round in 0..20 {
+        let (a, b) = tokio::join!(
+            call(server, &first, "PUT", "/api/v1/apis", Some(&small)),
+            call(server, &second, "PUT", "/api/v1/apis", Some(&other)),
+        );
+        let (won, lost, endpoint) = if a.0 == 200 { (a, b, "small") } else { (b, a, "other") };
+        assert_eq!(won.0, 200, "{round}: {won:?} {lost:?}");
+        // Whoever came later has no rights on what stands there: told so, or told that it changed under the hand.
+        assert!(matches!(lost.0, 403 | 409), "{round}: {lost:?}");
+        let listed = server.cli(&["api", "list"]);
+        let there = listed.as_array().unwrap().iter().find(|api| api["path"] == "team/x").unwrap();
+        assert_eq!(there["endpoint"], endpoint, "{round}");
+        server.cli(&["api", "unpublish", "team/x"]);
+    }
 }

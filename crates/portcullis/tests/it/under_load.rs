@@ -90,3 +90,31 @@ async fn no_call_fails_while_keys_apis_deployments_and_clients_change() {
     assert_eq!(server.post("/team/small/score", Some(&others_token), &data).await.0, 401);
     load.end();
 }
+
+#[tokio::test]
+async fn no_call_fails_while_traffic_moves_and_is_mirrored() {
+    let road = Road::walk_with(&[("LIMITS__HTTP__IDLE_TIMEOUT", "10m")]);
+    let server = &road.server;
+    let folder = tempfile::tempdir().unwrap();
+    let body = folder.path().join("row.json");
+    std::fs::write(&body, json!({ "data": [Road::row()] }).to_string()).unwrap();
+    server.cli(&["deployment", "create", "--endpoint", "small", "--model", "small:1", "--name", "green"]);
+    let begun = Instant::now();
+    let load =
+        Load::start("direct door", &format!("{}/endpoints/small/score", server.url), road.key(), &body);
+    let mut moves = 0;
+    while begun.elapsed() < Duration::from_secs(seconds()).saturating_sub(Duration::from_secs(1)) {
+        for (traffic, mirror) in
+            [("blue=90 green=10", "green=50"), ("blue=0 green=100", ""), ("blue=100", "green=50")]
+        {
+            let words = ["endpoint", "update", "small", "--traffic", traffic, "--mirror-traffic", mirror];
+            server.cli(&words);
+            moves += 1;
+        }
+    }
+    load.end();
+    let mirror = &server.cli(&["endpoint", "show", "small"])["mirror"];
+    eprintln!("{moves} moves; mirrored: {mirror}");
+    assert!(moves > 3 && mirror["equal"].as_u64() > Some(0), "{mirror}");
+    assert_eq!((mirror["different"].as_u64(), mirror["failed"].as_u64()), (Some(0), Some(0)), "{mirror}");
+}

@@ -88,11 +88,11 @@ pub struct Values {
     pub read: Vec<PathBuf>,
 }
 
-/// Lays the folder out. `data`: the registered data by input. Blocking.
+/// Lays the folder out. `versions`: the registered data by input. Blocking.
 pub fn lay_out(
     places: &Places,
     ask: &SubmitCommand,
-    data: &BTreeMap<String, DataVersion>,
+    versions: &BTreeMap<String, DataVersion>,
     artifacts: &Artifacts,
 ) -> Result<Values> {
     for folder in
@@ -113,9 +113,13 @@ pub fn lay_out(
             InputSource::File { tree, path } => shown(&unpacked(places, name, tree, artifacts)?.join(path)),
             InputSource::Data { file, .. } => {
                 let version =
-                    data.get(name).ok_or_else(|| Error::Submission(format!("input '{name}' is lost")))?;
-                let link = linked(places, name, version, artifacts, &mut values.read)?;
-                shown(if *file { &link } else { link.parent().unwrap_or(&link) })
+                    versions.get(name).ok_or_else(|| Error::Submission(format!("input '{name}' is lost")))?;
+                if data::is_folder(version) {
+                    shown(&unpacked(places, name, &version.digest, artifacts)?)
+                } else {
+                    let link = linked(places, name, version, artifacts, &mut values.read)?;
+                    shown(if *file { &link } else { link.parent().unwrap_or(&link) })
+                }
             }
         };
         values.inputs.insert(name.clone(), value);

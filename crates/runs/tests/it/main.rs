@@ -4,7 +4,7 @@
 
 mod support;
 
-use domain::{Actor, ErrorCode, Fault, JobStatus, Name, RunId, Task, Version};
+use domain::{Actor, ErrorCode, Fault, JobStatus, ModelName, Name, RunId, Task, Version};
 use futures_util::StreamExt;
 use portcullis_runs::{FILES, Jobs, Program};
 use rustix::process::{Pid, Signal, kill_process};
@@ -42,7 +42,7 @@ async fn a_search_ends_with_trials_files_and_a_registered_model() {
     }
     assert!(!dir.path().join("runs").join(job.id.as_str()).exists(), "the folder is cleared");
 
-    let model = store.model_version(&Name::new("points-model").unwrap(), None).await.unwrap();
+    let model = store.model_version(&ModelName::new("points-model").unwrap(), None).await.unwrap();
     assert_eq!((model.version, model.run), (Version(1), Some(job.id.clone())));
     assert_eq!(model.lineage.unwrap().data_digest, data.digest);
     assert_eq!(job.result["model"], json!({"name": "points-model", "version": 1}));
@@ -159,7 +159,7 @@ async fn a_result_that_was_complete_is_kept_and_not_made_again() {
     let jobs = Jobs::start_with(second.clone(), &config(), nothing()).await.unwrap();
     let job = ended(&jobs, &job).await;
     assert_eq!((job.status, job.error), (JobStatus::Completed, None));
-    assert_eq!(second.model_version(&Name::new("m").unwrap(), None).await.unwrap().run, Some(job.id));
+    assert_eq!(second.model_version(&ModelName::new("m").unwrap(), None).await.unwrap().run, Some(job.id));
     jobs.stop().await;
     second.close().await;
 }

@@ -103,13 +103,13 @@ impl Store {
         Ok(())
     }
 
-    /// The id of a run's experiment.
-    pub async fn run_experiment(&self, run: &str) -> Result<String> {
-        let row = sqlx::query("SELECT CAST(experiment AS TEXT) AS experiment FROM runs WHERE id = $1")
+    /// The URI under which a run keeps its artifacts.
+    pub async fn run_artifacts(&self, run: &str) -> Result<String> {
+        let row = sqlx::query("SELECT artifact_uri FROM runs WHERE id = $1")
             .bind(run)
             .fetch_optional(self.reader())
             .await?;
-        row.ok_or_else(|| Error::Absent(format!("Run with id={run} not found")))?.text("experiment")
+        row.ok_or_else(|| Error::Absent(format!("Run with id={run} not found")))?.text("artifact_uri")
     }
 
     /// Keeps a logged model whose files follow.

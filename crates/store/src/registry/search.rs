@@ -290,7 +290,7 @@ mod tests {
 
     async fn filled() -> (tempfile::TempDir, Store) {
         let (dir, store) = store().await;
-        for (at, name) in ["credit", "Credit_2", "bank%x", "house"].iter().enumerate() {
+        for (at, name) in ["credit", "Credit_2", "bank*x", "house"].iter().enumerate() {
             let later = T0.plus_seconds(at as i64);
             for _ in 0..=at {
                 store.add_model_version(model(name, None), &admin(), later).await.unwrap();
@@ -313,7 +313,7 @@ mod tests {
             found.iter().map(|m| m.name.as_str().to_owned()).collect::<Vec<_>>().join(" ")
         };
         for (filter, found) in [
-            ("", "Credit_2 bank%x credit house"),
+            ("", "Credit_2 bank*x credit house"),
             ("name = 'credit'", "credit"),
             ("name LIKE 'credit%'", "credit"),
             ("name ILIKE 'credit%'", "Credit_2 credit"),
@@ -322,12 +322,12 @@ mod tests {
             ("tags.`team.x` = 'risk'", "credit"),
             ("tag.`team.x` = 'it''s'", "house"),
             ("tag.`mlflow.prompt.is_prompt` != 'true' AND name = 'house'", "house"),
-            ("tags.`team.x` IS NULL", "Credit_2 bank%x"),
+            ("tags.`team.x` IS NULL", "Credit_2 bank*x"),
             ("tags.absent = 'x' ", ""),
         ] {
             assert_eq!(names(filter, &[]).await, found, "{filter}");
         }
-        assert_eq!(names("", &["last_updated_timestamp DESC"]).await, "house bank%x Credit_2 credit");
+        assert_eq!(names("", &["last_updated_timestamp DESC"]).await, "house bank*x Credit_2 credit");
         let mut some = search("", &[], &REGISTERED_MODELS);
         some.models = Some(vec![model_name("house"), model_name("credit")]);
         (some.offset, some.limit) = (1, 1);

@@ -89,6 +89,17 @@ impl Queue {
     }
 }
 
+/// While the task works; should it ever panic, the next order starts another.
+struct Working<'a>(&'a Queue);
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.waiting().working = false;
+        }
+    }
+}
+
 impl Store {
     /// Has something written; answered when it is durable.
     pub(super) async fn track(&self, order: Order) -> Result<Done> {
@@ -104,6 +115,7 @@ impl Store {
         if start {
             let store = self.clone();
             tokio::spawn(async move {
+                let _working = Working(&store.tracking().queue);
                 while let Some(group) = store.tracking().queue.next() {
                     store.settle(group).await;
                 }

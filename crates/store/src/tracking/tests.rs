@@ -155,7 +155,7 @@ async fn history_comes_in_pages_in_order_each_point_once() {
     store.log_batch(batch(&id, late)).await.unwrap();
     let page = store.metric_history(&id, "m", (0, 10)).await.unwrap();
     assert_eq!((page.points[0].value, page.points[4].value, page.next), (-1.0, 3.0, Some(10)));
-    let all = store.metric_histories(&[id.clone()], "m").await.unwrap();
+    let all = store.metric_histories(std::slice::from_ref(&id), "m").await.unwrap();
     assert_eq!(all[0].points.len(), 501);
     assert_eq!(store.metric_history(&id, "absent", (0, 10)).await.unwrap().points, []);
     assert!(matches!(store.metric_history("x", "m", (0, 1)).await, Err(Error::Absent(_))));

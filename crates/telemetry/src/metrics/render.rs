@@ -35,6 +35,7 @@ impl Metrics {
         text.requests(self);
         text.rows(self);
         text.gate(inner);
+        text.beside(self);
         text.log(inner);
         if open {
             text.out.push_str("# EOF\n");
@@ -155,6 +156,34 @@ impl Text {
                 let count = reason.count.load(Relaxed).to_string();
                 self.sample("portcullis_gate_refusals_total", &[("reason", name)], &count);
             }
+        }
+    }
+
+    fn beside(&mut self, metrics: &Metrics) {
+        let help = "Calls mirrored to another deployment, by how its answer compares.";
+        self.family("portcullis_mirrored_calls", Kind::Counter, "", help);
+        for (endpoint, counts) in metrics.all_mirrored().iter() {
+            let outcomes = [
+                ("equal", &counts.equal),
+                ("different", &counts.different),
+                ("failed", &counts.failed),
+                ("dropped", &counts.dropped),
+            ];
+            for (outcome, count) in outcomes {
+                let labels = [("ml_endpoint_name", endpoint.as_str()), ("outcome", outcome)];
+                self.sample("portcullis_mirrored_calls_total", &labels, &count.load(Relaxed).to_string());
+            }
+        }
+        self.family(
+            "portcullis_collected_payloads",
+            Kind::Counter,
+            "",
+            "Payloads kept for deployments, by outcome.",
+        );
+        let collected = metrics.collected();
+        for (outcome, count) in [("written", &collected.written), ("dropped", &collected.dropped)] {
+            let count = count.load(Relaxed).to_string();
+            self.sample("portcullis_collected_payloads_total", &[("outcome", outcome)], &count);
         }
     }
 

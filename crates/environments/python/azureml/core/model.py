@@ -156,7 +156,7 @@ def register_from_run(
             raise
     body: Dict[str, Any] = {
         "name": name,
-        "source": "runs:/%s/%s" % (recorder.run_id, path),
+        "source": "mlflow-artifacts:/%s/%s" % (recorder.root(), path),
         "run_id": recorder.run_id,
         "tags": [{"key": str(key), "value": str(value)} for key, value in tags.items()],
     }

@@ -12,6 +12,9 @@ from portcullis_compat.missing import not_supported
 #: Names of ``update`` and how the deployment's settings are called.
 _SETTINGS = {"enable_app_insights": "app_insights_enabled"}
 
+#: Most lines of a log that the server gives at once.
+LOG_LINES = 10000
+
 
 class Webservice:
     """A running service by its name: the endpoint, and the deployment that answers most of its calls."""
@@ -67,8 +70,8 @@ class Webservice:
     def get_logs(self, num_lines: int = 5000, init: bool = False) -> str:
         """The newest lines that the service's script printed, as one text."""
         path = self._path("deployments", self._deployment(), "logs")
-        text = self._server.bytes("GET", "/api/v1/%s?lines=%d" % (path, num_lines)).decode("utf-8", "replace")
-        return "\n".join(text.splitlines()[-num_lines:])
+        lines = self._server.control("GET", path, {"tail": max(1, min(num_lines, LOG_LINES))})
+        return "\n".join(str(line["text"]) for line in lines)
 
     def update(self, **kwargs: Any) -> None:
         """Changes the running service: ``enable_app_insights`` switches the record of its requests on or off."""

@@ -6,9 +6,15 @@ use crate::cli::model_register;
 use crate::definition::Text;
 use crate::folder::{Snapshot, upload};
 use crate::session::Session;
-use definitions::online::{ModelUse, OnlineDeployment, Probe as FileProbe, ScaleSettings as FileScale};
+use definitions::online::{
+    Collection as FileCollection, DataCollector as FileCollector, ModelUse, OnlineDeployment, Probe as FileProbe,
+    Rolling as FileRolling, ScaleSettings as FileScale,
+};
 use definitions::{DeploymentConfig, InferenceConfig, Parsed, Reference, Selector};
-use domain::{Digest, EnvironmentSpec, Fault, Name, Probe, PythonSpec, RequestSettings, ScaleSettings};
+use domain::{
+    Collection, DataCollector, Digest, EnvironmentSpec, Fault, Name, Probe, PythonSpec, RequestSettings, Rolling,
+    ScaleSettings,
+};
 use endpoint::NewDeployment;
 use environments::describe;
 use std::path::{Path, PathBuf};
@@ -32,7 +38,8 @@ pub async fn ask(session: &Session, create: &Create) -> Result<(String, NewDeplo
     let endpoint = create.endpoint.clone().ok_or_else(|| missing("--endpoint"))?;
     let model = create.model.clone().ok_or_else(|| missing("--model"))?;
     let name = Name::new(create.name.as_deref().unwrap_or(NAME))?;
-    Ok((endpoint, NewDeployment { name, model, all_traffic: create.all_traffic.then_some(true), spec }))
+    let all_traffic = create.all_traffic.then_some(true);
+    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector: None }))
 }
 
 async fn from_file(
@@ -56,7 +63,23 @@ async fn from_file(
         }
         (None, None) => return Err(parsed.fault("model", "name a registered model here or by --model")),
     };
-    Ok((endpoint, NewDeployment { name, model, all_traffic: create.all_traffic.then_some(true), spec }))
+    let data_collector = d.data_collector.as_ref().map(collector);
+    let all_traffic = create.all_traffic.then_some(true);
+    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector }))
+}
+
+fn collector(said: &FileCollector) -> DataCollector {
+    let one = |c: &FileCollection| Collection { enabled: c.enabled, sampling_rate: c.sampling_rate };
+    DataCollector {
+        collections: said.collections.iter().map(|(name, c)| (name.clone(), one(c))).collect(),
+        sampling_rate: said.sampling_rate,
+        rolling_rate: match said.rolling_rate {
+            FileRolling::Minute => Rolling::Minute,
+            FileRolling::Hour => Rolling::Hour,
+            FileRolling::Day => Rolling::Day,
+        },
+        capture_headers: said.capture_headers.clone(),
+    }
 }
 
 /// A model as the server names it; one that is described in place is registered first.
