@@ -174,9 +174,11 @@ impl Keeper {
         let Some(entry) = self.workers.get_mut(&number) else { return };
         let now = Instant::now();
         (entry.phase, entry.since, entry.pinged) = (Phase::Ready, now, now);
+        let former = entry.replaces.take();
         let _ = self.shared.ready.set(ready);
         self.shared.recovered();
-        if let Some(former) = entry.replaces.take().and_then(|former| self.workers.get(&former)) {
+        if let Some(former) = former.and_then(|former| self.workers.get_mut(&former)) {
+            former.phase = Phase::Retired;
             former.worker.retire("it was replaced");
         }
         self.shed();
@@ -255,7 +257,8 @@ impl Keeper {
         let limit = self.order.memory_bytes;
         let heavy = limit > 0 && resident(entry.worker.pid()).is_some_and(|bytes| bytes > limit);
         let worn = config.max_requests > 0 && entry.worker.calls() >= config.max_requests;
-        if (heavy || worn) && !self.workers.values().any(|e| e.replaces == Some(number)) {
+        let coming = self.workers.values().any(|e| e.replaces == Some(number));
+        if (heavy || worn) && !coming && Instant::now() >= self.not_before {
             let what = if heavy { "memory" } else { "requests" };
             let text = format!("worker {number} has reached its limit of {what} and is replaced");
             self.shared.log.line(0, "server", (None, &text));

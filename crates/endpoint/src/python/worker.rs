@@ -123,27 +123,48 @@ async fn begin(
         biased;
         connected = tokio::time::timeout(limit, connect(socket, worker, slots)) => match connected {
             Ok(Ok((links, ready))) => return Ok((process, links, ready)),
-            Ok(Err(error)) => error,
-            Err(_) => format!("init() did not end within {} s (workers.start_timeout)", limit.as_secs()),
+            Ok(Err(failed)) => failed,
+            Err(_) => Failed::Said(format!("init() did not end within {} s (workers.start_timeout)", limit.as_secs())),
         },
         said = process.ended() => {
             let last = tokio::time::timeout(LAST_WORD, connect(socket, worker, slots)).await;
             return Err(match last {
-                Ok(Err(error)) => error,
-                _ => match process.last_lines() {
-                    lines if lines.is_empty() => said,
-                    lines => format!("{said}: {}", tail(&lines)),
-                },
+                Ok(Err(Failed::Said(error))) => error,
+                _ => with_lines(said, &process),
             });
         }
     };
+    // A connection breaks when the process ends: how it ended tells more.
+    let error = match failed {
+        Failed::Said(error) => error,
+        Failed::Lost(error) => match tokio::time::timeout(LAST_WORD, process.ended()).await {
+            Ok(said) => return Err(with_lines(said, &process)),
+            Err(_) => error,
+        },
+    };
     process.stop().await;
-    Err(failed)
+    Err(error)
+}
+
+/// How a process ended, with the last it said.
+fn with_lines(said: String, process: &Process) -> String {
+    match process.last_lines() {
+        lines if lines.is_empty() => said,
+        lines => format!("{said}: {}", tail(&lines)),
+    }
+}
+
+/// Why a worker is not ready.
+enum Failed {
+    /// It said so.
+    Said(String),
+    /// Its connection broke.
+    Lost(String),
 }
 
 /// Connects to the worker as often as it takes calls at once; each connection begins with a ready frame.
-async fn connect(socket: &Path, worker: &Arc<Worker>, slots: u32) -> Result<(Vec<Link>, Ready), String> {
-    let broken = |e: std::io::Error| format!("the worker's first words cannot be read: {e}");
+async fn connect(socket: &Path, worker: &Arc<Worker>, slots: u32) -> Result<(Vec<Link>, Ready), Failed> {
+    let broken = |e: std::io::Error| Failed::Lost(format!("the worker's first words cannot be read: {e}"));
     let mut links = Vec::new();
     loop {
         let stream = match UnixStream::connect(socket).await {
@@ -158,7 +179,7 @@ async fn connect(socket: &Path, worker: &Arc<Worker>, slots: u32) -> Result<(Vec
         let mut link = Link::new(stream, worker.clone());
         let (ready, _): (Ready, _) = link.receive(0).await.map_err(broken)?;
         if !ready.ready {
-            return Err(tail(&ready.error).to_owned());
+            return Err(Failed::Said(tail(&ready.error).to_owned()));
         }
         links.push(link);
         if links.len() >= slots as usize {

@@ -52,7 +52,7 @@ def learn(path):
     from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
     draw = random.Random(7)
     rows = [
@@ -67,7 +67,7 @@ def learn(path):
     ]
     table = pd.DataFrame(rows)[list(ROW)]
     risk = [row["Credit amount"] * row["Duration"] > 240000 for row in rows]
-    columns = ColumnTransformer([("words", OneHotEncoder(), list(VALUES))], remainder="passthrough")
+    columns = ColumnTransformer([("words", OneHotEncoder(), list(VALUES))], remainder=StandardScaler())
     model = make_pipeline(columns, LogisticRegression(max_iter=2000)).fit(table, risk)
     path.write_bytes(pickle.dumps(model))
 
