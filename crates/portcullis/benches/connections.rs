@@ -149,8 +149,9 @@ async fn call(mut stream: Box<TlsStream<TcpStream>>, kind: Kind) -> Result<Held,
 /// Resident memory of a process in KiB once it falls no more.
 async fn at_rest(pid: u32) -> Result<u64, Fail> {
     let (mut lowest, mut since) = (resident(pid)?, Instant::now());
+    let mut looks = tokio::time::interval(Duration::from_millis(100));
     while since.elapsed() < SETTLED {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        looks.tick().await;
         let now = resident(pid)?;
         if now < lowest {
             (lowest, since) = (now, Instant::now());

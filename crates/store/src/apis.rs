@@ -26,7 +26,7 @@ impl Former {
         api.map_or(Self::Nothing, |api| Self::Endpoint(api.endpoint.clone()))
     }
 
-    async fn expect(&self, write: &mut Write<'_>, path: &str) -> Result<()> {
+    async fn is_met(&self, write: &mut Write<'_>, path: &str) -> Result<()> {
         if *self == Self::Whatever {
             return Ok(());
         }
@@ -70,7 +70,7 @@ impl Store {
             ));
         }
         let mut write = self.write().await?;
-        former.expect(&mut write, &api.path).await?;
+        former.is_met(&mut write, &api.path).await?;
         endpoints::expect(write.conn(), &api.endpoint).await?;
         for issuer in issuers {
             register(&mut write, issuer, by, now).await?;
@@ -97,7 +97,7 @@ impl Store {
     pub async fn delete_api(&self, path: &str, former: &Former, by: &Actor, now: Timestamp) -> Result<()> {
         let mut write = self.write().await?;
         if *former != Former::Nothing {
-            former.expect(&mut write, path).await?;
+            former.is_met(&mut write, path).await?;
         }
         let done = sqlx::query("DELETE FROM apis WHERE path = $1").bind(path).execute(write.conn()).await?;
         if done.rows_affected() == 0 {
@@ -183,7 +183,7 @@ mod tests {
         put(&first, Former::Whatever).await.unwrap();
         let late = put(&second, Former::Endpoint("other".parse().unwrap())).await;
         assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
-        assert_eq!(store.apis().await.unwrap(), [first.clone()]);
+        assert_eq!(store.apis().await.unwrap(), std::slice::from_ref(&first));
         put(&second, Former::of(Some(&first))).await.unwrap();
     }
 

@@ -77,7 +77,7 @@ mod tests {
     use serde_json::json;
     use std::sync::Arc;
 
-    fn forwarded(claims: Value, live_role: Option<Option<Role>>) -> HeaderMap {
+    fn forwarded(claims: &Value, live_role: Option<Option<Role>>) -> HeaderMap {
         let mut all = json!({"iss": "i", "aud": "a", "exp": 1});
         all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
         let claims = Arc::new(Claims::parse(all.to_string().as_bytes()).unwrap());
@@ -110,7 +110,7 @@ mod tests {
             (json!("x".repeat(VALUE_MAX)), Some(&*"x".repeat(VALUE_MAX))),
             (json!("x".repeat(VALUE_MAX + 1)), None),
         ] {
-            let headers = forwarded(json!({ "a": claim }), None);
+            let headers = forwarded(&json!({ "a": claim }), None);
             let all: Vec<_> = headers.get_all("x-a").iter().map(|v| v.to_str().unwrap()).collect();
             assert_eq!(all, value.into_iter().collect::<Vec<_>>(), "{claim}");
             assert!(!headers.contains_key("x-roles"));
@@ -120,9 +120,9 @@ mod tests {
     #[test]
     fn roles_of_our_principals_are_those_of_now() {
         let roles = json!({"roles": ["owner"]});
-        let now = forwarded(roles.clone(), Some(Some(Role::Scorer)));
+        let now = forwarded(&roles, Some(Some(Role::Scorer)));
         assert_eq!(now["x-roles"], "scorer");
-        assert!(!forwarded(roles.clone(), Some(None)).contains_key("x-roles"));
-        assert_eq!(forwarded(roles, None)["x-roles"], "owner");
+        assert!(!forwarded(&roles, Some(None)).contains_key("x-roles"));
+        assert_eq!(forwarded(&roles, None)["x-roles"], "owner");
     }
 }

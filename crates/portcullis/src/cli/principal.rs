@@ -103,17 +103,7 @@ impl Principal {
                 });
             }
             Self::RevokeSecret { name, former: _ } => {
-                let one = format!("/api/v1/principals/{}", segment(&name));
-                let before: PrincipalInfo = session.client.get(&one).await?;
-                let ended = before.secrets.iter().filter(|secret| secret.former).count();
-                session
-                    .client
-                    .quiet(Method::POST, &format!("{one}/revoke-former-secret"), None::<&Value>)
-                    .await?;
-                session.out.value(&json!({ "revoked": name, "secrets": ended }), |_| match ended {
-                    0 => format!("{name} has no former secret: nothing to revoke"),
-                    _ => format!("the former secret of {name} is revoked"),
-                });
+                revoke_secret(session, &name).await?;
             }
             Self::ResetPassword { name } => {
                 let route = format!("/api/v1/principals/{}/reset-password", segment(&name));
@@ -121,14 +111,7 @@ impl Principal {
                 session.out.value(&made, first_secret);
             }
             Self::EndSessions { name } => {
-                let route = format!("/api/v1/principals/{}/sessions", segment(&name));
-                let open: Vec<Value> = session.client.get(&route).await?;
-                session.client.quiet(Method::DELETE, &route, None::<&Value>).await?;
-                let ended = open.len();
-                session.out.value(&json!({ "ended": name, "sessions": ended }), |_| match ended {
-                    0 => format!("{name} has no open session: nothing to end"),
-                    _ => format!("{ended} sessions of {name} are ended"),
-                });
+                end_sessions(session, &name).await?;
             }
             Self::Revoke { name } => {
                 let route = format!("/api/v1/principals/{}/revoke", segment(&name));
@@ -150,6 +133,30 @@ impl Create {
         session.out.value(&made, |made| if self.person { first_secret(made) } else { client(made) });
         Ok(())
     }
+}
+
+async fn revoke_secret(session: &Session, name: &str) -> Result<(), Fault> {
+    let one = format!("/api/v1/principals/{}", segment(name));
+    let before: PrincipalInfo = session.client.get(&one).await?;
+    let ended = before.secrets.iter().filter(|secret| secret.former).count();
+    session.client.quiet(Method::POST, &format!("{one}/revoke-former-secret"), None::<&Value>).await?;
+    session.out.value(&json!({ "revoked": name, "secrets": ended }), |_| match ended {
+        0 => format!("{name} has no former secret: nothing to revoke"),
+        _ => format!("the former secret of {name} is revoked"),
+    });
+    Ok(())
+}
+
+async fn end_sessions(session: &Session, name: &str) -> Result<(), Fault> {
+    let route = format!("/api/v1/principals/{}/sessions", segment(name));
+    let open: Vec<Value> = session.client.get(&route).await?;
+    session.client.quiet(Method::DELETE, &route, None::<&Value>).await?;
+    let ended = open.len();
+    session.out.value(&json!({ "ended": name, "sessions": ended }), |_| match ended {
+        0 => format!("{name} has no open session: nothing to end"),
+        _ => format!("{ended} sessions of {name} are ended"),
+    });
+    Ok(())
 }
 
 fn client(made: &Value) -> String {
