@@ -159,7 +159,15 @@ impl Endpoint {
                 ask.description = description.unwrap_or(ask.description);
                 create(session, &ask).await
             }
-            Self::Update { name, file, public_network_access, docs_public, description, app_insights, shares } => {
+            Self::Update {
+                name,
+                file,
+                public_network_access,
+                docs_public,
+                description,
+                app_insights,
+                shares,
+            } => {
                 let (name, mut ask) = endpoint_file::update(file.as_deref(), name)?;
                 ask.docs_public = docs_public;
                 ask.public_network_access =

@@ -332,7 +332,8 @@ fn every_call_of_the_client_is_answered_as_its_own_server_answers_it() {
     };
     let (dir, server) = start();
     let script = repository("tests-python/mlflow_calls.py");
-    let (ours, theirs) = (dir.path().join("ours.json"), repository("tests-python/recorded/mlflow-3.17.2.json"));
+    let (ours, theirs) =
+        (dir.path().join("ours.json"), repository("tests-python/recorded/mlflow-3.17.2.json"));
     let recorded = Command::new(&python)
         .arg(&script)
         .args(["record", &server.url])
@@ -341,6 +342,7 @@ fn every_call_of_the_client_is_answered_as_its_own_server_answers_it() {
         .output()
         .unwrap();
     assert!(recorded.status.success(), "{}", String::from_utf8_lossy(&recorded.stderr));
-    let compared = Command::new(&python).arg(&script).arg("compare").arg(&theirs).arg(&ours).output().unwrap();
+    let compared =
+        Command::new(&python).arg(&script).arg("compare").arg(&theirs).arg(&ours).output().unwrap();
     assert!(compared.status.success(), "{}", String::from_utf8_lossy(&compared.stdout));
 }

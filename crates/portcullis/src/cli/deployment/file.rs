@@ -7,13 +7,13 @@ use crate::definition::Text;
 use crate::folder::{Snapshot, upload};
 use crate::session::Session;
 use definitions::online::{
-    Collection as FileCollection, DataCollector as FileCollector, ModelUse, OnlineDeployment, Probe as FileProbe,
-    Rolling as FileRolling, ScaleSettings as FileScale,
+    Collection as FileCollection, DataCollector as FileCollector, ModelUse, OnlineDeployment,
+    Probe as FileProbe, Rolling as FileRolling, ScaleSettings as FileScale,
 };
 use definitions::{DeploymentConfig, InferenceConfig, Parsed, Reference, Selector};
 use domain::{
-    Collection, DataCollector, Digest, EnvironmentSpec, Fault, Name, Probe, PythonSpec, RequestSettings, Rolling,
-    ScaleSettings,
+    Collection, DataCollector, Digest, EnvironmentSpec, Fault, Name, Probe, PythonSpec, RequestSettings,
+    Rolling, ScaleSettings,
 };
 use endpoint::NewDeployment;
 use environments::describe;
