@@ -31,7 +31,7 @@ pub(crate) struct Loaded {
 #[derive(Debug)]
 pub(crate) enum Backend {
     /// The model, in this process.
-    Native(Servable),
+    Native(Box<Servable>),
     /// Python workers.
     Python(Arc<Pool>),
 }
@@ -337,7 +337,7 @@ async fn model(
     let loaded = load.await.unwrap_or_else(|_| Err(domain::Fault::internal("loading the model failed")));
     match loaded {
         Ok(servable) => {
-            let model = Arc::new(Loaded { key: key.clone(), backend: Backend::Native(servable) });
+            let model = Arc::new(Loaded { key: key.clone(), backend: Backend::Native(Box::new(servable)) });
             known.insert(key, model.clone());
             Some(model)
         }
@@ -384,7 +384,8 @@ impl Target {
             created: domain::Timestamp::now(),
         };
         let text: Arc<str> = name.as_str().into();
-        let loaded = Loaded { key: (Digest([0; 32]), String::new()), backend: Backend::Native(servable) };
+        let loaded =
+            Loaded { key: (Digest([0; 32]), String::new()), backend: Backend::Native(Box::new(servable)) };
         Self {
             name: text.clone(),
             keys: key.map(|key| vec![digest(key.as_bytes())]),

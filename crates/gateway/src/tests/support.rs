@@ -53,6 +53,17 @@ fn span(seconds: u64) -> Span {
     Span(Duration::from_secs(seconds))
 }
 
+fn outbound() -> outbound::Config {
+    outbound::Config {
+        allow: vec!["127.0.0.0/8".parse().unwrap()],
+        connect_timeout: span(5),
+        idle_timeout: span(5),
+        timeout: span(10),
+        max_bytes: 1 << 20,
+        max_redirects: 0,
+    }
+}
+
 pub(crate) fn options(public_url: String) -> Options {
     Options {
         config: crate::Config {
@@ -106,14 +117,7 @@ pub(crate) fn options(public_url: String) -> Options {
         },
         behind_proxy: vec![],
         pools: None,
-        outbound: outbound::Config {
-            allow: vec!["127.0.0.0/8".parse().unwrap()],
-            connect_timeout: span(5),
-            idle_timeout: span(5),
-            timeout: span(10),
-            max_bytes: 1 << 20,
-            max_redirects: 0,
-        },
+        outbound: outbound(),
     }
 }
 

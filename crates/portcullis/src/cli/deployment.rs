@@ -101,7 +101,7 @@ impl Deployment {
             }
             Self::Update { endpoint, name, app_insights } => {
                 let changed = update(session, (&endpoint, &name), app_insights).await?;
-                session.out.value(&changed, |view| described(view));
+                session.out.value(&changed, described);
             }
             Self::List { endpoint } => {
                 let all = list(session, &endpoint).await?;
