@@ -13,9 +13,12 @@ const FILES_MAX: usize = 1000;
 /// A version's content and when it was registered: the folder around an ONNX file tells both.
 type Key = (Digest, Timestamp);
 
-/// A few folders, the one used last at the end; cheap to clone.
+/// Folders by what they are of, the one used last at the end.
+type Kept = VecDeque<(Key, Arc<Tree>)>;
+
+/// A few folders; cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Folders(Arc<Mutex<VecDeque<(Key, Arc<Tree>)>>>);
+pub(crate) struct Folders(Arc<Mutex<Kept>>);
 
 impl Folders {
     pub(crate) fn get(&self, digest: &Digest, created: Timestamp) -> Option<Arc<Tree>> {

@@ -1,5 +1,6 @@
 //! The registry: models over immutable numbered versions, movable aliases, tags and stages; logged models.
 
+mod aliases;
 mod logged;
 mod models;
 mod search;

@@ -47,6 +47,7 @@ const SURFACE: &[&str] = &[
 const EVERYTHING: &[&str] = &[
     "domain",
     "definitions",
+    "environments",
     "onnx",
     "automl",
     "store",

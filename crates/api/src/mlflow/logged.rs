@@ -119,7 +119,7 @@ pub async fn search(_: Reader, State(app): State<App>, ask: Params) -> Answer<Js
     let datasets: Vec<OnDataset> = params
         .objects("datasets")?
         .iter()
-        .map(|d| Ok(on_dataset(d)?.ok_or_else(|| missing("dataset_name"))?))
+        .map(|d| on_dataset(d)?.ok_or_else(|| missing("dataset_name")))
         .collect::<Answer<_>>()?;
     if experiments.len() > MANY || datasets.len() > 100 {
         return Err(MlflowError::invalid(format!(

@@ -60,7 +60,7 @@ pub async fn rename(
     let renamed = app.registry.rename_model(&name, &to, by).await;
     let renamed = renamed
         .map_err(|e| changed(absent(&name, e), &format!("Registered Model (name={to}) already exists.")))?;
-    app.gateway.refresh().await.map_err(domain::Fault::from)?;
+    app.gateway.refresh().await?;
     let latest = app.registry.latest_versions(&[&to]).await.map_err(fault)?;
     Ok(Json(json!({ "registered_model": shown_model(&renamed, &shown_models(&app, latest)) })))
 }
@@ -89,7 +89,7 @@ pub async fn delete(
     let name = named(&ask.object(), "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
     app.registry.delete_model(&name, by).await.map_err(|e| changed(absent(&name, e), ""))?;
-    app.gateway.refresh().await.map_err(domain::Fault::from)?;
+    app.gateway.refresh().await?;
     Ok(empty())
 }
 

@@ -109,7 +109,7 @@ async fn what_is_not_there_is_not_deployed() {
         let refused = endpoints.deploy(endpoint, deployment("blue", model, None), &admin).await.unwrap_err();
         assert_eq!(refused.code, ErrorCode::NotFound, "{model}");
     }
-    let refused = endpoints.deploy(&risk, deployment("blue", "cre dit", None), &admin).await.unwrap_err();
+    let refused = endpoints.deploy(&risk, deployment("blue", "cre/dit", None), &admin).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::InvalidInput);
 }
 

@@ -1,4 +1,4 @@
-//! The scoring server's own paths for a deployment of Python: `score` and its documents.
+//! The paths that workers answer: `score`, MLflow's `invocations`, and the documents.
 
 use super::pool::{Ask, Pool};
 use crate::config::Limits;
@@ -17,14 +17,15 @@ pub async fn score(
 ) -> Outcome {
     let mut outcome = match (call.tail, call.method) {
         ("" | "/", method) => health(limits, method),
-        ("score", &Method::POST | &Method::GET) => {
+        ("score", &Method::POST | &Method::GET) | ("invocations", &Method::POST) => {
             let Call { method, query, headers, body, .. } = *call;
-            pool.call(&Ask { id, method, path: "/score", query, headers, body, keep_answer }).await
+            let path = if call.tail == "score" { "/score" } else { "/invocations" };
+            pool.call(&Ask { id, method, path, query, headers, body, keep_answer }).await
         }
         ("score", &Method::OPTIONS) => options("GET, POST, OPTIONS"),
         ("score", _) => Outcome::not_allowed("GET, POST, OPTIONS"),
         _ => {
-            let message = "nothing answers here: this deployment runs a script, which has score, swagger.json, openapi.json and docs";
+            let message = "nothing answers here: this deployment runs a script, which has score, invocations, swagger.json, openapi.json and docs";
             Outcome::problem(StatusCode::NOT_FOUND, message, "no such path")
         }
     };

@@ -195,6 +195,8 @@ async fn methods_and_log(s: &Scripts) {
     assert_eq!((options.status().as_u16(), options.text().await.unwrap().as_str()), (200, ""));
     assert_eq!(http.put(s.url("score")).bearer_auth(&s.key).send().await.unwrap().status(), 405);
     assert_eq!(s.post("predict").body("{}").send().await.unwrap().status(), 404);
+    let invoked = s.post("invocations").body("{\"text\": 1}").send().await.unwrap();
+    assert_eq!(invoked.text().await.unwrap(), r#""{\"result\": [1]}""#);
     assert_eq!(http.post(s.url("score")).body("{}").send().await.unwrap().status(), 401);
     // The request log: which deployment, how long in run(), no rows.
     let (_, rows) = s.server.api(http::Method::GET, "/api/v1/logs?endpoint=e", None).await;
