@@ -58,7 +58,9 @@ fn is_behind(policy: &EarlyTermination, number: u32, own: &Logged, all: &BTreeMa
             let middle = means.len() / 2;
             match means.get(middle) {
                 None => false,
-                Some(_) if means.len().is_multiple_of(2) => mine < f64::midpoint(means[middle - 1], means[middle]),
+                Some(_) if means.len().is_multiple_of(2) => {
+                    mine < f64::midpoint(means[middle - 1], means[middle])
+                }
                 Some(median) => mine < *median,
             }
         }
