@@ -11,6 +11,8 @@ use store::{JobEnd, Store};
 
 /// Values of a metric that are read at once.
 const POINTS_MAX: u64 = 10_000;
+/// What the tag `mlflow.source.type` says of jobs.
+pub(crate) const SOURCE_TYPE: &str = "JOB";
 /// The longest parameter, in characters.
 const PARAM_MAX: usize = 6000;
 /// The longest value of a tag, in characters.
@@ -119,10 +121,10 @@ fn tags(job: &Job) -> Vec<Pair> {
     if let Some(data) = &job.lineage {
         tags.push(Pair::new("portcullis.data", format!("{}:{}", data.data, data.data_version)));
     }
-    if job.kind == JobKind::Command
-        && let Ok(ask) = serde_json::from_value::<SubmitCommand>(job.spec.clone())
-    {
-        tags.push(Pair::new("mlflow.source.type", "JOB"));
+    tags.push(Pair::new("mlflow.source.type", SOURCE_TYPE));
+    if job.kind != JobKind::Command {
+        tags.push(Pair::new("mlflow.source.name", format!("portcullis {}", job.kind.as_str())));
+    } else if let Ok(ask) = serde_json::from_value::<SubmitCommand>(job.spec.clone()) {
         tags.push(Pair::new("mlflow.source.name", ask.command.chars().take(500).collect::<String>()));
         if let Some(source) = &ask.source {
             let facts = [

@@ -3,13 +3,11 @@
 //! A search never fails for want of them: what cannot be written is told in the server's log, and written again at its end.
 
 use crate::error::Result;
+use crate::record::SOURCE_TYPE;
 use crate::tracking::now;
 use domain::tracking::{LogBatch, NewMetric, NewRun, PARENT_RUN, Pair, RunStatus};
 use domain::{Job, RunId, Trial};
 use store::Store;
-
-/// What the tag `mlflow.source.type` says of jobs.
-const SOURCE_TYPE: &str = "JOB";
 
 /// The id of a trial's run: the same whenever the trial is told again.
 fn child(job: &RunId, number: u32) -> Option<RunId> {

@@ -5,10 +5,13 @@ use crate::db::Store;
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::records::{Record, to_json};
-use domain::{Actor, LoggedModel, LoggedStatus, RunId, Tags, Timestamp};
-use serde_json::json;
+use domain::{Actor, LoggedModel, LoggedStatus, ModelVersion, RunId, Tags, Timestamp};
+use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+/// The tag that tells the versions made of a logged model.
+const VERSIONS_TAG: &str = "mlflow.modelVersions";
 
 /// A logged model to keep; its id is given by the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,16 +178,7 @@ impl Store {
             }
         }
         found.updated = now;
-        sqlx::query(
-            "UPDATE logged_models SET status = $2, params = $3, tags = $4, updated = $5 WHERE id = $1",
-        )
-        .bind(id)
-        .bind(found.status.as_str())
-        .bind(to_json(&found.params)?)
-        .bind(to_json(&found.tags)?)
-        .bind(now.micros())
-        .execute(write.conn())
-        .await?;
+        update(write.conn(), &found).await?;
         write.commit().await?;
         Ok(found)
     }
@@ -207,6 +201,41 @@ impl Store {
 fn add(to: &mut Tags, more: Tags) -> Result<()> {
     for (key, value) in more {
         tag(to, &key, Some(&value))?;
+    }
+    Ok(())
+}
+
+async fn update(conn: &mut SqliteConnection, model: &LoggedModel) -> Result<()> {
+    sqlx::query("UPDATE logged_models SET status = $2, params = $3, tags = $4, updated = $5 WHERE id = $1")
+        .bind(&model.id)
+        .bind(model.status.as_str())
+        .bind(to_json(&model.params)?)
+        .bind(to_json(&model.tags)?)
+        .bind(model.updated.micros())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Notes on a logged model, if it is there, that a version was made of it: clients read that from a tag.
+pub(super) async fn registered(conn: &mut SqliteConnection, version: &ModelVersion) -> Result<()> {
+    let Some(id) = &version.model_id else { return Ok(()) };
+    let mut found = match expect(conn, id).await {
+        Ok(found) => found,
+        Err(Error::NotFound { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let made = json!({ "name": version.model, "version": version.version.to_string() });
+    let told = found.tags.get(VERSIONS_TAG).and_then(|text| serde_json::from_str(text).ok());
+    let mut all: Vec<Value> = told.unwrap_or_default();
+    if !all.contains(&made) {
+        all.push(made);
+    }
+    let text = Value::Array(all).to_string();
+    // A list that grew too long for a tag stays as it was.
+    if tag(&mut found.tags, VERSIONS_TAG, Some(&text)).is_ok() {
+        found.updated = version.created;
+        update(conn, &found).await?;
     }
     Ok(())
 }

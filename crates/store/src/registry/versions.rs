@@ -1,6 +1,6 @@
 //! Model versions: registering, finding, changing what may change, deleting.
 
-use super::{models, tag};
+use super::{logged, models, tag};
 use crate::db::{Store, Write};
 use crate::error::{Error, Result};
 use crate::ledger::Change;
@@ -136,6 +136,7 @@ impl Store {
         let made_by_run = new.made_by_run;
         let version = numbered(new, row.version("last_version")?, now);
         insert(write.conn(), &version, made_by_run).await?;
+        logged::registered(write.conn(), &version).await?;
         let mut detail = json!({"digest": version.digest, "bytes": version.bytes, "run": version.run});
         if version.kind != ModelKind::Onnx {
             detail["kind"] = json!(version.kind);
