@@ -89,7 +89,7 @@ impl Up {
         heading(out, 5, if self.no_publish { "score" } else { "publish and score" });
         let front = road.publish(session, &endpoint, global).await?;
         let request = proof::request(session, &endpoint.name, self.request_file.as_deref()).await?;
-        let proof = proof::score(session, (&endpoint.name, front.as_ref()), request).await?;
+        let proof = proof::score(session, (&deployment, front.as_ref()), request).await?;
         heading(out, 6, "what there is now");
         Report { data, job, model, deployment, front, proof, commands: road.commands }.tell(session, global);
         Ok(())

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use store::{ArtifactFile, Artifacts, Store};
 use store::trees::Tree;
+use store::{ArtifactFile, Artifacts, Store};
 
 /// A folder that a job left, kept as a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use crate::cli::published::{Published, call};
 use crate::client::segment;
 use crate::session::Session;
-use domain::{ErrorCode, Fault, Name};
+use domain::{Deployment, ErrorCode, Fault, Name};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -37,9 +37,10 @@ pub async fn request(
 /// Scores it once: at the gateway with a token, or with the key where nothing is published.
 pub async fn score(
     session: &Session,
-    (endpoint, front): (&Name, Option<&Published>),
+    (deployment, front): (&Deployment, Option<&Published>),
     request: Option<Value>,
 ) -> Result<Option<Proof>, Fault> {
+    let endpoint = &deployment.endpoint;
     let Some(request) = request else {
         session.out.say(
             "not scored: score.py has no decorator that tells a sample; give a body with --request-file FILE",
@@ -56,9 +57,10 @@ pub async fn score(
     let answer = call(session, (what, &url), Some(&bearer), &request).await?;
     if answer.status != 200 {
         let text = format!(
-            "score: {url}: expected 200, got {}: {}; what the workers said: portcullis deployment logs {endpoint} NAME",
+            "score: {url}: expected 200, got {}: {}; what the workers said: portcullis deployment logs {endpoint} {}",
             answer.status,
-            answer.body.chars().take(300).collect::<String>()
+            answer.body.chars().take(300).collect::<String>(),
+            deployment.name
         );
         return Err(Fault::new(ErrorCode::Unprocessable, text));
     }

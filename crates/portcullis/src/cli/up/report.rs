@@ -9,6 +9,9 @@ use crate::show::line;
 use domain::{Deployment, Job, ModelVersion};
 use serde_json::{Value, json};
 
+/// Columns of a line of a command.
+const WIDTH: usize = 96;
+
 /// What there is now.
 pub struct Report {
     /// The data set of the run, where one was given.
@@ -80,7 +83,7 @@ impl Report {
             (None, true) => {}
         }
         for command in &self.commands {
-            text.push_str(&format!("\n  {command}"));
+            text.push_str(&format!("\n  {}", wrapped(command)));
         }
         text
     }
@@ -105,5 +108,33 @@ impl Report {
         format!(
             "{secret}  curl -s {url} -H \"Authorization: Bearer $TOKEN\" \\\n    -H 'Content-Type: application/json' -d '{body}'\n"
         )
+    }
+}
+
+/// A command in lines of a terminal's width, broken before flags.
+fn wrapped(command: &str) -> String {
+    let mut lines = String::new();
+    let mut width = 0;
+    for (at, part) in command.split(" --").enumerate() {
+        let flag = if at == 0 { part.to_owned() } else { format!(" --{part}") };
+        if at > 0 && width + flag.len() > WIDTH {
+            lines.push_str(" \\\n     ");
+            width = 4;
+        }
+        width += flag.len();
+        lines.push_str(&flag);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_command_is_broken_before_flags() {
+        assert_eq!(wrapped("a b --c d"), "a b --c d");
+        let long = format!("a --b {} --c d --e f", "x".repeat(WIDTH - 6));
+        assert_eq!(wrapped(&long), format!("a --b {} \\\n      --c d --e f", "x".repeat(WIDTH - 6)));
     }
 }

@@ -5,14 +5,14 @@ use super::layout::Layout;
 use super::outputs;
 use crate::cli::Global;
 use crate::cli::automl::finished;
-use crate::cli::data::{Register as RegisterData, registered as data_told};
+use crate::cli::data::{Register as RegisterData, reference, registered as data_told};
 use crate::cli::deployment::Create;
 use crate::cli::job::follow;
 use crate::cli::model_register::{Register as RegisterModel, registered as model_told};
 use crate::cli::published::{self, Published, Wanted};
 use crate::cli::submit::{Submit, word};
 use crate::session::Session;
-use domain::{Api, Deployment, Endpoint, Fault, Job, ModelKind, ModelVersion, Name};
+use domain::{Api, DataVersion, Deployment, Endpoint, Fault, Job, ModelKind, ModelVersion, Name};
 use serde_json::json;
 use std::path::Path;
 
@@ -88,8 +88,14 @@ impl<'a> Road<'a> {
             if data.contains('/') {
                 return Err(Fault::invalid(format!("data: {data}: there is no such file or folder")));
             }
-            session.out.say(&format!("registered data {data}"));
-            return Ok(Some(data.clone()));
+            let (name, version) = reference(data);
+            let found = session.client.get(&format!("/api/v1/data/{name}/versions/{version}")).await;
+            let found: DataVersion = found.map_err(|fault| {
+                let text = format!("data: {}, and no file or folder of this name is here", fault.message);
+                Fault::new(fault.code, text)
+            })?;
+            session.out.say(&format!("{}:{} is registered", found.name, found.version));
+            return Ok(Some(format!("{}:{}", found.name, found.version)));
         }
         let name = match &self.layout.data {
             Some(name) => name.clone(),
