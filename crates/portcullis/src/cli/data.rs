@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Subcommand)]
 pub enum Data {
     /// Register a table: CSV, TSV, Parquet or JSON Lines, also gzip or zstd
-    Register(Register),
+    Register(Box<Register>),
     /// List data assets
     List,
     /// Show the versions of an asset, or one version with its columns

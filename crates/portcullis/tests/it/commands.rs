@@ -180,19 +180,22 @@ tags: {colour: red}
     assert_eq!(get(route.clone()), (200, json!({"deep/report.txt": 4})));
     assert_eq!(get(format!("{route}?output=model")), (200, json!({"model.bin": 5})));
     assert_eq!(get(format!("{route}/deep%2Freport.txt")).0, 200);
-    // What was kept are artifacts of the run, where a registration finds them.
-    for (path, file) in [("outputs/deep/report.txt", "report.txt"), ("model", "model.bin")] {
-        let job = id(&job);
-        shop.server.cli(&["model", "register", file, "--from-job", &job, "--path", path]);
-        let (_, files) = get(format!("/api/v1/models/{file}/versions/1/files"));
-        assert_eq!(files[0]["path"], file, "{files}");
-    }
     let (status, run) = get(format!("/api/2.0/mlflow/runs/get?run_id={}", id(&job)));
     assert_eq!((status, &run["run"]["info"]["status"]), (200, &json!("FINISHED")), "{run:#}");
     let tags = run["run"]["data"]["tags"].as_array().unwrap();
     assert!(tags.contains(&json!({"key": "colour", "value": "red"})), "{tags:?}");
     let own = shop.folder.path().join("data/runs").join(id(&job));
     until("its folder goes", || !own.exists());
+    outputs_are_registered(&shop, &id(&job), get);
+}
+
+/// What was kept are artifacts of the run, where a registration finds them.
+fn outputs_are_registered(shop: &Shop, job: &str, get: impl Fn(String) -> (u16, Value)) {
+    for (path, file) in [("outputs/deep/report.txt", "report.txt"), ("model", "model.bin")] {
+        shop.server.cli(&["model", "register", file, "--from-job", job, "--path", path]);
+        let (_, files) = get(format!("/api/v1/models/{file}/versions/1/files"));
+        assert_eq!(files[0]["path"], file, "{files}");
+    }
 }
 
 #[test]
