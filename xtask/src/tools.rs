@@ -10,8 +10,8 @@ const CARGO_DENY: &str = "0.20.2";
 const CARGO_FUZZ: &str = "0.13.2";
 /// Older ones cannot run the provider of the token tests.
 const NODE_MAJOR: u32 = 20;
-/// What pip says of a package of which the tests load the client alone.
-const CLIENT_ONLY: &str = "kserve 0.21.0 requires ";
+/// How every line of pip begins about a package of which the tests load the client alone: what its server needs is not there.
+const CLIENT_ONLY: &str = "kserve 0.21.0 ";
 const REQUIREMENTS: &str = "tests-python/requirements.txt";
 
 /// Debian packages and the programs that show whether they are there.

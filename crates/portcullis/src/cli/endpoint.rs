@@ -201,15 +201,16 @@ impl Endpoint {
             Self::Invoke { name, request_file, deployment } => {
                 invoke(session, &name, &request_file, deployment).await
             }
-            Self::Delete { name } => {
-                client
-                    .quiet(Method::DELETE, &format!("/api/v1/endpoints/{}", segment(&name)), None::<&Value>)
-                    .await?;
-                session.out.value(&json!({ "deleted": name }), |_| format!("deleted endpoint {name}"));
-                Ok(())
-            }
+            Self::Delete { name } => delete(session, &name).await,
         }
     }
+}
+
+async fn delete(session: &Session, name: &str) -> Result<(), Fault> {
+    let route = format!("/api/v1/endpoints/{}", segment(name));
+    session.client.quiet(Method::DELETE, &route, None::<&Value>).await?;
+    session.out.value(&json!({ "deleted": name }), |_| format!("deleted endpoint {name}"));
+    Ok(())
 }
 
 /// Switches the keeping of answers of all deployments that Python workers run.

@@ -123,14 +123,8 @@ if os.fork() == 0:
 time.sleep(600)
 ";
 
-#[test]
-fn a_command_reads_its_inputs_and_leaves_its_outputs() {
-    let Some(shop) = Shop::open("a_command_reads_its_inputs_and_leaves_its_outputs", &[]) else { return };
-    let table = shop.folder.path().join("points.csv");
-    std::fs::write(&table, "x,y\n1,2\n3,4\n").unwrap();
-    std::fs::write(shop.folder.path().join("note.txt"), "beside").unwrap();
-    shop.server.cli(&["data", "register", "points", table.to_str().unwrap()]);
-    let script = r#"
+/// Reads a table, a folder and a file, and leaves a model and a report.
+const READER: &str = r#"
 import argparse, os, pathlib, sys
 p = argparse.ArgumentParser()
 for name in ("table", "folder", "note", "rate", "model"): p.add_argument("--" + name)
@@ -145,6 +139,14 @@ pathlib.Path(a.model, "model.bin").write_bytes(b"model")
 pathlib.Path("outputs/deep").mkdir(parents=True); pathlib.Path("outputs/deep/report.txt").write_text("fine")
 print("run", os.environ["MLFLOW_RUN_ID"], os.environ["AZUREML_RUN_ID"] == os.environ["MLFLOW_RUN_ID"])
 "#;
+
+#[test]
+fn a_command_reads_its_inputs_and_leaves_its_outputs() {
+    let Some(shop) = Shop::open("a_command_reads_its_inputs_and_leaves_its_outputs", &[]) else { return };
+    let table = shop.folder.path().join("points.csv");
+    std::fs::write(&table, "x,y\n1,2\n3,4\n").unwrap();
+    std::fs::write(shop.folder.path().join("note.txt"), "beside").unwrap();
+    shop.server.cli(&["data", "register", "points", table.to_str().unwrap()]);
     let more = "command: >-
   python train.py --table ${{inputs.table}} --folder ${{ inputs.folder }} --note ${{inputs.note}}
   --rate ${{inputs.rate}} --model ${{outputs.model}}
@@ -158,7 +160,7 @@ outputs:
 environment_variables: {MODE: \"plain ${{inputs.rate}}\"}
 tags: {colour: red}
 ";
-    let file = shop.define(script, more);
+    let file = shop.define(READER, more);
     let job = shop.server.cli(&["job", "submit", "-f", &file]);
     assert_eq!(job["status"], "Completed", "{job:#}");
     assert_eq!((&job["kind"], &job["result"]["exit_code"]), (&json!("command"), &json!(0)));

@@ -168,50 +168,7 @@ async fn folders_and_model_files_are_registered_and_come_back() {
     assert_eq!(server.cli(&["ledger", "verify"])["wrong"], Value::Null);
 }
 
-#[tokio::test]
-async fn outputs_of_a_run_become_versions_and_artifacts_never_lead_elsewhere() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&folder.path().join("data"));
-    let (_, run) = server
-        .api(http::Method::POST, "/api/2.0/mlflow/runs/create", Some(json!({ "experiment_id": "0" })))
-        .await;
-    let id = run["run"]["info"]["run_id"].as_str().unwrap().to_owned();
-    let put = async |path: &str, body: &'static str| {
-        let url = format!("{}/api/2.0/mlflow-artifacts/artifacts/{path}", server.url);
-        let sent = server.http().put(url).bearer_auth(&server.token).body(body).send().await.unwrap();
-        (sent.status().as_u16(), sent.text().await.unwrap())
-    };
-    let file = format!("0/{id}/artifacts/outputs/credit-prediction.pkl");
-    assert_eq!(put(&file, "pickled").await, (200, String::new()));
-    for version in [1, 2] {
-        let made = server.cli(&[
-            "model",
-            "register",
-            "german-credit-basic-model",
-            "--from-job",
-            &id,
-            "--path",
-            "outputs/credit-prediction.pkl",
-            "--property",
-            "git-repo-url=https://example.org/repo",
-            "--property",
-            "git-commit-id=abc",
-        ]);
-        assert_eq!(
-            (&made["version"], &made["kind"], &made["run"]),
-            (&json!(version), &json!("custom"), &json!(id))
-        );
-    }
-    let files = server
-        .api(http::Method::GET, "/api/v1/models/german-credit-basic-model/versions/1/files", None)
-        .await
-        .1;
-    assert_eq!((files.as_array().unwrap().len(), &files[0]["path"]), (1, &json!("credit-prediction.pkl")));
-    let url = format!("{}/get-artifact?run_id={id}&path=outputs/credit-prediction.pkl", server.url);
-    let got = server.http().get(url).bearer_auth(&server.token).send().await.unwrap();
-    assert_eq!(got.headers()["x-content-type-options"], "nosniff");
-    assert!(got.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
-    assert_eq!(got.text().await.unwrap(), "pickled");
+async fn no_path_leads_elsewhere(server: &Server, id: &str) {
     for bad in [
         "..%2fx",
         "a/%2e%2e/x",
@@ -227,7 +184,7 @@ async fn outputs_of_a_run_become_versions_and_artifacts_never_lead_elsewhere() {
         "/etc/passwd",
         "%ff",
     ] {
-        let (status, text) = raw_put(&server, &format!("/api/2.0/mlflow-artifacts/artifacts/{bad}"));
+        let (status, text) = raw_put(server, &format!("/api/2.0/mlflow-artifacts/artifacts/{bad}"));
         assert_eq!(status, 400, "{bad}: {text}");
         assert_eq!(text, r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"Invalid path"}"#, "{bad}");
         // In a query such a byte stands for a character that no text has.
@@ -246,6 +203,42 @@ async fn outputs_of_a_run_become_versions_and_artifacts_never_lead_elsewhere() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn outputs_of_a_run_become_versions_and_artifacts_never_lead_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&folder.path().join("data"));
+    let (_, run) = server
+        .api(http::Method::POST, "/api/2.0/mlflow/runs/create", Some(json!({ "experiment_id": "0" })))
+        .await;
+    let id = run["run"]["info"]["run_id"].as_str().unwrap().to_owned();
+    let put = async |path: &str, body: &'static str| {
+        let url = format!("{}/api/2.0/mlflow-artifacts/artifacts/{path}", server.url);
+        let sent = server.http().put(url).bearer_auth(&server.token).body(body).send().await.unwrap();
+        (sent.status().as_u16(), sent.text().await.unwrap())
+    };
+    let file = format!("0/{id}/artifacts/outputs/credit-prediction.pkl");
+    assert_eq!(put(&file, "pickled").await, (200, String::new()));
+    let words = ["model", "register", "german-credit-basic-model", "--from-job", &id, "--path"];
+    let words = [&words[..], &["outputs/credit-prediction.pkl", "--property", "git-commit-id=abc"]].concat();
+    for version in [1, 2] {
+        let made = server.cli(&words);
+        let told = (&made["version"], &made["kind"], &made["run"]);
+        assert_eq!(told, (&json!(version), &json!("custom"), &json!(id)));
+        assert_eq!(made["properties"]["git-commit-id"], "abc", "{made:#}");
+    }
+    let files = server
+        .api(http::Method::GET, "/api/v1/models/german-credit-basic-model/versions/1/files", None)
+        .await
+        .1;
+    assert_eq!((files.as_array().unwrap().len(), &files[0]["path"]), (1, &json!("credit-prediction.pkl")));
+    let url = format!("{}/get-artifact?run_id={id}&path=outputs/credit-prediction.pkl", server.url);
+    let got = server.http().get(url).bearer_auth(&server.token).send().await.unwrap();
+    assert_eq!(got.headers()["x-content-type-options"], "nosniff");
+    assert!(got.headers()["content-disposition"].to_str().unwrap().starts_with("attachment"));
+    assert_eq!(got.text().await.unwrap(), "pickled");
+    no_path_leads_elsewhere(&server, &id).await;
     let (status, answer) =
         server.api(http::Method::GET, "/api/2.0/mlflow-artifacts/artifacts/0/absent", None).await;
     assert_eq!((status, &answer["error_code"]), (404, &json!("RESOURCE_DOES_NOT_EXIST")));
