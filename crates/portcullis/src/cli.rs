@@ -15,6 +15,7 @@ mod deployment;
 mod endpoint;
 mod endpoint_file;
 mod environment;
+mod host;
 mod issuer;
 mod job;
 mod job_compare;
@@ -26,6 +27,7 @@ mod model_register;
 mod onnx;
 mod principal;
 mod progress;
+mod published;
 mod quickstart;
 mod quickstart_proof;
 mod role;
@@ -36,6 +38,7 @@ mod submit;
 mod subscription;
 mod token;
 mod token_issue;
+mod up;
 mod worker;
 
 use crate::session::Session;
@@ -97,6 +100,8 @@ pub struct Global {
 enum Command {
     /// The main job, end to end, on the shipped example or your table
     Quickstart(quickstart::Quickstart),
+    /// A folder models/NAME of scripts, from training to a scored request at the gateway
+    Up(up::Up),
     /// API, gateway and both doors on one port
     Serve(serve::Serve),
     /// One model at the root of one port
@@ -201,6 +206,8 @@ const fn makes_workspace(command: &Command) -> bool {
         Command::Data(data::Data::Register(_))
             | Command::Model(model::Model::Register(_))
             | Command::Automl(_)
+            | Command::Job(job::Job::Submit(_))
+            | Command::Environment(environment::Environment::Create(_))
             | Command::Endpoint(endpoint::Endpoint::Create { .. })
             | Command::Principal(principal::Principal::Create(_))
             | Command::Issuer(issuer::Issuer::Add(_))
@@ -211,6 +218,7 @@ const fn makes_workspace(command: &Command) -> bool {
 async fn dispatch(global: Global, command: Command) -> Result<ExitCode, Fault> {
     match command {
         Command::Quickstart(it) => return it.run(global).await,
+        Command::Up(it) => return it.run(global).await,
         Command::Serve(it) => return it.run(global).await,
         Command::ServeModel(it) => return it.run(global).await,
         _ => {}

@@ -72,6 +72,9 @@ pub struct Register {
     /// Free text kept with the version
     #[arg(long, default_value = "")]
     pub description: String,
+    /// Keep a file as it is, under its own name, rather than as a table: what scripts find in the folder of a job's input
+    #[arg(long, conflicts_with = "file")]
+    pub as_file: bool,
 }
 
 impl Register {
@@ -89,6 +92,7 @@ impl Register {
             types: Vec::new(),
             missing: Vec::new(),
             description: String::new(),
+            as_file: false,
         }
     }
 
@@ -125,8 +129,12 @@ impl Register {
 
     /// Registers and gives the version and whether it is new.
     pub async fn carry_out(&self, session: &Session) -> Result<(DataVersion, bool), Fault> {
-        let folder = self.source.as_deref().map(Path::new).filter(|path| path.is_dir());
+        let source = self.source.as_deref().map(Path::new);
+        let folder = source.filter(|path| path.is_dir());
         let answer = match (&self.file, folder) {
+            (None, _) if self.as_file => {
+                data_file::as_it_lies(source.unwrap_or(Path::new("-")), self, session).await?
+            }
             (Some(file), _) => data_file::register(file, self, session).await?,
             (None, Some(folder)) => data_file::register_folder(folder, self, session).await?,
             (None, None) => {

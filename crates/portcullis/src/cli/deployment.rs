@@ -92,9 +92,7 @@ impl Deployment {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         match self {
             Self::Create(create) => {
-                let (endpoint, new) = file::ask(session, &create).await?;
-                let route = format!("/api/v1/endpoints/{}/deployments", segment(&endpoint));
-                let made: Record = session.client.post(&route, &new).await?;
+                let made = create.carry_out(session).await?;
                 session.out.value(&made, |d| {
                     format!("deployed {}:{} as {}/{}", d.model, d.version, d.endpoint, d.name)
                 });
@@ -132,6 +130,15 @@ impl Deployment {
             }
         }
         Ok(())
+    }
+}
+
+impl Create {
+    /// Deploys; when it returns, the deployment answers.
+    pub async fn carry_out(&self, session: &Session) -> Result<Record, Fault> {
+        let (endpoint, new) = file::ask(session, self).await?;
+        let route = format!("/api/v1/endpoints/{}/deployments", segment(&endpoint));
+        session.client.post(&route, &new).await
     }
 }
 

@@ -64,20 +64,31 @@ enum Origin {
 }
 
 impl Register {
+    /// What a job left at a path, under a name.
+    pub fn of_job(name: &str, job: &RunId, path: &str) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            file: None,
+            definition: None,
+            from_job: Some(job.to_string()),
+            path: Some(path.to_owned()),
+            kind: None,
+            description: String::new(),
+            tags: Vec::new(),
+            properties: Vec::new(),
+        }
+    }
+
     /// Registers, and tells what came of it.
     pub async fn run(&self, session: &Session) -> Result<(), Fault> {
-        let version = self.order(session)?.send(session).await?;
-        session.out.value(&version, |v| {
-            format!(
-                "registered {}:{} · {} · {} · sha256 {}…",
-                v.model,
-                v.version,
-                v.kind,
-                size(v.bytes),
-                &v.digest.hex()[..12]
-            )
-        });
+        let version = self.carry_out(session).await?;
+        session.out.value(&version, registered);
         Ok(())
+    }
+
+    /// Registers.
+    pub async fn carry_out(&self, session: &Session) -> Result<ModelVersion, Fault> {
+        self.order(session)?.send(session).await
     }
 
     /// What is asked for; words of the command line stand before those of the file.
@@ -109,6 +120,18 @@ impl Register {
             _ => FolderType::CustomModel,
         })
     }
+}
+
+/// One line about a version just registered.
+pub fn registered(v: &ModelVersion) -> String {
+    format!(
+        "registered {}:{} · {} · {} · sha256 {}…",
+        v.model,
+        v.version,
+        v.kind,
+        size(v.bytes),
+        &v.digest.hex()[..12]
+    )
 }
 
 /// Registers the model that a deployment's file describes in place; its path is relative to `folder`.

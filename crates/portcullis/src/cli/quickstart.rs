@@ -3,13 +3,12 @@
 use crate::cli::Global;
 use crate::cli::automl::{finished, importance, leaderboard, metrics, watch};
 use crate::cli::data::{Register, profile, registered};
-use crate::cli::quickstart_proof::{Published, prove, publish};
-use crate::cli::serve::until_told;
+use crate::cli::host::Host;
+use crate::cli::published::{Published, publish};
+use crate::cli::quickstart_proof::{curl, prove, python, row, wanted};
 use crate::client::segment;
-use crate::config::Settings;
 use crate::session::Session;
 use crate::show::{Printer, line};
-use crate::wire::Server;
 use bytes::Bytes;
 use clap::Args;
 use domain::{DataVersion, Endpoint, Fault, Job, JobStatus, ModelVersion, Name, Trial};
@@ -33,12 +32,8 @@ pub struct Quickstart {
     /// The column to predict
     #[arg(long, requires = "data", value_name = "COL")]
     pub target: Option<String>,
-    /// Exit after the proof instead of serving on
-    #[arg(long)]
-    pub once: bool,
-    /// The address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR")]
-    pub listen: Option<String>,
+    #[command(flatten)]
+    pub host: Host,
     /// The budget in trials
     #[arg(long, default_value_t = runs::DEFAULT_TRIALS)]
     pub max_trials: u32,
@@ -57,32 +52,8 @@ pub struct Road {
 impl Quickstart {
     /// Walks the road; with `--once` ends after the proof.
     pub async fn run(self, global: Global) -> Result<ExitCode, Fault> {
-        let out = Printer::new(global.json);
         let road = self.road()?;
-        let started;
-        let (session, server) = if let Some(url) = store::announced(&global.data_dir) {
-            out.say(&format!("a server is running at {url}: using it"));
-            (Session::open(&global, true).await?, None)
-        } else {
-            let mut settings = Settings::load(&global)?;
-            if let Some(listen) = &self.listen {
-                settings = settings.with_listen(listen)?;
-            }
-            started = Server::start(&global.data_dir, settings).await?;
-            started.announce()?;
-            (Session::at(&started, out)?, Some(started))
-        };
-        let walked = self.walk(&session, &road, &global).await;
-        let keep = walked.is_ok() && !self.once;
-        if let (true, Some(server)) = (keep, &server) {
-            out.say(&format!("\nserving on {} until Ctrl-C", server.url()));
-            until_told(None).await?;
-        }
-        session.close().await;
-        if let Some(server) = server {
-            server.stop().await;
-        }
-        walked.map(|()| ExitCode::SUCCESS)
+        self.host.run(&global, async |session| self.walk(session, &road, &global).await).await
     }
 
     fn road(&self) -> Result<Road, Fault> {
@@ -90,11 +61,7 @@ impl Quickstart {
             return Ok(Road { name: Name::new("german-credit")?, target: "Risk".to_owned(), shipped: true });
         };
         let stem = data.file_stem().and_then(|s| s.to_str()).unwrap_or("table");
-        let fit: String = stem
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-            .collect();
-        Ok(Road { name: Name::new(fit.trim_matches('-'))?, target: target.clone(), shipped: false })
+        Ok(Road { name: fit(stem)?, target: target.clone(), shipped: false })
     }
 
     async fn walk(&self, session: &Session, road: &Road, global: &Global) -> Result<(), Fault> {
@@ -108,10 +75,11 @@ impl Quickstart {
         heading(out, 4, "endpoint, closed");
         let endpoint = endpoint(session, road, &model).await?;
         heading(out, 5, "gateway");
-        let published = publish(session, road, &endpoint, global).await?.with_row(road, &model);
+        let published = publish(session, &wanted(road, global), &endpoint).await?;
+        let body = json!({ "data": [row(road, &model)] });
         let proof = prove(session, road, &model, &published).await?;
         heading(out, 6, "what there is now");
-        self.report(session, &job, &published, proof).await
+        self.report(session, &job, (&published, &body), proof).await
     }
 
     async fn data(&self, session: &Session, road: &Road) -> Result<DataVersion, Fault> {
@@ -173,7 +141,7 @@ impl Quickstart {
         &self,
         session: &Session,
         job: &Job,
-        published: &Published,
+        (published, body): (&Published, &Value),
         proof: Value,
     ) -> Result<(), Fault> {
         let trials: Vec<Trial> = session.client.get(&format!("/api/v1/jobs/{}/trials", job.id)).await?;
@@ -190,8 +158,8 @@ impl Quickstart {
         ));
         line(&format!(
             "\nscore with curl\n{}\n\nscore with Python\n{}\n",
-            published.curl(),
-            published.python()
+            curl(published, body),
+            python(published, body)
         ));
         line(&format!("Swagger UI   {}\nswagger.json {}\n", published.docs_url(), published.swagger_url()));
         line(&format!(
@@ -202,7 +170,15 @@ impl Quickstart {
     }
 }
 
-fn heading(out: Printer, number: u32, title: &str) {
+/// A text as a name: what is no letter, digit or mark of a name becomes a dash.
+pub fn fit(text: &str) -> Result<Name, Fault> {
+    let fit: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    Name::new(fit.trim_matches('-'))
+}
+
+/// A step's title.
+pub fn heading(out: Printer, number: u32, title: &str) {
     out.say(&format!("\n{number} ── {title} ──"));
 }
 

@@ -16,13 +16,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod git;
+mod script;
 
 /// `job submit`.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// A command or sweep job in the fields of the Azure ML CLI v2, or a *.runconfig of v1
+    /// A command or sweep job in the fields of the Azure ML CLI v2, a *.runconfig of v1, or a train.py beside config/train-conda.yml
     #[arg(short, long, value_name = "FILE")]
     pub file: PathBuf,
+    /// The registered data in place of what the file names; a train.py gets its folder as --data_path
+    #[arg(long, value_name = "NAME[:VERSION]")]
+    pub data: Option<String>,
+    /// What a train.py gets as --model_name: the file that it writes into ./outputs
+    #[arg(long, value_name = "FILE")]
+    pub model_file: Option<String>,
     /// The experiment, whatever the file says
     #[arg(long, short = 'e', value_name = "NAME")]
     pub experiment_name: Option<String>,
@@ -38,32 +45,22 @@ pub struct Submit {
 }
 
 impl Submit {
+    /// A definition and everything else left open.
+    pub fn of(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            data: None,
+            model_file: None,
+            experiment_name: None,
+            source_directory: None,
+            relax_pins: false,
+            detach: false,
+        }
+    }
+
     /// Carries the verb out.
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
-        let shown = self.file.display().to_string();
-        let text =
-            std::fs::read_to_string(&self.file).map_err(|e| Fault::invalid(format!("{shown}: {e}")))?;
-        let parsed = definitions::read::<Definition>(&shown, &text)?;
-        parsed.notes.iter().for_each(|told| note(&format!("note: {shown}: {told}")));
-        let folder = self.file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let job: Job = match &parsed.value {
-            Definition::Command(job) => {
-                let ask = self.settled(command(session, &parsed, job, folder).await?)?;
-                session.client.post("/api/v1/jobs/command", &ask).await?
-            }
-            Definition::RunConfig(run) => {
-                let ask = self.settled(self.run_config(session, run, folder).await?)?;
-                session.client.post("/api/v1/jobs/command", &ask).await?
-            }
-            Definition::Sweep(job) => {
-                let mut ask = sweep(session, &parsed, job, folder).await?;
-                ask.trial = self.settled(ask.trial)?;
-                session.client.post("/api/v1/jobs/sweep", &ask).await?
-            }
-            Definition::Automl(_) => {
-                return Err(Fault::invalid(format!("{shown}: a search is submitted by `automl run`")));
-            }
-        };
+        let job = self.submit(session).await?;
         if self.detach {
             session.out.value(&job, |job| format!("{} is {}", job.id, job.status.as_str()));
             return Ok(());
@@ -74,10 +71,50 @@ impl Submit {
         crate::cli::automl::finished(session, job).map(drop)
     }
 
+    /// Submits; the job has been accepted when this returns.
+    pub async fn submit(&self, session: &Session) -> Result<Job, Fault> {
+        if self.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("py")) {
+            let ask = self.settled(script::ask(session, self).await?)?;
+            return session.client.post("/api/v1/jobs/command", &ask).await;
+        }
+        if self.model_file.is_some() {
+            return Err(Fault::invalid(
+                "--model-file goes with a train.py: a definition has its own arguments",
+            ));
+        }
+        let shown = self.file.display().to_string();
+        let text =
+            std::fs::read_to_string(&self.file).map_err(|e| Fault::invalid(format!("{shown}: {e}")))?;
+        let parsed = definitions::read::<Definition>(&shown, &text)?;
+        parsed.notes.iter().for_each(|told| note(&format!("note: {shown}: {told}")));
+        let folder = self.file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match &parsed.value {
+            Definition::Command(job) => {
+                let ask = self.settled(command(session, &parsed, job, folder).await?)?;
+                session.client.post("/api/v1/jobs/command", &ask).await
+            }
+            Definition::RunConfig(run) => {
+                let ask = self.settled(self.run_config(session, run, folder).await?)?;
+                session.client.post("/api/v1/jobs/command", &ask).await
+            }
+            Definition::Sweep(job) => {
+                let mut ask = sweep(session, &parsed, job, folder).await?;
+                ask.trial = self.settled(ask.trial)?;
+                session.client.post("/api/v1/jobs/sweep", &ask).await
+            }
+            Definition::Automl(_) => {
+                Err(Fault::invalid(format!("{shown}: a search is submitted by `automl run`")))
+            }
+        }
+    }
+
     /// What the flags change.
     fn settled(&self, mut ask: SubmitCommand) -> Result<SubmitCommand, Fault> {
         if let Some(experiment) = &self.experiment_name {
             ask.experiment = Some(Name::new(experiment)?);
+        }
+        if let Some(data) = &self.data {
+            script::bind(&mut ask, data)?;
         }
         if self.relax_pins {
             ask.environment = describe::relaxed(ask.environment);
@@ -283,7 +320,7 @@ fn source_of(folder: &Path, script: &str) -> Result<PathBuf, Fault> {
 }
 
 /// A text as the shell reads it as one word.
-fn word(text: &str) -> String {
+pub fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,%=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();

@@ -34,8 +34,11 @@ impl Service {
 #[derive(Debug, Args)]
 pub struct Issue {
     /// The client id
-    #[arg(long, env = "PORTCULLIS_CLIENT_ID")]
-    client_id: String,
+    #[arg(long, env = "PORTCULLIS_CLIENT_ID", required_unless_present = "credentials")]
+    client_id: Option<String>,
+    /// A file that holds client_id and client_secret as JSON: what `principal create --json` printed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["client_id", "client_secret_file"])]
+    credentials: Option<PathBuf>,
     /// A file holding the client secret; else PORTCULLIS_CLIENT_SECRET
     #[arg(long, value_name = "FILE")]
     client_secret_file: Option<PathBuf>,
@@ -71,7 +74,7 @@ impl Issue {
             Fault::invalid("no server: name it with --server URL, or start one on the data directory")
         })?;
         let http = crate::client::Client::new(&base, String::new(), &tls)?;
-        let secret = self.secret()?;
+        let (client_id, secret) = self.client()?;
         let base = http.base();
         let of = |document: &Value, pointer: &str| {
             document.pointer(pointer).and_then(Value::as_str).map(str::to_owned).ok_or_else(|| {
@@ -91,7 +94,7 @@ impl Issue {
             http.open(&format!("{issuer}{slash}.well-known/oauth-authorization-server")).await?;
         let mut form = vec![
             ("grant_type", "client_credentials".to_owned()),
-            ("client_id", self.client_id),
+            ("client_id", client_id),
             ("client_secret", secret),
         ];
         let more = [
@@ -105,6 +108,21 @@ impl Issue {
             answer["access_token"].as_str().ok_or_else(|| Fault::internal("the answer has no token"))?;
         Printer::new(global.json).value(&answer, |_| token.to_owned());
         Ok(())
+    }
+
+    /// The client's id and secret.
+    fn client(&self) -> Result<(String, String), Fault> {
+        let Some(file) = &self.credentials else {
+            return Ok((self.client_id.clone().unwrap_or_default(), self.secret()?));
+        };
+        let wrong = |why: &str| Fault::invalid(format!("{}: {why}", file.display()));
+        let text = std::fs::read_to_string(file).map_err(|e| wrong(&e.to_string()))?;
+        let kept: Value = serde_json::from_str(&text).map_err(|e| wrong(&e.to_string()))?;
+        let member = |name: &str| {
+            let text = kept[name].as_str().map(str::to_owned);
+            text.ok_or_else(|| wrong(&format!("no {name} in it: expected the JSON of `principal create`")))
+        };
+        Ok((member("client_id")?, member("client_secret")?))
     }
 
     fn secret(&self) -> Result<String, Fault> {

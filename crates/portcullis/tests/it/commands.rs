@@ -188,6 +188,16 @@ tags: {colour: red}
     assert!(tags.contains(&json!({"key": "colour", "value": "red"})), "{tags:?}");
     let own = shop.folder.path().join("data/runs").join(id(&job));
     until("its folder goes", || !own.exists());
+    outputs_are_registered(&shop, &id(&job), get);
+}
+
+/// What was kept are artifacts of the run, where a registration finds them.
+fn outputs_are_registered(shop: &Shop, job: &str, get: impl Fn(String) -> (u16, Value)) {
+    for (path, file) in [("outputs/deep/report.txt", "report.txt"), ("model", "model.bin")] {
+        shop.server.cli(&["model", "register", file, "--from-job", job, "--path", path]);
+        let (_, files) = get(format!("/api/v1/models/{file}/versions/1/files"));
+        assert_eq!(files[0]["path"], file, "{files}");
+    }
 }
 
 #[test]

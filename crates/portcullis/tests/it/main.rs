@@ -46,4 +46,5 @@ mod transport_bound;
 mod transport_floods;
 mod transport_tls;
 mod under_load;
+mod up;
 mod words;

@@ -1,7 +1,7 @@
 //! The one attempt at a command job.
 
 use super::ask::SubmitCommand;
-use super::collect::{Kept, collect};
+use super::collect::{Kept, collect, link};
 use super::door::{Door, Passage};
 use super::folder::{Places, lay_out};
 use super::log::Log;
@@ -105,12 +105,12 @@ impl Commands {
         let ask: SubmitCommand = serde_json::from_value(job.spec.clone())?;
         match job.status {
             status if status.is_final() => return Ok(None),
-            JobStatus::Cancelling => return Ok(Some(self.kept(&places, &ask, Over::Canceled).await)),
+            JobStatus::Cancelling => return Ok(Some(self.kept(run, &places, &ask, Over::Canceled).await)),
             JobStatus::Queued => {}
             _ => {
                 self.door.close(run.clone()).await.map_err(Error::Fault)?;
                 let report = report(&places).await;
-                let end = self.kept(&places, &ask, Over::Ended(report)).await;
+                let end = self.kept(run, &places, &ask, Over::Ended(report)).await;
                 // It may have ended by itself just before the server did.
                 let error = if report.code.is_some() { end.error } else { Some(DIED.to_owned()) };
                 return Ok(Some(JobEnd { error, ..end }));
@@ -133,11 +133,11 @@ impl Commands {
         let (over, environment) = match over {
             Ok(over) => over,
             Err(error) => {
-                let end = self.kept(&places, &ask, Over::Ended(Report::default())).await;
+                let end = self.kept(run, &places, &ask, Over::Ended(Report::default())).await;
                 return Ok(Some(JobEnd { error: Some(Fault::from(error).message), ..end }));
             }
         };
-        let mut end = self.kept(&places, &ask, over).await;
+        let mut end = self.kept(run, &places, &ask, over).await;
         end.result["environment"] = environment;
         Ok(Some(end))
     }
@@ -232,12 +232,15 @@ impl Commands {
     }
 
     /// Keeps what the command left, and says how it ended.
-    async fn kept(&self, places: &Places, ask: &SubmitCommand, over: Over) -> JobEnd {
+    async fn kept(&self, run: &RunId, places: &Places, ask: &SubmitCommand, over: Over) -> JobEnd {
         let (artifacts, places, wanted) =
             (self.shared.store.artifacts().clone(), places.clone(), ask.clone());
         let kept = tokio::task::spawn_blocking(move || collect(&places, &wanted, &artifacts)).await;
         let (kept, mut wrong) =
             kept.unwrap_or_else(|_| (Kept::default(), vec!["keeping broke off".to_owned()]));
+        if let Err(error) = link(&self.shared.store, run, &kept).await {
+            wrong.push(format!("the outputs are no artifacts of the run: {error}"));
+        }
         let mut result = json!(kept);
         let (status, error) = match &over {
             Over::Canceled => (JobStatus::Canceled, None),

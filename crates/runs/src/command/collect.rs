@@ -1,16 +1,16 @@
 //! What a command leaves behind, kept as trees and files.
 
 use super::ask::SubmitCommand;
-use super::folder::Places;
+use super::folder::{ARTIFACTS, Places};
 use crate::error::{Error, Result};
 use crate::results::KeptFile;
-use domain::Digest;
+use domain::{Digest, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use store::Artifacts;
 use store::trees::Tree;
+use store::{ArtifactFile, Artifacts, Store};
 
 /// A folder that a job left, kept as a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,39 @@ pub fn collect(places: &Places, ask: &SubmitCommand, artifacts: &Artifacts) -> (
         Err(error) => wrong.push(format!("the log cannot be kept: {error}")),
     }
     (kept, wrong)
+}
+
+/// Makes what is kept artifacts of the run, where clients of the run find them: `./outputs` as `outputs/…`, an output as `NAME/…`.
+pub async fn link(store: &Store, run: &RunId, kept: &Kept) -> Result<()> {
+    let own = kept.artifacts.iter().map(|folder| (ARTIFACTS, folder.digest));
+    let all: Vec<(String, Digest)> = own
+        .chain(kept.outputs.iter().map(|(name, folder)| (name.as_str(), folder.digest)))
+        .map(|(name, digest)| (name.to_owned(), digest))
+        .collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    let uri = store.run_artifacts(run.as_str()).await?;
+    // An experiment may keep its artifacts elsewhere.
+    let Some(below) = uri.strip_prefix(registry::ARTIFACTS).map(|path| path.trim_matches('/').to_owned())
+    else {
+        return Ok(());
+    };
+    let artifacts = store.artifacts().clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut files = Vec::new();
+        for (name, digest) in all {
+            let tree = artifacts.tree(&digest)?;
+            files.extend(tree.files.into_iter().map(|(path, file)| ArtifactFile {
+                path: format!("{below}/{name}/{path}"),
+                digest: file.digest,
+                bytes: file.bytes,
+            }));
+        }
+        Ok::<_, Error>(files)
+    });
+    let files = read.await.map_err(|_| Error::Interrupted)??;
+    Ok(store.put_artifact_paths(&files, Timestamp::now()).await?)
 }
 
 /// A folder, or a file as the only one of its tree. A link in its place leads nowhere: who wrote it could name any file of this

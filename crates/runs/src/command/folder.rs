@@ -19,7 +19,7 @@ const REPORT: &str = "report.json";
 /// What the command said.
 pub const LOG: &str = "std_log.txt";
 /// Below [`WORK`]: kept at the end without any call.
-const ARTIFACTS: &str = "outputs";
+pub const ARTIFACTS: &str = "outputs";
 
 /// The places of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
