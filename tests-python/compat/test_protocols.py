@@ -149,7 +149,8 @@ class Scripts(Caller):
             self.refused(worker, "/invocations", {"dataframe_split": {"columns": ["a"], "data": [[1, 2]]}}, 400, "row 0")
 
     def test_tensors_of_a_raw_script(self):
-        with Worker(raw("lambda data: {'a': data, 'n': len(data), 'f': [0.5, None]} if type(data[0]) is list else data")) as worker:
+        answer = "lambda data: {'a': data, 'n': len(data), 'f': [0.5, None]} if type(data[0]) is list else data"
+        with Worker(raw(answer)) as worker:
             worker.ready()
             table = {"id": "7", "inputs": [column("a", "FP32", 1, 2.5), column("b", "BYTES", "x", "y", wide=True)]}
             found = self.outputs(worker, table)
@@ -201,7 +202,8 @@ class Scripts(Caller):
             answer, found = self.post(worker, "/v2/infer", body, json_bytes=len(text))
             self.assertEqual((answer["status"], answer["content_type"]), (200, "application/octet-stream"), found)
             head, rest = json.loads(found[: answer["json_bytes"]]), found[answer["json_bytes"] :]
-            self.assertEqual([(o["name"], o["datatype"]) for o in head["outputs"]], [("t", "BYTES"), ("h", "FP64"), ("b", "BOOL"), ("i", "INT64")])
+            kinds = [(o["name"], o["datatype"]) for o in head["outputs"]]
+            self.assertEqual(kinds, [("t", "BYTES"), ("h", "FP64"), ("b", "BOOL"), ("i", "INT64")])
             self.assertEqual(rest, texts + struct.pack("<2d", 0.5, -2) + b"\1\0")
             self.assertEqual(head["outputs"][3]["data"], [-1, 7])
             self.refused(worker, "/v2/infer", body + b"x", 400, "1 bytes follow", json_bytes=len(text))
@@ -224,6 +226,8 @@ class Scripts(Caller):
                 ({"inputs": [dict(good, data=[1, True])]}, "an element that is no INT8"),
                 ({"inputs": [dict(good, datatype="BYTES")]}, "an element that is no BYTES"),
                 ({"inputs": [dict(good, data=None)]}, "no list 'data'"),
+                ({"inputs": [dict(good, shape=[10**12, 0], data=[])]}, "rows without elements"),
+                ({"inputs": [dict(good, data=json.loads("[" * 40 + "]" * 40))]}, "nested more than 32 levels"),
                 ({"inputs": [good, good]}, "is there twice"),
                 ({"inputs": [good, column("y", "INT8", 1)]}, "different numbers of rows"),
                 ({"inputs": [dict(good, shape=[1, 2])], "parameters": {"content_type": "pd"}}, "'pd' is a table"),
@@ -304,7 +308,8 @@ class Models(Caller):
         with Worker(mlflow=os.path.join(self.folder, "table")) as worker:
             described = worker.ready()["metadata"]
             self.assertEqual(described["platform"], "mlflow_pyfunc")
-            self.assertEqual([(t["name"], t["datatype"]) for t in described["inputs"]], [("a", "FP64"), ("b", "BYTES"), ("n", "INT64")])
+            kinds = [(t["name"], t["datatype"]) for t in described["inputs"]]
+            self.assertEqual(kinds, [("a", "FP64"), ("b", "BYTES"), ("n", "INT64")])
             self.assertEqual([t["name"] for t in described["outputs"]], ["twice", "text", "n"])
             # In any order, whole numbers of another width, and one column too many.
             body = {"inputs": [column("n", "INT32", 5), column("b", "BYTES", "x", wide=True), column("a", "FP32", 1.5)]}

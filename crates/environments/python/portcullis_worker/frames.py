@@ -22,9 +22,9 @@ Then, in turn, a request and its answer:
 The path is ``/score``, ``/invocations``, ``/v2/infer`` or ``/v1/predict``. A tensor of the metadata is an object of name,
 datatype and shape; lists are empty where nothing is known.
 
-Instead of a request ``{"ping": n}`` is answered by ``{"pong": n, "busy": calls running, "served": calls ended}``. ``exec_ms`` is the time
-inside ``run()`` and absent (null) when the call did not end well. A connection ends when the server closes it. A worker with one
-thread answers a ping between calls, one with more at once.
+Instead of a request ``{"ping": n}`` is answered by ``{"pong": n, "busy": calls running, "served": calls ended}``.
+``exec_ms`` is the time inside ``run()`` and absent (null) when the call did not end well. A connection ends when the
+server closes it. A worker with one thread answers a ping between calls, one with more at once.
 
 Lines of standard output and error that belong to a request begin with ``\\x1e<request id>\\x1f`` (see ``logs``).
 """

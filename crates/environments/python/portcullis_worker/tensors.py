@@ -82,11 +82,11 @@ class Output(NamedTuple):
 
 
 def nest(values: List[Any], shape: Sequence[int]) -> Any:
-    """Flat values as lists within lists."""
+    """Flat values as lists within lists; a shape without elements is an empty list."""
     if not shape:
         return values[0]
     for size in reversed(shape[1:]):
-        values = [values[at : at + size] for at in range(0, len(values), size)] if size else [[]] * shape[0]
+        values = [values[at : at + size] for at in range(0, len(values), size)] if size else []
     return values
 
 
@@ -134,10 +134,13 @@ def _tensor(one: Any, rest: bytes) -> Tuple[Tensor, bytes]:
         raise Refused(400, "an input has no name")
     name, shape, datatype = one["name"], one.get("shape"), one.get("datatype")
     if datatype != "BYTES" and datatype not in CODES:
-        raise Refused(400, "the input '%s' has the datatype %s, which is none of %s" % (name, datatype, ", ".join([*CODES, "BYTES"])))
+        known = ", ".join([*CODES, "BYTES"])
+        raise Refused(400, "the input '%s' has the datatype %s, which is none of %s" % (name, datatype, known))
     whole = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
     if not whole or len(shape) > _MAX_DIMENSIONS:
         raise Refused(400, "the input '%s' has no shape: a list of sizes of at least 0" % name)
+    if math.prod(shape) == 0 and shape[0] != 0:
+        raise Refused(400, "the input '%s' has rows without elements: %s" % (name, shape))
     length = _parameters(one).get("binary_data_size")
     if length is None:
         values = _flat(one.get("data"), name)
@@ -154,7 +157,11 @@ def _tensor(one: Any, rest: bytes) -> Tuple[Tensor, bytes]:
 def _flat(data: Any, name: str) -> List[Any]:
     if not isinstance(data, list):
         raise Refused(400, "the input '%s' has no list 'data'" % name)
+    depth = 1
     while any(isinstance(item, list) for item in data):
+        depth += 1
+        if depth > _MAX_DIMENSIONS:
+            raise Refused(400, "the input '%s' is nested more than %d levels deep" % (name, _MAX_DIMENSIONS))
         inner: List[Any] = []
         for item in data:
             inner.extend(item if isinstance(item, list) else [item])

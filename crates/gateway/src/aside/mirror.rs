@@ -6,6 +6,7 @@ use crate::snapshot::{Backend, Served, Target};
 use bytes::Bytes;
 use domain::{Name, Timestamp};
 use endpoint::{Limits, MirrorConfig, Outcome, Pool};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -14,9 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use telemetry::{Metrics, Mirrored};
 use tokio::sync::{Semaphore, mpsc};
 
-/// Copies that the workers of one mirror answer at once. Others that come meanwhile are dropped: they must not hold up the copies
-/// for other endpoints.
-const BY_WORKERS: usize = 8;
+/// Copies that wait for the workers of one mirror, which get them one after the other: callers of that deployment go first.
+/// Others that come meanwhile are dropped: they must not hold up the copies for other endpoints.
+const BY_WORKERS: usize = 64;
 
 /// The most bytes of an answer that a sample shows.
 const SHOWN: usize = 1024;
@@ -40,7 +41,9 @@ pub(crate) struct Kept {
     of: (Name, i64),
     counts: Arc<Mirrored>,
     sample: Mutex<VecDeque<Difference>>,
-    by_workers: Arc<Semaphore>,
+    /// Room for copies that wait for workers, and whose turn it is.
+    waiting: Arc<Semaphore>,
+    turn: Semaphore,
 }
 
 /// Two answers to the same call.
@@ -127,8 +130,8 @@ impl Mirrors {
         let kept = former.map_or_else(
             || {
                 let counts = self.metrics.mirrored(endpoint.name.as_str(), true);
-                let by_workers = Arc::new(Semaphore::new(BY_WORKERS));
-                Arc::new(Kept { of, counts, sample: Mutex::default(), by_workers })
+                let (waiting, turn) = (Arc::new(Semaphore::new(BY_WORKERS)), Semaphore::new(1));
+                Arc::new(Kept { of, counts, sample: Mutex::default(), waiting, turn })
             },
             |mirror| mirror.kept.clone(),
         );
@@ -199,18 +202,23 @@ async fn answer_all(mut copies: mpsc::Receiver<Copy>, limits: Limits, sample: us
     }
 }
 
-/// Has workers answer a copy, if not too many copies are with them; they take their time, which nobody here waits for.
+/// Has workers answer a copy, if not too many copies wait for them; they take their time, which nobody here waits for.
 fn by_workers(copy: Copy, limits: Arc<Limits>, sample: usize) {
     let Some((mirror, _)) = copy.to() else { return };
-    let Ok(permit) = mirror.kept.by_workers.clone().try_acquire_owned() else {
+    let Ok(permit) = mirror.kept.waiting.clone().try_acquire_owned() else {
         mirror.kept.counts.dropped.fetch_add(1, Relaxed);
         return;
     };
     tokio::spawn(async move {
         let Some((mirror, served)) = copy.to() else { return };
         let Some(pool) = served.workers() else { return };
+        let _turn = mirror.kept.turn.acquire().await;
         let answer = score::by_workers(&limits, (&copy.target, served, pool), &copy.asked, &copy.body).await;
-        compare(&copy, mirror, Some(answer), sample);
+        if answer.status == StatusCode::TOO_MANY_REQUESTS && copy.outcome.status != answer.status {
+            mirror.kept.counts.dropped.fetch_add(1, Relaxed);
+        } else {
+            compare(&copy, mirror, Some(answer), sample);
+        }
         drop(permit);
     });
 }
@@ -301,7 +309,6 @@ fn alike(one: &Value, other: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::StatusCode;
 
     #[test]
     fn answers_are_compared_by_what_they_say() {
