@@ -240,7 +240,7 @@ async fn python_deployments_are_mirrored_to_and_from() {
 }
 
 const KEEPS: &str = r#"
-import json
+import json, os
 from azureml.monitoring import ModelDataCollector
 def init():
     global given, found
@@ -251,6 +251,14 @@ def run(raw):
     ids = given.collect(rows)
     predicted = [[sum(row)] for row in rows]
     found.collect(found.add_correlations(predicted, ids))
+    if ids is not None:
+        # Nothing but the rows of this endpoint.
+        for path in ("modeldata/other", "modeldata/default/default/portcullis/other", "admin-token"):
+            try:
+                open(os.path.join(os.environ["PORTCULLIS_MODELDATA_DIR"], path), "a")
+                return {"changed": path}
+            except OSError:
+                pass
     return {"kept": ids is not None}
 "#;
 
