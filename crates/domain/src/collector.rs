@@ -85,6 +85,22 @@ impl DataCollector {
         Ok(())
     }
 
+    /// Whether anything is kept: then scripts' own collectors write too.
+    pub fn is_on(&self) -> bool {
+        self.collections.keys().any(|name| self.rate(name) > 0.0)
+    }
+
+    /// What scripts alone keep, by the designations of their collector: all of it, a file a day.
+    pub fn of_scripts() -> Self {
+        let on = |name: &&str| ((*name).to_owned(), Collection { enabled: true, sampling_rate: None });
+        Self {
+            collections: ["inputs", "predictions", "labels", "signals", "general"].iter().map(on).collect(),
+            sampling_rate: all(),
+            rolling_rate: Rolling::Day,
+            capture_headers: Vec::new(),
+        }
+    }
+
     /// The part of the calls of which a collection keeps a record; 0 when it is off.
     pub fn rate(&self, collection: &str) -> f64 {
         match self.collections.get(collection) {

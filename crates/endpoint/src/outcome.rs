@@ -44,7 +44,10 @@ impl SmallHeaders {
     /// Puts the headers into an answer.
     pub fn apply(&self, headers: &mut HeaderMap) {
         if let Some(more) = &self.more {
-            headers.extend(more.iter().map(|(name, value)| (name.clone(), value.clone())));
+            // In place of what stands there already: the content type.
+            for (name, value) in more.iter() {
+                headers.insert(name.clone(), value.clone());
+            }
         }
         if let Some(failed) = self.failed {
             // Python's spelling, which is what clients compare with.

@@ -8,7 +8,7 @@ mod mlflow;
 mod route;
 mod words;
 
-pub use describe::{Facts, Running, Totals, describe, index, live, pong, server};
+pub use describe::{About, Facts, Running, Totals, describe, index, live, pong, server};
 pub use route::{Operation, Route};
 pub use words::{dressed, no_such_model};
 

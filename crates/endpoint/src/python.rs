@@ -22,4 +22,5 @@ pub use config::WorkersConfig;
 pub use logs::{LogAsk, LogLine};
 pub use pool::{Pool, PoolStatus, ProvisioningState};
 pub use pools::Pools;
-pub use score::{document, score};
+pub use score::{Asked, document, score};
+pub use wire::{Described, DescribedTensor};

@@ -8,12 +8,12 @@ use crate::jose::Refusal;
 use crate::row::CallLog;
 use crate::score::{self, Asked, Scoring};
 use crate::secret::{digest, known};
-use crate::snapshot::{Served, Snapshot, Target, Who};
+use crate::snapshot::{Backend, Served, Snapshot, Target, Who};
 use crate::stack::{Arrived, direct};
 use domain::{Issuer, Timestamp};
-use endpoint::protocols::{self, Facts, Operation, Route, Running, Totals};
+use endpoint::protocols::{self, About, Facts, Operation, Route, Running, Totals};
 
-use endpoint::{Outcome, RequestIds, Servable, Unrouted, request_ids};
+use endpoint::{Outcome, RequestIds, Unrouted, request_ids};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, header};
 use serde_json::Value;
@@ -276,11 +276,10 @@ fn pick(target: &Target, asked: &Asked, route: &Route<'_>) -> Result<usize, Unro
 
 impl Served {
     fn running(&self) -> Running<'_> {
-        Running {
-            deployment: &self.deployment,
-            version: self.version,
-            signature: self.model.as_ref().and_then(|model| model.native()).map(Servable::signature),
-            platform: "onnx_onnxv1",
-        }
+        let about = self.model.as_ref().and_then(|model| match &model.backend {
+            Backend::Native(servable) => Some(About::Native(servable.signature())),
+            Backend::Python(pool) => pool.described().filter(|_| pool.serves()).map(About::Python),
+        });
+        Running { deployment: &self.deployment, version: self.version, about }
     }
 }

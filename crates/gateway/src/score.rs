@@ -11,7 +11,7 @@ use crate::snapshot::{Backend, Loaded, Served, Target};
 use bytes::Bytes;
 use domain::{ErrorCode, Fault};
 use endpoint::protocols::{self, Place, Route};
-use endpoint::{Call, Limits, Outcome, RequestIds, Scratch, Unrouted};
+use endpoint::{Call, Limits, Outcome, Pool, RequestIds, Scratch, Unrouted};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use std::cell::{Cell, RefCell};
@@ -150,8 +150,7 @@ pub(crate) async fn answer(
     };
     log.request_bytes(bytes.len());
     let outcome = if let Backend::Python(pool) = &model.backend {
-        let id = asked.ids.request_id();
-        endpoint::python::score((pool, served.keep_answers), terms.limits, &call(asked, &bytes), id).await
+        by_workers(terms.limits, (target, served, pool), asked, &bytes).await
     } else if bytes.len() as u64 <= scoring.large_body {
         evaluate(terms.limits, (target, served, model), asked, &bytes)
     } else {
@@ -161,6 +160,18 @@ pub(crate) async fn answer(
         scoring.aside.note(&Answered { target, served, asked, body: &bytes, outcome: &outcome });
     }
     outcome
+}
+
+/// Scores by the workers of a deployment.
+pub(crate) async fn by_workers(
+    limits: &Limits,
+    (target, served, pool): (&Target, &Served, &Pool),
+    asked: &Asked,
+    body: &[u8],
+) -> Outcome {
+    let place = Place { model: &target.name, version: served.version };
+    let of = endpoint::python::Asked { pool, place, keep_answer: served.keep_answers };
+    endpoint::python::score(of, limits, &call(asked, body), asked.ids.request_id()).await
 }
 
 /// Scores a large body on a thread of its own.

@@ -4,6 +4,7 @@ use super::route::{Operation, Route};
 use super::words::no_such_model;
 use super::{data, json};
 use crate::outcome::Outcome;
+use crate::python::Described;
 use domain::{Label, Signature, Task};
 use http::{Method, StatusCode};
 use serde_json::{Value, json as value};
@@ -15,10 +16,17 @@ pub struct Running<'a> {
     pub deployment: &'a str,
     /// The version of its model.
     pub version: u32,
-    /// What its model takes and answers; none when it cannot be loaded.
-    pub signature: Option<&'a Signature>,
-    /// The platform, as `onnx_onnxv1`.
-    pub platform: &'static str,
+    /// What its model takes and answers; none when it is not ready.
+    pub about: Option<About<'a>>,
+}
+
+/// What is known of a model.
+#[derive(Debug, Clone, Copy)]
+pub enum About<'a> {
+    /// Run by this program.
+    Native(&'a Signature),
+    /// Run by Python workers.
+    Python(&'a Described),
 }
 
 /// Calls answered so far.
@@ -61,7 +69,7 @@ pub fn describe(route: &Route<'_>, method: &Method, facts: &Facts<'_>) -> Outcom
     if chosen.is_none() && route.version.is_some() {
         return no_such_model(facts.model, route.version);
     }
-    let ready = chosen.is_some_and(|running| running.signature.is_some());
+    let ready = chosen.is_some_and(|running| running.about.is_some());
     match route.operation {
         Operation::Server => server(),
         Operation::Live => live("live", true),
@@ -71,8 +79,8 @@ pub fn describe(route: &Route<'_>, method: &Method, facts: &Facts<'_>) -> Outcom
             &value!({ "name": facts.model, "ready": ready }),
             if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE },
         ),
-        Operation::Model => match chosen.and_then(|running| Some((running, running.signature?))) {
-            Some((running, signature)) => json(metadata(facts, running, signature).to_string()),
+        Operation::Model => match chosen.and_then(|running| running.about) {
+            Some(about) => json(metadata(facts, about).to_string()),
             None => super::dressed(
                 route.operation,
                 Outcome::problem(
@@ -133,7 +141,7 @@ pub fn index(all: &[Facts<'_>]) -> Outcome {
     let mut entries = Vec::new();
     for facts in all {
         let mut versions: Vec<(u32, bool)> =
-            facts.running.iter().map(|r| (r.version, r.signature.is_some())).collect();
+            facts.running.iter().map(|r| (r.version, r.about.is_some())).collect();
         versions.sort_unstable();
         versions.dedup();
         entries.extend(versions.into_iter().map(|(version, ready)| {
@@ -145,35 +153,44 @@ pub fn index(all: &[Facts<'_>]) -> Outcome {
     json(Value::Array(entries).to_string())
 }
 
-/// Inputs are the columns, one tensor each; outputs are the class and the probabilities, or the value.
-fn metadata(facts: &Facts<'_>, running: &Running<'_>, signature: &Signature) -> Value {
+fn metadata(facts: &Facts<'_>, about: About<'_>) -> Value {
     let mut versions: Vec<u32> = facts.running.iter().map(|r| r.version).collect();
     versions.sort_unstable();
     versions.dedup();
-    let inputs: Vec<Value> = signature
-        .inputs
-        .iter()
-        .map(|f| value!({ "name": f.name, "datatype": data::datatype(f.kind).word(), "shape": [-1, 1] }))
-        .collect();
-    let output = |name: &str, datatype: &str, shape: Vec<i64>| value!({ "name": name, "datatype": datatype, "shape": shape });
-    let outputs = if signature.output.task == Task::Regression {
-        vec![output(data::VALUE, "FP32", vec![-1])]
-    } else {
-        let kind = match signature.output.classes.first() {
-            Some(Label::Integer(_)) => "INT64",
-            Some(Label::Boolean(_)) => "BOOL",
-            _ => "BYTES",
-        };
-        let classes = i64::try_from(signature.output.classes.len()).ok().filter(|n| *n > 0).unwrap_or(-1);
-        vec![output(data::LABEL, kind, vec![-1]), output(data::PROBABILITIES, "FP32", vec![-1, classes])]
+    let (platform, inputs, outputs) = match about {
+        About::Native(signature) => ("onnx_onnxv1", inputs(signature), outputs(signature)),
+        About::Python(described) => {
+            (described.platform.as_str(), value!(described.inputs), value!(described.outputs))
+        }
     };
     value!({
         "name": facts.model,
         "versions": versions.iter().map(u32::to_string).collect::<Vec<_>>(),
-        "platform": running.platform,
+        "platform": platform,
         "inputs": inputs,
         "outputs": outputs,
     })
+}
+
+/// The columns, one tensor each.
+fn inputs(signature: &Signature) -> Value {
+    let one = |f: &domain::Feature| value!({ "name": f.name, "datatype": data::datatype(f.kind).word(), "shape": [-1, 1] });
+    signature.inputs.iter().map(one).collect()
+}
+
+/// The class and the probabilities, or the value.
+fn outputs(signature: &Signature) -> Value {
+    let output = |name: &str, datatype: &str, shape: Vec<i64>| value!({ "name": name, "datatype": datatype, "shape": shape });
+    if signature.output.task == Task::Regression {
+        return value!([output(data::VALUE, "FP32", vec![-1])]);
+    }
+    let kind = match signature.output.classes.first() {
+        Some(Label::Integer(_)) => "INT64",
+        Some(Label::Boolean(_)) => "BOOL",
+        _ => "BYTES",
+    };
+    let classes = i64::try_from(signature.output.classes.len()).ok().filter(|n| *n > 0).unwrap_or(-1);
+    value!([output(data::LABEL, kind, vec![-1]), output(data::PROBABILITIES, "FP32", vec![-1, classes])])
 }
 
 fn stats(facts: &Facts<'_>, chosen: Option<&Running<'_>>) -> Value {

@@ -1,6 +1,6 @@
 //! The protocols over real models.
 
-use super::{Facts, Operation, Place, Route, Running, Totals, describe, evaluate};
+use super::{About, Facts, Operation, Place, Route, Running, Totals, describe, evaluate};
 use crate::outcome::Outcome;
 use crate::score::Call;
 use crate::testing::{self, Bench, ROW, text};
@@ -270,8 +270,7 @@ fn what_a_schema_refuses_is_told_in_its_words() {
 #[test]
 fn a_model_is_described() {
     let (_, signature) = testing::credit();
-    let running =
-        Running { deployment: "blue", version: 3, signature: Some(&signature), platform: "onnx_onnxv1" };
+    let running = Running { deployment: "blue", version: 3, about: Some(About::Native(&signature)) };
     let facts = |chosen| Facts { model: "credit", running: vec![running], chosen, totals: Totals::default() };
     let ask = |tail: &str, facts: &Facts<'_>| {
         let outcome = describe(&Route::of(tail).unwrap(), &Method::GET, facts);

@@ -112,6 +112,8 @@ pub(super) fn outcome(head: &Answer, body: Bytes) -> Outcome {
         Ok(told) if wrong && head.headers.is_empty() => Outcome::problem(status, &told.message, reason),
         _ => plain(head, status, body, reason),
     };
+    outcome.rows = head.rows;
+    outcome.extra.json_bytes = head.json_bytes;
     let exec = head.exec_ms.filter(|ms| ms.is_finite() && *ms >= 0.0);
     if let Some(ms) = exec {
         // Rounded; saturates far beyond any timeout.

@@ -1,6 +1,6 @@
 //! What is needed to start a worker of a deployment.
 
-use domain::{Name, PythonSpec, Span};
+use domain::{DataCollector, Name, PythonSpec, Span, Version};
 use environments::launcher::{self, Files, Launcher, Network};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,10 @@ pub(super) struct Order {
     pub code: Option<PathBuf>,
     /// The unpacked model.
     pub model: PathBuf,
+    /// The model's version.
+    pub version: Version,
+    /// Where rows go that the script keeps by itself; none when nothing is kept.
+    pub kept: Option<Kept>,
     /// Resident memory at which a worker is replaced; at half as much again it is ended.
     pub memory_bytes: u64,
     /// How long a worker may take to end by itself.
@@ -28,6 +32,30 @@ pub(super) struct Order {
     /// How processes are started.
     pub launcher: Launcher,
 }
+
+/// Where a script's own collector of rows writes (contracts MD-02, MD-03): the one place outside of its pool's folder.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    /// The data directory.
+    root: PathBuf,
+    /// What of it the script may write: the rows of its endpoint.
+    pub folder: PathBuf,
+}
+
+impl Kept {
+    /// For the deployments of an endpoint, when what is kept of their calls is kept by scripts too.
+    pub(super) fn of(root: &Path, endpoint: &Name, collector: Option<&DataCollector>) -> Option<Self> {
+        collector.filter(|collector| collector.is_on())?;
+        let parts = ["modeldata", SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE, endpoint.as_str()];
+        Some(Self { root: root.to_owned(), folder: root.join(parts.iter().collect::<PathBuf>()) })
+    }
+}
+
+/// What stands for the cloud's names in the paths of kept rows.
+const SUBSCRIPTION: &str = "default";
+const RESOURCE_GROUP: &str = "default";
+/// The name of the workspace, of which there is one.
+const WORKSPACE: &str = "portcullis";
 
 /// Open files of a worker.
 const OPEN_FILES: u64 = 4096;
@@ -63,6 +91,8 @@ impl Order {
         let mut read = vec![self.package.clone(), self.model.clone()];
         read.extend(self.code.clone());
         read.extend(prefixes(&self.python));
+        let mut write = vec![self.scratch(), self.sockets()];
+        write.extend(self.kept.as_ref().map(|kept| kept.folder.clone()));
         let hard = self.memory_bytes.saturating_add(self.memory_bytes / 2);
         launcher::Order {
             argv: self.arguments(socket),
@@ -74,7 +104,7 @@ impl Order {
                 processes: PROCESSES,
                 ..launcher::Limits::default()
             },
-            files: Some(Files { read, write: vec![self.scratch(), self.sockets()] }),
+            files: Some(Files { read, write }),
             network: if self.spec.network { Network::Open } else { Network::Relayed(Vec::new()) },
             grace: self.grace,
             report: None,
@@ -112,13 +142,20 @@ impl Order {
         set("SERVICE_NAME", self.endpoint.to_string());
         set("SERVICE_VERSION", VERSION.to_owned());
         set("SERVICE_PATH_PREFIX", format!("endpoints/{}", self.endpoint));
-        set("WORKSPACE_NAME", "portcullis".to_owned());
+        set("WORKSPACE_NAME", WORKSPACE.to_owned());
         set("SCORING_TIMEOUT_MS", self.spec.request_settings.request_timeout_ms.to_string());
         set("AML_APP_INSIGHTS_ENABLED", self.spec.app_insights_enabled.to_string());
         set("WORKER_COUNT", self.spec.bounds().0.to_string());
         set("HOSTNAME", self.deployment.to_string());
+        set("AZUREML_MODEL_VERSION", self.version.to_string());
+        set("AML_MODEL_DC_STORAGE_ENABLED", self.kept.is_some().to_string());
         all.extend(self.spec.environment_variables.clone());
         let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
+        if let Some(kept) = &self.kept {
+            set("PORTCULLIS_MODELDATA_DIR", text(&kept.root));
+            set("AZUREML_ARM_SUBSCRIPTION", SUBSCRIPTION.to_owned());
+            set("AZUREML_ARM_RESOURCEGROUP", RESOURCE_GROUP.to_owned());
+        }
         set("PYTHONPATH", text(&self.package));
         set("PYTHONUNBUFFERED", "1".to_owned());
         set("PYTHONDONTWRITEBYTECODE", "1".to_owned());

@@ -5,7 +5,7 @@ use super::config::WorkersConfig;
 use super::desk::{Desk, Place};
 use super::logs::Log;
 use super::tend::{Prepare, tend};
-use super::wire::{Answer, Headers, Link, Ready, Request, frame};
+use super::wire::{Answer, Described, Headers, Link, Ready, Request, frame};
 use crate::outcome::Outcome;
 use bytes::Bytes;
 use domain::{ErrorCode, Fault, PythonSpec, RequestSettings, ScaleSettings};
@@ -106,6 +106,10 @@ pub struct Ask<'a> {
     pub headers: &'a HeaderMap,
     /// The whole body.
     pub body: &'a [u8],
+    /// What answers of Open Inference call the model, and its version.
+    pub model: (&'a str, &'a str),
+    /// How long the JSON part of a body with binary tensors is.
+    pub json_bytes: Option<u64>,
     /// Whether the answer is kept in the deployment's log.
     pub keep_answer: bool,
 }
@@ -180,6 +184,16 @@ impl Pool {
         self.shared.ready.get()?.swagger.as_ref()?.get(version).cloned()
     }
 
+    /// Whether a worker serves.
+    pub fn serves(&self) -> bool {
+        self.shared.status.borrow().instances_ready > 0
+    }
+
+    /// What it takes and answers; none before the first worker was ready.
+    pub fn described(&self) -> Option<&Described> {
+        self.shared.ready.get().map(|ready| &ready.metadata)
+    }
+
     /// Answers a call by one of the workers. Never fails: what is wrong is an answer too.
     pub async fn call(&self, ask: &Ask<'_>) -> Outcome {
         let Some(ready) = self.shared.ready.get() else {
@@ -199,6 +213,9 @@ impl Pool {
             content_type: ask.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()),
             headers: Headers(ready.wants_headers.then_some(ask.headers)),
             timeout_ms: settings.request_timeout_ms,
+            model: ask.model.0,
+            version: ask.model.1,
+            json_bytes: ask.json_bytes,
         };
         let Ok(frame) = frame(&request, ask.body) else {
             return answer::refused(&Refused::Unreadable);

@@ -2,7 +2,7 @@
 
 use super::config::WorkersConfig;
 use super::logs::{LogAsk, LogLine, Logs};
-use super::order::Order;
+use super::order::{Kept, Order};
 use super::pool::{Pool, PoolStatus, ProvisioningState};
 use super::tend::Prepare;
 use domain::{Deployment, Fault, ModelKind, ModelVersion, Name, PythonSpec, Timestamp};
@@ -252,7 +252,13 @@ fn lay_out(
     if !named.exists() {
         std::os::unix::fs::symlink(".", named).map_err(wrong)?;
     }
+    let kept = Kept::of(inner.store.dir(), &deployment.endpoint, deployment.data_collector.as_ref());
+    if let Some(kept) = &kept {
+        private_folder(&kept.folder).map_err(wrong)?;
+    }
     let order = Order {
+        version: model.version,
+        kept,
         endpoint: deployment.endpoint,
         deployment: deployment.name,
         python: ready.python,

@@ -33,6 +33,32 @@ pub(super) struct Ready {
     /// Documents by their version: `2`, `3`, `3.1`.
     #[serde(default)]
     pub swagger: Option<BTreeMap<String, serde_json::Value>>,
+    /// What it takes and answers.
+    #[serde(default)]
+    pub metadata: Described,
+}
+
+/// What a worker's model takes and answers, as far as that is known; in the words of Open Inference.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Described {
+    /// The platform: `python_script`, `mlflow_pyfunc`.
+    pub platform: String,
+    /// The inputs; none where nothing says which.
+    pub inputs: Vec<DescribedTensor>,
+    /// The outputs; likewise.
+    pub outputs: Vec<DescribedTensor>,
+}
+
+/// An input or output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DescribedTensor {
+    /// Its name.
+    pub name: String,
+    /// The datatype of its elements.
+    pub datatype: String,
+    /// Its sizes; -1 where calls decide.
+    pub shape: Vec<i64>,
 }
 
 /// What a worker is asked.
@@ -47,6 +73,12 @@ pub(super) struct Request<'a> {
     pub content_type: Option<&'a str>,
     pub headers: Headers<'a>,
     pub timeout_ms: u64,
+    /// What answers call the model.
+    pub model: &'a str,
+    pub version: &'a str,
+    /// How long the JSON part of a body with binary tensors is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_bytes: Option<u64>,
 }
 
 /// The request's headers as an object; repeated ones are joined, as RFC 9110 section 5.3 allows. None when nobody asks for them.
@@ -89,6 +121,12 @@ pub(super) struct Answer {
     pub failed: bool,
     #[serde(default)]
     pub exec_ms: Option<f64>,
+    /// How long the JSON part of an answer with binary tensors is.
+    #[serde(default)]
+    pub json_bytes: Option<u32>,
+    /// Rows scored, where the protocol says how many.
+    #[serde(default)]
+    pub rows: u32,
 }
 
 /// A frame as bytes.
@@ -190,6 +228,9 @@ mod tests {
             content_type: None,
             headers: Headers(Some(&headers)),
             timeout_ms: 5,
+            model: "m",
+            version: "1",
+            json_bytes: None,
         };
         let bytes = frame(&head, b"body").unwrap();
         // Byte by byte at first: a frame may come in any pieces.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, NamedTuple, Optional
+import math
+from typing import Any, Dict, List, NamedTuple, Optional
 
 #: The header that says whether ``run()`` failed; the server writes it from ``Answer.failed``.
 FAILED_HEADER = "x-ms-run-function-failed"
@@ -13,7 +14,11 @@ INTERNAL = "An unexpected internal error occurred. Check the logs for more info.
 
 
 class Answer(NamedTuple):
-    """One answer. ``exec_ms`` is the time in ``run()`` of a call that went well, else ``None``."""
+    """One answer. ``exec_ms`` is the time in ``run()`` of a call that went well, else ``None``.
+
+    ``json_bytes`` is the length of the JSON part of a body that goes on with binary tensors; ``rows`` those scored, 0 where
+    nothing says how many a call has.
+    """
 
     status: int
     body: bytes
@@ -21,6 +26,8 @@ class Answer(NamedTuple):
     headers: Dict[str, str] = {}
     failed: bool = False
     exec_ms: Optional[float] = None
+    json_bytes: Optional[int] = None
+    rows: int = 0
 
     def head(self, request_id: str) -> Dict[str, Any]:
         """The head of the frame that carries this answer."""
@@ -31,6 +38,8 @@ class Answer(NamedTuple):
             "content_type": self.content_type,
             "failed": self.failed,
             "exec_ms": None if self.exec_ms is None else round(self.exec_ms, 3),
+            "json_bytes": self.json_bytes,
+            "rows": self.rows,
         }
 
 
@@ -48,6 +57,32 @@ def plain(value: Any) -> Any:
         if callable(convert):
             return convert()
     raise TypeError("Object of type %s is not JSON serializable" % type(value).__name__)
+
+
+def jsonable(value: Any) -> Any:
+    """Predictions as plain values: rows as a list, a data frame as a list of records, no number as ``None``."""
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return _finite(value.to_dict(orient="records"))
+    if hasattr(value, "tolist"):
+        return _finite(value.tolist())
+    return _finite(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(name): jsonable(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items: List[Any] = [jsonable(item) for item in value]
+        return items
+    return value
+
+
+def predictions(value: Any, exec_ms: float, rows: int = 0) -> Answer:
+    """The answer of MLflow's server: ``{"predictions": value}``. Raises ``TypeError`` for what has no JSON form."""
+    body = json.dumps({"predictions": jsonable(value)}, default=plain)
+    return Answer(200, body.encode("utf-8"), exec_ms=exec_ms, rows=rows)
 
 
 def is_response(value: Any) -> bool:

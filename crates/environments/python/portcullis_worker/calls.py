@@ -22,7 +22,27 @@ class Model(Protocol):
         """What the first frame says of it."""
 
     def score(self, request: request.Request) -> answers.Answer:
-        """One call. Raises ``inputs.Refused`` for a request it cannot read."""
+        """``/score``. Like those below it raises ``inputs.Refused`` for a request it cannot read."""
+
+    def invocations(self, request: request.Request) -> answers.Answer:
+        """``/invocations`` of MLflow and SageMaker."""
+
+    def infer(self, request: request.Request) -> answers.Answer:
+        """``/v2/infer``: tensors of Open Inference."""
+
+    def predict(self, request: request.Request) -> answers.Answer:
+        """``/v1/predict``: ``instances`` in, ``predictions`` out."""
+
+
+def dispatched(model: Model, call: request.Request) -> answers.Answer:
+    """The answer of the protocol that the path is of."""
+    if call.path == "/invocations":
+        return model.invocations(call)
+    if call.path == "/v2/infer":
+        return model.infer(call)
+    if call.path == "/v1/predict":
+        return model.predict(call)
+    return model.score(call)
 
 
 class Overtime(BaseException):
@@ -58,9 +78,9 @@ def answer(model: Model, call: request.Request) -> answers.Answer:
 def _limited(model: Model, call: request.Request) -> answers.Answer:
     """In other threads than the main one the server's own clock decides: a signal does not reach them."""
     if call.timeout_ms <= 0 or threading.current_thread() is not threading.main_thread():
-        return model.score(call)
+        return dispatched(model, call)
     signal.setitimer(signal.ITIMER_REAL, call.timeout_ms / 1000)
     try:
-        return model.score(call)
+        return dispatched(model, call)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

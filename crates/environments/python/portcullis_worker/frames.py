@@ -5,7 +5,8 @@ big endian; the body. The worker listens, the server connects: one connection fo
 time. After a connection is made the worker speaks first, with one frame without a body:
 
     {"ready": true, "pid": 1, "inputs": ["data"] | null, "decorated": true, "wants_headers": false,
-     "swagger": {"2": {...}, "3": {...}, "3.1": {...}} | null}
+     "swagger": {"2": {...}, "3": {...}, "3.1": {...}} | null,
+     "metadata": {"platform": "python_script", "inputs": [tensors], "outputs": [tensors]}}
     {"ready": false, "error": "why, with the trace"}
 
 The socket appears under its name only once it accepts connections, and that is before ``init()`` ends: the first frame
@@ -14,13 +15,16 @@ comes when ``init()`` has ended. After a frame with ``"ready": false`` the worke
 Then, in turn, a request and its answer:
 
     {"id": "...", "method": "POST", "query": "a=1", "headers": {...}, "content_type": "...", "timeout_ms": 60000,
-     "path": "/score"} and the raw body
+     "path": "/score", "model": "name", "version": "1", "json_bytes": n | absent} and the raw body
     {"id": "...", "status": 200, "headers": {...}, "content_type": "application/json", "failed": false,
-     "exec_ms": 1.234 | null} and the raw body
+     "exec_ms": 1.234 | null, "json_bytes": n | null, "rows": 0} and the raw body
 
-or ``{"ping": n}``, answered by ``{"pong": n, "busy": calls running, "served": calls ended}``. ``exec_ms`` is the time
-inside ``run()`` and absent (null) when the call did not end well. A connection ends when the server closes it. A worker with one
-thread answers a ping between calls, one with more at once.
+The path is ``/score``, ``/invocations``, ``/v2/infer`` or ``/v1/predict``. A tensor of the metadata is an object of name,
+datatype and shape; lists are empty where nothing is known.
+
+Instead of a request ``{"ping": n}`` is answered by ``{"pong": n, "busy": calls running, "served": calls ended}``.
+``exec_ms`` is the time inside ``run()`` and absent (null) when the call did not end well. A connection ends when the
+server closes it. A worker with one thread answers a ping between calls, one with more at once.
 
 Lines of standard output and error that belong to a request begin with ``\\x1e<request id>\\x1f`` (see ``logs``).
 """

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
-from . import answers, inputs
+from . import answers, forms, inference, inputs, outputs, schemas
 from .request import Request
 
-_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs", "input_data", "data")
+_FORMS = (*forms.FORMS, "input_data", "data")
 
 
 class ModelError(Exception):
@@ -42,7 +41,12 @@ class Pyfunc:
 
     def ready(self) -> Dict[str, Any]:
         """Nothing of a script: the model's own signature describes it."""
-        return {"inputs": None, "decorated": False, "wants_headers": False, "swagger": None}
+        described = {
+            "platform": "mlflow_pyfunc",
+            "inputs": schemas.tensors(self._schema(), "input"),
+            "outputs": schemas.tensors(self._model.metadata.get_output_schema(), outputs.UNNAMED),
+        }
+        return {"inputs": None, "decorated": False, "wants_headers": False, "swagger": None, "metadata": described}
 
     def score(self, request: Request) -> answers.Answer:
         """One call of ``predict``; the answer's shape follows the request's: ``input_data`` gives bare predictions."""
@@ -50,14 +54,48 @@ class Pyfunc:
             raise inputs.Refused(405, "Method not allowed")
         try:
             form, table, params = self._read(request)
-            started = time.perf_counter()
-            result = self._model.predict(table, params=params) if params else self._model.predict(table)
+            result, elapsed = self._predict(table, params)
         except _bad_input() as error:
             return _refused(str(error))
-        elapsed = (time.perf_counter() - started) * 1000
-        value = jsonable(result)
+        value = answers.jsonable(result)
         body = value if form == "input_data" else {"predictions": value}
-        return answers.Answer(200, json.dumps(body, default=answers.plain).encode("utf-8"), exec_ms=elapsed)
+        rows = len(table) if hasattr(table, "__len__") else 0
+        return answers.Answer(200, json.dumps(body, default=answers.plain).encode("utf-8"), exec_ms=elapsed, rows=rows)
+
+    def invocations(self, request: Request) -> answers.Answer:
+        """As on ``/score``, but for an unknown content type, which MLflow's server tells in plain text."""
+        try:
+            return self.score(request)
+        except inputs.Refused as refused:
+            if refused.status != 415:
+                raise
+            return answers.Answer(415, refused.message.encode("utf-8"), "text/plain; charset=utf-8")
+
+    def predict(self, request: Request) -> answers.Answer:
+        """Rows in ``instances``."""
+        try:
+            _, table, params = self._read_json(request.body, ("instances",))
+            result, elapsed = self._predict(table, params)
+        except _bad_input() as error:
+            raise inputs.Refused(400, str(error)) from None
+        return answers.predictions(result, elapsed, len(table) if hasattr(table, "__len__") else 0)
+
+    def infer(self, request: Request) -> answers.Answer:
+        """Tensors, by the model's signature where it has one: see ``schemas.table``."""
+        asked = inference.read(request)
+        try:
+            table, rows = schemas.table(asked, self._schema())
+            result, elapsed = self._predict(table, schemas.params(asked, self._model.metadata.get_params_schema()))
+        except _bad_input() as error:
+            raise inputs.Refused(400, str(error)) from None
+        unnamed = schemas.only_name(self._model.metadata.get_output_schema()) or outputs.UNNAMED
+        return inference.answer((request, asked), result, elapsed, rows, unnamed)
+
+    def _predict(self, table: Any, params: Optional[Dict[str, Any]]) -> Tuple[Any, float]:
+        """What the model gives, and the milliseconds it took."""
+        started = time.perf_counter()
+        result = self._model.predict(table, params=params) if params else self._model.predict(table)
+        return result, (time.perf_counter() - started) * 1000
 
     def _read(self, request: Request) -> Tuple[str, Any, Optional[Dict[str, Any]]]:
         media, _, rest = (request.content_type or "").partition(";")
@@ -76,18 +114,22 @@ class Pyfunc:
             )
         return self._read_json(request.body)
 
-    def _read_json(self, body: bytes) -> Tuple[str, Any, Optional[Dict[str, Any]]]:
+    def _read_json(
+        self, body: bytes, known: Sequence[str] = _FORMS
+    ) -> Tuple[str, Any, Optional[Dict[str, Any]]]:
         try:
             value = json.loads(body)
         except (ValueError, RecursionError) as error:
             raise BadRequest("Failed to parse input from JSON: %s" % error) from None
         if not isinstance(value, dict):
-            raise BadRequest("The input must be a JSON dictionary with exactly one of the input fields %s" % (_FORMS,))
-        given = [form for form in _FORMS if form in value]
+            raise BadRequest("The input must be a JSON dictionary with exactly one of the input fields %s" % (known,))
+        # Other members mean nothing to MLflow's server, even when they are forms of another.
+        own = [form for form in forms.FORMS if form in value and form in known]
+        given = own or [form for form in known if form in value]
         if len(given) != 1:
             raise BadRequest(
                 "The input must be a JSON dictionary with exactly one of the input fields %s. Received: %s"
-                % (_FORMS, given or sorted(value))
+                % (known, given or sorted(value))
             )
         params = value.get("params")
         if params is not None and not isinstance(params, dict):
@@ -146,23 +188,3 @@ def _parquet(body: bytes) -> Any:
         return pandas.read_parquet(io.BytesIO(body))
     except (ValueError, ImportError, OSError) as error:
         raise BadRequest("Failed to parse input as Parquet: %s" % error) from None
-
-
-def jsonable(value: Any) -> Any:
-    """Predictions as plain values: rows as a list, a data frame as a list of records, no number as ``None``."""
-    if hasattr(value, "to_dict") and hasattr(value, "columns"):
-        return _finite(value.to_dict(orient="records"))
-    if hasattr(value, "tolist"):
-        return _finite(value.tolist())
-    return _finite(value)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(name): jsonable(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        items: List[Any] = [jsonable(item) for item in value]
-        return items
-    return value

@@ -6,7 +6,11 @@ from typing import Any, Dict, NamedTuple, Optional
 
 
 class Request(NamedTuple):
-    """One call. ``headers`` have the usual spelling of names (``Content-Type``)."""
+    """One call. ``headers`` have the usual spelling of names (``Content-Type``).
+
+    ``model`` and ``version`` are what answers of Open Inference call the model; ``json_bytes`` is the length of the JSON
+    part of a body with binary tensors.
+    """
 
     id: str
     method: str
@@ -16,6 +20,9 @@ class Request(NamedTuple):
     content_type: Optional[str]
     timeout_ms: int
     body: bytes
+    model: str = ""
+    version: str = ""
+    json_bytes: Optional[int] = None
 
 
 def spelled(name: str) -> str:
@@ -38,4 +45,7 @@ def from_frame(head: Dict[str, Any], body: bytes) -> Request:
         content_type=content_type,
         timeout_ms=int(head.get("timeout_ms") or 0),
         body=body,
+        model=str(head.get("model") or ""),
+        version=str(head.get("version") or ""),
+        json_bytes=head.get("json_bytes"),
     )

@@ -42,6 +42,16 @@ def documents(run: Callable[..., Any], app_root: str) -> Dict[str, Any]:
     return found
 
 
+def given(run: Callable[..., Any]) -> Dict[str, Any]:
+    """The schema of the arguments of a decorated script."""
+    return dict(_schemas(run)[1])
+
+
+def result(run: Callable[..., Any]) -> Dict[str, Any]:
+    """The schema of what it gives."""
+    return dict(_schemas(run)[2])
+
+
 def _schemas(run: Callable[..., Any]) -> Tuple[Set[str], Any, Any]:
     util = sys.modules.get("inference_schema.schema_util")
     if util is None or not util.is_schema_decorated(run):

@@ -2,17 +2,22 @@
 
 use super::{Answered, Room, Taken, shown};
 use crate::score::{self, Asked};
-use crate::snapshot::Target;
+use crate::snapshot::{Backend, Served, Target};
 use bytes::Bytes;
 use domain::{Name, Timestamp};
-use endpoint::{Limits, MirrorConfig, Outcome};
+use endpoint::{Limits, MirrorConfig, Outcome, Pool};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use telemetry::{Metrics, Mirrored};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
+
+/// Copies that wait for the workers of one mirror, which get them one after the other: callers of that deployment go first.
+/// Others that come meanwhile are dropped: they must not hold up the copies for other endpoints.
+const BY_WORKERS: usize = 64;
 
 /// The most bytes of an answer that a sample shows.
 const SHOWN: usize = 1024;
@@ -36,6 +41,9 @@ pub(crate) struct Kept {
     of: (Name, i64),
     counts: Arc<Mirrored>,
     sample: Mutex<VecDeque<Difference>>,
+    /// Room for copies that wait for workers, and whose turn it is.
+    waiting: Arc<Semaphore>,
+    turn: Semaphore,
 }
 
 /// Two answers to the same call.
@@ -122,7 +130,8 @@ impl Mirrors {
         let kept = former.map_or_else(
             || {
                 let counts = self.metrics.mirrored(endpoint.name.as_str(), true);
-                Arc::new(Kept { of, counts, sample: Mutex::default() })
+                let (waiting, turn) = (Arc::new(Semaphore::new(BY_WORKERS)), Semaphore::new(1));
+                Arc::new(Kept { of, counts, sample: Mutex::default(), waiting, turn })
             },
             |mirror| mirror.kept.clone(),
         );
@@ -157,7 +166,7 @@ impl Mirrors {
 impl Mirror {
     /// What came of it so far.
     pub(crate) fn report(&self) -> MirrorReport {
-        let Kept { of, counts, sample } = &*self.kept;
+        let Kept { of, counts, sample, .. } = &*self.kept;
         let sample = sample.lock().unwrap_or_else(PoisonError::into_inner);
         MirrorReport {
             deployment: of.0.clone(),
@@ -173,24 +182,72 @@ impl Mirror {
 
 /// Answers copies for as long as there is anybody who makes them.
 async fn answer_all(mut copies: mpsc::Receiver<Copy>, limits: Limits, sample: usize) {
+    let limits = Arc::new(limits);
     while let Some(copy) = copies.recv().await {
         let limits = limits.clone();
-        let done = tokio::task::spawn_blocking(move || compare(&limits, &copy, sample)).await;
-        if done.is_err() {
+        if copy.to().is_some_and(|(_, served)| served.workers().is_some()) {
+            by_workers(copy, limits, sample);
+            continue;
+        }
+        let done = tokio::task::spawn_blocking(move || {
+            let Some((mirror, served)) = copy.to() else { return };
+            let answer = served.model.as_ref().map(|model| {
+                score::evaluate(&limits, (&copy.target, served, model), &copy.asked, &copy.body)
+            });
+            compare(&copy, mirror, answer, sample);
+        });
+        if done.await.is_err() {
             tracing::error!("a mirrored call ended its thread");
         }
     }
 }
 
-fn compare(limits: &Limits, copy: &Copy, keep: usize) {
-    let Some(mirror) = &copy.target.mirror else { return };
-    let Some(served) = copy.target.models.get(mirror.at) else { return };
+/// Has workers answer a copy, if not too many copies wait for them; they take their time, which nobody here waits for.
+fn by_workers(copy: Copy, limits: Arc<Limits>, sample: usize) {
+    let Some((mirror, _)) = copy.to() else { return };
+    let Ok(permit) = mirror.kept.waiting.clone().try_acquire_owned() else {
+        mirror.kept.counts.dropped.fetch_add(1, Relaxed);
+        return;
+    };
+    tokio::spawn(async move {
+        let Some((mirror, served)) = copy.to() else { return };
+        let Some(pool) = served.workers() else { return };
+        let _turn = mirror.kept.turn.acquire().await;
+        let answer = score::by_workers(&limits, (&copy.target, served, pool), &copy.asked, &copy.body).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS && copy.outcome.status != answer.status {
+            mirror.kept.counts.dropped.fetch_add(1, Relaxed);
+        } else {
+            compare(&copy, mirror, Some(answer), sample);
+        }
+        drop(permit);
+    });
+}
+
+impl Copy {
+    /// Where it goes.
+    fn to(&self) -> Option<(&Mirror, &Served)> {
+        let mirror = self.target.mirror.as_ref()?;
+        Some((mirror, self.target.models.get(mirror.at)?))
+    }
+}
+
+impl Served {
+    /// The workers that answer, when they do.
+    fn workers(&self) -> Option<&Pool> {
+        match &self.model.as_ref()?.backend {
+            Backend::Python(pool) => Some(pool),
+            Backend::Native(_) => None,
+        }
+    }
+}
+
+/// Counts what came of a copy; no answer when there is no model.
+fn compare(copy: &Copy, mirror: &Mirror, answer: Option<Outcome>, keep: usize) {
     let counts = &mirror.kept.counts;
-    let Some(model) = &served.model else {
+    let Some(answer) = answer else {
         counts.failed.fetch_add(1, Relaxed);
         return;
     };
-    let answer = score::evaluate(limits, (&copy.target, served, model), &copy.asked, &copy.body);
     if answer.status == copy.outcome.status && same(&copy.outcome, &answer) {
         counts.equal.fetch_add(1, Relaxed);
         return;
@@ -252,7 +309,6 @@ fn alike(one: &Value, other: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::StatusCode;
 
     #[test]
     fn answers_are_compared_by_what_they_say() {

@@ -31,6 +31,7 @@ mod policies;
 mod protocols;
 mod provider;
 mod python;
+mod python_protocols;
 mod python_workers;
 mod quickstart;
 mod road;

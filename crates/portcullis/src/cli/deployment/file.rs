@@ -27,19 +27,22 @@ pub async fn ask(session: &Session, create: &Create) -> Result<(String, NewDeplo
     if let Some(path) = &create.file {
         return from_file(session, create, path).await;
     }
-    let spec = match &create.inference_config {
-        Some(path) => Some(from_v1(session, create, path).await?),
+    let (spec, data_collector) = match &create.inference_config {
+        Some(path) => {
+            let (spec, collects) = from_v1(session, create, path).await?;
+            (Some(spec), collects.then(DataCollector::of_scripts))
+        }
         None if create.network => {
             return Err(Fault::invalid("--network: only a scoring script has workers that could reach it"));
         }
-        None => None,
+        None => (None, None),
     };
     let missing = |flag: &str| Fault::invalid(format!("{flag} is needed"));
     let endpoint = create.endpoint.clone().ok_or_else(|| missing("--endpoint"))?;
     let model = create.model.clone().ok_or_else(|| missing("--model"))?;
     let name = Name::new(create.name.as_deref().unwrap_or(NAME))?;
     let all_traffic = create.all_traffic.then_some(true);
-    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector: None }))
+    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector }))
 }
 
 async fn from_file(
@@ -177,13 +180,16 @@ async fn code_tree(session: &Session, folder: &Path, script: &str) -> Result<Dig
     Ok(upload(&session.client, folder, Snapshot::Code, |_| ()).await?.digest)
 }
 
-/// The pair of v1 files.
-async fn from_v1(session: &Session, create: &Create, path: &Path) -> Result<PythonSpec, Fault> {
+/// The pair of v1 files: how workers run it, and whether scripts keep rows.
+async fn from_v1(session: &Session, create: &Create, path: &Path) -> Result<(PythonSpec, bool), Fault> {
     let text = Text::read(path)?;
     let inference: Parsed<InferenceConfig> = text.parse(session)?;
-    let mut spec = match &create.deploy_config {
-        Some(path) => sized(&Text::read(path)?.parse::<DeploymentConfig>(session)?.value),
-        None => PythonSpec::default(),
+    let (mut spec, collects) = match &create.deploy_config {
+        Some(path) => {
+            let config = Text::read(path)?.parse::<DeploymentConfig>(session)?.value;
+            (sized(&config), config.data_collection)
+        }
+        None => (PythonSpec::default(), false),
     };
     let i = &inference.value;
     let below = create.source_folder.clone().unwrap_or_else(|| model_folder(&text.folder, &i.entry_script));
@@ -201,7 +207,7 @@ async fn from_v1(session: &Session, create: &Create, path: &Path) -> Result<Pyth
     spec.code = Some(code_tree(session, &folder, &i.entry_script).await?);
     spec.scoring_script = Some(i.entry_script.clone());
     spec.network = create.network;
-    Ok(spec)
+    Ok((spec, collects))
 }
 
 /// The folder that the paths begin in: by the convention the files lie in its `config`.
