@@ -176,8 +176,8 @@ mod tests {
         let dir = folder(&[
             ("train.py", ""),
             ("score.py", ""),
-            ("config/a.runconfig", "script: other.py\n"),
-            ("config/b.runconfig", "script: train.py\n"),
+            ("config/a.runconfig", "framework: Python\nscript: other.py\n"),
+            ("config/b.runconfig", "framework: Python\nscript: train.py\n"),
             ("config/inference-config.yml", ""),
             ("config/deployment-config-aci.yml", ""),
         ]);
@@ -196,13 +196,12 @@ mod tests {
     #[test]
     fn what_is_not_clear_is_asked() {
         let several = folder(&[
-            ("config/a.runconfig", "script: train.py\n"),
-            ("config/b.runconfig", "script: src/train.py\n"),
+            ("config/a.runconfig", "framework: Python\nscript: train.py\n"),
+            ("config/b.runconfig", "framework: Python\nscript: src/train.py\n"),
         ]);
         let said = find(&several).unwrap_err().message;
         assert!(
-            said.contains("a.runconfig") && said.contains("b.runconfig, choose")
-                || said.contains("--run-config"),
+            ["a.runconfig", "b.runconfig", "--run-config"].iter().all(|part| said.contains(part)),
             "{said}"
         );
         let said = find(&folder(&[("readme.md", "")])).unwrap_err().message;
