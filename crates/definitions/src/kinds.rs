@@ -171,7 +171,7 @@ pub(crate) fn kind_of(node: &Node) -> Result<Option<Kind>> {
         Some(Kind::DeploymentConfig)
     } else if has("entryScript") {
         Some(Kind::InferenceConfig)
-    } else if has("script") && any(&["target", "framework", "environment", "arguments"]) {
+    } else if has("script") {
         Some(Kind::RunConfig)
     } else if any(&["training_data", "target_column_name", "primary_metric"]) {
         Some(Kind::AutomlJob)
