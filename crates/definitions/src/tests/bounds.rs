@@ -7,7 +7,7 @@ use crate::{CommandJob, MlModel, read};
 fn aliases_and_merges_are_expanded_within_bounds() {
     let text = "base: &b {a: 1, b: 2}\nflavors:\n  x:\n    <<: *b\n    b: 3\n";
     let read = read::<MlModel>("m", text).unwrap().value;
-    assert_eq!(serde_json::to_string(&read.flavors["x"]).unwrap(), r#"{"a":1,"b":3}"#);
+    assert_eq!(serde_json::to_value(&read.flavors["x"]).unwrap(), serde_json::json!({"a": 1, "b": 3}));
     let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for n in 1..9 {
         let items = vec![format!("*a{}", n - 1); 10].join(", ");
