@@ -27,9 +27,9 @@ pub struct PythonSpec {
     /// The script with `init()` and `run()`, relative to the code folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scoring_script: Option<String>,
-    /// The interpreter and its packages.
-    #[serde(default)]
-    pub environment: EnvironmentSpec,
+    /// The interpreter and its packages; none: what an MLflow model says of itself, else this machine's interpreter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentSpec>,
     /// Environment variables of the workers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment_variables: BTreeMap<String, String>,
@@ -139,7 +139,7 @@ impl Default for PythonSpec {
         Self {
             code: None,
             scoring_script: None,
-            environment: EnvironmentSpec::default(),
+            environment: None,
             environment_variables: BTreeMap::new(),
             instance_count: 1,
             request_settings: RequestSettings::default(),

@@ -1,6 +1,8 @@
 //! Deployments: a model version under an endpoint. A model is loaded once before its deployment is kept, so that what is
 //! deployed can serve.
 
+mod workers;
+
 use crate::endpoints::Endpoints;
 use crate::error::Error;
 use crate::python::{LogAsk, LogLine, PoolStatus, Pools, ProvisioningState};
@@ -33,6 +35,9 @@ pub struct NewDeployment {
     /// How Python workers run it; none: this program itself runs the model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<PythonSpec>,
+    /// Lets pins of the environment give way to the nearest version that can be had.
+    #[serde(default)]
+    pub relax_pins: bool,
 }
 
 /// A deployment and how it is.
@@ -91,9 +96,7 @@ impl Endpoints {
         let first = self.deployments(endpoint).await?.is_empty();
         let (model, version) = reference(&new.model)?;
         let found = self.registry.show(&model, &version).await?;
-        // An MLflow model that this program cannot run itself brings its own code.
-        let own_code = found.kind == ModelKind::Mlflow && found.native.is_none();
-        let spec = new.spec.or_else(|| own_code.then(PythonSpec::default));
+        let spec = self.workers((new.spec, new.relax_pins), &found).await?;
         let deployment = Deployment {
             name: new.name,
             endpoint: endpoint.clone(),

@@ -2,7 +2,7 @@
 
 use definitions::assets::Packages;
 use definitions::{
-    Conda, Environment, EnvironmentUse, Reference, Requirement, Selector, read, read_requirements,
+    Conda, Environment, EnvironmentUse, MlModel, Reference, Requirement, Selector, read, read_requirements,
 };
 use domain::{CondaRequirement, EnvironmentSpec, Fault, Name, PackageSpec, Version};
 
@@ -89,6 +89,33 @@ pub fn of_text(file: &str, text: &str) -> Result<PackageSpec, Fault> {
     Ok(of_conda(&read::<Conda>(file, text)?.value))
 }
 
+/// Files of an MLflow model's folder that say what it needs.
+pub const MLFLOW_FILES: [&str; 3] = ["MLmodel", "conda.yaml", "requirements.txt"];
+/// Packages that load a model folder.
+const LOADERS: [&str; 2] = ["mlflow", "mlflow-skinny"];
+
+/// What the folder of an MLflow model asks for: its `conda.yaml` (interpreter and packages), else its `requirements.txt`; nothing when
+/// it has neither. The package that loads it is added where it is not named, in the version that saved it.
+pub fn of_mlflow<'t>(read_file: &dyn Fn(&str) -> Option<&'t str>) -> Result<Option<PackageSpec>, Fault> {
+    let [_, conda, requirements] = MLFLOW_FILES;
+    let found = [conda, requirements].into_iter().find_map(|file| Some((file, read_file(file)?)));
+    let Some((file, text)) = found else { return Ok(None) };
+    let mut packages = of_text(file, text)?;
+    let names = |line: &String| {
+        definitions::requirements::one(line).is_ok_and(|r| LOADERS.contains(&r.name.as_str()))
+    };
+    let listed = packages.pip.iter().any(names)
+        || packages.conda.iter().any(|package| LOADERS.contains(&package.name.as_str()));
+    if !listed {
+        let described =
+            read_file(MLFLOW_FILES[0]).and_then(|text| read::<MlModel>(MLFLOW_FILES[0], text).ok());
+        let saved =
+            described.and_then(|model| Some(model.value.all.get("mlflow_version")?.as_str()?.to_owned()));
+        packages.pip.push(saved.map_or("mlflow".to_owned(), |version| format!("mlflow=={version}")));
+    }
+    Ok(Some(packages))
+}
+
 fn of_conda(conda: &Conda) -> PackageSpec {
     let package = |p: &definitions::conda::CondaPackage| CondaRequirement {
         name: p.name.clone(),
@@ -135,6 +162,23 @@ mod tests {
     fn job(environment: &str) -> Result<EnvironmentSpec, Fault> {
         let text = format!("command: x\nenvironment: {environment}\n");
         of_use(read::<CommandJob>("job.yml", &text)?.value.environment.as_ref(), &beside)
+    }
+
+    #[test]
+    fn an_mlflow_model_brings_its_packages() {
+        const CONDA: &str =
+            "dependencies: [python=3.11.2, pip<=23.0, {pip: [mlflow==3.1.0, scikit-learn==1.5.0]}]\n";
+        let of = |files: &'static [(&str, &str)]| {
+            of_mlflow(&|name| files.iter().find(|(file, _)| *file == name).map(|(_, text)| *text)).unwrap()
+        };
+        let packages = of(&[("conda.yaml", CONDA), ("requirements.txt", "other\n")]).unwrap();
+        assert_eq!(packages.python.as_deref(), Some("3.11.2"));
+        assert_eq!(packages.pip, ["mlflow==3.1.0", "scikit-learn==1.5.0"]);
+        const SAVED: &str = "flavors: {python_function: {}}\nmlflow_version: 2.9.1\n";
+        let packages = of(&[("requirements.txt", "joblib\n"), ("MLmodel", SAVED)]).unwrap();
+        assert_eq!(packages.pip, ["joblib", "mlflow==2.9.1"]);
+        assert_eq!(of(&[("requirements.txt", "joblib\n")]).unwrap().pip, ["joblib", "mlflow"]);
+        assert_eq!(of(&[("MLmodel", SAVED)]), None);
     }
 
     #[test]

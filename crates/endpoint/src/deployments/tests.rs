@@ -14,7 +14,14 @@ fn name(text: &str) -> Name {
 }
 
 fn deployment(named: &str, model: &str, all_traffic: Option<bool>) -> NewDeployment {
-    NewDeployment { name: name(named), model: model.into(), all_traffic, spec: None, data_collector: None }
+    NewDeployment {
+        name: name(named),
+        model: model.into(),
+        all_traffic,
+        spec: None,
+        data_collector: None,
+        relax_pins: false,
+    }
 }
 
 /// A store with two versions of a model, and an endpoint.

@@ -143,7 +143,10 @@ impl Pools {
             Box::pin(async move {
                 let log = inner.logs.of(&deployment.endpoint, &deployment.name);
                 let told = |step: &str| log.line(0, "server", (None, step));
-                let ready = inner.environments.ready(&spec.environment, told).await?;
+                let ready = {
+                    let environment = spec.environment.clone().unwrap_or_default();
+                    inner.environments.ready(&environment, told).await?
+                };
                 let laid = tokio::task::spawn_blocking(move || {
                     lay_out(&inner, (folder, ready), (deployment, spec), &model)
                 });

@@ -34,8 +34,7 @@ class Pyfunc:
             from mlflow import pyfunc
         except ImportError as error:
             raise ModelError(
-                "this model needs the package mlflow in its environment (%s); name it in the model's "
-                "requirements.txt or conda.yaml, or deploy the model with an environment that has it" % error
+                "this model needs the package mlflow in its environment (%s): deploy it with an environment that has it" % error
             ) from None
         self._model = pyfunc.load_model(self._folder)
 

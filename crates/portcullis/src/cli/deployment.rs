@@ -79,6 +79,10 @@ pub struct Create {
     /// The folder that the paths of inference-config.yml begin in; the one above its own folder, or its own, when left out
     #[arg(long, requires = "inference_config")]
     pub source_folder: Option<PathBuf>,
+    /// The packages of a model that Python workers run: NAME[:VERSION] of a registered environment, or a conda file,
+    /// requirements.txt or environment.yml; an MLflow model's own when left out
+    #[arg(long, conflicts_with_all = ["file", "inference_config"])]
+    pub environment: Option<String>,
     /// Let pins that cannot be had give way to the nearest version that can; what gave way is told in the log
     #[arg(long)]
     pub relax_pins: bool,

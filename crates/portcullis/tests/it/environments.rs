@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The installer beside the tests' interpreter, or on `PATH`.
-fn uv() -> Option<PathBuf> {
+pub fn uv() -> Option<PathBuf> {
     let beside =
         std::env::var_os("PORTCULLIS_PYTHON").map(|python| PathBuf::from(python).with_file_name("uv"));
     beside
@@ -17,7 +17,7 @@ fn uv() -> Option<PathBuf> {
 }
 
 /// Whether the index answers: a name alone is resolved.
-fn reachable(uv: &Path, folder: &Path) -> bool {
+pub fn reachable(uv: &Path, folder: &Path) -> bool {
     let asked = folder.join("asked.txt");
     fs::write(&asked, "six\n").unwrap();
     let output = Command::new(uv).args(["pip", "compile", "--quiet", "--no-build"]).arg(&asked).output();

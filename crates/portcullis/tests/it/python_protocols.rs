@@ -1,8 +1,9 @@
 //! Open Inference v2, MLflow's `/invocations` and `/score` over deployments that Python workers run: scripts and MLflow models,
 //! by raw calls and by the clients of others; mirrored to each other; and the rows that scripts keep.
 
+use super::environments::{reachable, uv};
 use super::python::{Scripts, until};
-use super::support::repository;
+use super::support::{repository, skip};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -157,7 +158,10 @@ async fn an_mlflow_model_answers_every_protocol() {
     let Some(s) = Scripts::start("an_mlflow_model_answers", &[]) else { return };
     let folder = pyfunc(s.folder.path());
     s.server.cli(&["model", "register", "flow", folder.to_str().unwrap()]);
-    s.server.cli(&["deployment", "create", "--endpoint", "e", "--model", "flow:1", "--all-traffic"]);
+    let environment = s.folder.path().join("environment.yml");
+    std::fs::write(&environment, "$schema: x/environment.schema.json\nname: own\npython: system\n").unwrap();
+    let flags = ["--environment", environment.to_str().unwrap(), "--all-traffic"];
+    s.server.cli(&[&["deployment", "create", "--endpoint", "e", "--model", "flow:1"], &flags[..]].concat());
     let rows = json!({ "dataframe_records": [{ "a": 1.5, "b": "x" }] });
     let expected = json!({ "predictions": [{ "twice": 3.0, "text": "x!" }] });
     for path in ["/endpoints/e/score", "/endpoints/e/invocations"] {
@@ -191,6 +195,43 @@ async fn an_mlflow_model_answers_every_protocol() {
         { "name": "b", "datatype": "BYTES", "shape": [-1, 1] },
     ]);
     assert_eq!(about["inputs"], inputs);
+}
+
+/// The packages that load the model of the tests, in place of those that a logged model lists.
+const LOADERS: &str = "
+import importlib.metadata as m, sys
+names = ('mlflow-skinny', 'pandas', 'numpy', 'cloudpickle')
+print('dependencies:')
+print('- python=%d.%d.0' % sys.version_info[:2])
+print('- pip: [' + ', '.join('%s==%s' % (n, m.version(n)) for n in names) + ']')
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_mlflow_model_runs_in_the_environment_it_names() {
+    let test = "an_mlflow_model_runs_in_the_environment_it_names";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(uv) = uv().filter(|uv| reachable(uv, folder.path())) else {
+        return skip(test, "uv and a package index");
+    };
+    let settings = [("ENVIRONMENTS__UV", uv.to_str().filter(|uv| uv.contains('/')).unwrap_or_default())];
+    let Some(s) = Scripts::start(test, &settings) else { return };
+    let folder = pyfunc(s.folder.path());
+    let listed = Command::new(std::env::var("PORTCULLIS_PYTHON").unwrap()).args(["-c", LOADERS]).output();
+    std::fs::write(folder.join("conda.yaml"), listed.unwrap().stdout).unwrap();
+    s.server.cli(&["model", "register", "flow", folder.to_str().unwrap()]);
+    s.server.cli(&["deployment", "create", "--endpoint", "e", "--model", "flow:1", "--all-traffic"]);
+    let shown = s.server.cli(&["deployment", "show", "e", "blue"]);
+    assert!(shown.to_string().contains("mlflow-skinny=="), "{shown}");
+    let rows = json!({ "dataframe_records": [{ "a": 1.5, "b": "x" }] });
+    let expected = json!({ "predictions": [{ "twice": 3.0, "text": "x!" }] });
+    assert_eq!(post(&s, "/endpoints/e/invocations", &rows).await, (200, expected));
+
+    // What cannot be had is refused with what to do.
+    std::fs::write(folder.join("conda.yaml"), "dependencies: [{pip: [mlflow-skinny==0.0.1]}]\n").unwrap();
+    s.server.cli(&["model", "register", "flow", folder.to_str().unwrap()]);
+    let refused = s.server.try_cli(&["deployment", "create", "--endpoint", "e", "--model", "flow:2"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("the nearest that has is"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

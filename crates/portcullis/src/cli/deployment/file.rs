@@ -3,7 +3,7 @@
 
 use super::Create;
 use crate::cli::model_register;
-use crate::definition::Text;
+use crate::definition::{Text, environment_file};
 use crate::folder::{Snapshot, upload};
 use crate::session::Session;
 use definitions::online::{
@@ -13,7 +13,7 @@ use definitions::online::{
 use definitions::{DeploymentConfig, InferenceConfig, Parsed, Reference, Selector};
 use domain::{
     Collection, DataCollector, Digest, EnvironmentSpec, Fault, Name, Probe, PythonSpec, RequestSettings,
-    Rolling, ScaleSettings,
+    Rolling, ScaleSettings, Version,
 };
 use endpoint::NewDeployment;
 use environments::describe;
@@ -32,17 +32,40 @@ pub async fn ask(session: &Session, create: &Create) -> Result<(String, NewDeplo
             let (spec, collects) = from_v1(session, create, path).await?;
             (Some(spec), collects.then(DataCollector::of_scripts))
         }
-        None if create.network => {
-            return Err(Fault::invalid("--network: only a scoring script has workers that could reach it"));
-        }
-        None => (None, None),
+        None => (plain(create)?, None),
     };
+    let relax_pins = create.relax_pins;
     let missing = |flag: &str| Fault::invalid(format!("{flag} is needed"));
     let endpoint = create.endpoint.clone().ok_or_else(|| missing("--endpoint"))?;
     let model = create.model.clone().ok_or_else(|| missing("--model"))?;
     let name = Name::new(create.name.as_deref().unwrap_or(NAME))?;
     let all_traffic = create.all_traffic.then_some(true);
-    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector }))
+    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector, relax_pins }))
+}
+
+/// What the flags alone say of workers; none when they say nothing.
+fn plain(create: &Create) -> Result<Option<PythonSpec>, Fault> {
+    let environment = create.environment.as_deref().map(environment).transpose()?;
+    if environment.is_none() && !create.network {
+        return Ok(None);
+    }
+    Ok(Some(PythonSpec { environment, network: create.network, ..PythonSpec::default() }))
+}
+
+/// `NAME[:VERSION]` of a registered environment, with or without the prefix of the cloud's files, or a file that describes one.
+fn environment(text: &str) -> Result<EnvironmentSpec, Fault> {
+    if Path::new(text).is_file() {
+        return Ok(environment_file(Path::new(text))?.spec);
+    }
+    let plain = text.strip_prefix("azureml:").unwrap_or(text);
+    let (name, version) = match plain.split_once(':').or_else(|| plain.split_once('@')) {
+        None => (plain, None),
+        Some((name, "latest")) => (name, None),
+        Some((name, version)) => (name, Some(version)),
+    };
+    let wrong = |_| Fault::invalid(format!("--environment: '{text}' is neither a file nor NAME[:VERSION]"));
+    let version = version.map(|number| number.parse().map(Version).map_err(wrong)).transpose()?;
+    Ok(EnvironmentSpec::Registered { name: Name::new(name)?, version })
 }
 
 async fn from_file(
@@ -57,7 +80,7 @@ async fn from_file(
     let endpoint =
         endpoint.ok_or_else(|| parsed.fault("endpoint_name", "name the endpoint here or by --endpoint"))?;
     let name = create.name.as_deref().map(Name::new).transpose()?.unwrap_or_else(|| d.name.clone());
-    let spec = spec_of(session, (&parsed, &text), create).await?;
+    let spec = Some(spec_of(session, (&parsed, &text), create).await?);
     let model = match (&create.model, &d.model) {
         (Some(model), _) => model.clone(),
         (None, Some(model)) => {
@@ -68,7 +91,8 @@ async fn from_file(
     };
     let data_collector = d.data_collector.as_ref().map(collector);
     let all_traffic = create.all_traffic.then_some(true);
-    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector }))
+    let relax_pins = create.relax_pins;
+    Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector, relax_pins }))
 }
 
 fn collector(said: &FileCollector) -> DataCollector {
@@ -109,16 +133,13 @@ async fn model_of(
     }
 }
 
-/// How Python workers run it; none when nothing asks for them.
+/// How Python workers run it, should the model need any.
 async fn spec_of(
     session: &Session,
     (parsed, text): (&Parsed<OnlineDeployment>, &Text),
     create: &Create,
-) -> Result<Option<PythonSpec>, Fault> {
+) -> Result<PythonSpec, Fault> {
     let d = &parsed.value;
-    if d.code_configuration.is_none() && d.environment.is_none() {
-        return Ok(None);
-    }
     let (code, script) = match &d.code_configuration {
         Some(code) => {
             let tree = code_tree(session, &text.folder.join(&code.code), &code.scoring_script).await?;
@@ -126,10 +147,12 @@ async fn spec_of(
         }
         None => (None, None),
     };
-    let environment = describe::of_use(d.environment.as_ref(), &text.beside())?;
-    let environment = if create.relax_pins { describe::relaxed(environment) } else { environment };
+    let environment = match &d.environment {
+        None => None,
+        used => Some(describe::of_use(used.as_ref(), &text.beside())?),
+    };
     let (defaults, r) = (RequestSettings::default(), &d.request_settings);
-    Ok(Some(PythonSpec {
+    Ok(PythonSpec {
         code,
         scoring_script: script,
         environment,
@@ -147,7 +170,7 @@ async fn spec_of(
         liveness_probe: d.liveness_probe.as_ref().map(probe),
         memory_bytes: d.resources.limits.memory_bytes,
         network: create.network,
-    }))
+    })
 }
 
 fn scale(settings: &FileScale) -> Option<ScaleSettings> {
@@ -195,10 +218,7 @@ async fn from_v1(session: &Session, create: &Create, path: &Path) -> Result<(Pyt
     let below = create.source_folder.clone().unwrap_or_else(|| model_folder(&text.folder, &i.entry_script));
     if let Some(conda) = &i.conda_file {
         let file = Text::read(&below.join(conda))?;
-        spec.environment = EnvironmentSpec::Packages(describe::of_text(&file.file, &file.text)?);
-        if create.relax_pins {
-            spec.environment = describe::relaxed(spec.environment);
-        }
+        spec.environment = Some(EnvironmentSpec::Packages(describe::of_text(&file.file, &file.text)?));
     }
     let folder = match &i.source_directory {
         Some(source) => below.join(source),

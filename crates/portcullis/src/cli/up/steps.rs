@@ -132,6 +132,7 @@ impl<'a> Road<'a> {
             model_file,
             experiment_name: Some(experiment),
             source_directory: self.up.run_config.as_ref().map(|_| self.up.folder.clone()),
+            environment: None,
             relax_pins: self.up.relax_pins,
             ..Submit::of(file)
         };
@@ -192,6 +193,7 @@ impl<'a> Road<'a> {
             inference_config: serving.map(|files| files.inference.clone()),
             deploy_config: serving.and_then(|files| files.sizes.clone()),
             source_folder: serving.map(|_| self.up.folder.clone()),
+            environment: None,
             relax_pins: self.up.relax_pins,
             network: self.up.network && serving.is_some(),
         };
