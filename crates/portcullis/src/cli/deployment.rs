@@ -2,6 +2,7 @@
 
 mod file;
 mod logs;
+mod steps;
 
 use crate::client::segment;
 use crate::session::Session;
@@ -142,7 +143,8 @@ impl Create {
     pub async fn carry_out(&self, session: &Session) -> Result<Record, Fault> {
         let (endpoint, new) = file::ask(session, self).await?;
         let route = format!("/api/v1/endpoints/{}/deployments", segment(&endpoint));
-        session.client.post(&route, &new).await
+        let name = new.name.to_string();
+        steps::told(session, (&endpoint, &name), session.client.post(&route, &new)).await
     }
 }
 
