@@ -159,11 +159,17 @@ pub async fn register_folder(
     Path(name): Path<ModelName>,
     web::JsonBody(ask): web::JsonBody<RegisterFolder>,
 ) -> Result<(StatusCode, Json<ModelVersion>), Problem> {
+    // A run that an MLflow client logged is no job, and names no data asset.
+    let job = match &ask.job {
+        Some(id) => app.jobs.show(id).await.ok(),
+        None => None,
+    };
     let facts = VersionFacts {
         description: ask.description,
         tags: ask.tags,
         properties: ask.properties,
         run: ask.job.clone(),
+        lineage: job.and_then(|job| job.lineage),
     };
     let kind = ask.kind.map(|kind| match kind {
         FolderType::MlflowModel => ModelKind::Mlflow,

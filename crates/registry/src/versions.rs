@@ -7,7 +7,7 @@ use crate::models::Registry;
 use crate::paths;
 use crate::sources::{ARTIFACTS, Source};
 use domain::{
-    Actor, Digest, Model, ModelKind, ModelName, ModelVersion, RunId, Stage, Tags, Timestamp, Version,
+    Actor, Digest, Lineage, Model, ModelKind, ModelName, ModelVersion, RunId, Stage, Tags, Timestamp, Version,
 };
 use store::{ModelChange, NewModelVersion, Search, Tree, VersionChange};
 
@@ -22,6 +22,8 @@ pub struct VersionFacts {
     pub properties: Tags,
     /// The run that made it.
     pub run: Option<RunId>,
+    /// The data that run read.
+    pub lineage: Option<Lineage>,
 }
 
 /// A version that an MLflow client asks for.
@@ -270,7 +272,13 @@ impl Registry {
             let bytes = bytes.map_err(|_| Error::Interrupted)??;
             let file = crate::NewVersion::file(name, bytes, facts.description);
             let new =
-                crate::NewVersion { tags: facts.tags, properties: facts.properties, run: facts.run, ..file };
+                crate::NewVersion {
+                    tags: facts.tags,
+                    properties: facts.properties,
+                    run: facts.run,
+                    lineage: facts.lineage,
+                    ..file
+                };
             return self.register(new, by).await;
         }
         self.register_tree((name, kind), tree, facts, by).await
@@ -295,6 +303,7 @@ fn with_facts(record: NewModelVersion, facts: VersionFacts) -> NewModelVersion {
         tags: facts.tags,
         properties: facts.properties,
         run: facts.run,
+        lineage: facts.lineage,
         ..record
     }
 }

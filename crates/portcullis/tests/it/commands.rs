@@ -194,7 +194,8 @@ tags: {colour: red}
 /// What was kept are artifacts of the run, where a registration finds them.
 fn outputs_are_registered(shop: &Shop, job: &str, get: impl Fn(String) -> (u16, Value)) {
     for (path, file) in [("outputs/deep/report.txt", "report.txt"), ("model", "model.bin")] {
-        shop.server.cli(&["model", "register", file, "--from-job", job, "--path", path]);
+        let made = shop.server.cli(&["model", "register", file, "--from-job", job, "--path", path]);
+        assert_eq!(made["lineage"]["data"], "points", "{made:#}");
         let (_, files) = get(format!("/api/v1/models/{file}/versions/1/files"));
         assert_eq!(files[0]["path"], file, "{files}");
     }
