@@ -121,7 +121,8 @@ fn jobs_are_shown_with_what_they_did() {
     let said = out(&submitted);
     assert!(said.contains("trial  status") && said.contains("x=2") && said.contains("best: "), "{said}");
     let jobs = server.cli(&["job", "list"]);
-    let id = jobs[0]["id"].as_str().unwrap();
+    let swept = jobs.as_array().unwrap().iter().find(|job| job["kind"] == "sweep").unwrap();
+    let id = swept["id"].as_str().unwrap();
     let shown = out(&at(&server, &["job", "show", &id[..20]]));
     assert!(
         shown.contains("depths") && shown.contains("why it ended") && shown.contains("best: "),
