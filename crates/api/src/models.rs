@@ -114,7 +114,8 @@ pub async fn versions(
     Ok(Json(app.registry.versions(&name).await?))
 }
 
-/// Register an ONNX file as the next version of a model; what can't be run is refused, naming node and operator.
+/// Register an ONNX file as the next version of a model; what can't be run is refused, naming node and operator. What the newest
+/// version is already stays that version.
 #[utoipa::path(post, path = "/api/v1/models/{name}/versions", tag = "models", params(("name" = String, Path), RegisterQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = ModelVersion), (status = 422)))]
@@ -133,6 +134,7 @@ pub async fn register(
     let bytes = read.await.map_err(|_| Fault::internal("reading the model was interrupted"))?;
     let bytes = bytes.map_err(|e| Fault::new(broken(e.kind()), format!("reading the model: {e}")))?;
     let new = NewVersion {
+        once: true,
         tags: texts("tags", &query.tags)?,
         properties: texts("properties", &query.properties)?,
         ..NewVersion::file(name, bytes, query.description)

@@ -3,6 +3,7 @@
 mod file;
 mod logs;
 mod steps;
+mod variables;
 
 use crate::client::segment;
 use crate::session::Session;
@@ -144,7 +145,16 @@ impl Create {
         let (endpoint, new) = file::ask(session, self).await?;
         let route = format!("/api/v1/endpoints/{}/deployments", segment(&endpoint));
         let name = new.name.to_string();
-        steps::told(session, (&endpoint, &name), session.client.post(&route, &new)).await
+        let work = session.client.post(&route, &new);
+        let made: Record = steps::told(session, (&endpoint, &name), work).await?;
+        let unused = new.spec.as_ref().filter(|_| made.spec.is_none()).map(variables::of_workers);
+        if let Some(unused) = unused.filter(|unused| !unused.is_empty()) {
+            let unused = unused.join(", ");
+            session.out.note(&format!(
+                "this program runs the model itself, without Python workers: {unused} has no effect"
+            ));
+        }
+        Ok(made)
     }
 }
 
