@@ -222,10 +222,11 @@ async fn outputs_of_a_run_become_versions_and_artifacts_never_lead_elsewhere() {
     assert_eq!(put(&file, "pickled").await, (200, String::new()));
     let words = ["model", "register", "german-credit-basic-model", "--from-job", &id, "--path"];
     let words = [&words[..], &["outputs/credit-prediction.pkl", "--property", "git-commit-id=abc"]].concat();
-    for version in [1, 2] {
+    // The same content again is the version it has.
+    for _ in 0..2 {
         let made = server.cli(&words);
         let told = (&made["version"], &made["kind"], &made["run"]);
-        assert_eq!(told, (&json!(version), &json!("custom"), &json!(id)));
+        assert_eq!(told, (&json!(1), &json!("custom"), &json!(id)));
         assert_eq!(made["properties"]["git-commit-id"], "abc", "{made:#}");
     }
     let files = server
