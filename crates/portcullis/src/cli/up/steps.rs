@@ -132,7 +132,6 @@ impl<'a> Road<'a> {
             model_file,
             experiment_name: Some(experiment),
             source_directory: self.up.run_config.as_ref().map(|_| self.up.folder.clone()),
-            environment: None,
             relax_pins: self.up.relax_pins,
             ..Submit::of(file)
         };
