@@ -150,6 +150,20 @@ class Collector(InFolder):
         self.assertEqual(len(lines), 3)
         self.assertEqual(os.listdir(self.folder), [])
 
+    def test_full_it_stops_and_says_so_once(self):
+        script = """
+        import os
+        from azureml.monitoring import ModelDataCollector
+        inputs = ModelDataCollector("m", designation="inputs", feature_names=["a"])
+        for _ in range(50):
+            assert inputs.collect([["x" * 1000]])
+        print(sum(os.path.getsize(os.path.join(f, n)) for f, _, names in os.walk("modeldata") for n in names))
+        """
+        env = {"AML_MODEL_DC_STORAGE_ENABLED": "true", "PORTCULLIS_MODELDATA_MAX_BYTES": "10000"}
+        first = int(python(script, self.folder, **env).splitlines()[-1])
+        self.assertTrue(9000 < first < 12000, first)
+        self.assertEqual(int(python(script, self.folder, **env).splitlines()[-1]), first)
+
     def test_on_it_writes_rows_bound_by_their_correlations(self):
         env = {
             "AML_MODEL_DC_STORAGE_ENABLED": "true",

@@ -9,7 +9,7 @@ use domain::{DataAsset, DataVersion, Digest, Fault, Name, Version};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use web::{Contributor, Problem, Reader};
+use web::{Contributor, OrJob, Problem, Reader};
 
 /// How the bytes of a new version are read; what is left out is found out.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -58,7 +58,7 @@ pub fn version_of(text: &str) -> Result<Option<Version>, Fault> {
 
 /// List data assets.
 #[utoipa::path(get, path = "/api/v1/data", tag = "data", responses((status = 200, body = Vec<DataAsset>)))]
-pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<DataAsset>>, Problem> {
+pub async fn list(_: OrJob<Reader>, State(app): State<App>) -> Result<Json<Vec<DataAsset>>, Problem> {
     Ok(Json(app.assets.list().await?))
 }
 
@@ -66,7 +66,7 @@ pub async fn list(_: Reader, State(app): State<App>) -> Result<Json<Vec<DataAsse
 #[utoipa::path(get, path = "/api/v1/data/{name}/versions", tag = "data", params(("name" = String, Path)),
     responses((status = 200, body = Vec<DataVersion>), (status = 404)))]
 pub async fn versions(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path(name): Path<Name>,
 ) -> Result<Json<Vec<DataVersion>>, Problem> {
@@ -111,7 +111,7 @@ fn status_of(is_new: bool) -> StatusCode {
 #[utoipa::path(get, path = "/api/v1/data/{name}/versions/{version}", tag = "data",
     params(("name" = String, Path), ("version" = String, Path)), responses((status = 200, body = DataVersion), (status = 404)))]
 pub async fn show(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path((name, version)): Path<(Name, String)>,
 ) -> Result<Json<DataVersion>, Problem> {
@@ -122,7 +122,7 @@ pub async fn show(
 #[utoipa::path(get, path = "/api/v1/data/{name}/versions/{version}/preview", tag = "data",
     params(("name" = String, Path), ("version" = String, Path), PreviewQuery), responses((status = 200, body = Preview)))]
 pub async fn preview(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path((name, version)): Path<(Name, String)>,
     Query(query): Query<PreviewQuery>,

@@ -3,7 +3,7 @@
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use domain::{Deployment, DeploymentUpdate, Name, Scope};
+use domain::{Deployment, DeploymentUpdate, ErrorCode, Name, Role, Scope};
 use endpoint::python::{LogAsk, LogLine};
 use endpoint::{DeploymentView, NewDeployment};
 use http::StatusCode;
@@ -45,6 +45,14 @@ pub async fn create(
     web::JsonBody(ask): web::JsonBody<NewDeployment>,
 ) -> Result<(StatusCode, Json<Deployment>), Problem> {
     model.on(&Scope::Model(ask.model_name()?))?;
+    // Who lets a script out lets it reach what this machine reaches.
+    if app.network_by_owners && ask.asks_for_network() && !who.may(Role::Owner, &Scope::Workspace) {
+        return Err(Problem::new(
+            ErrorCode::Forbidden,
+            "network: true lets the script leave its sandbox: an owner of the workspace deploys so, or sets \
+             workers.network_by_owners = false",
+        ));
+    }
     let made = app.endpoints.deploy(&name, ask, who.actor()).await?;
     app.gateway.refresh().await?;
     Ok((StatusCode::CREATED, Json(made)))

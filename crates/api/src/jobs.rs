@@ -15,7 +15,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use utoipa::IntoParams;
-use web::{Contributor, Problem, Reader};
+use web::{Contributor, OrJob, Problem, Reader};
 
 /// How many jobs to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -28,7 +28,7 @@ pub struct JobsQuery {
 /// List jobs, newest first.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(JobsQuery), responses((status = 200, body = Vec<Job>)))]
 pub async fn list(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Query(q): Query<JobsQuery>,
 ) -> Result<Json<Vec<Job>>, Problem> {
@@ -50,7 +50,11 @@ pub async fn submit(
 /// Show a job with its metrics and result.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = 404)))]
-pub async fn show(_: Reader, State(app): State<App>, Path(id): Path<RunId>) -> Result<Json<Job>, Problem> {
+pub async fn show(
+    _: OrJob<Reader>,
+    State(app): State<App>,
+    Path(id): Path<RunId>,
+) -> Result<Json<Job>, Problem> {
     Ok(Json(app.jobs.show(&id).await?))
 }
 
@@ -58,7 +62,7 @@ pub async fn show(_: Reader, State(app): State<App>, Path(id): Path<RunId>) -> R
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/trials", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Vec<Trial>), (status = 404)))]
 pub async fn trials(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path(id): Path<RunId>,
 ) -> Result<Json<Vec<Trial>>, Problem> {
@@ -68,7 +72,11 @@ pub async fn trials(
 /// The events of a job as JSON lines: everything so far, then live, until its final state.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, content_type = "application/x-ndjson", body = String), (status = 404)))]
-pub async fn events(_: Reader, State(app): State<App>, Path(id): Path<RunId>) -> Result<Response, Problem> {
+pub async fn events(
+    _: OrJob<Reader>,
+    State(app): State<App>,
+    Path(id): Path<RunId>,
+) -> Result<Response, Problem> {
     let lines = app.jobs.watch(&id).await?.map(|event| {
         let mut line = event.to_string();
         line.push('\n');
@@ -92,7 +100,7 @@ pub async fn cancel(
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/files/{file}", tag = "jobs", params(("id" = String, Path), ("file" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404)))]
 pub async fn file(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path((id, file)): Path<(RunId, String)>,
 ) -> Result<Response, Problem> {
@@ -134,7 +142,7 @@ pub async fn submit_sweep(
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/sweep", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Vec<SweepTrial>), (status = 404)))]
 pub async fn sweep(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path(id): Path<RunId>,
 ) -> Result<Json<Vec<SweepTrial>>, Problem> {
@@ -144,7 +152,11 @@ pub async fn sweep(
 /// What a command said, once it has ended.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/log", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, content_type = "text/plain", body = String), (status = 404)))]
-pub async fn log(_: Reader, State(app): State<App>, Path(id): Path<RunId>) -> Result<Response, Problem> {
+pub async fn log(
+    _: OrJob<Reader>,
+    State(app): State<App>,
+    Path(id): Path<RunId>,
+) -> Result<Response, Problem> {
     let headers = [
         (CONTENT_TYPE, "text/plain; charset=utf-8"),
         (CONTENT_DISPOSITION, "attachment; filename=\"std_log.txt\""),
@@ -164,7 +176,7 @@ pub struct OutputQuery {
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/outputs", tag = "jobs", params(("id" = String, Path), OutputQuery),
     responses((status = 200, body = BTreeMap<String, u64>), (status = 404)))]
 pub async fn outputs(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path(id): Path<RunId>,
     Query(q): Query<OutputQuery>,
@@ -178,7 +190,7 @@ pub async fn outputs(
     params(("id" = String, Path), ("path" = String, Path, description = "the file's path, slashes encoded"), OutputQuery),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404)))]
 pub async fn output(
-    _: Reader,
+    _: OrJob<Reader>,
     State(app): State<App>,
     Path((id, path)): Path<(RunId, String)>,
     Query(q): Query<OutputQuery>,

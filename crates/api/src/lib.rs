@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod logs;
 pub mod mlflow;
 pub mod models;
+mod own;
 pub mod principals;
 pub mod roles;
 pub mod router;

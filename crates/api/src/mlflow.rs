@@ -17,6 +17,11 @@ pub mod wire;
 use crate::state::App;
 use web::Routes;
 
+/// Readers of the workspace, and jobs.
+pub(crate) type Reads = web::OrJob<web::Reader>;
+/// Contributors of the workspace, and jobs as far as something is their own: the handler asks.
+pub(crate) type Writes = web::OrJob<web::Contributor>;
+
 /// Where the protocol's second version stands: for clients, and for pages.
 pub(crate) const V2: &[&str] = &["/api/2.0/mlflow", "/ajax-api/2.0/mlflow"];
 /// Where its third stands.

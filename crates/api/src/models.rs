@@ -8,13 +8,14 @@ use axum::response::{IntoResponse, Response};
 use domain::{
     Digest, ErrorCode, Fault, Model, ModelKind, ModelName, ModelVersion, Role, RunId, Scope, Tags, Version,
 };
+use gateway::Made;
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use registry::{LineageView, NewVersion, VersionFacts};
 use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read};
 use utoipa::{IntoParams, ToSchema};
-use web::{Both, Contributor, OfModel, On, Problem, Reader, Visible};
+use web::{Both, Contributor, OfModel, On, OrJob, Problem, Reader, Visible};
 
 /// Protocol buffers end at 2 GiB, and so does an ONNX file without external data.
 const MODEL_BYTES: u64 = 2 << 30;
@@ -97,7 +98,7 @@ const fn broken(kind: ErrorKind) -> ErrorCode {
 
 /// List the models that the caller may read.
 #[utoipa::path(get, path = "/api/v1/models", tag = "models", responses((status = 200, body = Vec<Model>)))]
-pub async fn list(who: Visible, State(app): State<App>) -> Result<Json<Vec<Model>>, Problem> {
+pub async fn list(who: OrJob<Visible>, State(app): State<App>) -> Result<Json<Vec<Model>>, Problem> {
     let mut models = app.registry.list().await?;
     models.retain(|m| who.may_read(&Scope::Model(m.name.clone())));
     Ok(Json(models))
@@ -107,7 +108,7 @@ pub async fn list(who: Visible, State(app): State<App>) -> Result<Json<Vec<Model
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions", tag = "models", params(("name" = String, Path)),
     responses((status = 200, body = Vec<ModelVersion>), (status = 404)))]
 pub async fn versions(
-    _: On<OfModel, Reader>,
+    _: OrJob<On<OfModel, Reader>>,
     State(app): State<App>,
     Path(name): Path<ModelName>,
 ) -> Result<Json<Vec<ModelVersion>>, Problem> {
@@ -120,12 +121,13 @@ pub async fn versions(
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = ModelVersion), (status = 422)))]
 pub async fn register(
-    who: On<OfModel, Contributor>,
+    who: OrJob<On<OfModel, Contributor>>,
     State(app): State<App>,
     Path(name): Path<ModelName>,
     Query(query): Query<RegisterQuery>,
     body: Body,
 ) -> Result<(StatusCode, Json<ModelVersion>), Problem> {
+    app.may_make(&who)?;
     let mut upload = web::upload::reader(body, app.upload_bytes.min(MODEL_BYTES));
     let read = tokio::task::spawn_blocking(move || {
         let mut bytes = Vec::new();
@@ -139,7 +141,9 @@ pub async fn register(
         properties: texts("properties", &query.properties)?,
         ..NewVersion::file(name, bytes, query.description)
     };
-    Ok((StatusCode::CREATED, Json(app.registry.register(new, who.actor()).await?)))
+    let made = app.registry.register(new, who.actor()).await?;
+    app.made(&who, Made::Version(made.model.clone(), made.version));
+    Ok((StatusCode::CREATED, Json(made)))
 }
 
 /// A JSON object of texts in a query; none when it is empty.
@@ -156,7 +160,7 @@ fn texts(field: &str, text: &str) -> Result<Tags, Fault> {
 #[utoipa::path(post, path = "/api/v1/models/{name}/folders", tag = "models", params(("name" = String, Path)),
     request_body = RegisterFolder, responses((status = 201, body = ModelVersion), (status = 404), (status = 422)))]
 pub async fn register_folder(
-    Both(who, _): Both<On<OfModel, Contributor>, Reader>,
+    Both(who, _): Both<OrJob<On<OfModel, Contributor>>, OrJob<Reader>>,
     State(app): State<App>,
     Path(name): Path<ModelName>,
     web::JsonBody(ask): web::JsonBody<RegisterFolder>,
@@ -173,6 +177,7 @@ pub async fn register_folder(
         run: ask.job.clone(),
         lineage: job.and_then(|job| job.lineage),
     };
+    app.may_make(&who)?;
     let kind = ask.kind.map(|kind| match kind {
         FolderType::MlflowModel => ModelKind::Mlflow,
         FolderType::CustomModel => ModelKind::Custom,
@@ -184,6 +189,7 @@ pub async fn register_folder(
         }
         _ => return Err(Fault::invalid("name either a kept tree or a job with a path").into()),
     };
+    app.made(&who, Made::Version(made.model.clone(), made.version));
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -218,7 +224,7 @@ pub async fn delete_version(
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}/files", tag = "models",
     params(("name" = String, Path), ("version" = String, Path)), responses((status = 200, body = Vec<VersionFile>), (status = 404)))]
 pub async fn files(
-    _: On<OfModel, Reader>,
+    _: OrJob<On<OfModel, Reader>>,
     State(app): State<App>,
     Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Json<Vec<VersionFile>>, Problem> {
@@ -232,7 +238,7 @@ pub async fn files(
     params(("name" = String, Path), ("version" = String, Path), ("path" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404)))]
 pub async fn version_file(
-    _: On<OfModel, Reader>,
+    _: OrJob<On<OfModel, Reader>>,
     State(app): State<App>,
     Path((name, version, path)): Path<(ModelName, String, String)>,
 ) -> Result<Response, Problem> {
@@ -246,7 +252,7 @@ pub async fn version_file(
 #[utoipa::path(get, path = "/api/v1/models/{name}/versions/{version}", tag = "models",
     params(("name" = String, Path), ("version" = String, Path)), responses((status = 200, body = ModelVersion), (status = 404)))]
 pub async fn show(
-    _: On<OfModel, Reader>,
+    _: OrJob<On<OfModel, Reader>>,
     State(app): State<App>,
     Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Json<ModelVersion>, Problem> {
@@ -271,7 +277,7 @@ pub async fn lineage(
     params(("name" = String, Path), ("version" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404)))]
 pub async fn file(
-    _: On<OfModel, Reader>,
+    _: OrJob<On<OfModel, Reader>>,
     State(app): State<App>,
     Path((name, version)): Path<(ModelName, String)>,
 ) -> Result<Response, Problem> {
@@ -290,11 +296,12 @@ pub async fn file(
 #[utoipa::path(put, path = "/api/v1/models/{name}/aliases/{alias}", tag = "models",
     params(("name" = String, Path), ("alias" = String, Path)), request_body = SetAlias, responses((status = 204), (status = 404)))]
 pub async fn set_alias(
-    who: On<OfModel, Contributor>,
+    who: OrJob<On<OfModel, Contributor>>,
     State(app): State<App>,
     Path((name, alias)): Path<(ModelName, String)>,
     web::JsonBody(ask): web::JsonBody<SetAlias>,
 ) -> Result<StatusCode, Problem> {
+    app.own_version(&who, &name, ask.version)?;
     app.registry.set_alias(&name, &alias, ask.version, who.actor()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

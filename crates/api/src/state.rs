@@ -52,6 +52,8 @@ pub struct App {
     pub housekeeping: Arc<dyn Housekeeping>,
     /// Questions to the whole log or ledger at the same time; further ones get 429.
     pub questions: Arc<tokio::sync::Semaphore>,
+    /// Whether only owners deploy with a network (`workers.network_by_owners`).
+    pub network_by_owners: bool,
     /// The largest streamed upload, in bytes (`limits.upload_bytes`).
     pub upload_bytes: u64,
 }

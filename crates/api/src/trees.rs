@@ -8,7 +8,7 @@ use domain::Digest;
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
-use web::{Contributor, Problem};
+use web::{Contributor, OrJob, Problem};
 
 /// A folder that is kept.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,7 +25,7 @@ pub struct KeptTree {
 #[utoipa::path(post, path = "/api/v1/trees", tag = "trees", request_body(content = Vec<u8>, content_type = "application/x-tar"),
     responses((status = 201, body = KeptTree), (status = 422, description = "no archive, or something else than files and folders in it")))]
 pub async fn keep(
-    _: Contributor,
+    _: OrJob<Contributor>,
     State(app): State<App>,
     body: Body,
 ) -> Result<(StatusCode, Json<KeptTree>), Problem> {

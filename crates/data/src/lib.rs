@@ -20,6 +20,7 @@ pub mod shape;
 pub mod split;
 pub mod target;
 mod values;
+mod write;
 
 pub use assets::{Assets, FOLDER, Progress, Registration, Source, is_folder, register};
 pub use error::{Error, Result};
@@ -32,6 +33,7 @@ pub use shape::Shape;
 pub use split::{Split, split};
 pub use target::check_target;
 pub use values::Layout;
+pub use write::{is_part, write_csv};
 
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,11 @@ impl NewDeployment {
     pub fn model_name(&self) -> Result<ModelName, Fault> {
         Ok(reference(&self.model)?.0)
     }
+
+    /// Whether its workers are to reach the network.
+    pub fn asks_for_network(&self) -> bool {
+        self.spec.as_ref().is_some_and(|spec| spec.network)
+    }
 }
 
 impl Endpoints {

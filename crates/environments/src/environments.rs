@@ -82,6 +82,11 @@ impl Environments {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// How programs are started.
+    pub fn launcher(&self) -> &Launcher {
+        &self.inner.runner.launcher
+    }
+
     /// The folder that `PYTHONPATH` begins with: the package that comes with this program.
     pub fn python_path(&self) -> &Path {
         &self.inner.python_path
@@ -142,6 +147,15 @@ impl Environments {
                 "no interpreter is called '{name}' here ({known}): name it in environments.interpreters of the settings"
             ))
         })
+    }
+
+    /// Refuses what is not there or cannot be, and pins the version of a registered environment.
+    pub async fn pin(&self, spec: &mut EnvironmentSpec) -> Result<(), Fault> {
+        self.check(spec)?;
+        if let EnvironmentSpec::Registered { name, version } = spec {
+            *version = Some(self.show(name, *version).await?.version);
+        }
+        Ok(())
     }
 
     /// Makes an environment ready: as it is, out of what was made before, or made now. `told` hears of the steps.

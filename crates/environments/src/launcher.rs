@@ -3,24 +3,30 @@
 //! Three processes of ours stand around the program. The **supervisor** reads the [`Order`] on its standard input, relays what may
 //! be reached of the network, looks at the memory of all processes together, and ends them all when it is told to, or when its
 //! standard input ends: then the server is gone, however it went. The **gate** takes a session of its own and, where the kernel
-//! lets it, new user, process, mount and network namespaces. The **first process** of these namespaces mounts its own `/proc`,
-//! takes on limits, landlock and seccomp, and starts the program; when it goes, by whatever signal, the kernel ends everything in
+//! lets it, new user, process, mount and network namespaces. The **first process** of these namespaces makes a root of its own, in
+//! which nothing is but what the program may use, with its own `/proc`, takes on limits, landlock and seccomp, and starts the program; when it goes, by whatever signal, the kernel ends everything in
 //! the namespace, so nothing is orphaned. Without namespaces the gate limits itself and becomes the program, and the supervisor,
 //! as subreaper, ends what is left behind.
 //!
 //! What this kernel refuses is told as a line `portcullis: …` on the program's standard error, never passed over in silence.
 
+mod budget;
 mod confine;
+mod devices;
 mod family;
 mod limits;
 mod loopback;
 mod namespaces;
+mod pids;
 mod relay;
+mod root;
 mod start;
 mod supervise;
 mod syscalls;
 
+pub use budget::taken;
 pub use confine::{first_process, gate};
+use devices::{DEVICES, system};
 pub use start::{Launched, Launcher};
 pub use supervise::supervise;
 
@@ -76,27 +82,39 @@ pub struct Limits {
     pub file_bytes: u64,
     /// Open files of a process.
     pub open_files: u64,
-    /// Processes and threads together; only where it has namespaces of its own.
+    /// Processes and threads together: by a control group where one can be made, else only where it has namespaces of its own and the
+    /// server's user is not root.
     pub processes: u64,
     /// How much it stands back behind the server: 0 to 19.
     pub nice: i32,
 }
 
-/// What of the file system a program may use; everything else is refused (landlock). Paths that do not exist are left out.
+/// What of the file system a program may use; all else is not there, or, where there are no namespaces, refused by landlock. Paths that
+/// do not exist are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Files {
-    /// Files and folders it may read and execute, besides [`SYSTEM`].
+    /// Files and folders it may read and execute, besides those of the system that every program finds.
     pub read: Vec<PathBuf>,
-    /// Files and folders it may also change, besides [`SYSTEM_WRITE`].
+    /// Files and folders it may also change.
     pub write: Vec<PathBuf>,
+    /// Files and folders that are not there even when they lie below one that is.
+    #[serde(default)]
+    pub hidden: Vec<PathBuf>,
+    /// What folders may hold at most.
+    #[serde(default)]
+    pub budgets: Vec<Budget>,
 }
 
-/// What every program may read: libraries, programs, configuration of the system.
-pub const SYSTEM: [&str; 10] =
-    ["/bin", "/etc", "/lib", "/lib32", "/lib64", "/opt", "/proc", "/sbin", "/sys", "/usr"];
-/// What every program may write: devices and shared memory.
-pub const SYSTEM_WRITE: [&str; 1] = ["/dev"];
+/// What the files of a folder may take together; looked at again and again, a program that takes more is ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// The folders, counted together.
+    pub folders: Vec<PathBuf>,
+    /// Bytes at most; 0 = no limit.
+    pub bytes: u64,
+}
 
 /// What a program may reach of the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,6 +147,9 @@ pub struct Report {
     pub signal: Option<i32>,
     /// Bytes of memory it used when it was ended for using too much.
     pub memory_bytes: Option<u64>,
+    /// Bytes its files took when it was ended for taking too much.
+    #[serde(default)]
+    pub disk_bytes: Option<u64>,
 }
 
 /// A line for the program's log.

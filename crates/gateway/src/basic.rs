@@ -105,7 +105,7 @@ fn caller(gateway: &Gateway, proven: &Proven) -> Option<Caller> {
         Some(client) => snapshot.client(client)?.role,
         None => snapshot.person(&proven.name)?,
     };
-    Some(Caller { actor: Actor(proven.name.to_string()), role })
+    Some(Caller { actor: Actor(proven.name.to_string()), role, job: None })
 }
 
 /// A pair proven before, when its secret still is the one in use.

@@ -180,7 +180,7 @@ fn authenticate(gateway: &Gateway, parts: &Parts) -> Result<(Caller, Subject), U
         }
     })?;
     if secret::known(&secret::digest(token.as_bytes()), &[gateway.admin]) {
-        return Ok((Caller { actor: Actor::admin(), role: Some(Role::Owner) }, Subject::Admin));
+        return Ok((Caller { actor: Actor::admin(), role: Some(Role::Owner), job: None }, Subject::Admin));
     }
     let wrong = |reason: &'static str| {
         gateway.metrics.refused(reason);
@@ -200,13 +200,17 @@ fn authenticate(gateway: &Gateway, parts: &Parts) -> Result<(Caller, Subject), U
         // Its audience is pinned with its registration; without roles in it the token only scores.
         let role = gateway.issuers.role_of(&verified).ok_or_else(|| wrong("role"))?;
         let actor = verified.identity().ok_or_else(|| wrong("claim"))?;
-        return Ok((Caller { actor: Actor(actor), role: Some(role) }, Subject::Claimed(role)));
+        return Ok((Caller { actor: Actor(actor), role: Some(role), job: None }, Subject::Claimed(role)));
     }
     if !claims.audiences.iter().any(|a| a == CONTROL_AUDIENCE) {
         return Err(wrong("audience"));
     }
+    if gateway.open_jobs.is_jobs(claims) {
+        let run = gateway.open_jobs.running(claims).ok_or_else(|| wrong("revoked"))?;
+        return Ok((Caller { actor: Actor(format!("job:{run}")), role: None, job: Some(run) }, Subject::Job));
+    }
     let snapshot = gateway.snapshot.load();
     let who = snapshot.owner(claims).ok_or_else(|| wrong("revoked"))?;
     let subject = Subject::Principal(who.name.clone());
-    Ok((Caller { actor: Actor(who.name.to_string()), role: who.role }, subject))
+    Ok((Caller { actor: Actor(who.name.to_string()), role: who.role, job: None }, subject))
 }

@@ -60,4 +60,5 @@ pub use signing::RotateKey;
 pub use single::SingleDoor;
 pub use stack::{Door, OPEN_PATHS};
 pub use subscriptions::{CreateSubscription, SubscriptionKeys};
+pub use tokens::job::Made;
 pub use verify::{Expectations, verify_token};

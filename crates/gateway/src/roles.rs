@@ -32,6 +32,8 @@ pub(crate) enum Subject {
     Principal(Arc<str>),
     /// Somebody to whom an issuer's token gives a role on the workspace.
     Claimed(Role),
+    /// A running job; no role at all.
+    Job,
 }
 
 /// What a principal may score.
@@ -136,6 +138,9 @@ impl Roles {
 
     /// Whether the policies permit what `role` stands for. A thing that does not exist is judged as the workspace.
     pub(crate) fn may(&self, subject: &Subject, role: Role, scope: &Scope) -> bool {
+        if *subject == Subject::Job {
+            return false;
+        }
         let scope = if self.facts.things.contains(scope) { scope } else { &Scope::Workspace };
         // A model scores behind an endpoint only.
         if role == Role::Scorer && matches!(scope, Scope::Model(_)) {
@@ -165,7 +170,7 @@ impl Roles {
     fn held_as<'a>(&'a self, subject: &'a Subject, role: Role) -> impl Iterator<Item = &'a Scope> + 'a {
         let principal = match subject {
             Subject::Principal(name) => name,
-            Subject::Admin | Subject::Claimed(_) => "",
+            Subject::Admin | Subject::Claimed(_) | Subject::Job => "",
         };
         self.held(principal).filter(move |scope| self.may(subject, role, scope))
     }

@@ -5,7 +5,7 @@ use crate::cli::Global;
 use domain::Fault;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 /// Every setting with its default and meaning.
@@ -37,6 +37,9 @@ pub struct Settings {
     pub telemetry: telemetry::Config,
     /// What is kept.
     pub store: store::Config,
+    /// The user's file, when there is one.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// Section `listen`.
@@ -83,7 +86,21 @@ impl Settings {
             None => None,
         };
         let environment = std::env::vars().filter(|(key, _)| key.starts_with(PREFIX));
-        Self::layered(file.as_ref().map(|(path, text)| (*path, text.as_str())), environment)
+        let settings = Self::layered(file.as_ref().map(|(path, text)| (*path, text.as_str())), environment)?;
+        Ok(Self { file: global.config.clone(), ..settings })
+    }
+
+    /// What no user's program may see, wherever it lies: the data directory, this file, keys.
+    pub fn hidden(&self, dir: &Path) -> Vec<PathBuf> {
+        let tls = &self.listen.tls;
+        let named = [tls.key.as_str(), self.store.master_key.as_str()];
+        // The master key may stand in a file, after a word that says so.
+        let paths =
+            named.iter().filter_map(|text| text.rsplit_once(':').map_or(Some(*text), |(_, path)| Some(path)));
+        let paths = paths.filter(|path| !path.is_empty()).map(PathBuf::from);
+        let all = [dir.to_owned()].into_iter().chain(self.file.clone()).chain(paths);
+        // The launcher works elsewhere.
+        all.filter_map(|path| std::path::absolute(path).ok()).collect()
     }
 
     fn layered(

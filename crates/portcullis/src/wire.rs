@@ -95,8 +95,10 @@ impl Server {
         let metrics = Arc::new(Metrics::new(log.counters()));
         let outbound = outbound::Client::new(&settings.outbound)?;
         let launcher = Launcher::current().map_err(|e| Fault::internal(format!("the launcher: {e}")))?;
+        let launcher = Launcher { hidden: settings.hidden(dir), ..launcher };
         let environments = Environments::open(store.clone(), &settings.environments, launcher.clone())?;
-        let pools = Pools::open(store.clone(), settings.workers.clone(), environments.clone())?;
+        let rows_bytes = settings.endpoint.collector.max_bytes;
+        let pools = Pools::open(store.clone(), (settings.workers.clone(), rows_bytes), environments.clone())?;
         let options = gateway::Options { pools: Some(pools.clone()), ..settings.gate(&url) };
         let gateway = Gateway::start(store.clone(), log.clone(), metrics.clone(), options).await?;
         let jobs = Jobs::start(store.clone(), &settings.runs).await?;
@@ -117,6 +119,7 @@ impl Server {
             metrics,
             housekeeping: Arc::new(StoreHousekeeping(store.clone())),
             questions: Arc::new(tokio::sync::Semaphore::new(QUESTIONS)),
+            network_by_owners: settings.workers.network_by_owners,
             upload_bytes: settings.limits.upload_bytes,
         };
         let (stop, stopped) = watch::channel(false);

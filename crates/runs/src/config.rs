@@ -42,6 +42,8 @@ pub struct CommandConfig {
     pub open_files: u64,
     /// Processes and threads together; 0 = no limit.
     pub processes: u64,
+    /// Bytes of all files that a job writes, together; 0 = no limit.
+    pub folder_bytes: u64,
     /// Whether jobs reach the network beyond this server.
     pub network: bool,
     /// Further files and folders that jobs may read.

@@ -10,12 +10,14 @@ use crate::record;
 use crate::results::KeptFile;
 use crate::submit::SubmitAutoml;
 use crate::sweep::{self, SubmitSweep, SweepTrial, Sweeps};
-use domain::{Actor, Digest, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial};
+use domain::{
+    Actor, Digest, EnvironmentSpec, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial,
+};
 use environments::Environments;
 use environments::launcher::Launcher;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use store::tasks::{Worker, WorkerOptions};
 use store::trees::Tree;
@@ -33,10 +35,12 @@ const IDLE_GRACE: Duration = Duration::from_secs(1);
 struct Inner {
     shared: Arc<Shared>,
     workers: Mutex<Vec<Worker>>,
+    /// Where commands run; set once they can.
+    environments: OnceLock<Environments>,
 }
 
-/// Jobs and their runs; cheap to clone. When the last clone is dropped the children end, and their jobs run again at the
-/// next start.
+/// Jobs and their runs; cheap to clone. When the last clone is dropped the children end; at the next start searches run again, and
+/// commands end as failed, since a command begins once.
 #[derive(Debug, Clone)]
 pub struct Jobs(Arc<Inner>);
 
@@ -56,7 +60,7 @@ impl Jobs {
         };
         let shared = Arc::new(Shared { store, config: config.clone(), program, feeds: Default::default() });
         let worker = shared.store.tasks().work(options, Arc::new(Handler(shared.clone())));
-        Ok(Self(Arc::new(Inner { shared, workers: Mutex::new(vec![worker]) })))
+        Ok(Self(Arc::new(Inner { shared, workers: Mutex::new(vec![worker]), environments: OnceLock::new() })))
     }
 
     /// Starts the worker for jobs that run the user's commands, which reach this server by the door.
@@ -68,11 +72,16 @@ impl Jobs {
             backoff: BACKOFF,
             ..WorkerOptions::new(kind)
         };
+        // A second start of the same jobs does not happen.
+        _ = self.0.environments.set(environments.clone());
         let commands = Arc::new(Commands { shared: shared.clone(), launcher, environments, door });
         let sweeps = Arc::new(Sweeps(commands.clone()));
         let tasks = shared.store.tasks();
         let workers = [
-            tasks.work(options(command::KIND), Arc::new(command::Handler(commands))),
+            tasks.work(
+                WorkerOptions { once: true, ..options(command::KIND) },
+                Arc::new(command::Handler(commands)),
+            ),
             tasks.work(WorkerOptions { concurrency: 1, ..options(sweep::KIND) }, sweeps),
         ];
         self.0.workers.lock().unwrap_or_else(PoisonError::into_inner).extend(workers);
@@ -82,6 +91,7 @@ impl Jobs {
     pub async fn submit_command(&self, mut ask: SubmitCommand, by: &Actor) -> Result<Job> {
         let store = &self.0.shared.store;
         let lineage = ask.settle(store).await?;
+        self.check_environment(&mut ask.environment).await?;
         self.check_queue().await?;
         let job = new_job(JobKind::Command, ask.experiment.clone(), json!(ask), lineage)?;
         let task = NewTask::new(command::KIND, json!(Payload { run: job.id.clone() }), job.id.as_str());
@@ -90,10 +100,19 @@ impl Jobs {
         Ok(job)
     }
 
+    /// Refuses an environment that is not there, and pins the version of one that is.
+    async fn check_environment(&self, spec: &mut EnvironmentSpec) -> Result<()> {
+        match self.0.environments.get() {
+            Some(environments) => environments.pin(spec).await.map_err(Error::Fault),
+            None => Ok(()),
+        }
+    }
+
     /// Checks a sweep and keeps it together with its task.
     pub async fn submit_sweep(&self, mut ask: SubmitSweep, by: &Actor) -> Result<Job> {
         let store = &self.0.shared.store;
         let lineage = ask.settle(store).await?;
+        self.check_environment(&mut ask.trial.environment).await?;
         self.check_queue().await?;
         let job = new_job(JobKind::Sweep, ask.trial.experiment.clone(), json!(ask), lineage)?;
         let task = NewTask::new(sweep::KIND, json!(Payload { run: job.id.clone() }), job.id.as_str());

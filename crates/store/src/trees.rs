@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Files of a tree at most.
 pub const TREE_FILES_MAX: usize = 100_000;
@@ -19,6 +19,10 @@ pub const TREE_FILES_MAX: usize = 100_000;
 pub const TREE_PATH_MAX: usize = 1_024;
 /// Folders below each other at most.
 const DEPTH_MAX: usize = 64;
+/// Entries that are looked at in a folder with its links.
+const ENTRIES_MAX: usize = 4 * TREE_FILES_MAX;
+/// Entries that are named as left out.
+const WITHOUT_MAX: usize = 100;
 
 /// One file of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +84,26 @@ pub fn check_path(path: &str) -> Result<()> {
     Err(Error::Invalid(format!("'{shown}' is not a path within a folder")))
 }
 
+/// What [`Artifacts::put_left`] has found so far.
+struct Left<'a> {
+    root: &'a Path,
+    tree: Tree,
+    without: Vec<String>,
+    /// The folders that are being walked: one within itself would never end.
+    open: Vec<PathBuf>,
+    entries: usize,
+}
+
+impl Left<'_> {
+    fn without(&mut self, path: &str, why: &str) {
+        match self.without.len() {
+            0..WITHOUT_MAX => self.without.push(format!("'{}': {why}", path.escape_debug())),
+            WITHOUT_MAX => self.without.push("and more".to_owned()),
+            _ => {}
+        }
+    }
+}
+
 impl Artifacts {
     /// Keeps the list of a tree whose files are kept already.
     pub fn put_tree(&self, tree: Tree) -> Result<KeptTree> {
@@ -100,6 +124,72 @@ impl Artifacts {
         let mut tree = Tree::default();
         self.put_below(folder, "", &mut tree)?;
         self.put_tree(tree)
+    }
+
+    /// Keeps of a folder what can be kept: a symbolic link that stays inside as what it leads to; every other link, what is neither file
+    /// nor folder, and what has no name of a tree is left out. Gives what was left out, in words. Nothing may write in the folder
+    /// meanwhile.
+    pub fn put_left(&self, folder: &Path) -> Result<(KeptTree, Vec<String>)> {
+        let root = folder.canonicalize().map_err(|e| Error::io(folder, e))?;
+        let mut left =
+            Left { root: &root, tree: Tree::default(), without: Vec::new(), open: Vec::new(), entries: 0 };
+        self.put_inside(&root, "", &mut left)?;
+        let Left { tree, without, .. } = left;
+        Ok((self.put_tree(tree)?, without))
+    }
+
+    fn put_inside(&self, folder: &Path, prefix: &str, left: &mut Left<'_>) -> Result<()> {
+        let wrong = |e| Error::io(folder, e);
+        let mut names = fs::read_dir(folder)
+            .map_err(wrong)?
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(wrong)?;
+        names.sort();
+        left.entries += names.len();
+        if left.entries > ENTRIES_MAX {
+            // Links between folders can make many paths of few.
+            return Err(Error::Invalid(format!(
+                "the folder has more than {ENTRIES_MAX} entries, its links followed"
+            )));
+        }
+        left.open.push(folder.to_owned());
+        for name in names {
+            let at = folder.join(&name);
+            let name = name.to_string_lossy();
+            let path = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}/{name}") };
+            if let Some(why) = self.put_one(&at, &path, left)? {
+                left.without(&path, why);
+            }
+        }
+        left.open.pop();
+        Ok(())
+    }
+
+    /// Keeps one entry; gives why it is left out.
+    fn put_one(&self, at: &Path, path: &str, left: &mut Left<'_>) -> Result<Option<&'static str>> {
+        if check_path(path).is_err() || at.file_name().is_none_or(|name| name.to_str().is_none()) {
+            return Ok(Some("its name cannot be kept"));
+        }
+        let Ok(real) = at.canonicalize() else { return Ok(Some("it is a link that leads nowhere")) };
+        if !real.starts_with(left.root) {
+            return Ok(Some("it is a link that leads out of the folder"));
+        }
+        let facts = fs::metadata(&real).map_err(|e| Error::io(&real, e))?;
+        if facts.is_dir() {
+            if left.open.contains(&real) {
+                return Ok(Some("it is a link to a folder that holds it"));
+            }
+            self.put_inside(&real, path, left)?;
+        } else if facts.is_file() {
+            let file = File::open(&real).map_err(|e| Error::io(&real, e))?;
+            let executable = is_executable(&file).map_err(|e| Error::io(&real, e))?;
+            let file = self.put_file(file, executable).map_err(|fault| fault.at(&real))?;
+            left.tree.add(path, file)?;
+        } else {
+            return Ok(Some("it is neither a file nor a folder"));
+        }
+        Ok(None)
     }
 
     fn put_below(&self, folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
@@ -284,6 +374,34 @@ mod tests {
         ] {
             assert!(check_path(path).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn what_was_left_is_kept_with_its_links_and_without_what_leads_out() {
+        let (dir, artifacts) = artifacts();
+        let from = dir.path().join("from");
+        sample(&from);
+        symlink("train.py", from.join("latest")).unwrap();
+        symlink("config", from.join("now")).unwrap();
+        symlink("..", from.join("config/up")).unwrap();
+        symlink("/etc/passwd", from.join("out")).unwrap();
+        symlink("nowhere", from.join("lost")).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(from.join("socket")).unwrap());
+        let (kept, without) = artifacts.put_left(&from).unwrap();
+        let paths: Vec<&String> = kept.tree.files.keys().collect();
+        assert_eq!(paths, ["config/a b.yml", "latest", "now/a b.yml", "train.py"]);
+        assert_eq!(kept.tree.files["latest"], kept.tree.files["train.py"]);
+        for (name, why) in [
+            ("config/up", "holds it"),
+            ("now/up", "holds it"),
+            ("out", "out of the folder"),
+            ("lost", "nowhere"),
+            ("socket", "neither a file"),
+        ] {
+            let told = without.iter().any(|line| line.contains(&format!("'{name}'")) && line.contains(why));
+            assert!(told, "{name}: {without:?}");
+        }
+        assert_eq!(without.len(), 5);
     }
 
     #[test]

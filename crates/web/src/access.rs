@@ -7,7 +7,7 @@
 
 use crate::problem::Problem;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
-use domain::{Actor, ErrorCode, ModelName, Name, Role, Scope};
+use domain::{Actor, ErrorCode, ModelName, Name, Role, RunId, Scope};
 use http::request::Parts;
 use serde::Serialize;
 use std::fmt;
@@ -21,6 +21,8 @@ pub struct Caller {
     pub actor: Actor,
     /// Its role on the workspace, if it has one.
     pub role: Option<Role>,
+    /// The running job that it is, when the token is a job's own.
+    pub job: Option<RunId>,
 }
 
 /// What a caller may do; the gate decides. It stands in the request's extensions beside the [`Caller`].
@@ -135,9 +137,22 @@ impl Asking {
         if self.rights.may(role, scope) { Ok(()) } else { Err(self.refuse(role, scope)) }
     }
 
-    fn refuse(&self, role: Role, scope: &Scope) -> Problem {
+    fn note(&self, role: Role, scope: &Scope) {
         self.rights.refused(&Refusal { role, scope, method: &self.method, route: &self.route });
+    }
+
+    fn refuse(&self, role: Role, scope: &Scope) -> Problem {
+        self.note(role, scope);
         let (actor, role) = (&self.caller.actor, role.as_str());
+        if let Some(run) = &self.caller.job {
+            return Problem::new(
+                ErrorCode::Forbidden,
+                format!(
+                    "the token of job {run} does not reach this: it writes to the job's own run and to what the job makes, and reads data, \
+                     models, experiments and runs; use the token of a principal that has the role {role} on {scope}"
+                ),
+            );
+        }
         Problem::new(
             ErrorCode::Forbidden,
             format!(
@@ -411,5 +426,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Open {
     }
 }
 
+mod job;
 #[cfg(test)]
 mod tests;
+
+pub use job::OrJob;

@@ -23,8 +23,8 @@ pub mod tls;
 pub mod upload;
 
 pub use access::{
-    Access, Both, Caller, Contributor, Judge, OfEndpoint, OfModel, OfScope, On, Open, Owner, Reader, Refusal,
-    Rights, Visible, Within,
+    Access, Both, Caller, Contributor, Judge, OfEndpoint, OfModel, OfScope, On, Open, OrJob, Owner, Reader,
+    Refusal, Rights, Visible, Within,
 };
 pub use body::{Body, BodyError, RequestBody, collect};
 pub use config::HttpLimits;

@@ -4,6 +4,7 @@
 use super::registry::fault;
 use super::versions;
 use super::wire::{Answer, Empty, Params, empty};
+use super::{Reads, Writes};
 use crate::state::App;
 use axum::Json;
 use axum::body::Body;
@@ -17,33 +18,44 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use registry::{ArtifactEntry, ArtifactReader, Place, paths};
 use serde_json::{Value, json};
-use web::{Contributor, MlflowCode, MlflowError, OfModel, Reader, Within};
+use web::{MlflowCode, MlflowError, OfModel, OrJob, Reader, Within};
 
 /// A path as it stood in the URL, decoded once.
 type Decoded = Result<Path<String>, PathRejection>;
 
 /// `PUT mlflow-artifacts/artifacts/{path}`
-pub async fn put(_: Contributor, State(app): State<App>, path: Decoded, body: Body) -> Answer<StatusCode> {
+pub async fn put(who: Writes, State(app): State<App>, path: Decoded, body: Body) -> Answer<StatusCode> {
     let path = paths::check(&decoded(path)?).map_err(fault)?;
+    app.own_artifact(&who, &path).await?;
     keep(&app, &path, body).await?;
     Ok(StatusCode::OK)
 }
 
 /// `GET mlflow-artifacts/artifacts/{path}`
-pub async fn get(who: Within<OfModel, Reader>, State(app): State<App>, path: Decoded) -> Answer<Response> {
+pub async fn get(
+    who: OrJob<Within<OfModel, Reader>>,
+    State(app): State<App>,
+    path: Decoded,
+) -> Answer<Response> {
     let path = paths::check(&decoded(path)?).map_err(fault)?;
     who.on(&scope(&path))?;
     Entry(path).answer(&app).await
 }
 
 /// `DELETE mlflow-artifacts/artifacts/{path}`
-pub async fn delete(who: Contributor, State(app): State<App>, path: Decoded) -> Answer<Json<Empty>> {
-    app.registry.delete_artifacts(&decoded(path)?, who.actor()).await.map_err(fault)?;
+pub async fn delete(who: Writes, State(app): State<App>, path: Decoded) -> Answer<Json<Empty>> {
+    let path = decoded(path)?;
+    app.own_artifact(&who, &path).await?;
+    app.registry.delete_artifacts(&path, who.actor()).await.map_err(fault)?;
     Ok(empty())
 }
 
 /// `GET mlflow-artifacts/artifacts?path=`: what stands in a folder.
-pub async fn list(who: Within<OfModel, Reader>, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn list(
+    who: OrJob<Within<OfModel, Reader>>,
+    State(app): State<App>,
+    ask: Params,
+) -> Answer<Json<Value>> {
     let params = ask.object();
     let path = paths::check_folder(params.text("path")?.unwrap_or_default()).map_err(fault)?;
     who.on(&scope(&path))?;
@@ -52,13 +64,13 @@ pub async fn list(who: Within<OfModel, Reader>, State(app): State<App>, ask: Par
 }
 
 /// `GET artifacts/list?run_id&path`
-pub async fn list_of_run(_: Reader, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn list_of_run(_: Reads, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
     let folder = run_folder(&app, &ask.run_id()?).await?;
     listing(&app, &folder, ask.object().text("path")?.unwrap_or_default()).await
 }
 
 /// `GET /get-artifact?run_id&path`
-pub async fn get_of_run(_: Reader, State(app): State<App>, ask: Params) -> Answer<Response> {
+pub async fn get_of_run(_: Reads, State(app): State<App>, ask: Params) -> Answer<Response> {
     let path = ask.object().required("path")?;
     let folder = run_folder(&app, &ask.run_id()?).await?;
     Entry::below(&folder, &path)?.answer(&app).await
@@ -66,7 +78,7 @@ pub async fn get_of_run(_: Reader, State(app): State<App>, ask: Params) -> Answe
 
 /// `GET /model-versions/get-artifact?name&version&path`
 pub async fn get_of_version(
-    who: Within<OfModel, Reader>,
+    who: OrJob<Within<OfModel, Reader>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Response> {
@@ -78,7 +90,7 @@ pub async fn get_of_version(
 
 /// `POST /ajax-api/2.0/mlflow/upload-artifact?run_uuid&path`
 pub async fn upload(
-    _: Contributor,
+    who: Writes,
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -91,6 +103,7 @@ pub async fn upload(
             .ok_or_else(|| MlflowError::invalid(format!("Request must specify {field}.")))
     };
     let (run, path) = (wanted("run_uuid")?, paths::check(&wanted("path")?).map_err(fault)?);
+    app.own_run(&who, &run)?;
     let folder = run_folder(&app, &run).await?;
     let mut frames = body.into_data_stream();
     // A body may be empty without a length that says so.

@@ -1,6 +1,7 @@
 //! Experiments.
 
 use super::wire::{Answer, Empty, Object, Params, empty, wrong};
+use super::{Reads, Writes};
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +10,7 @@ use domain::tracking::{Experiment, Pair, ViewType};
 use runs::tracking::{Ask, Deletion};
 use serde::Serialize;
 use serde_json::{Value, json};
-use web::{Contributor, MlflowError, Reader};
+use web::{Contributor, MlflowError};
 
 /// An error of a step in the protocol's form.
 pub(super) fn told<E: Into<Fault>>(error: E) -> MlflowError {
@@ -65,28 +66,33 @@ pub struct Many {
 }
 
 /// `experiments/get-by-name`
-pub async fn get_by_name(_: Reader, State(app): State<App>, params: Params) -> Answer<Json<One>> {
+pub async fn get_by_name(_: Reads, State(app): State<App>, params: Params) -> Answer<Json<One>> {
     let name = params.object().required("experiment_name")?;
     Ok(Json(One { experiment: app.tracking.experiment_named(&name).await.map_err(told)? }))
 }
 
 /// `experiments/get`
-pub async fn get(_: Reader, State(app): State<App>, params: Params) -> Answer<Json<One>> {
+pub async fn get(_: Reads, State(app): State<App>, params: Params) -> Answer<Json<One>> {
     let id = params.object().required("experiment_id")?;
     Ok(Json(One { experiment: app.tracking.experiment(&id).await.map_err(told)? }))
 }
 
 /// `experiments/create`
-pub async fn create(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Value>> {
+pub async fn create(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Value>> {
     let params = params.object();
     let name = params.required("name")?;
     let (location, tags) = (params.filled("artifact_location")?, pairs(&params, "tags")?);
+    if who.job().is_some() && location.is_some() {
+        // Elsewhere something may stand that is not the job's.
+        return Err(who.foreign("a place of artifacts besides the experiment's own").into());
+    }
+    app.may_make(&who)?;
     let id = app.tracking.create_experiment(&name, location.as_deref(), &tags).await.map_err(told)?;
     Ok(Json(json!({ "experiment_id": id })))
 }
 
 /// `experiments/search`
-pub async fn search(_: Reader, State(app): State<App>, params: Params) -> Answer<Json<Many>> {
+pub async fn search(_: Reads, State(app): State<App>, params: Params) -> Answer<Json<Many>> {
     let ask = ask(&params.object(), "view_type")?;
     let (experiments, next_page_token) = app.tracking.search_experiments(&ask).await.map_err(told)?;
     Ok(Json(Many { experiments, next_page_token }))
@@ -131,7 +137,7 @@ pub async fn delete_tag(_: Contributor, State(app): State<App>, params: Params) 
 }
 
 /// `experiments/search-datasets`
-pub async fn search_datasets(_: Reader, State(app): State<App>, params: Params) -> Answer<Json<Value>> {
+pub async fn search_datasets(_: Reads, State(app): State<App>, params: Params) -> Answer<Json<Value>> {
     let ids = params.object().texts("experiment_ids")?;
     let found = app.tracking.search_datasets(&ids).await.map_err(told)?;
     Ok(Json(if found.is_empty() { json!({}) } else { json!({ "dataset_summaries": found }) }))

@@ -3,15 +3,17 @@
 use super::artifacts::{self, Entry};
 use super::registry::{Page, fault, filled, listed, millis, pairs, shown_tags};
 use super::wire::{Answer, Empty, Object, Params, empty, missing, wrong};
+use super::{Reads, Writes};
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::filter::{LOGGED_MODELS, Order, parse, parse_order};
 use domain::{Fault, LoggedModel, LoggedStatus, RunId};
+use gateway::Made;
 use registry::{LoggedChange, LoggedMetric, LoggedSearch, NewLoggedModel, OnDataset, Search};
 use serde_json::{Value, json};
-use web::{Contributor, MlflowCode, MlflowError, Reader};
+use web::{MlflowCode, MlflowError};
 
 /// Models of one answer when nothing is said.
 const PAGE: u32 = 100;
@@ -21,13 +23,17 @@ const PAGE_MAX: u32 = 1000;
 const MANY: usize = 10_000;
 
 /// `POST logged-models`
-pub async fn create(_: Contributor, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn create(who: Writes, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
     let params = ask.object();
     let experiment = params.required("experiment_id")?;
     let run = params.filled("source_run_id")?;
     let run = run
         .map(|id| RunId::try_from(id.clone()).map_err(|_| wrong("source_run_id", &json!(id))))
         .transpose()?;
+    if let Some(run) = &run {
+        app.own_run(&who, run.as_str())?;
+    }
+    app.may_make(&who)?;
     app.registry.expect_experiment(&experiment).await.map_err(fault)?;
     let new = NewLoggedModel {
         experiment,
@@ -38,22 +44,24 @@ pub async fn create(_: Contributor, State(app): State<App>, ask: Params) -> Answ
         tags: pairs(&params, "tags")?,
     };
     let made = app.registry.log_model(new).await.map_err(fault)?;
+    app.made(&who, Made::Logged(made.id.clone()));
     Ok(Json(json!({ "model": shown(&made, &[]) })))
 }
 
 /// `GET logged-models/{model_id}`
-pub async fn get(_: Reader, State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Value>> {
+pub async fn get(_: Reads, State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Value>> {
     let model = app.registry.logged_model(&id).await.map_err(|e| absent(&id, e))?;
     answer(&app, model).await
 }
 
 /// `PATCH logged-models/{model_id}`
 pub async fn finalize(
-    _: Contributor,
+    who: Writes,
     State(app): State<App>,
     Path(id): Path<String>,
     ask: Params,
 ) -> Answer<Json<Value>> {
+    app.own_logged(&who, &id)?;
     let params = ask.object();
     let status = match params.get("status") {
         None => return Err(missing("status")),
@@ -63,39 +71,43 @@ pub async fn finalize(
 }
 
 /// `DELETE logged-models/{model_id}`
-pub async fn delete(who: Contributor, State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Empty>> {
+pub async fn delete(who: Writes, State(app): State<App>, Path(id): Path<String>) -> Answer<Json<Empty>> {
+    app.own_logged(&who, &id)?;
     app.registry.delete_logged_model(&id, who.actor()).await.map_err(|e| absent(&id, e))?;
     Ok(empty())
 }
 
 /// `POST logged-models/{model_id}/params`
 pub async fn log_params(
-    _: Contributor,
+    who: Writes,
     State(app): State<App>,
     Path(id): Path<String>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
+    app.own_logged(&who, &id)?;
     change(&app, &id, LoggedChange::Params(pairs(&ask.object(), "params")?)).await?;
     Ok(empty())
 }
 
 /// `PATCH logged-models/{model_id}/tags`
 pub async fn set_tags(
-    _: Contributor,
+    who: Writes,
     State(app): State<App>,
     Path(id): Path<String>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
+    app.own_logged(&who, &id)?;
     change(&app, &id, LoggedChange::Tags(pairs(&ask.object(), "tags")?)).await?;
     Ok(empty())
 }
 
 /// `DELETE logged-models/{model_id}/tags/{tag_key}`
 pub async fn delete_tag(
-    _: Contributor,
+    who: Writes,
     State(app): State<App>,
     Path((id, key)): Path<(String, String)>,
 ) -> Answer<Json<Empty>> {
+    app.own_logged(&who, &id)?;
     app.registry.logged_model(&id).await.map_err(|e| absent(&id, e))?;
     let done = app.registry.change_logged_model(&id, LoggedChange::NoTag(key.clone())).await;
     done.map_err(|error| match fault(error) {
@@ -108,7 +120,7 @@ pub async fn delete_tag(
 }
 
 /// `POST logged-models/search`
-pub async fn search(_: Reader, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn search(_: Reads, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
     let params = ask.object();
     let experiments = params.texts("experiment_ids")?;
     if experiments.is_empty() {
@@ -137,7 +149,7 @@ pub async fn search(_: Reader, State(app): State<App>, ask: Params) -> Answer<Js
 
 /// `GET logged-models/{model_id}/artifacts/directories`
 pub async fn directories(
-    _: Reader,
+    _: Reads,
     State(app): State<App>,
     Path(id): Path<String>,
     ask: Params,
@@ -148,12 +160,7 @@ pub async fn directories(
 }
 
 /// `GET logged-models/{model_id}/artifacts/files`
-pub async fn file(
-    _: Reader,
-    State(app): State<App>,
-    Path(id): Path<String>,
-    ask: Params,
-) -> Answer<Response> {
+pub async fn file(_: Reads, State(app): State<App>, Path(id): Path<String>, ask: Params) -> Answer<Response> {
     let model = app.registry.logged_model(&id).await.map_err(|e| absent(&id, e))?;
     let path = ask.object().required("artifact_file_path")?;
     Entry::below(&model.folder(), &path)?.answer(&app).await

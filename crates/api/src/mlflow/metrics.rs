@@ -1,5 +1,6 @@
 //! Histories of metrics. An answer may have thousands of points: its text is written point by point.
 
+use super::Reads;
 use super::experiments::told;
 use super::wire::{Answer, Params};
 use crate::state::App;
@@ -10,7 +11,7 @@ use domain::tracking::{Point, write_double};
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 use std::io::Write;
-use web::{MlflowError, Reader};
+use web::MlflowError;
 
 /// Bytes that a point takes, about.
 const POINT_BYTES: usize = 96;
@@ -57,7 +58,7 @@ fn unwritten(error: &std::io::Error) -> MlflowError {
 }
 
 /// `metrics/get-history`
-pub async fn get_history(_: Reader, State(app): State<App>, params: Params) -> Answer<Response> {
+pub async fn get_history(_: Reads, State(app): State<App>, params: Params) -> Answer<Response> {
     let object = params.object();
     let (run_id, key) = (params.run_id()?, object.required("metric_key")?);
     let (most, token) = (object.int("max_results")?, object.filled("page_token")?);
@@ -83,7 +84,7 @@ fn of_runs(key: &str, histories: &[::runs::tracking::History]) -> Answer<Respons
 }
 
 /// `metrics/get-history-bulk`
-pub async fn get_history_bulk(_: Reader, State(app): State<App>, params: Params) -> Answer<Response> {
+pub async fn get_history_bulk(_: Reads, State(app): State<App>, params: Params) -> Answer<Response> {
     let object = params.object();
     let (runs, key) = (object.texts("run_id")?, object.filled("metric_key")?.unwrap_or_default());
     let found = app.tracking.metric_histories(&runs, &key, object.int("max_results")?).await.map_err(told)?;
@@ -91,11 +92,7 @@ pub async fn get_history_bulk(_: Reader, State(app): State<App>, params: Params)
 }
 
 /// `metrics/get-history-bulk-interval`
-pub async fn get_history_bulk_interval(
-    _: Reader,
-    State(app): State<App>,
-    params: Params,
-) -> Answer<Response> {
+pub async fn get_history_bulk_interval(_: Reads, State(app): State<App>, params: Params) -> Answer<Response> {
     let object = params.object();
     let (runs, key) = (object.texts("run_ids")?, object.required("metric_key")?);
     let steps = match (object.int("start_step")?, object.int("end_step")?) {

@@ -8,9 +8,10 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use domain::{ModelName, Scope};
+use gateway::Made;
 use registry::ModelChange;
 use serde_json::{Value, json};
-use web::{Contributor, MlflowError, OfModel, Reader, Visible, Within};
+use web::{Contributor, MlflowError, OfModel, OrJob, Reader, Visible, Within};
 
 /// Models of one answer when nothing is said.
 const PAGE: u32 = 100;
@@ -19,13 +20,14 @@ const PAGE_MAX: u32 = 1000;
 
 /// `POST registered-models/create`
 pub async fn create(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
     let params = ask.object();
     let name = named(&params, "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
+    app.may_make(&who)?;
     let description = params.text("description")?.unwrap_or_default();
     let made = app.registry.create_model(&name, description, &tags(&params)?, by).await;
     let made = made.map_err(|error| match fault(error) {
@@ -34,11 +36,16 @@ pub async fn create(
         }
         e => e,
     })?;
+    app.made(&who, Made::Model(name));
     Ok(Json(json!({ "registered_model": shown_model(&made, &[]) })))
 }
 
 /// `GET registered-models/get`
-pub async fn get(who: Within<OfModel, Reader>, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn get(
+    who: OrJob<Within<OfModel, Reader>>,
+    State(app): State<App>,
+    ask: Params,
+) -> Answer<Json<Value>> {
     let name = named(&ask.object(), "name")?;
     who.on(&Scope::Model(name.clone()))?;
     let model = app.registry.model(&name).await.map_err(|e| absent(&name, e))?;
@@ -67,13 +74,14 @@ pub async fn rename(
 
 /// `PATCH registered-models/update`
 pub async fn update(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
     let params = ask.object();
     let name = named(&params, "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
+    app.own_model(&who, &name)?;
     let description = params.text("description")?.unwrap_or_default().to_owned();
     let model = change(&app, &name, ModelChange::Description(description), by).await?;
     let latest = app.registry.latest_versions(&[&name]).await.map_err(fault)?;
@@ -82,19 +90,20 @@ pub async fn update(
 
 /// `DELETE registered-models/delete`
 pub async fn delete(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
     let name = named(&ask.object(), "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
+    app.own_model(&who, &name)?;
     app.registry.delete_model(&name, by).await.map_err(|e| changed(absent(&name, e), ""))?;
     app.gateway.refresh().await?;
     Ok(empty())
 }
 
 /// `GET registered-models/search`
-pub async fn search(who: Visible, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn search(who: OrJob<Visible>, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
     let (search, page) =
         super::registry::search(&who, &app, &ask, (&domain::filter::REGISTERED_MODELS, PAGE, PAGE_MAX))
             .await?;
@@ -108,7 +117,7 @@ pub async fn search(who: Visible, State(app): State<App>, ask: Params) -> Answer
 
 /// `POST` and `GET registered-models/get-latest-versions`
 pub async fn latest(
-    who: Within<OfModel, Reader>,
+    who: OrJob<Within<OfModel, Reader>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
@@ -127,13 +136,14 @@ pub async fn latest(
 
 /// `POST registered-models/set-tag`
 pub async fn set_tag(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
     let params = ask.object();
     let name = named(&params, "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
+    app.own_model(&who, &name)?;
     let (key, value) = super::registry::tag(&params)?;
     change(&app, &name, ModelChange::Tag(key, value), by).await?;
     Ok(empty())
@@ -141,20 +151,21 @@ pub async fn set_tag(
 
 /// `DELETE registered-models/delete-tag`
 pub async fn delete_tag(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
     let params = ask.object();
     let name = named(&params, "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
+    app.own_model(&who, &name)?;
     change(&app, &name, ModelChange::NoTag(params.required("key")?), by).await?;
     Ok(empty())
 }
 
 /// `POST registered-models/alias`
 pub async fn set_alias(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
@@ -163,6 +174,7 @@ pub async fn set_alias(
     let by = who.on(&Scope::Model(name.clone()))?;
     let alias = alias(&params)?;
     let version = version_number(&text_of_version(&params)?)?;
+    app.own_version(&who, &name, version)?;
     app.registry.model(&name).await.map_err(|e| absent(&name, e))?;
     let set = app.registry.set_alias(&name, &alias, version, by).await;
     set.map_err(|e| super::versions::absent(&name, version, e))?;
@@ -171,7 +183,7 @@ pub async fn set_alias(
 
 /// `GET registered-models/alias`
 pub async fn get_alias(
-    who: Within<OfModel, Reader>,
+    who: OrJob<Within<OfModel, Reader>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
@@ -191,14 +203,19 @@ pub async fn get_alias(
 
 /// `DELETE registered-models/alias`
 pub async fn delete_alias(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
     let params = ask.object();
     let name = named(&params, "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
-    app.registry.delete_alias(&name, &alias(&params)?, by).await.map_err(|e| absent(&name, e))?;
+    let alias = alias(&params)?;
+    if who.job().is_some() {
+        let stands = app.registry.aliased(&name, &alias).await.map_err(fault)?;
+        app.own_version(&who, &name, stands.version)?;
+    }
+    app.registry.delete_alias(&name, &alias, by).await.map_err(|e| absent(&name, e))?;
     Ok(empty())
 }
 

@@ -7,7 +7,7 @@ use domain::filter::{Grammar, parse, parse_order};
 use domain::{Fault, Model, ModelName, ModelVersion, Scope, Tags, Timestamp, Version};
 use registry::Search;
 use serde_json::{Map, Value, json};
-use web::{MlflowCode, MlflowError, Routes, Visible};
+use web::{MlflowCode, MlflowError, OrJob, Routes, Visible};
 
 /// The longest key of a tag, in characters.
 const KEY_MAX: usize = 250;
@@ -257,7 +257,7 @@ impl Page {
 
 /// A search among the models that the caller may read.
 pub(super) async fn search(
-    who: &Visible,
+    who: &OrJob<Visible>,
     app: &App,
     ask: &Params,
     (grammar, default, most): (&Grammar, u32, u32),

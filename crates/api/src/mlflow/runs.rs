@@ -2,6 +2,7 @@
 
 use super::experiments::{ask, pair, pairs, told};
 use super::wire::{Answer, Empty, Object, Params, empty, missing, wrong};
+use super::{Reads, Writes};
 use crate::state::App;
 use ::runs::tracking::{AskRun, BATCH_BYTES, Deletion};
 use axum::Json;
@@ -12,10 +13,11 @@ use domain::tracking::{
     Dataset, DatasetInput, LogBatch, ModelInput, ModelOutput, NewMetric, Point, RunInfo, RunStatus, RunUpdate,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
+use gateway::Made;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde_json::{Value, json};
-use web::{Contributor, MlflowError, Reader};
+use web::MlflowError;
 
 /// Runs that are read and sent at once.
 const CHUNK: usize = 1000;
@@ -25,6 +27,13 @@ fn json_text(body: impl Into<Body>) -> Response {
     ([(CONTENT_TYPE, "application/json")], body.into()).into_response()
 }
 
+/// The run that a call changes; a job's own when a job calls.
+fn changed(app: &App, who: &Writes, params: &Params) -> Answer<String> {
+    let run = params.run_id()?;
+    app.own_run(who, &run)?;
+    Ok(run)
+}
+
 /// What is told of a run that was changed.
 #[derive(Debug, Serialize)]
 pub struct Changed {
@@ -32,7 +41,7 @@ pub struct Changed {
 }
 
 /// `runs/create`
-pub async fn create(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Value>> {
+pub async fn create(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Value>> {
     let params = params.object();
     let asked = AskRun {
         experiment_id: params.filled("experiment_id")?.unwrap_or_default(),
@@ -41,12 +50,14 @@ pub async fn create(_: Contributor, State(app): State<App>, params: Params) -> A
         start_time: params.int("start_time")?,
         tags: pairs(&params, "tags")?,
     };
+    app.may_make(&who)?;
     let run = app.tracking.create_run(asked).await.map_err(told)?;
+    app.made(&who, Made::Run(run.info.run_id.clone()));
     Ok(Json(json!({ "run": run })))
 }
 
 /// `runs/get`
-pub async fn get(_: Reader, State(app): State<App>, params: Params) -> Answer<Response> {
+pub async fn get(_: Reads, State(app): State<App>, params: Params) -> Answer<Response> {
     let run = app.tracking.run_document(&params.run_id()?).await.map_err(told)?;
     Ok(json_text(format!("{{\"run\":{run}}}")))
 }
@@ -67,8 +78,8 @@ fn status(params: &Object<'_>) -> Answer<Option<RunStatus>> {
 }
 
 /// `runs/update`
-pub async fn update(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Changed>> {
-    let run_id = params.run_id()?;
+pub async fn update(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Changed>> {
+    let run_id = changed(&app, &who, &params)?;
     let params = params.object();
     let update = RunUpdate {
         run_id,
@@ -80,15 +91,15 @@ pub async fn update(_: Contributor, State(app): State<App>, params: Params) -> A
 }
 
 /// `runs/delete`
-pub async fn delete(who: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
-    let id = params.run_id()?;
+pub async fn delete(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+    let id = changed(&app, &who, &params)?;
     app.tracking.set_run_deleted(&id, Deletion::Delete, who.actor()).await.map_err(told)?;
     Ok(empty())
 }
 
 /// `runs/restore`
-pub async fn restore(who: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
-    let id = params.run_id()?;
+pub async fn restore(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+    let id = changed(&app, &who, &params)?;
     app.tracking.set_run_deleted(&id, Deletion::Restore, who.actor()).await.map_err(told)?;
     Ok(empty())
 }
@@ -109,38 +120,44 @@ fn metric(object: &Object<'_>) -> Answer<NewMetric> {
 }
 
 /// `runs/log-metric`
-pub async fn log_metric(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+pub async fn log_metric(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
     let metrics = vec![metric(&params.object())?];
-    let batch = LogBatch { run_id: params.run_id()?, metrics, ..LogBatch::default() };
+    let batch = LogBatch { run_id: changed(&app, &who, &params)?, metrics, ..LogBatch::default() };
     app.tracking.log_one(batch).await.map_err(told)?;
     Ok(empty())
 }
 
 /// `runs/log-parameter`
-pub async fn log_param(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
-    let batch =
-        LogBatch { run_id: params.run_id()?, params: vec![pair(&params.object())?], ..LogBatch::default() };
+pub async fn log_param(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+    let batch = LogBatch {
+        run_id: changed(&app, &who, &params)?,
+        params: vec![pair(&params.object())?],
+        ..LogBatch::default()
+    };
     app.tracking.log_one(batch).await.map_err(told)?;
     Ok(empty())
 }
 
 /// `runs/set-tag`
-pub async fn set_tag(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
-    let batch =
-        LogBatch { run_id: params.run_id()?, tags: vec![pair(&params.object())?], ..LogBatch::default() };
+pub async fn set_tag(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+    let batch = LogBatch {
+        run_id: changed(&app, &who, &params)?,
+        tags: vec![pair(&params.object())?],
+        ..LogBatch::default()
+    };
     app.tracking.log_one(batch).await.map_err(told)?;
     Ok(empty())
 }
 
 /// `runs/delete-tag`
-pub async fn delete_tag(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
-    let (id, key) = (params.run_id()?, params.object().required("key")?);
+pub async fn delete_tag(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+    let (id, key) = (changed(&app, &who, &params)?, params.object().required("key")?);
     app.tracking.delete_tag(&id, &key).await.map_err(told)?;
     Ok(empty())
 }
 
 /// `runs/log-batch`
-pub async fn log_batch(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+pub async fn log_batch(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
     if params.bytes > BATCH_BYTES {
         return Err(MlflowError::invalid(format!(
             "Batched logging API requests must be at most {BATCH_BYTES} bytes, got a request of size {}.",
@@ -149,7 +166,7 @@ pub async fn log_batch(_: Contributor, State(app): State<App>, params: Params) -
     }
     let object = params.object();
     let batch = LogBatch {
-        run_id: params.run_id()?,
+        run_id: changed(&app, &who, &params)?,
         metrics: object.objects("metrics")?.iter().map(metric).collect::<Answer<_>>()?,
         params: pairs(&object, "params")?,
         tags: pairs(&object, "tags")?,
@@ -174,18 +191,18 @@ fn dataset_input(object: &Object<'_>) -> Answer<DatasetInput> {
 }
 
 /// `runs/log-inputs`
-pub async fn log_inputs(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+pub async fn log_inputs(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
     let object = params.object();
     let datasets = object.objects("datasets")?.iter().map(dataset_input).collect::<Answer<Vec<_>>>()?;
     let model = |m: &Object<'_>| Ok(ModelInput { model_id: m.required("model_id")? });
     let models = object.objects("models")?.iter().map(model).collect::<Answer<Vec<_>>>()?;
-    app.tracking.log_inputs(&params.run_id()?, datasets, models).await.map_err(told)?;
+    app.tracking.log_inputs(&changed(&app, &who, &params)?, datasets, models).await.map_err(told)?;
     Ok(empty())
 }
 
 /// `runs/outputs`
-pub async fn log_outputs(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
-    let run_id = params.run_id()?;
+pub async fn log_outputs(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+    let run_id = changed(&app, &who, &params)?;
     let models = params.object().objects("models")?;
     if models.is_empty() {
         return Err(missing("models"));
@@ -199,14 +216,14 @@ pub async fn log_outputs(_: Contributor, State(app): State<App>, params: Params)
 }
 
 /// `runs/log-model`
-pub async fn log_model(_: Contributor, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
-    let (id, model) = (params.run_id()?, params.object().required("model_json")?);
+pub async fn log_model(who: Writes, State(app): State<App>, params: Params) -> Answer<Json<Empty>> {
+    let (id, model) = (changed(&app, &who, &params)?, params.object().required("model_json")?);
     app.tracking.log_model(&id, &model).await.map_err(told)?;
     Ok(empty())
 }
 
 /// `runs/search`
-pub async fn search(_: Reader, State(app): State<App>, params: Params) -> Answer<Response> {
+pub async fn search(_: Reads, State(app): State<App>, params: Params) -> Answer<Response> {
     let object = params.object();
     let (experiments, ask) = (object.texts("experiment_ids")?, ask(&object, "run_view_type")?);
     let page = app.tracking.search_runs(&experiments, &ask).await.map_err(told)?;

@@ -2,18 +2,18 @@
 
 use axum::Json;
 use serde_json::{Value, json};
-use web::Visible;
+use web::{OrJob, Visible};
 
 /// The version of the protocol's server that we answer like. From 3.4 on a version promises `/v1/traces`.
 const VERSION: &str = "3.3.2";
 
 /// `GET /version`.
-pub async fn version(_: Visible) -> &'static str {
+pub async fn version(_: OrJob<Visible>) -> &'static str {
     VERSION
 }
 
 /// `GET server-info`: what is here besides the plain protocol, which is nothing.
-pub async fn info(_: Visible) -> Json<Value> {
+pub async fn info(_: OrJob<Visible>) -> Json<Value> {
     Json(json!({
         "store_type": "SqlStore",
         "workspaces_enabled": false,

@@ -9,22 +9,24 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use domain::{Actor, ModelName, ModelVersion, Role, RunId, Scope, Stage, Version};
+use gateway::Made;
 use registry::{FromSource, Source, VersionChange, VersionFacts};
 use serde_json::{Value, json};
-use web::{Contributor, MlflowCode, MlflowError, OfModel, Reader, Visible, Within};
+use web::{Contributor, MlflowCode, MlflowError, OfModel, OrJob, Reader, Visible, Within};
 
 /// Versions of one answer at most, and when nothing is said.
 const PAGE: u32 = 10_000;
 
 /// `POST model-versions/create`
 pub async fn create(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
     let params = ask.object();
     let name = named(&params, "name")?;
     let by = who.on(&Scope::Model(name.clone()))?;
+    app.may_make(&who)?;
     let source = params.required("source")?;
     let run = params.filled("run_id")?;
     let run =
@@ -52,11 +54,12 @@ pub async fn create(
         )),
         e => e,
     })?;
+    app.made(&who, Made::Version(name, made.version));
     Ok(Json(json!({ "model_version": shown_version(&app, made) })))
 }
 
 /// Who makes a version takes what another thing holds, and must be allowed to read that.
-fn may_take(who: &Within<OfModel, Contributor>, source: &Source) -> Answer<()> {
+fn may_take(who: &OrJob<Within<OfModel, Contributor>>, source: &Source) -> Answer<()> {
     let scope = match source {
         Source::Remote => return Ok(()),
         Source::Version(name, _) => Scope::Model(name.clone()),
@@ -70,14 +73,18 @@ fn may_take(who: &Within<OfModel, Contributor>, source: &Source) -> Answer<()> {
 }
 
 /// `GET model-versions/get`
-pub async fn get(who: Within<OfModel, Reader>, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn get(
+    who: OrJob<Within<OfModel, Reader>>,
+    State(app): State<App>,
+    ask: Params,
+) -> Answer<Json<Value>> {
     let found = asked(&app, &ask.object(), |scope| who.on(scope).map(drop)).await?;
     Ok(Json(json!({ "model_version": shown_version(&app, found) })))
 }
 
 /// `GET model-versions/get-download-uri`
 pub async fn download_uri(
-    who: Within<OfModel, Reader>,
+    who: OrJob<Within<OfModel, Reader>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
@@ -90,11 +97,11 @@ pub async fn download_uri(
 
 /// `PATCH model-versions/update`
 pub async fn update(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
-    let (params, target) = (ask.object(), Target::read(&who, &ask)?);
+    let (params, target) = (ask.object(), Target::read(&app, &who, &ask)?);
     let description = params.text("description")?.unwrap_or_default().to_owned();
     let made = target.change(&app, VersionChange::Description(description)).await?;
     Ok(Json(json!({ "model_version": shown_version(&app, made) })))
@@ -102,24 +109,27 @@ pub async fn update(
 
 /// `POST model-versions/transition-stage`
 pub async fn transition(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Value>> {
-    let (params, target) = (ask.object(), Target::read(&who, &ask)?);
+    let (params, target) = (ask.object(), Target::read(&app, &who, &ask)?);
     let stage = stage(&params.required("stage")?)?;
     let archive = params.flag("archive_existing_versions")?.unwrap_or_default();
+    if archive && who.job().is_some() {
+        return Err(who.foreign("the versions that would be archived").into());
+    }
     let made = target.change(&app, VersionChange::Stage(stage, archive)).await?;
     Ok(Json(json!({ "model_version": shown_version(&app, made) })))
 }
 
 /// `DELETE model-versions/delete`
 pub async fn delete(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
-    let Target { name, version, by } = Target::read(&who, &ask)?;
+    let Target { name, version, by } = Target::read(&app, &who, &ask)?;
     let deleted = app.registry.delete_version(&name, version, by).await;
     deleted.map_err(|e| changed(absent(&name, version, e), ""))?;
     Ok(empty())
@@ -127,11 +137,11 @@ pub async fn delete(
 
 /// `POST model-versions/set-tag`
 pub async fn set_tag(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
-    let target = Target::read(&who, &ask)?;
+    let target = Target::read(&app, &who, &ask)?;
     let (key, value) = super::registry::tag(&ask.object())?;
     target.change(&app, VersionChange::Tag(key, value)).await?;
     Ok(empty())
@@ -139,11 +149,11 @@ pub async fn set_tag(
 
 /// `DELETE model-versions/delete-tag`
 pub async fn delete_tag(
-    who: Within<OfModel, Contributor>,
+    who: OrJob<Within<OfModel, Contributor>>,
     State(app): State<App>,
     ask: Params,
 ) -> Answer<Json<Empty>> {
-    let target = Target::read(&who, &ask)?;
+    let target = Target::read(&app, &who, &ask)?;
     let key = ask.object().required("key")?;
     app.registry
         .version(&target.name, target.version)
@@ -157,7 +167,7 @@ pub async fn delete_tag(
 }
 
 /// `GET model-versions/search`
-pub async fn search(who: Visible, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
+pub async fn search(who: OrJob<Visible>, State(app): State<App>, ask: Params) -> Answer<Json<Value>> {
     let (search, page) =
         read_search(&who, &app, &ask, (&domain::filter::MODEL_VERSIONS, PAGE, 200_000)).await?;
     let (search, page) = (
@@ -177,11 +187,14 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn read(who: &'a Within<OfModel, Contributor>, ask: &Params) -> Answer<Self> {
+    /// The version that a call changes; a job's own when a job calls.
+    fn read(app: &App, who: &'a OrJob<Within<OfModel, Contributor>>, ask: &Params) -> Answer<Self> {
         let params = ask.object();
         let name = named(&params, "name")?;
         let by = who.on(&Scope::Model(name.clone()))?;
-        Ok(Self { version: version_number(&text_of_version(&params)?)?, name, by })
+        let version = version_number(&text_of_version(&params)?)?;
+        app.own_version(who, &name, version)?;
+        Ok(Self { version, name, by })
     }
 
     async fn change(&self, app: &App, change: VersionChange) -> Answer<ModelVersion> {

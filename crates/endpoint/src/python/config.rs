@@ -21,6 +21,10 @@ pub struct WorkersConfig {
     pub ping_timeout: Span,
     /// Resident memory at which a worker is replaced; 0: never.
     pub memory_bytes: u64,
+    /// Bytes of the temporary files of a deployment's workers together, and of the largest of them; 0: no limit.
+    pub scratch_bytes: u64,
+    /// Whether only owners of the workspace deploy with `network: true`.
+    pub network_by_owners: bool,
     /// Requests after which a worker is replaced; 0: never.
     pub max_requests: u64,
     /// The largest answer of a script.

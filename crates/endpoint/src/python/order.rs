@@ -1,7 +1,7 @@
 //! What is needed to start a worker of a deployment.
 
 use domain::{DataCollector, Name, PythonSpec, Span, Version};
-use environments::launcher::{self, Files, Launcher, Network};
+use environments::launcher::{self, Budget, Files, Launcher, Network};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +27,8 @@ pub(super) struct Order {
     pub kept: Option<Kept>,
     /// Resident memory at which a worker is replaced; at half as much again it is ended.
     pub memory_bytes: u64,
+    /// Bytes of the workers' temporary files together; 0: no limit.
+    pub scratch_bytes: u64,
     /// How long a worker may take to end by itself.
     pub grace: Span,
     /// How processes are started.
@@ -40,16 +42,32 @@ pub(super) struct Kept {
     root: PathBuf,
     /// What of it the script may write: the rows of its endpoint.
     pub folder: PathBuf,
+    /// What the rows of all endpoints may take together.
+    most: u64,
 }
 
 impl Kept {
     /// For the deployments of an endpoint, when what is kept of their calls is kept by scripts too.
-    pub(super) fn of(root: &Path, endpoint: &Name, collector: Option<&DataCollector>) -> Option<Self> {
+    pub(super) fn of(
+        (root, most): (&Path, u64),
+        endpoint: &Name,
+        collector: Option<&DataCollector>,
+    ) -> Option<Self> {
         collector.filter(|collector| collector.is_on())?;
-        let parts = ["modeldata", SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE, endpoint.as_str()];
-        Some(Self { root: root.to_owned(), folder: root.join(parts.iter().collect::<PathBuf>()) })
+        let parts = [ROWS, SUBSCRIPTION, RESOURCE_GROUP, WORKSPACE, endpoint.as_str()];
+        Some(Self { root: root.to_owned(), folder: root.join(parts.iter().collect::<PathBuf>()), most })
+    }
+
+    /// Whether there is room for more rows. Blocking.
+    fn has_room(&self) -> bool {
+        self.most == 0 || launcher::taken(&[self.root.join(ROWS)]) < self.most
     }
 }
+
+/// Below the data directory: the rows of all endpoints.
+const ROWS: &str = "modeldata";
+/// Rows that a script may write beyond what is allowed before it is ended: those of calls in hand, between two counts.
+const ROWS_BEYOND: u64 = 64 * 1024 * 1024;
 
 /// What stands for the cloud's names in the paths of kept rows.
 const SUBSCRIPTION: &str = "default";
@@ -86,25 +104,35 @@ impl Order {
         self.folder.join("sockets")
     }
 
-    /// What the launcher is told: the program, and all that it may see, change and reach.
+    /// What the launcher is told: the program, and all that it may see, change and reach. Blocking, little.
     pub(super) fn launch(&self, socket: &Path) -> launcher::Order {
         let mut read = vec![self.package.clone(), self.model.clone()];
         read.extend(self.code.clone());
+        read.push(self.python.clone());
         read.extend(prefixes(&self.python));
         let mut write = vec![self.scratch(), self.sockets()];
-        write.extend(self.kept.as_ref().map(|kept| kept.folder.clone()));
+        let mut budgets = vec![Budget { folders: vec![self.scratch()], bytes: self.scratch_bytes }];
+        let mut largest = self.scratch_bytes;
+        let kept = self.kept.as_ref().filter(|kept| kept.has_room());
+        if let Some(kept) = kept {
+            write.push(kept.folder.clone());
+            let bytes = if kept.most > 0 { kept.most.saturating_add(ROWS_BEYOND) } else { 0 };
+            budgets.push(Budget { folders: vec![kept.folder.clone()], bytes });
+            largest = if bytes > 0 && largest > 0 { largest.max(bytes) } else { 0 };
+        }
         let hard = self.memory_bytes.saturating_add(self.memory_bytes / 2);
         launcher::Order {
             argv: self.arguments(socket),
             cwd: self.working_folder(),
-            env: self.environment(),
+            env: self.environment(kept),
             limits: launcher::Limits {
                 memory_bytes: hard,
+                file_bytes: largest,
                 open_files: OPEN_FILES,
                 processes: PROCESSES,
                 ..launcher::Limits::default()
             },
-            files: Some(Files { read, write }),
+            files: Some(Files { read, write, budgets, ..Files::default() }),
             network: if self.spec.network { Network::Open } else { Network::Relayed(Vec::new()) },
             grace: self.grace,
             report: None,
@@ -126,7 +154,7 @@ impl Order {
 
     /// The whole environment of a worker: nothing of ours is inherited. What the deployment states wins over what the scoring
     /// server is known to set, but not over what the worker is found by.
-    fn environment(&self) -> BTreeMap<String, String> {
+    fn environment(&self, kept: Option<&Kept>) -> BTreeMap<String, String> {
         let mut all = BTreeMap::new();
         let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
         let bin = self.python.parent().filter(|folder| folder.is_absolute());
@@ -148,11 +176,12 @@ impl Order {
         set("WORKER_COUNT", self.spec.bounds().0.to_string());
         set("HOSTNAME", self.deployment.to_string());
         set("AZUREML_MODEL_VERSION", self.version.to_string());
-        set("AML_MODEL_DC_STORAGE_ENABLED", self.kept.is_some().to_string());
+        set("AML_MODEL_DC_STORAGE_ENABLED", kept.is_some().to_string());
         all.extend(self.spec.environment_variables.clone());
         let mut set = |name: &str, value: String| drop(all.insert(name.to_owned(), value));
-        if let Some(kept) = &self.kept {
+        if let Some(kept) = kept {
             set("PORTCULLIS_MODELDATA_DIR", text(&kept.root));
+            set("PORTCULLIS_MODELDATA_MAX_BYTES", kept.most.to_string());
             set("AZUREML_ARM_SUBSCRIPTION", SUBSCRIPTION.to_owned());
             set("AZUREML_ARM_RESOURCEGROUP", RESOURCE_GROUP.to_owned());
         }

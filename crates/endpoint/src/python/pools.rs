@@ -39,6 +39,7 @@ struct Inner {
     config: Arc<WorkersConfig>,
     environments: Environments,
     launcher: Launcher,
+    rows_bytes: u64,
     logs: Logs,
     /// Where new pools have their folders; removed with everything in it when the process starts.
     dir: PathBuf,
@@ -61,8 +62,12 @@ fn key(d: &Deployment) -> Key {
 }
 
 impl Pools {
-    /// Pools over a store's deployments, in environments.
-    pub fn open(store: Store, config: WorkersConfig, environments: Environments) -> Result<Self, Fault> {
+    /// Pools over a store's deployments, in environments. `rows_bytes`: what kept rows may take together (`endpoint.collector.max_bytes`).
+    pub fn open(
+        store: Store,
+        (config, rows_bytes): (WorkersConfig, u64),
+        environments: Environments,
+    ) -> Result<Self, Fault> {
         config.check()?;
         let wrong = |path: &Path, e: std::io::Error| Fault::internal(format!("{}: {e}", path.display()));
         let mut dir = store.dir().join(FOLDER);
@@ -81,9 +86,9 @@ impl Pools {
         Ok(Self(Arc::new(Inner {
             store,
             config: Arc::new(config),
+            launcher: environments.launcher().clone(),
             environments,
-            launcher: Launcher::current()
-                .map_err(|e| Fault::internal(format!("this program's file: {e}")))?,
+            rows_bytes,
             logs,
             dir,
             _short: short,
@@ -259,7 +264,8 @@ fn lay_out(
     if !named.exists() {
         std::os::unix::fs::symlink(".", named).map_err(wrong)?;
     }
-    let kept = Kept::of(inner.store.dir(), &deployment.endpoint, deployment.data_collector.as_ref());
+    let root = (inner.store.dir(), inner.rows_bytes);
+    let kept = Kept::of(root, &deployment.endpoint, deployment.data_collector.as_ref());
     if let Some(kept) = &kept {
         private_folder(&kept.folder).map_err(wrong)?;
     }
@@ -274,6 +280,7 @@ fn lay_out(
         model: into,
         folder: folder.clone(),
         memory_bytes: spec.memory_bytes.unwrap_or(inner.config.memory_bytes),
+        scratch_bytes: inner.config.scratch_bytes,
         grace: inner.config.stop_grace,
         launcher: inner.launcher.clone(),
         spec,

@@ -32,6 +32,36 @@ DESIGNATIONS = ("inputs", "predictions", "labels", "signals", "general")
 _lock = threading.Lock()
 
 
+class _Room:
+    """What rows may still take: the files of the service are counted at first and then from time to time."""
+
+    #: Bytes of rows after which the files are counted anew: other workers write too.
+    STEP = 1 << 20
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._counted = -1
+        self._files = 0
+
+    def left(self) -> bool:
+        most = int(os.environ.get("PORTCULLIS_MODELDATA_MAX_BYTES") or 0)
+        if most <= 0:
+            return True
+        if self._counted < 0 or self.taken - self._counted >= min(self.STEP, most // 16):
+            self._files = sum(
+                os.path.getsize(os.path.join(folder, name)) for folder, _, names in os.walk(_root()) for name in names
+            )
+            self._counted = self.taken
+        return self._files + self.taken - self._counted < most
+
+
+def _root() -> str:
+    return os.path.join(os.environ.get("PORTCULLIS_MODELDATA_DIR") or ".", "modeldata")
+
+
+_room = _Room()
+
+
 class ModelDataCollector:
     """Keeps rows under one designation of one model."""
 
@@ -151,6 +181,8 @@ class ModelDataCollector:
     def _append(self, header: List[str], lines: List[List[Any]]) -> None:
         """Whole lines in one write, so that workers of one service may share the file."""
         path = self.path()
+        if not _room.left():
+            raise OSError("the rows kept so far take all of endpoint.collector.max_bytes")
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         with _lock:
@@ -160,7 +192,7 @@ class ModelDataCollector:
                 if os.fstat(file).st_size == 0:
                     writer.writerow(header)
                 writer.writerows(lines)
-                os.write(file, text.getvalue().encode("utf-8"))
+                _room.taken += os.write(file, text.getvalue().encode("utf-8"))
             finally:
                 os.close(file)
 

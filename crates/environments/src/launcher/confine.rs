@@ -1,6 +1,6 @@
 //! The two inner processes: the gate, which takes namespaces, and the first process in them, which starts the program.
 
-use super::{NOT_STARTED, ORDER_MAX, Order, limits, namespaces, relay, say, syscalls};
+use super::{NOT_STARTED, ORDER_MAX, Order, limits, namespaces, relay, root, say, syscalls};
 use nix::sys::signal::{SigSet, Signal as Blocked};
 use rustix::process::{Pid, WaitOptions, WaitStatus, getppid, setsid, wait};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -25,8 +25,8 @@ fn pass() -> io::Result<u8> {
     setsid()?;
     if let Err(error) = namespaces::enter(&order.network) {
         say(&format!(
-            "no namespaces in this kernel ({error}): the network is bounded by port and kind of socket only, processes of \
-             outside are seen"
+            "no namespaces in this kernel ({error}): the network is bounded by port and kind of socket only, sockets by path are \
+             reached, processes of outside are seen"
         ));
         limits::limit(&order.limits, false);
         limits::renounce();
@@ -61,7 +61,7 @@ fn start() -> io::Result<u8> {
     // What is blocked here would be blocked in the program; the first process of a namespace ignores these by itself.
     asking().thread_unblock()?;
     let order = order(io::stdin())?;
-    namespaces::mount_processes();
+    own_root(&order)?;
     limits::limit(&order.limits, true);
     limits::renounce();
     limits::shut_in(order.files.as_ref(), &order.network, true);
@@ -74,6 +74,27 @@ fn start() -> io::Result<u8> {
             && let Some(code) = ended(status)
         {
             return Ok(code);
+        }
+    }
+}
+
+/// A root with nothing in it but what is allowed; where mounts are refused, landlock alone guards the files.
+fn own_root(order: &Order) -> io::Result<()> {
+    let Some(files) = &order.files else {
+        namespaces::mount_processes();
+        return Ok(());
+    };
+    match root::enter(files, order.limits.memory_bytes) {
+        Ok(()) => Ok(()),
+        Err(root::Left::AsItWas(error)) => {
+            say(&format!(
+                "no root of its own ({error}): files are refused instead of absent, sockets by path are reached"
+            ));
+            namespaces::mount_processes();
+            Ok(())
+        }
+        Err(root::Left::Broken(error)) => {
+            Err(io::Error::new(error.kind(), format!("a root of its own cannot be made: {error}")))
         }
     }
 }

@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
 
 /// All processes below this one.
 pub fn descendants() -> Vec<Pid> {
@@ -30,9 +31,22 @@ fn parent(id: i32) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// Bytes of memory of all processes below this one; what they share counts once.
+/// Bytes of memory of all processes below this one; what they share counts once, and what they keep in their own `/dev/shm` too.
 pub fn memory() -> u64 {
-    descendants().into_iter().filter_map(proportional).sum()
+    let all = descendants();
+    let shared = all.iter().filter_map(|id| kept(*id)).max().unwrap_or(0);
+    all.into_iter().filter_map(proportional).sum::<u64>() + shared
+}
+
+/// Bytes in the `/dev/shm` of a process that is not ours.
+fn kept(id: Pid) -> Option<u64> {
+    let at = format!("/proc/{}/root/dev/shm", id.as_raw_pid());
+    let device = |path: &str| std::fs::metadata(path).ok().map(|facts| facts.dev());
+    if device(&at)? == device("/dev/shm").unwrap_or_default() {
+        return None;
+    }
+    let facts = rustix::fs::statvfs(&at).ok()?;
+    Some(facts.f_blocks.saturating_sub(facts.f_bfree) * facts.f_frsize)
 }
 
 fn proportional(id: Pid) -> Option<u64> {

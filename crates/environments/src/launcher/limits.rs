@@ -1,17 +1,19 @@
 //! Limits, landlock and the end of privileges: what a process takes on before it becomes the program.
 
-use super::{Files, Limits, Network, SYSTEM, SYSTEM_WRITE, say};
+use super::{DEVICES, Files, Limits, Network, say, system};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, LandlockStatus, NetPort, RestrictionStatus, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+use std::path::PathBuf;
 
 /// The newest landlock that is asked for; an older kernel gives what it has.
 const LANDLOCK: ABI = ABI::V7;
 
-/// Takes on limits of resources. `apart`: in namespaces of its own, where processes can be counted.
+/// Takes on limits of resources. `apart`: in namespaces of its own, where processes can be counted; the supervisor says when nothing
+/// counts them.
 pub fn limit(limits: &Limits, apart: bool) {
     if limits.nice != 0 {
         told("priority", nice(limits.nice).map(drop));
@@ -27,7 +29,7 @@ pub fn limit(limits: &Limits, apart: bool) {
         bound("number of processes", Resource::Nproc, limits.processes);
     } else if limits.processes > 0 {
         say(
-            "the number of processes is not limited: without namespaces all processes of this user would count",
+            "processes are counted by a control group or not at all: without namespaces all of this user's would count",
         );
     }
 }
@@ -95,13 +97,60 @@ fn restrict(files: Option<&Files>, ports: Option<Vec<u16>>) -> Result<Restrictio
         let read = AccessFs::from_read(LANDLOCK);
         let write = AccessFs::from_all(LANDLOCK);
         rules = rules
-            .add_rules(path_beneath_rules(SYSTEM, read))?
-            .add_rules(path_beneath_rules(SYSTEM_WRITE, write))?
-            .add_rules(path_beneath_rules(&files.read, read))?
+            .add_rules(path_beneath_rules(around(system(), &files.hidden), read))?
+            .add_rules(path_beneath_rules(["/proc"], read))?
+            .add_rules(path_beneath_rules(devices(), write))?
+            .add_rules(path_beneath_rules(around(files.read.clone(), &files.hidden), read))?
             .add_rules(path_beneath_rules(&files.write, write))?;
     }
     for port in ports.into_iter().flatten() {
         rules = rules.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     }
     rules.restrict_self()
+}
+
+/// The devices, and the memory that processes share.
+fn devices() -> Vec<PathBuf> {
+    DEVICES.iter().copied().chain(["shm"]).map(|name| PathBuf::from("/dev").join(name)).collect()
+}
+
+/// Paths without those that are hidden below them: landlock only allows, so a folder with something hidden in it gives way to what else
+/// stands in it.
+fn around(paths: Vec<PathBuf>, hidden: &[PathBuf]) -> Vec<PathBuf> {
+    let hidden: Vec<PathBuf> = hidden.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let mut todo: Vec<PathBuf> = paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let mut open = Vec::new();
+    while let Some(path) = todo.pop() {
+        if hidden.contains(&path) {
+            continue;
+        }
+        if hidden.iter().any(|one| one.starts_with(&path)) {
+            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            todo.extend(
+                entries.filter_map(|entry| entry.path().canonicalize().ok()).filter(|p| p.starts_with(&path)),
+            );
+        } else {
+            open.push(path);
+        }
+    }
+    open
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_below_an_open_folder_stays_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for name in ["a/b/secret", "a/c", "d"] {
+            let at = root.join(name);
+            std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+            std::fs::write(at, "").unwrap();
+        }
+        let mut open = around(vec![root.clone()], &[root.join("a/b")]);
+        open.sort();
+        assert_eq!(open, [root.join("a/c"), root.join("d")]);
+    }
 }

@@ -15,6 +15,8 @@ pub struct Launcher {
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// What no program may see wherever it lies: the data directory, settings, keys.
+    pub hidden: Vec<PathBuf>,
 }
 
 impl Launcher {
@@ -23,12 +25,16 @@ impl Launcher {
         let path = std::env::current_exe()?;
         let running = PathBuf::from("/proc/self/exe");
         let path = if path.exists() { path } else { running };
-        Ok(Self { path, arguments: ["worker", "launch"].map(OsString::from).into() })
+        Ok(Self { path, arguments: ["worker", "launch"].map(OsString::from).into(), hidden: Vec::new() })
     }
 
     /// Starts what the order says; nothing of this process's environment reaches it.
     pub async fn start(&self, order: &Order) -> io::Result<Launched> {
-        let mut text = serde_json::to_vec(order)?;
+        let mut order = order.clone();
+        if let Some(files) = &mut order.files {
+            files.hidden.extend(self.hidden.iter().cloned());
+        }
+        let mut text = serde_json::to_vec(&order)?;
         text.push(b'\n');
         let mut command = Command::new(&self.path);
         command

@@ -1,7 +1,8 @@
 //! The outer process: hands the order on, ends everything when told to or when the server is gone, says how it was.
 
 use super::confine::{SELF, code};
-use super::{NOT_STARTED, Network, ORDER_MAX, ORPHANED, Order, Report, STOP, family, relay, say};
+use super::{Budget, NOT_STARTED, Network, ORDER_MAX, ORPHANED, Order, Report, STOP};
+use super::{budget, family, pids, relay, say};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
@@ -32,6 +33,7 @@ struct Group {
     ended: Mutex<bool>,
     orphaned: AtomicBool,
     memory: AtomicU64,
+    disk: AtomicU64,
 }
 
 impl Group {
@@ -54,12 +56,14 @@ fn watch() -> io::Result<u8> {
     if order.argv.is_empty() {
         return Err(io::Error::other("the order names no program"));
     }
-    let child = gate(&order)?;
+    let counted = counted(order.limits.processes);
+    let child = gate(&order, counted.as_ref())?;
     let group = Arc::new(Group {
         id: Pid::from_child(&child),
         ended: Mutex::new(false),
         orphaned: AtomicBool::new(false),
         memory: AtomicU64::new(0),
+        disk: AtomicU64::new(0),
     });
     guard("lifeline", &group, {
         let grace = order.grace.0;
@@ -69,7 +73,12 @@ fn watch() -> io::Result<u8> {
         let most = order.limits.memory_bytes;
         guard("memory", &group, move |group| look(group, most))?;
     }
+    for one in order.files.iter().flat_map(|files| &files.budgets).filter(|one| one.bytes > 0) {
+        let one = one.clone();
+        guard("disk", &group, move |group| weigh(group, &one))?;
+    }
     let status = wait_for(child, &group)?;
+    drop(counted);
     Ok(report(&order, &group, status))
 }
 
@@ -78,13 +87,33 @@ fn guard(name: &str, group: &Arc<Group>, run: impl FnOnce(&Arc<Group>) + Send + 
     std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&group)).map(drop)
 }
 
+/// A control group for the program; none when its processes are counted otherwise, or cannot be.
+fn counted(most: u64) -> Option<pids::Group> {
+    if most == 0 {
+        return None;
+    }
+    let group = pids::Group::with(most);
+    if let Err(error) = &group
+        && rustix::process::geteuid().is_root()
+    {
+        say(&format!(
+            "the number of processes is not limited: no control group can be made ({error}), and the kernel counts none of root's"
+        ));
+    }
+    group.ok()
+}
+
 /// Starts the gate; its standard input is a socket by which it gets the order and hands back listeners.
-fn gate(order: &Order) -> io::Result<Child> {
+fn gate(order: &Order, counted: Option<&pids::Group>) -> io::Result<Child> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(SELF);
     command.arg0("portcullis").args(["worker", "gate"]).stdin(Stdio::from(OwnedFd::from(theirs)));
     let child = command.spawn()?;
     drop(command);
+    // Before it has its order it starts nothing.
+    if let Some(Err(error)) = counted.map(|group| group.take(child.id())) {
+        say(&format!("the number of processes is not limited: {error}"));
+    }
     let mut text = serde_json::to_vec(order)?;
     text.push(b'\n');
     (&ours).write_all(&text)?;
@@ -131,6 +160,13 @@ fn look(group: &Arc<Group>, most: u64) {
     }
 }
 
+fn weigh(group: &Arc<Group>, budget: &Budget) {
+    let (taken, most) = (budget::exceeded(&budget.folders, budget.bytes), budget.bytes);
+    say(&format!("the files take {taken} bytes together, {most} are allowed: the processes are ended"));
+    group.disk.store(taken, Ordering::SeqCst);
+    group.signal(Signal::KILL);
+}
+
 /// Waits for the gate, then ends what it left behind before its number is given away.
 fn wait_for(mut child: Child, group: &Group) -> io::Result<ExitStatus> {
     let seen = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
@@ -148,12 +184,13 @@ fn wait_for(mut child: Child, group: &Group) -> io::Result<ExitStatus> {
 
 fn report(order: &Order, group: &Group, status: ExitStatus) -> u8 {
     let number = code(status.code(), status.signal());
-    let memory = group.memory.load(Ordering::SeqCst);
+    let some = |bytes: &AtomicU64| Some(bytes.load(Ordering::SeqCst)).filter(|bytes| *bytes > 0);
     let signal = status.signal().or_else(|| (number > 128).then(|| i32::from(number) - 128));
     let report = Report {
         code: if signal.is_none() { Some(i32::from(number)) } else { None },
         signal,
-        memory_bytes: (memory > 0).then_some(memory),
+        memory_bytes: some(&group.memory),
+        disk_bytes: some(&group.disk),
     };
     if let Some(path) = &order.report {
         let written =

@@ -150,7 +150,7 @@ pub(crate) fn authenticate(
         return Some(Err(problem));
     }
     note_use(gateway, &open, now);
-    let caller = Caller { actor: Actor(open.record.principal.to_string()), role };
+    let caller = Caller { actor: Actor(open.record.principal.to_string()), role, job: None };
     Some(Ok((caller, open.current())))
 }
 

@@ -49,6 +49,7 @@ impl Kinds {
             Subject::Admin => uid(&self.admin, "admin"),
             Subject::Principal(name) => uid(&self.principal, name),
             Subject::Claimed(role) => uid(&self.claimed, role.as_str()),
+            Subject::Job => uid(&self.claimed, "job"),
         }
     }
 

@@ -100,7 +100,7 @@ fn exit_codes_and_output_come_through() {
     assert!(err.contains("err"), "{err}");
     let report: Value =
         serde_json::from_slice(&std::fs::read(folder.path().join("report.json")).unwrap()).unwrap();
-    assert_eq!(report, json!({"code": 7, "signal": null, "memory_bytes": null}));
+    assert_eq!(report, json!({"code": 7, "signal": null, "memory_bytes": null, "disk_bytes": null}));
     order["argv"] = json!(["no-such-program"]);
     let (status, _, err) = run(&order);
     assert_eq!(status, 125);
@@ -258,4 +258,112 @@ fn limits_end_what_goes_beyond() {
     file["limits"]["file_bytes"] = json!(1 << 20);
     let (status, _, err) = run(&file);
     assert!(status == 1 && err.contains("File too large"), "{status} {err}");
+}
+
+#[test]
+fn the_file_system_holds_what_is_allowed_and_nothing_else() {
+    if !python() {
+        return;
+    }
+    let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let socket = outside.path().join("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let shared = Path::new("/dev/shm").join(format!("portcullis-test-{}", std::process::id()));
+    std::fs::write(&shared, "outside").unwrap();
+    let readable = folder.path().join("readable");
+    std::fs::create_dir_all(readable.join("data")).unwrap();
+    for (name, text) in [("seen", "fine"), ("key.pem", "secret"), ("data/admin-token", "secret")] {
+        std::fs::write(readable.join(name), text).unwrap();
+    }
+    let work = folder.path().join("work");
+    std::fs::create_dir(&work).unwrap();
+    let code = format!(
+        r#"
+import os, socket
+def told(name, do):
+    try: print(name, "allowed", do())
+    except OSError as e: print(name, "refused", e)
+def connect(path): socket.socket(socket.AF_UNIX).connect(path)
+told("socket", lambda: connect("{socket}"))
+for path in ("/etc/shadow", "/etc/gshadow", "/root", "/home", "/var", "/etc/ssl/private", "/sys/kernel/debug", "/sys/class", "/dev/mem",
+             "/dev/kmsg", "/dev/disk", "/run", "{shared}", "{readable}/key.pem", "{readable}/data/admin-token"):
+    told(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1))
+told("changed", lambda: open("{readable}/seen", "w"))
+for path in ("{readable}/seen", "/etc/passwd", "/sys/devices/system/cpu/online", "/dev/urandom"):
+    told(path, lambda: open(path, "rb").read(1))
+told("null", lambda: open("/dev/null", "w").write("x"))
+told("shared", lambda: open("/dev/shm/mine", "w").write("x"))
+told("own", lambda: open("own", "w").write("fine"))
+print("there", [p for p in ("/root", "/home", "/var", "/run", "/etc/shadow", "/dev/mem", "/sys/class") if os.path.lexists(p)])
+import multiprocessing, ssl, tempfile
+print("semaphore", multiprocessing.get_context("spawn").Semaphore(1).acquire(), os.cpu_count() > 0)
+"#,
+        socket = socket.display(),
+        shared = shared.display(),
+        readable = readable.display(),
+    );
+    let mut order = order(&work, &code);
+    order["env"]["TMPDIR"] = json!(work);
+    order["files"]["read"] = json!([readable]);
+    order["files"]["hidden"] = json!([readable.join("data"), readable.join("key.pem")]);
+    let (status, out, err) = run(&order);
+    std::fs::remove_file(&shared).unwrap();
+    assert_eq!(status, 0, "{out} {err}");
+    let absent = !err.contains("no root of its own") && !err.contains("no namespaces");
+    for line in out.lines().filter(|line| line.contains(" refused ") || line.contains(" allowed ")) {
+        let wanted = ["own ", "null ", "shared ", "/dev/urandom", "/etc/passwd", "/sys/devices/system/cpu"]
+            .iter()
+            .any(|name| line.starts_with(name))
+            || line.contains("/readable/seen ");
+        // Without a root of its own a socket is reached by its path, and an empty folder stands where something is hidden.
+        if absent || !line.starts_with("socket ") {
+            assert_eq!(line.contains(" allowed ") && !line.ends_with(" b''"), wanted, "{line}\n{out}\n{err}");
+        }
+    }
+    assert!(out.contains("semaphore True True"), "{out} {err}");
+    if absent {
+        assert!(out.contains("there []"), "{out}");
+    }
+}
+
+#[test]
+fn processes_are_counted_for_root_too() {
+    if !python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let code = "import os, time\nn = 0\ntry:\n    while n < 200:\n        if os.fork() == 0: time.sleep(60)\n        n += 1\n\
+                except OSError as e: print('stopped', e.errno)\nprint('made', n, flush=True)\nos._exit(0)";
+    let mut order = order(folder.path(), code);
+    order["limits"]["processes"] = json!(20);
+    let (status, out, err) = run(&order);
+    assert_eq!(status, 0, "{out} {err}");
+    if err.contains("the number of processes is not limited") {
+        skip("processes_are_counted_for_root_too", "a control group");
+        return;
+    }
+    let made: u32 = out.lines().find_map(|line| line.strip_prefix("made ")).unwrap().parse().unwrap();
+    assert!(made < 20, "{out} {err}");
+}
+
+#[test]
+fn what_folders_hold_together_is_bounded() {
+    if !python() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let code = "import time\nfor n in range(8): open(f'{n}', 'wb').write(b'0' * (1 << 20))\ntime.sleep(600)";
+    let mut many = order(folder.path(), code);
+    many["files"]["budgets"] = json!([{"folders": [folder.path()], "bytes": 4 << 20}]);
+    many["report"] = json!(folder.path().join("report.json"));
+    let (status, _, err) = run(&many);
+    assert_eq!(status, 137, "{err}");
+    assert!(err.contains("bytes together, 4194304 are allowed"), "{err}");
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("report.json")).unwrap()).unwrap();
+    assert!(report["disk_bytes"].as_u64().unwrap() >= 8 << 20, "{report}");
+    let mut shared = order(folder.path(), "open('/dev/shm/big', 'wb').write(b'0' * (64 << 20))");
+    shared["limits"]["memory_bytes"] = json!(48 << 20);
+    let (status, _, err) = run(&shared);
+    assert_ne!(status, 0, "{err}");
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Every route with the roles it takes: `ROLE on KIND`, where `anything` shows each caller its own part, and `scope` is what the path
 /// names. One table: the description of the control plane must say the same, and the server do it.
-const NEEDS: &[(&str, &str, &str)] = &[
+pub const NEEDS: &[(&str, &str, &str)] = &[
     ("GET", "/api/v1/server", "reader on anything"),
     ("GET", "/metrics", "reader on workspace"),
     ("GET", "/api/v1/data", "reader on workspace"),
@@ -385,6 +385,20 @@ async fn roles_count_at_once_for_tokens_that_exist() {
         let taken = server.try_cli(&["principal", "create", name]);
         assert!(String::from_utf8_lossy(&taken.stderr).contains("name of the ledger"));
     }
+}
+
+#[tokio::test]
+async fn only_owners_let_a_script_out() {
+    let road = Road::walk();
+    let server = &road.server;
+    let token = holder(server, "maker", "contributor", "workspace").await;
+    let route = "/api/v1/endpoints/small/deployments";
+    let ask = json!({ "name": "out", "model": "small:99", "spec": { "network": true } });
+    let (status, answer) = call(server, &token, "POST", route, Some(&ask)).await;
+    assert_eq!(status, 403, "{answer}");
+    assert!(answer.contains("workers.network_by_owners"), "{answer}");
+    server.cli(&["role", "assign", "maker", "owner"]);
+    assert_eq!(call(server, &token, "POST", route, Some(&ask)).await.0, 404);
 }
 
 #[tokio::test]

@@ -305,6 +305,9 @@ fn told(report: &Report) -> Option<String> {
         Report { memory_bytes: Some(bytes), .. } => Some(format!(
             "the command's processes used {bytes} bytes of memory together, more than is allowed"
         )),
+        Report { disk_bytes: Some(bytes), .. } => Some(format!(
+            "the command's files took {bytes} bytes together, more than runs.command.folder_bytes allows"
+        )),
         Report { code: Some(0), .. } => None,
         Report { code: Some(code), .. } if *code == i32::from(NOT_STARTED) => {
             Some(format!("the command could not be started: {log}"))

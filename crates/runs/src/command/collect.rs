@@ -8,6 +8,7 @@ use domain::{Digest, RunId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use store::trees::Tree;
 use store::{ArtifactFile, Artifacts, Store};
@@ -34,17 +35,25 @@ pub struct Kept {
     pub artifacts: Option<KeptFolder>,
     /// Its outputs by name.
     pub outputs: BTreeMap<String, KeptFolder>,
+    /// What of them was left out: links that lead elsewhere, what is neither file nor folder.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// Keeps what is there; what cannot be kept is told in words. No process of the command may be left. Blocking.
 pub fn collect(places: &Places, ask: &SubmitCommand, artifacts: &Artifacts) -> (Kept, Vec<String>) {
     let mut kept = Kept::default();
     let mut wrong = Vec::new();
-    let mut told = |what: &str, result: Result<Option<KeptFolder>>| {
-        result.unwrap_or_else(|error| {
+    let mut without = Vec::new();
+    let mut told = |what: &str, result: Result<(Option<KeptFolder>, Vec<String>)>| match result {
+        Ok((found, left_out)) => {
+            without.extend(left_out.into_iter().map(|text| format!("{what}: {text}")));
+            found
+        }
+        Err(error) => {
             wrong.push(format!("{what} cannot be kept: {error}"));
             None
-        })
+        }
     };
     kept.artifacts = told("./outputs", folder(&places.artifacts(), artifacts));
     for name in ask.outputs.keys() {
@@ -53,6 +62,10 @@ pub fn collect(places: &Places, ask: &SubmitCommand, artifacts: &Artifacts) -> (
             kept.outputs.insert(name.clone(), found);
         }
     }
+    if let Err(error) = note(&places.log(), &without) {
+        tracing::warn!(%error, "what is not kept of a job cannot be told in its log");
+    }
+    kept.left_out = without;
     match log(&places.log(), artifacts) {
         Ok(log) => kept.log = log,
         Err(error) => wrong.push(format!("the log cannot be kept: {error}")),
@@ -93,31 +106,41 @@ pub async fn link(store: &Store, run: &RunId, kept: &Kept) -> Result<()> {
     Ok(store.put_artifact_paths(&files, Timestamp::now()).await?)
 }
 
+/// Tells in the log what is left out.
+fn note(log: &Path, without: &[String]) -> std::io::Result<()> {
+    if without.is_empty() {
+        return Ok(());
+    }
+    let mut file = File::options().append(true).create(true).open(log)?;
+    without.iter().try_for_each(|text| writeln!(file, "portcullis: not kept: {text}"))
+}
+
 /// A folder, or a file as the only one of its tree. A link in its place leads nowhere: who wrote it could name any file of this
 /// machine.
-fn folder(path: &Path, artifacts: &Artifacts) -> Result<Option<KeptFolder>> {
+fn folder(path: &Path, artifacts: &Artifacts) -> Result<(Option<KeptFolder>, Vec<String>)> {
     let facts = match std::fs::symlink_metadata(path) {
         Ok(facts) => facts,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((None, Vec::new())),
         Err(e) => return Err(Error::io(path, e)),
     };
     let parent = path.parent().unwrap_or(path);
     let real = parent.canonicalize().map_err(|e| Error::io(parent, e))?;
     let above = parent.parent().unwrap_or(parent).canonicalize().map_err(|e| Error::io(parent, e))?;
     let straight = parent.file_name().is_some_and(|name| above.join(name) == real);
-    let kept = if straight && facts.is_dir() {
-        artifacts.put_folder(path)?
+    let (kept, without) = if straight && facts.is_dir() {
+        artifacts.put_left(path)?
     } else if straight && facts.is_file() {
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
         let file = artifacts.put_file(file, false).map_err(|fault| Error::Results(fault.to_string()))?;
         let mut tree = Tree::default();
         tree.add(&path.file_name().unwrap_or_default().to_string_lossy(), file)?;
-        artifacts.put_tree(tree)?
+        (artifacts.put_tree(tree)?, Vec::new())
     } else {
-        return Err(Error::Results("it is a link, neither a file nor a folder".to_owned()));
+        let why = "the place itself is a link, or neither a file nor a folder".to_owned();
+        return Ok((None, vec![why]));
     };
     let (files, bytes) = (kept.tree.files.len(), kept.tree.bytes());
-    Ok((files > 0).then_some(KeptFolder { digest: kept.digest, files, bytes }))
+    Ok(((files > 0).then_some(KeptFolder { digest: kept.digest, files, bytes }), without))
 }
 
 fn log(path: &Path, artifacts: &Artifacts) -> Result<Option<KeptFile>> {

@@ -116,6 +116,9 @@ pub fn lay_out(
                     versions.get(name).ok_or_else(|| Error::Submission(format!("input '{name}' is lost")))?;
                 if data::is_folder(version) {
                     shown(&unpacked(places, name, &version.digest, artifacts)?)
+                } else if data::is_part(version) {
+                    let table = written(places, name, version, artifacts)?;
+                    shown(if *file { &table } else { table.parent().unwrap_or(&table) })
                 } else {
                     let link = linked(places, name, version, artifacts, &mut values.read)?;
                     shown(if *file { &link } else { link.parent().unwrap_or(&link) })
@@ -138,6 +141,27 @@ fn unpacked(places: &Places, name: &str, tree: &Digest, artifacts: &Artifacts) -
     let folder = places.inputs().join(name);
     artifacts.unpack_tree(tree, &folder, false)?;
     Ok(folder)
+}
+
+/// The definition that leads to a table as it is written here.
+const MLTABLE: &str = "MLTable";
+
+/// A registered table that is a part of its file (rows or columns were left out when it was registered), written as that part, with
+/// an `MLTable` file beside it.
+fn written(places: &Places, name: &str, version: &DataVersion, artifacts: &Artifacts) -> Result<PathBuf> {
+    let folder = places.inputs().join(name);
+    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+    let table = folder.join(format!("{}.csv", version.name));
+    let kept = artifacts.path(&version.digest)?;
+    data::write_csv(version, &kept, &table).map_err(|error| Error::Fault(error.into()))?;
+    let text = format!(
+        "type: mltable\npaths:\n  - file: ./{}.csv\ntransformations:\n  - read_delimited:\n      delimiter: ','\n      \
+         encoding: utf8\n      header: all_files_same_headers\n",
+        version.name
+    );
+    let definition = folder.join(MLTABLE);
+    fs::write(&definition, text).map_err(|e| Error::io(&definition, e))?;
+    Ok(table)
 }
 
 /// A registered table as a file of its asset's name; nothing is copied.

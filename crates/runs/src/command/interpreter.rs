@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What the interpreter reads: its own folder, that of the file it leads to, and that its virtual environment was made from.
 pub fn read_by(python: &Path) -> Result<Vec<PathBuf>> {
-    let mut read: Vec<PathBuf> = prefix(python).into_iter().collect();
+    let mut read: Vec<PathBuf> = [python.to_owned()].into_iter().chain(prefix(python)).collect();
     let real = python.canonicalize().map_err(|e| Error::io(python, e))?;
     read.extend(prefix(&real));
     read.extend(home(python));

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use definitions::{Expression, resolve};
 use domain::{Fault, Job};
 use environments::Ready;
-use environments::launcher::{Files, Limits, Network, Order, Relay};
+use environments::launcher::{Budget, Files, Limits, Network, Order, Relay};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -38,6 +38,8 @@ impl Made<'_> {
         read.push(self.ready.python_path.clone());
         read.extend(config.command.read_paths.iter().cloned());
         read.extend(self.passage.certificate.clone());
+        let write = self.places.writable();
+        let budgets = vec![Budget { folders: write.clone(), bytes: config.command.folder_bytes }];
         let network = if config.command.network {
             Network::Open
         } else {
@@ -51,7 +53,7 @@ impl Made<'_> {
             cwd: self.places.work(),
             env: self.variables(config)?,
             limits: self.limits(config),
-            files: Some(Files { read, write: self.places.writable() }),
+            files: Some(Files { read, budgets, write, ..Files::default() }),
             network,
             grace: config.cancel_grace,
             report: Some(self.places.report()),

@@ -43,21 +43,31 @@ pub struct WorkerOptions {
     pub max_attempts: u32,
     /// Pause before the second attempt; doubled for each further one.
     pub backoff: Duration,
+    /// Whether the handler ends what was cut off instead of doing it again.
+    pub once: bool,
 }
 
 impl WorkerOptions {
     /// One task at a time, five attempts, one second of pause.
     pub fn new(kind: impl Into<String>) -> Self {
-        Self { kind: kind.into(), concurrency: 1, max_attempts: 5, backoff: Duration::from_secs(1) }
+        Self {
+            kind: kind.into(),
+            concurrency: 1,
+            max_attempts: 5,
+            backoff: Duration::from_secs(1),
+            once: false,
+        }
     }
 }
 
-/// A running worker. Dropping it drops the handlers' futures; their tasks run again at the next start.
+/// A running worker. Dropping it drops the handlers' futures; their tasks are handled again at the next start.
 #[derive(Debug)]
 pub struct Worker {
     stop: watch::Sender<bool>,
     // Dropped with the worker: aborts the loop.
     tasks: AbortOnDrop,
+    kind: String,
+    once: bool,
 }
 
 #[derive(Debug)]
@@ -72,15 +82,18 @@ impl Drop for AbortOnDrop {
 impl Worker {
     pub(super) fn start(queue: TaskQueue, options: WorkerOptions, handler: Arc<dyn TaskHandler>) -> Self {
         let (stop, stopped) = watch::channel(false);
+        let (kind, once) = (options.kind.clone(), options.once);
         let tasks = AbortOnDrop(tokio::spawn(work(Loop { queue, options, handler }, stopped)));
-        Self { stop, tasks }
+        Self { stop, tasks, kind, once }
     }
 
-    /// Takes no more tasks and waits for those that run, `grace` at most; the rest runs again at the next start.
+    /// Takes no more tasks and waits for those that run, `grace` at most; the rest runs again at the next start, or is ended then when its
+    /// handler does everything once.
     pub async fn stop(mut self, grace: Duration) {
         self.stop.send_replace(true);
         if tokio::time::timeout(grace, &mut self.tasks.0).await.is_err() {
-            tracing::warn!("a worker's tasks did not end in time, they run again at the next start");
+            let then = if self.once { "end as failed, with what they left," } else { "run again" };
+            tracing::warn!(kind = self.kind, "tasks did not end in time: they {then} at the next start");
         }
     }
 }

@@ -51,7 +51,7 @@ async fn statuses(rights: Arc<One>, paths: &[&str]) -> Vec<u16> {
     let mut seen = Vec::new();
     for path in paths {
         let mut request = http::Request::get(*path).body(axum::body::Body::empty()).unwrap();
-        request.extensions_mut().insert(Caller { actor: Actor("x".into()), role: None });
+        request.extensions_mut().insert(Caller { actor: Actor("x".into()), role: None, job: None });
         request.extensions_mut().insert(Judge(rights.clone()));
         seen.push(routes().oneshot(request).await.unwrap().status().as_u16());
     }
