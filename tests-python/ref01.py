@@ -5,9 +5,9 @@
 The recipe: drop `Sno`; labels encoded alphabetically; text columns with `NA` read as missing, filled with "missing", one
 column a category; numbers standardised; logistic regression, L2, C = 1, lbfgs; 80/20 stratified, seed 42.
 
-The figures were printed with a scikit-learn before 1.4, whose lbfgs minimised the sum of the losses. Later versions minimise
-their mean with the same tolerance, so they stop at another point near the optimum and differ in the fourth digit. Here lbfgs
-runs as it did then, and what the installed LogisticRegression gives is printed beside it.
+LogisticRegression of scikit-learn 1.3.2 gives the printed figures, that of 1.9.1 differs in the fourth digit: its lbfgs stops at
+another point near the optimum. Here SciPy's L-BFGS-B minimises the sum of the losses, which gives the printed figures too, and what
+the installed LogisticRegression gives is printed beside it.
 """
 
 import sys

@@ -6,9 +6,9 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use domain::{
-    Digest, ErrorCode, Fault, Model, ModelKind, ModelName, ModelVersion, Role, RunId, Scope, Tags, Version,
+    Digest, ErrorCode, Fault, Model, ModelKind, ModelName, ModelVersion, Role, RunId, Scope, Tags, Timestamp,
+    Version,
 };
-use gateway::Made;
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use registry::{LineageView, NewVersion, VersionFacts};
@@ -115,7 +115,8 @@ pub async fn versions(
     Ok(Json(app.registry.versions(&name).await?))
 }
 
-/// Register an ONNX file as the next version of a model; what can't be run is refused, naming node and operator.
+/// Register an ONNX file as the next version of a model; what can't be run is refused, naming node and operator. What the newest
+/// version is already stays that version.
 #[utoipa::path(post, path = "/api/v1/models/{name}/versions", tag = "models", params(("name" = String, Path), RegisterQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = ModelVersion), (status = 422)))]
@@ -135,12 +136,14 @@ pub async fn register(
     let bytes = read.await.map_err(|_| Fault::internal("reading the model was interrupted"))?;
     let bytes = bytes.map_err(|e| Fault::new(broken(e.kind()), format!("reading the model: {e}")))?;
     let new = NewVersion {
+        once: true,
         tags: texts("tags", &query.tags)?,
         properties: texts("properties", &query.properties)?,
         ..NewVersion::file(name, bytes, query.description)
     };
+    let begun = Timestamp::now();
     let made = app.registry.register(new, who.actor()).await?;
-    app.made(&who, Made::Version(made.model.clone(), made.version));
+    app.made_version(&who, &made, begun);
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -163,17 +166,24 @@ pub async fn register_folder(
     Path(name): Path<ModelName>,
     web::JsonBody(ask): web::JsonBody<RegisterFolder>,
 ) -> Result<(StatusCode, Json<ModelVersion>), Problem> {
+    // A run that an MLflow client logged is no job, and names no data asset.
+    let job = match &ask.job {
+        Some(id) => app.jobs.show(id).await.ok(),
+        None => None,
+    };
     let facts = VersionFacts {
         description: ask.description,
         tags: ask.tags,
         properties: ask.properties,
         run: ask.job.clone(),
+        lineage: job.and_then(|job| job.lineage),
     };
     app.may_make(&who)?;
     let kind = ask.kind.map(|kind| match kind {
         FolderType::MlflowModel => ModelKind::Mlflow,
         FolderType::CustomModel => ModelKind::Custom,
     });
+    let begun = Timestamp::now();
     let made = match (&ask.tree, &ask.job) {
         (Some(tree), None) => app.registry.register_folder((name, kind), tree, facts, who.actor()).await?,
         (None, Some(job)) => {
@@ -181,7 +191,7 @@ pub async fn register_folder(
         }
         _ => return Err(Fault::invalid("name either a kept tree or a job with a path").into()),
     };
-    app.made(&who, Made::Version(made.model.clone(), made.version));
+    app.made_version(&who, &made, begun);
     Ok((StatusCode::CREATED, Json(made)))
 }
 

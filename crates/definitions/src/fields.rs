@@ -260,7 +260,8 @@ impl<'a> Value<'a> {
     pub fn open(&self, what: &'static str, known: &'static [Field]) -> Result<Fields<'a>> {
         for (key, value) in self.entries()? {
             let Some(field) = known.iter().find(|field| field.name == key) else {
-                return Err(value.unknown(key, what, known));
+                let place = self.node.key_place(key).unwrap_or(value.node.place);
+                return Err(Wrong { place, ..value.unknown(key, what, known) });
             };
             match field.does {
                 _ if value.is_null() => {}

@@ -65,6 +65,7 @@ impl Definition for Job {
     const KINDS: &'static [Kind] = &[Kind::CommandJob, Kind::SweepJob, Kind::AutomlJob, Kind::RunConfig];
 
     fn from_root(value: &Value<'_>) -> Result<Self> {
+        agreed(value)?;
         match value.kind()? {
             Some(Kind::SweepJob) => SweepJob::from_root(value).map(|job| Self::Sweep(Box::new(job))),
             Some(Kind::AutomlJob) => AutomlJob::from_root(value).map(|job| Self::Automl(Box::new(job))),
@@ -76,6 +77,45 @@ impl Definition for Job {
                 Err(value.wrong(format!("this is {}, a job is expected: {}", other.says(), other.hint())))
             }
         }
+    }
+}
+
+/// Refuses a `type` that is no job's, or another's than the schema and the keys tell.
+fn agreed(value: &Value<'_>) -> Result<()> {
+    if !value.is_map() {
+        return Ok(());
+    }
+    let Some((_, stated)) = value.entries()?.into_iter().find(|(key, _)| *key == "type") else {
+        return Ok(());
+    };
+    if stated.is_null() {
+        return Ok(());
+    }
+    let kinds = [
+        ("command", Kind::CommandJob),
+        ("sweep", Kind::SweepJob),
+        ("automl", Kind::AutomlJob),
+        ("pipeline", Kind::PipelineJob),
+        ("spark", Kind::PipelineJob),
+        ("import", Kind::PipelineJob),
+        ("parallel", Kind::PipelineJob),
+        ("base", Kind::PipelineJob),
+    ];
+    let kind = match stated.one_of(&kinds) {
+        Ok(kind) => kind,
+        Err(_) => return stated.one_of(&kinds[..3]).map(drop),
+    };
+    if kind == Kind::PipelineJob {
+        let text = stated.text()?;
+        return Err(
+            stated.wrong(format!("jobs of type '{text}' are not there yet: use command, sweep or automl"))
+        );
+    }
+    match value.kind()? {
+        Some(told) if told != kind => {
+            Err(stated.wrong(format!("this is {}, but $schema or the keys say {}", kind.says(), told.says())))
+        }
+        _ => Ok(()),
     }
 }
 

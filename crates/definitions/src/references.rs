@@ -93,6 +93,9 @@ impl FromStr for Reference {
         if text.starts_with("http://") || text.starts_with("https://") {
             return Ok(Self::Url(text.to_owned()));
         }
+        if let Some(url) = blob(text) {
+            return Ok(Self::Url(url));
+        }
         if CLOUD.iter().any(|scheme| text.starts_with(scheme)) {
             let scheme = text.split("://").next().unwrap_or_default();
             return Err(Fault::invalid(format!(
@@ -105,6 +108,18 @@ impl FromStr for Reference {
         }
         Ok(Self::Local(local.to_owned()))
     }
+}
+
+/// `wasbs://CONTAINER@ACCOUNT.blob.core.windows.net/PATH` as the https URL of the same blob.
+fn blob(text: &str) -> Option<String> {
+    let (container, rest) = text.strip_prefix("wasbs://")?.split_once('@')?;
+    let (host, path) = rest.split_once('/')?;
+    let account = host.strip_suffix(".blob.core.windows.net")?;
+    let plain = |part: &str| {
+        !part.is_empty() && part.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'$')
+    };
+    (plain(account) && plain(container) && !path.is_empty())
+        .then(|| format!("https://{host}/{container}/{path}"))
 }
 
 fn registered(text: &str, rest: &str) -> std::result::Result<Reference, Fault> {
@@ -217,6 +232,18 @@ pub(crate) fn local(value: &Value<'_>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_blob_is_read_over_https() {
+        let url = "wasbs://samples@acme.blob.core.windows.net/flowers/iris.csv".parse::<Reference>().unwrap();
+        assert_eq!(
+            url,
+            Reference::Url("https://acme.blob.core.windows.net/samples/flowers/iris.csv".to_owned())
+        );
+        for other in ["wasbs://c@a/p", "wasbs://c@a.example/p", "wasbs://a.blob.core.windows.net/c/p"] {
+            assert!(other.parse::<Reference>().is_err(), "{other}");
+        }
+    }
 
     #[test]
     fn references_are_told_apart_and_survive_their_text() {

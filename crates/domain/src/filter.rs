@@ -172,7 +172,12 @@ pub fn parse(text: &str, grammar: &Grammar) -> Result<Vec<Clause>, FilterError> 
         clauses.push(clause(&mut scan, grammar)?);
         match scan.next()? {
             None => return Ok(clauses),
-            Some(token) if token.is_word("AND") => {}
+            // As MLflow's server reads it: what follows the last AND may be missing.
+            Some(token) if token.is_word("AND") => {
+                if scan.peek()?.is_none() {
+                    return Ok(clauses);
+                }
+            }
             Some(token) if token.is_word("OR") => {
                 return Err(scan.wrong("there is no OR: clauses are joined by AND"));
             }
@@ -274,6 +279,11 @@ fn clause(scan: &mut Scanner<'_>, grammar: &Grammar) -> Result<Clause, FilterErr
     } else if grammar.is_number(&identifier) {
         match scan.next()? {
             Some(Token::Number(number)) => Operand::Number(number),
+            Some(Token::Quoted(text)) if identifier.entity == Entity::Attribute => {
+                let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+                let wrong = || scan.wrong(format!("'{text}' is no number, as {identifier} needs"));
+                Operand::Number(number.ok_or_else(wrong)?)
+            }
             found => return Err(scan.expected(found, &format!("a number for {identifier}"))),
         }
     } else {

@@ -78,7 +78,7 @@ impl JobStatus {
 }
 
 /// The data a run was made from and the model it made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Lineage {
     /// Data asset name.
     pub data: Name,

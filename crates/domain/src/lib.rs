@@ -43,7 +43,9 @@ pub use people::SessionInfo;
 pub use policy::{
     Addresses, ClaimRule, Cors, CountBy, HeaderAction, HeaderRule, Issuer, Policy, Quota, RateLimit,
 };
-pub use python::{DeploymentUpdate, Probe, PythonSpec, RequestSettings, ScaleSettings};
+pub use python::{
+    DeploymentUpdate, INSTANCES_MAX, Probe, PythonSpec, RequestSettings, ScaleSettings, TIMEOUT_MAX_MS,
+};
 pub use schema::{Classes, ColumnType, Feature, Label, Signature, Target, Task};
 pub use serving::{Deployment, Endpoint, EndpointAuth, EndpointUpdate, KeySlot, PublicNetworkAccess};
 pub use span::Span;

@@ -98,7 +98,9 @@ impl Endpoints {
         if let Some(collector) = &new.data_collector {
             collector.check()?;
         }
-        let first = self.deployments(endpoint).await?.is_empty();
+        let there = self.deployments(endpoint).await?;
+        let first = there.is_empty();
+        let replaces = there.iter().any(|before| before.name == new.name);
         let (model, version) = reference(&new.model)?;
         let found = self.registry.show(&model, &version).await?;
         let spec = self.workers((new.spec, new.relax_pins), &found).await?;
@@ -121,7 +123,7 @@ impl Endpoints {
                         found.kind.as_str()
                     )));
                 }
-                self.pools()?.start(&deployment, &found).await?;
+                self.pools()?.start((&deployment, replaces), &found).await?;
             }
         }
         let kept = self.store.put_deployment(&deployment, new.all_traffic.unwrap_or(first), by).await;

@@ -23,7 +23,7 @@ use web::peer::{Transport, transport};
 use web::{Body, Peer, Problem, RequestBody, Service};
 
 /// Paths open to everybody; besides them the token routes, an endpoint's own health and the static files of its documents.
-pub const OPEN_PATHS: [&str; 1] = ["/health"];
+pub const OPEN_PATHS: [&str; 2] = ["/", "/health"];
 
 /// The whole server as one service: data plane here, the rest to the control plane's router behind authentication.
 #[derive(Debug, Clone)]
@@ -56,7 +56,12 @@ impl Service for Door {
         // 2. One canonical reading of the path: names are plain, so whatever is encoded or doubled matches nothing.
         let path = request.uri().path();
         if OPEN_PATHS.contains(&path) {
-            return pages::health(request.method());
+            match (path, request.method()) {
+                ("/", &Method::GET | &Method::HEAD) => return pages::root(request.headers()),
+                // Nothing else is there: who asks must say who it is, as everywhere.
+                ("/", _) => {}
+                (_, method) => return pages::health(method),
+            }
         }
         let rest = path.strip_prefix('/').unwrap_or_default();
         let (first, behind) = rest.split_once('/').unwrap_or((rest, ""));
@@ -283,8 +288,8 @@ fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> 
     let servable = match &model.backend {
         Backend::Native(servable) => servable,
         Backend::Python(pool) => {
-            return endpoint::python::document(pool, &asked.tail, asked.query.as_deref())
-                .unwrap_or_else(none);
+            let what = (asked.tail.as_str(), asked.query.as_deref());
+            return endpoint::python::document(pool, &scoring.public_url, what).unwrap_or_else(none);
         }
     };
     let info = endpoint::docs::DocInfo {

@@ -19,10 +19,13 @@ mod host;
 mod issuer;
 mod job;
 mod job_compare;
+mod job_ids;
+mod job_show;
 mod ledger;
 mod logs;
 mod model;
 mod model_export;
+mod model_mlflow;
 mod model_register;
 mod onnx;
 mod principal;
@@ -52,7 +55,7 @@ use std::process::ExitCode;
 #[command(name = "portcullis", version, disable_help_subcommand = true)]
 pub struct Typed {
     #[command(flatten)]
-    global: Global,
+    global: Flags,
     #[command(subcommand)]
     command: Command,
 }
@@ -64,36 +67,69 @@ impl Typed {
     }
 }
 
-/// Flags every command takes.
+/// Flags every command takes, as typed.
 #[derive(Debug, Clone, Args)]
-pub struct Global {
-    /// A settings file; its keys stand in config.default.toml
-    #[arg(long, global = true, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// The data directory: one workspace
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "./.portcullis",
-        env = "PORTCULLIS_DATA_DIR"
-    )]
-    pub data_dir: PathBuf,
-    /// Talk to this server instead of opening the data directory
-    #[arg(long, global = true, value_name = "URL", env = "PORTCULLIS_SERVER")]
-    pub server: Option<String>,
+struct Flags {
+    /// A settings file; its keys stand in config.default.toml [env: PORTCULLIS_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data directory: one workspace [env: PORTCULLIS_DATA_DIR] [default: ./.portcullis, else the nearest above]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Talk to this server instead of opening the data directory [env: PORTCULLIS_SERVER]
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<String>,
     /// A file holding the token for the server; else PORTCULLIS_TOKEN, else the data directory's admin token
     #[arg(long, global = true, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// A PEM file of certificates to trust besides the system's, for a server of https
-    #[arg(long, global = true, value_name = "FILE", env = "PORTCULLIS_CA_FILE")]
-    pub ca_file: Option<PathBuf>,
-    /// A PEM file with this client's certificate and key, for a server that asks for one
-    #[arg(long, global = true, value_name = "FILE", env = "PORTCULLIS_CLIENT_CERTIFICATE")]
-    pub client_certificate: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    /// A PEM file of certificates to trust besides the system's, for a server of https [env: PORTCULLIS_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// A PEM file with this client's certificate and key, for a server that asks for one [env: PORTCULLIS_CLIENT_CERTIFICATE]
+    #[arg(long, global = true, value_name = "FILE")]
+    client_certificate: Option<PathBuf>,
     /// Print JSON instead of tables
     #[arg(long, global = true)]
+    json: bool,
+}
+
+/// What every command knows: the flags, else the environment, else the defaults.
+#[derive(Debug, Clone)]
+pub struct Global {
+    /// The settings file.
+    pub config: Option<PathBuf>,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The server to talk to.
+    pub server: Option<String>,
+    /// The file of the token.
+    pub token_file: Option<PathBuf>,
+    /// Certificates to trust.
+    pub ca_file: Option<PathBuf>,
+    /// The client's own certificate.
+    pub client_certificate: Option<PathBuf>,
+    /// JSON in place of tables.
     pub json: bool,
+}
+
+impl Flags {
+    /// Lays the environment under the flags. Read here and not by clap, whose usage lines would name such a flag as one that is needed.
+    fn settled(self, above: bool) -> Global {
+        let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let path = |name: &str| named(name).map(PathBuf::from);
+        let data_dir = self.data_dir.or_else(|| path("PORTCULLIS_DATA_DIR"));
+        let server = self.server.or_else(|| named("PORTCULLIS_SERVER")?.into_string().ok());
+        let above = above && server.is_none();
+        Global {
+            config: self.config.or_else(|| path("PORTCULLIS_CONFIG")),
+            data_dir: data_dir.unwrap_or_else(|| crate::session::own_folder(above)),
+            server,
+            token_file: self.token_file,
+            ca_file: self.ca_file.or_else(|| path("PORTCULLIS_CA_FILE")),
+            client_certificate: self.client_certificate.or_else(|| path("PORTCULLIS_CLIENT_CERTIFICATE")),
+            json: self.json,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -172,7 +208,7 @@ enum Command {
 
 /// Runs what was typed.
 pub fn run(typed: Typed) -> Result<ExitCode, Fault> {
-    let global = typed.global;
+    let global = typed.global.settled(belongs_to_one(&typed.command));
     match typed.command {
         Command::Completions { shell } => {
             let mut out = Vec::new();
@@ -198,21 +234,24 @@ fn runtime() -> Result<tokio::runtime::Runtime, Fault> {
         .map_err(|e| Fault::internal(format!("starting the runtime: {e}")))
 }
 
-/// Whether a command may make a workspace where there is none: those that put something in it. Others would only hide a mistyped
-/// `--data-dir`.
-const fn makes_workspace(command: &Command) -> bool {
-    matches!(
+/// Whether a command belongs to a workspace that is there, if need be in a folder above; others begin one where they stand.
+const fn belongs_to_one(command: &Command) -> bool {
+    !matches!(
         command,
-        Command::Data(data::Data::Register(_))
-            | Command::Model(model::Model::Register(_))
-            | Command::Automl(_)
-            | Command::Job(job::Job::Submit(_))
-            | Command::Environment(environment::Environment::Create(_))
-            | Command::Endpoint(endpoint::Endpoint::Create { .. })
-            | Command::Principal(principal::Principal::Create(_))
-            | Command::Issuer(issuer::Issuer::Add(_))
-            | Command::Secret(secret::Secret::Set(_))
+        Command::Quickstart(_)
+            | Command::Serve(_)
+            | Command::ServeModel(_)
+            | Command::Completions { .. }
+            | Command::Worker(_)
+            | Command::Onnx(_)
+            | Command::Backup(backup::Backup::Restore(_))
     )
+}
+
+/// Whether a command makes a workspace where there is none, besides `serve`, `quickstart` and `up`: a table, and what is learned from
+/// it, may come first. Others would only hide a mistyped `--data-dir`.
+const fn makes_workspace(command: &Command) -> bool {
+    matches!(command, Command::Data(data::Data::Register(_)) | Command::Automl(_))
 }
 
 async fn dispatch(global: Global, command: Command) -> Result<ExitCode, Fault> {

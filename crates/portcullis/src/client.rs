@@ -244,6 +244,13 @@ fn code_of(status: u16) -> ErrorCode {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err by name")]
 fn broken(error: reqwest::Error) -> Fault {
+    if error.is_connect() && refused(&error) {
+        let server = error.url().map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+        return Fault::new(
+            ErrorCode::Unavailable,
+            format!("no server at {server}: start `portcullis serve`, or name another with --server"),
+        );
+    }
     let mut message = error.to_string();
     let mut source = std::error::Error::source(&error);
     while let Some(inner) = source {
@@ -251,6 +258,21 @@ fn broken(error: reqwest::Error) -> Fault {
         source = inner.source();
     }
     Fault::new(ErrorCode::Unavailable, format!("{message}{}", tls_help(&message)))
+}
+
+/// Whether nobody listens there.
+fn refused(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        if inner
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+        {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
 }
 
 /// Which flag helps against a fault of TLS.

@@ -7,7 +7,10 @@ use crate::config::Settings;
 use crate::show::Printer;
 use crate::wire::Server;
 use domain::Fault;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Where a workspace lies when nobody says.
+const FOLDER: &str = "./.portcullis";
 
 /// A connected client, the printer of the command, and the server this process runs for it, if any.
 pub struct Session {
@@ -29,7 +32,7 @@ impl Session {
         }
         if !makes && !store::is_workspace(&global.data_dir) {
             return Err(Fault::invalid(format!(
-                "{}: there is no workspace here: name one with --data-dir or a server with --server; `portcullis serve` makes a new one",
+                "{}: there is no workspace here nor above: name one with --data-dir or a server with --server; `portcullis serve` makes a new one",
                 global.data_dir.display()
             )));
         }
@@ -52,12 +55,59 @@ impl Session {
         })
     }
 
+    /// A path of the server as a URL; the path alone when the server ends with this command.
+    pub fn url(&self, path: &str) -> String {
+        if self.own.is_some() { path.to_owned() } else { format!("{}{path}", self.client.base()) }
+    }
+
+    /// A URL that the server told, the same way.
+    pub fn lasting(&self, url: &str) -> String {
+        let below = url.strip_prefix(self.client.base()).filter(|_| self.own.is_some());
+        below.unwrap_or(url).to_owned()
+    }
+
+    /// What is said when the watching of a job ends before the job: it goes on at a server, and ends with one of this process.
+    pub fn left_running(&self, job: &str) -> String {
+        if self.own.is_some() {
+            return format!("job {job} ends with this command: no server runs that could go on with it");
+        }
+        format!(
+            "job {job} goes on: `portcullis job stream {job}` follows it again, `portcullis job cancel {job}` stops it"
+        )
+    }
+
+    /// What a line with such a URL ends with: nothing while a server runs.
+    pub const fn reached(&self) -> &'static str {
+        if self.own.is_some() { " (no server runs: start `portcullis serve`)" } else { "" }
+    }
+
     /// Stops the server of this process, if there is one.
     pub async fn close(self) {
         if let Some(server) = self.own {
             server.stop().await;
         }
     }
+}
+
+/// The folder of a workspace that no flag names: the one here; else, when it may lie above, the nearest one of the same user, which
+/// is told.
+pub fn own_folder(above: bool) -> PathBuf {
+    let here = PathBuf::from(FOLDER);
+    let Some(start) = std::env::current_dir().ok().filter(|_| above && !store::is_workspace(&here)) else {
+        return here;
+    };
+    let mut folders = start.ancestors().skip(1).map(|folder| folder.join(".portcullis"));
+    let Some(found) = folders.find(|folder| store::is_workspace(folder) && is_mine(folder)) else {
+        return here;
+    };
+    crate::show::note(&format!("note: the workspace is {}", found.display()));
+    found
+}
+
+/// Whether a folder is this user's: what others left in a folder above is not taken for one's own.
+fn is_mine(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(folder).is_ok_and(|facts| facts.uid() == rustix::process::geteuid().as_raw())
 }
 
 /// The server that runs already, by the flags or by the data directory, and how it is reached.

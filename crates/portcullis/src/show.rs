@@ -1,8 +1,12 @@
-//! What people see: tables that fit the terminal, JSON when asked, one line an error.
+//! What people see: tables that fit the terminal, JSON when asked, one line an error. Names, params and logs were written by others:
+//! here, where text leaves, what would steer a terminal is written out.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
+
+mod safe;
+pub use safe::{cell, log, text};
 
 /// Writes the result of a command as a table or as JSON.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +34,13 @@ impl Printer {
         }
     }
 
+    /// A line that a script printed, for people only.
+    pub fn say_log(self, said: &str) {
+        if !self.json {
+            log_line(said);
+        }
+    }
+
     /// A line beside the result, on standard error: what of a file has no effect, a step of something long.
     pub fn note(self, text: &str) {
         note(&format!("note: {text}"));
@@ -43,18 +54,26 @@ impl Printer {
     }
 }
 
+/// Columns that keep their width: what stands in them is copied into the next command.
+const WHOLE: [&str; 2] = ["id", "run"];
+
 /// A table with a header, fitted to the terminal.
 pub fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIterator<Item = R>) -> String {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header);
+        .set_header(header.iter().map(|name| cell(name)));
     if !std::io::stdout().is_terminal() {
         table.set_width(160);
     }
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.into_iter().map(|value| cell(&value).into_owned()));
+    }
+    for (at, _) in header.iter().enumerate().filter(|(_, name)| WHOLE.contains(name)) {
+        if let Some(column) = table.column_mut(at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table.lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
@@ -99,9 +118,18 @@ pub fn time(moment: domain::Timestamp) -> String {
 }
 
 /// One line on standard output; a closed pipe is no error.
-pub fn line(text: &str) {
+pub fn line(said: &str) {
+    out(&text(said));
+}
+
+/// A line that a script printed, on standard output: its colours stay.
+pub fn log_line(said: &str) {
+    out(&log(said));
+}
+
+fn out(safe: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}");
+    let _ = writeln!(out, "{safe}");
     let _ = out.flush();
 }
 
@@ -112,18 +140,18 @@ pub fn bytes(bytes: &[u8]) {
 
 /// The one line of a failed command, on standard error.
 pub fn error(message: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "error: {message}");
+    let _ = writeln!(std::io::stderr().lock(), "error: {}", text(message));
 }
 
 /// The same as one line of JSON, for `--json`.
 pub fn json_error(fault: &domain::Fault) {
     let line = serde_json::json!({ "error": { "code": fault.code.as_str(), "message": fault.message } });
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", text(&line.to_string()));
 }
 
 /// A remark on standard error.
 pub fn note(message: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{message}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", text(message));
 }
 
 #[cfg(test)]

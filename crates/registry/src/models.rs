@@ -29,6 +29,8 @@ pub struct NewVersion {
     pub run: Option<RunId>,
     /// Whether this is what the run was for: registering it again gives the version it has.
     pub made_by_run: bool,
+    /// Whether the newest version is given back when it is the same already.
+    pub once: bool,
     /// The data that run read.
     pub lineage: Option<Lineage>,
     /// Free text.
@@ -49,6 +51,7 @@ impl NewVersion {
             metrics: Metrics::new(),
             run: None,
             made_by_run: false,
+            once: false,
             lineage: None,
             description,
             tags: Tags::new(),
@@ -67,6 +70,7 @@ pub async fn register(store: &Store, new: NewVersion, by: &Actor, now: Timestamp
         metrics: new.metrics,
         run: new.run,
         made_by_run: new.made_by_run,
+        once: new.once,
         lineage: new.lineage,
         description: new.description,
         tags: new.tags,
@@ -181,8 +185,9 @@ impl Registry {
 /// An alias is a name, and no word that already means a version: `latest`, `7`, `v7`.
 fn check_alias(alias: &str) -> Result<()> {
     let digits = |text: &str| text.bytes().all(|c| c.is_ascii_digit());
-    let means_version =
-        alias.eq_ignore_ascii_case(LATEST) || digits(alias) || alias.strip_prefix('v').is_some_and(digits);
+    let means_version = alias.eq_ignore_ascii_case(LATEST)
+        || digits(alias)
+        || alias.strip_prefix(['v', 'V']).is_some_and(digits);
     if means_version || Name::new(alias).is_err() { Err(Error::Alias(alias.to_owned())) } else { Ok(()) }
 }
 
@@ -252,10 +257,31 @@ mod tests {
             let error = registry.show(&houses, absent).await.unwrap_err();
             assert_eq!(code(error), ErrorCode::NotFound, "{absent}");
         }
-        for bad in ["latest", "7", "a b", ""] {
+        for bad in ["latest", "7", "V7", "a b", ""] {
             let error = registry.set_alias(&houses, bad, Version(1), &admin()).await.unwrap_err();
             assert_eq!(code(error), ErrorCode::InvalidInput, "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_same_content_is_the_same_version_when_asked_so() {
+        let (_dir, store) = store().await;
+        let registry = Registry::new(store.clone());
+        let file = |description: &str| NewVersion {
+            once: true,
+            ..NewVersion::file(name("houses"), regression(None), description.to_owned())
+        };
+        let first = registry.register(file("first"), &admin()).await.unwrap();
+        let ledger = store.ledger(0, 9).await.unwrap().len();
+        for same in ["first", ""] {
+            assert_eq!(registry.register(file(same), &admin()).await.unwrap(), first);
+        }
+        assert_eq!(store.ledger(0, 9).await.unwrap().len(), ledger);
+        assert_eq!(registry.register(file("another"), &admin()).await.unwrap().version, Version(2));
+        let of_run = NewVersion { run: Some(RunId::generate()), ..file("another") };
+        assert_eq!(registry.register(of_run, &admin()).await.unwrap().version, Version(3));
+        let tagged = NewVersion { tags: BTreeMap::from([("a".to_owned(), "b".to_owned())]), ..file("") };
+        assert_eq!(registry.register(tagged, &admin()).await.unwrap().version, Version(4));
     }
 
     #[tokio::test]

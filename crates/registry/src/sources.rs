@@ -28,7 +28,20 @@ pub enum Source {
     Remote,
 }
 
+/// What the client writes as the source of a prompt.
+const PROMPT: &str = "prompt-template";
+/// The tag that marks one.
+const IS_PROMPT: &str = "mlflow.prompt.is_prompt";
+
 impl Source {
+    /// The same for a version with tags: a prompt of MLflow's client has no files, and its source is only a word.
+    pub fn of(text: &str, tags: &domain::Tags) -> Result<Self> {
+        if text == PROMPT && tags.get(IS_PROMPT).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return Ok(Self::Remote);
+        }
+        Self::read(text)
+    }
+
     /// Reads a source. With `run` or `model` the caller names where it lies; neither helps a path of this machine.
     pub fn read(text: &str) -> Result<Self> {
         let Some((scheme, rest)) = text.split_once(':') else { return Err(local(text)) };

@@ -7,7 +7,7 @@ use crate::models::Registry;
 use crate::paths;
 use crate::sources::{ARTIFACTS, Source};
 use domain::{
-    Actor, Digest, Model, ModelKind, ModelName, ModelVersion, RunId, Stage, Tags, Timestamp, Version,
+    Actor, Digest, Lineage, Model, ModelKind, ModelName, ModelVersion, RunId, Stage, Tags, Timestamp, Version,
 };
 use store::{ModelChange, NewModelVersion, Search, Tree, VersionChange};
 
@@ -22,6 +22,8 @@ pub struct VersionFacts {
     pub properties: Tags,
     /// The run that made it.
     pub run: Option<RunId>,
+    /// The data that run read.
+    pub lineage: Option<Lineage>,
 }
 
 /// A version that an MLflow client asks for.
@@ -51,7 +53,7 @@ struct Found {
 }
 
 impl Registry {
-    /// Registers a folder that is kept as a tree. With `kind` it must be one of that kind.
+    /// Registers a folder that is kept as a tree. With `kind` it must be one of that kind. What the newest version is already stays it.
     pub async fn register_folder(
         &self,
         (name, kind): (ModelName, Option<ModelKind>),
@@ -81,13 +83,13 @@ impl Registry {
             (Some(ModelKind::Custom), _) => content = content.unread(),
             _ => {}
         }
-        let record = with_facts(record(name, &content), facts);
+        let record = NewModelVersion { once: true, ..with_facts(record(name, &content), facts) };
         Ok(self.store.add_model_version(record, by, Timestamp::now()).await?)
     }
 
     /// Registers a version from a source as an MLflow client names it: what lies there now is taken, and never changes after.
     pub async fn register_source(&self, ask: FromSource, by: &Actor) -> Result<ModelVersion> {
-        let source = Source::read(&ask.source)?;
+        let source = Source::of(&ask.source, &ask.facts.tags)?;
         self.store.model(&ask.name).await?;
         let found = self.find(&source).await?;
         let mut new = with_facts(record(ask.name, &found.content), ask.facts);
@@ -160,7 +162,11 @@ impl Registry {
     }
 
     /// The version's own folder as an artifact URI: for those who may read the model and not the workspace.
+    /// Of a version whose files never came here the source itself.
     pub fn own_location(&self, version: &ModelVersion) -> String {
+        if version.bytes == 0 && matches!(Source::read(&version.source), Ok(Source::Remote)) {
+            return version.source.clone();
+        }
         format!("{ARTIFACTS}{}", version_folder(version))
     }
 
@@ -269,8 +275,14 @@ impl Registry {
             let bytes = tokio::task::spawn_blocking(move || artifacts.read(&digest)).await;
             let bytes = bytes.map_err(|_| Error::Interrupted)??;
             let file = crate::NewVersion::file(name, bytes, facts.description);
-            let new =
-                crate::NewVersion { tags: facts.tags, properties: facts.properties, run: facts.run, ..file };
+            let new = crate::NewVersion {
+                once: true,
+                tags: facts.tags,
+                properties: facts.properties,
+                run: facts.run,
+                lineage: facts.lineage,
+                ..file
+            };
             return self.register(new, by).await;
         }
         self.register_tree((name, kind), tree, facts, by).await
@@ -295,6 +307,7 @@ fn with_facts(record: NewModelVersion, facts: VersionFacts) -> NewModelVersion {
         tags: facts.tags,
         properties: facts.properties,
         run: facts.run,
+        lineage: facts.lineage,
         ..record
     }
 }

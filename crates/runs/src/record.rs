@@ -94,6 +94,21 @@ pub async fn parameters(store: &Store, job: &Job, values: &crate::sweep::Values)
     Ok(store.log_batch(batch).await?)
 }
 
+/// The tag of a trial that a policy stopped, and what it says.
+const STOPPED_BY: &str = "portcullis.stopped_by";
+
+/// Notes which policy stops a trial.
+pub async fn stopped_by(store: &Store, run: &RunId, policy: &str) -> Result<()> {
+    let tags = vec![Pair::new(STOPPED_BY, policy)];
+    Ok(store.log_batch(LogBatch { run_id: run.to_string(), tags, ..LogBatch::default() }).await?)
+}
+
+/// The policy that stopped a trial.
+pub async fn stopper(store: &Store, run: &RunId) -> Result<Option<String>> {
+    let tags = store.run(run.as_str()).await?.data.tags;
+    Ok(tags.into_iter().find(|tag| tag.key == STOPPED_BY).map(|tag| tag.value))
+}
+
 /// What was logged of a metric, in the order of its steps.
 pub async fn logged(store: &Store, run: &RunId, metric: &str) -> Result<Vec<f64>> {
     let page = store.metric_history(run.as_str(), metric, (0, POINTS_MAX)).await?;
@@ -104,7 +119,8 @@ pub async fn logged(store: &Store, run: &RunId, metric: &str) -> Result<Vec<f64>
 
 /// The title, or the kind and the beginning of the id.
 fn name(job: &Job) -> String {
-    let given = job.spec["display_name"].as_str().filter(|name| !name.is_empty());
+    let own = job.spec["display_name"].as_str().or_else(|| job.spec["trial"]["display_name"].as_str());
+    let given = own.filter(|name| !name.is_empty());
     given.map_or_else(|| format!("{}-{}", job.kind.as_str(), tail(&job.id)), str::to_owned)
 }
 

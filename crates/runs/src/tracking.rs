@@ -81,6 +81,11 @@ impl Tracking {
         Self { store }
     }
 
+    /// A name for something that was given none.
+    pub fn random_name() -> String {
+        names::of(&RunId::generate())
+    }
+
     /// Makes an experiment; gives its id.
     pub async fn create_experiment(
         &self,
@@ -173,6 +178,8 @@ impl Tracking {
                 ask.run_name
             )));
         }
+        let mut ask = ask;
+        checks::shorten_tags(&mut ask.tags);
         for (at, tag) in ask.tags.iter().enumerate() {
             checks::tag(tag, Some(("tags", at)))?;
         }
@@ -233,12 +240,14 @@ impl Tracking {
 
     /// Logs metrics, parameters and tags: all or nothing.
     pub async fn log_batch(&self, batch: LogBatch) -> Result<()> {
+        let batch = checks::shortened(batch);
         checks::batch(&batch)?;
         Ok(self.store.log_batch(batch).await?)
     }
 
     /// Logs one metric, parameter or tag: the same, with the names that a call of one has in messages.
     pub async fn log_one(&self, batch: LogBatch) -> Result<()> {
+        let batch = checks::shortened(batch);
         checks::one(&batch)?;
         Ok(self.store.log_batch(batch).await?)
     }

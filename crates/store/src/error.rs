@@ -55,6 +55,9 @@ pub enum Error {
     /// A sync to disk failed earlier; nothing more is acknowledged until a restart.
     #[error("the disk refused to confirm a write, nothing more is accepted: check the disk and restart")]
     NotDurable,
+    /// The workspace was closed meanwhile: the process ends.
+    #[error("the workspace is closed: the server is stopping")]
+    Closed,
     /// What is on disk is not what was written.
     #[error("{0}")]
     Corrupt(String),
@@ -113,6 +116,7 @@ impl Error {
             Self::StorageFull => Self::StorageFull,
             Self::Busy => Self::Busy,
             Self::NotDurable => Self::NotDurable,
+            Self::Closed => Self::Closed,
             other => {
                 tracing::error!(error = %other, "store failed");
                 Self::Corrupt("the store failed; the server's log tells more".to_owned())
@@ -137,7 +141,7 @@ impl Error {
             Self::Conflict(_) | Self::Locked { .. } => ErrorCode::Conflict,
             Self::Invalid(_) | Self::Query(_) => ErrorCode::InvalidInput,
             Self::StorageFull => ErrorCode::StorageFull,
-            Self::Busy | Self::NotDurable => ErrorCode::Unavailable,
+            Self::Busy | Self::NotDurable | Self::Closed => ErrorCode::Unavailable,
             Self::Sealed(_) | Self::Random | Self::Corrupt(_) | Self::Io { .. } | Self::Database(_) => {
                 ErrorCode::Internal
             }
@@ -156,6 +160,7 @@ impl From<sqlx::Error> for Error {
             Some(code) if code & 0xff == SQLITE_FULL || code == SQLITE_IOERR_SHMSIZE => Self::StorageFull,
             Some(code) if SQLITE_BUSY.contains(&(code & 0xff)) => Self::Busy,
             _ if matches!(error, sqlx::Error::PoolTimedOut) => Self::Busy,
+            _ if matches!(error, sqlx::Error::PoolClosed) => Self::Closed,
             _ => Self::Database(error),
         }
     }

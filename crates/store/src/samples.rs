@@ -79,6 +79,7 @@ pub(crate) fn model(model: &str, run: Option<RunId>) -> NewModelVersion {
         output: Target { name: "Risk".to_owned(), task: Task::Regression, classes: Vec::new() },
     };
     NewModelVersion {
+        once: false,
         made_by_run: run.is_some(),
         metrics: BTreeMap::from([("r2_score".to_owned(), 0.1 + 0.2)]),
         run,

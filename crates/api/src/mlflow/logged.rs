@@ -37,7 +37,7 @@ pub async fn create(who: Writes, State(app): State<App>, ask: Params) -> Answer<
     app.registry.expect_experiment(&experiment).await.map_err(fault)?;
     let new = NewLoggedModel {
         experiment,
-        name: params.filled("name")?.unwrap_or_else(|| "model".to_owned()),
+        name: params.filled("name")?.unwrap_or_else(runs::tracking::Tracking::random_name),
         kind: params.text("model_type")?.unwrap_or_default().to_owned(),
         run,
         params: pairs(&params, "params")?,

@@ -31,10 +31,11 @@ pub async fn create(
     let run = params.filled("run_id")?;
     let run =
         run.map(|id| RunId::try_from(id.clone()).map_err(|_| wrong("run_id", &json!(id)))).transpose()?;
-    may_take(&who, &Source::read(&source).map_err(fault)?)?;
+    let tags = tags(&params)?;
+    may_take(&who, &Source::of(&source, &tags).map_err(fault)?)?;
     let facts = VersionFacts {
         description: params.text("description")?.unwrap_or_default().to_owned(),
-        tags: tags(&params)?,
+        tags,
         run,
         ..VersionFacts::default()
     };

@@ -158,14 +158,16 @@ pub enum Rolling {
     Day,
 }
 
+const UNNAMED: &str = "a deployment keeps none: write it to the endpoint or to the model version";
+const READY: &str = "a worker gets calls as soon as init() has returned";
 const DEPLOYMENT: &[Field] = &[
     quiet("$schema"),
     used("type"),
     used("name"),
     used("endpoint_name"),
-    used("description"),
-    used("tags"),
-    quiet("properties"),
+    told("description", UNNAMED),
+    told("tags", UNNAMED),
+    told("properties", UNNAMED),
     used("model"),
     used("code_configuration"),
     used("environment"),
@@ -174,8 +176,8 @@ const DEPLOYMENT: &[Field] = &[
     used("app_insights_enabled"),
     used("request_settings"),
     used("liveness_probe"),
-    used("readiness_probe"),
-    quiet("startup_probe"),
+    told("readiness_probe", READY),
+    told("startup_probe", READY),
     used("scale_settings"),
     used("data_collector"),
     used("resources"),
@@ -221,7 +223,15 @@ fn model(value: &Value<'_>) -> Result<ModelUse> {
     if value.is_map() {
         return ModelFile::within(value, false).map(|model| ModelUse::Inline(Box::new(model)));
     }
-    reference(value).map(ModelUse::Reference)
+    let found = reference(value)?;
+    if let Reference::Local(path) = &found
+        && let Some((name, version)) = path.split_once([':', '@'])
+        && Name::new(name).is_ok()
+        && (version == "latest" || version.parse::<u32>().is_ok())
+    {
+        return Err(value.wrong(format!("a registered model is written azureml:{path}")));
+    }
+    Ok(ModelUse::Reference(found))
 }
 
 const CODE: &[Field] = &[used("code"), used("scoring_script")];
@@ -253,7 +263,7 @@ const PROBE: &[Field] = &[
     used("initial_delay"),
     used("period"),
     used("timeout"),
-    used("success_threshold"),
+    told("success_threshold", "one good answer counts"),
     used("failure_threshold"),
     told("path", "a worker is asked over its own socket"),
     told("port", "a worker is asked over its own socket"),
@@ -306,7 +316,12 @@ fn scale(value: &Value<'_>) -> Result<ScaleSettings> {
 
 const COLLECTOR: &[Field] =
     &[used("collections"), used("sampling_rate"), used("rolling_rate"), used("request_logging")];
-const COLLECTION: &[Field] = &[used("enabled"), used("data"), used("sampling_rate"), quiet("client_id")];
+const COLLECTION: &[Field] = &[
+    used("enabled"),
+    told("data", "what is kept lies in files of the deployment: no data asset is made of it"),
+    used("sampling_rate"),
+    quiet("client_id"),
+];
 const COLLECTED: &[Field] = &[used("name"), quiet("version"), quiet("path")];
 const HEADERS: &[Field] = &[used("capture_headers")];
 

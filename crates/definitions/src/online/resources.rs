@@ -1,7 +1,7 @@
 //! Requests and limits in the words of Kubernetes: `100m`, `0.5Gi`.
 
 use crate::error::Result;
-use crate::fields::{Field, Value, refused, shown, used};
+use crate::fields::{Field, Value, refused, shown, told, used};
 use serde::{Deserialize, Serialize};
 
 /// What a deployment asks for and may use at most.
@@ -22,7 +22,10 @@ pub struct Quantities {
     pub memory_bytes: Option<u64>,
 }
 
-const RESOURCES: &[Field] = &[used("requests"), used("limits")];
+const RESOURCES: &[Field] = &[
+    told("requests", "nothing is set aside on this machine: limits.memory is the bound of a worker"),
+    used("limits"),
+];
 const QUANTITIES: &[Field] = &[
     used("cpu"),
     used("memory"),
@@ -34,8 +37,16 @@ pub(super) fn resources(value: &Value<'_>) -> Result<Resources> {
     let fields = value.open("the resources of a deployment", RESOURCES)?;
     Ok(Resources {
         requests: fields.or_default("requests", quantities)?,
-        limits: fields.or_default("limits", quantities)?,
+        limits: fields.or_default("limits", limits)?,
     })
+}
+
+fn limits(value: &Value<'_>) -> Result<Quantities> {
+    let found = quantities(value)?;
+    if found.cpu_milli.is_some() {
+        value.note("cpu has no effect: workers share the processors of this machine, memory is bounded");
+    }
+    Ok(found)
 }
 
 fn quantities(value: &Value<'_>) -> Result<Quantities> {

@@ -64,8 +64,9 @@ fn a_command_job_refuses_by_line_and_field() {
     for (text, said) in [
         (
             "comand: x\n",
-            "line 1, column 9: field 'comand': a command job has no such field: did you mean 'command'?",
+            "line 1, column 1: field 'comand': a command job has no such field: did you mean 'command'?",
         ),
+        ("command: x\nouputs:\n  model: {type: uri_folder}\n", "line 2, column 1: field 'ouputs': "),
         ("code: .\n", "line 1, column 1: field 'command': is missing"),
         (
             "command: x\nlimits: {timeout: 5x}\n",
@@ -183,4 +184,33 @@ log_verbosity: info
     }
     let task = text.replace("task: classification", "task: text_ner");
     assert!(bad::<crate::AutomlJob>(&task).contains("field 'task': this task is not there yet"));
+}
+
+#[test]
+fn a_type_that_is_no_job_is_refused() {
+    for (text, said) in [
+        (
+            "command: x\ntype: foo\n",
+            "line 2, column 7: field 'type': 'foo' is none of command, sweep, automl",
+        ),
+        (
+            "type: spark\ncommand: x\n",
+            "line 1, column 7: field 'type': jobs of type 'spark' are not there yet",
+        ),
+        (
+            "$schema: a/commandJob.schema.json\ncommand: x\ntype: pipeline\n",
+            "line 3, column 7: field 'type': jobs of type 'pipeline'",
+        ),
+        (
+            "$schema: a/commandJob.schema.json\ncommand: x\ntype: sweep\n",
+            "line 3, column 7: field 'type': this is a sweep job, but $schema or the keys say a command job",
+        ),
+    ] {
+        let found = bad::<crate::jobs::Job>(text);
+        assert!(found.contains(said), "{found}");
+    }
+    assert!(matches!(
+        good::<crate::jobs::Job>("command: x\ntype: command\n").value,
+        crate::jobs::Job::Command(_)
+    ));
 }

@@ -66,6 +66,23 @@ data_collector:
     assert!(
         bad::<OnlineDeployment>(&text.replace("blue", "{{name}}")).contains("'{{name}}' is a placeholder")
     );
+    let plain = text.replace("model:\n  path: ../model/sklearn.pkl", "model: credit:3");
+    assert!(
+        bad::<OnlineDeployment>(&plain)
+            .contains("line 4, column 8: field 'model': a registered model is written azureml:credit:3")
+    );
+    let more = "resources:\n  requests: {cpu: 0.5}\n  limits: {cpu: 1, memory: 1Gi}\nreadiness_probe: {success_threshold: 2}\ntags: {a: b}\n";
+    let told: Vec<String> =
+        good::<OnlineDeployment>(&(text.to_owned() + more)).notes.into_iter().map(|n| n.field).collect();
+    for field in [
+        "resources.requests",
+        "resources.limits",
+        "readiness_probe",
+        "readiness_probe.success_threshold",
+        "tags",
+    ] {
+        assert!(told.iter().any(|told| told == field), "{field}: {told:?}");
+    }
     let outside = text.replace("scoring_script: score.py", "scoring_script: ../score.py");
     assert!(bad::<OnlineDeployment>(&outside).contains("within the code folder"));
 }
@@ -126,6 +143,8 @@ fn configurations_of_the_first_cli_are_read() {
     assert_eq!((aks.compute_type, aks.auto_scaler.unwrap().max_replicas), (ComputeType::Aks, 2));
     assert_eq!((aks.resources.cpu_milli, aks.resources.memory_bytes), (Some(250), Some(256 << 20)));
     assert_eq!((aks.app_insights_enabled, aks.data_collection), (Some(true), false));
+    let both = AKS.replace("tokenAuthEnabled: False", "tokenAuthEnabled: True");
+    assert!(bad::<DeploymentConfig>(&both).contains("field 'tokenAuthEnabled': Only one can be True"));
     let aci = good::<DeploymentConfig>(
         "computeType: ACI\ncontainerResourceRequirements:\n  cpu: 1\n  memoryInGB: 0.5\nauthEnabled: True\nappInsightsEnabled: True\nsslEnabled: False\n",
     );

@@ -70,6 +70,7 @@ pub struct AutoScaler {
 
 const TLS: &str = "the server has one certificate for all endpoints (listen.tls)";
 const HERE: &str = "deployments run on this machine";
+const UNNAMED: &str = "a deployment keeps none: write it to the endpoint or to the model version";
 const CONFIG: &[Field] = &[
     quiet("$schema"),
     used("computeType"),
@@ -84,9 +85,9 @@ const CONFIG: &[Field] = &[
     used("maxQueueWaitMs"),
     used("maxConcurrentRequestsPerContainer"),
     used("livenessProbeRequirements"),
-    used("description"),
-    used("tags"),
-    quiet("properties"),
+    told("description", UNNAMED),
+    told("tags", UNNAMED),
+    told("properties", UNNAMED),
     used("sslEnabled"),
     quiet("sslCertificate"),
     quiet("sslKey"),
@@ -118,15 +119,27 @@ impl Definition for DeploymentConfig {
             tls.note(TLS);
         }
         let (resources, limits) = fields.or_default("containerResourceRequirements", resources)?;
+        let auto_scaler = fields.opt("autoScaler", scaler)?.flatten();
+        let auth_enabled = fields.opt("authEnabled", auth)?;
+        let token_auth_enabled = fields.opt("tokenAuthEnabled", Value::boolean)?;
+        if token_auth_enabled == Some(true) {
+            let tokens = fields.need("tokenAuthEnabled")?;
+            if auth_enabled == Some(true) {
+                return Err(tokens.wrong("Only one can be True: authEnabled is, too"));
+            }
+            tokens.note(
+                "tokens are asked for at the gateway (`api publish`): the endpoint itself asks for its key",
+            );
+        }
         let milliseconds = |v: &Value<'_>| v.count(1..=600_000);
         Ok(Self {
             compute_type: fields.need("computeType")?.one_of(&kinds)?,
-            auto_scaler: fields.opt("autoScaler", scaler)?.flatten(),
+            auto_scaler,
             num_replicas: fields.opt("numReplicas", |v| v.count(1..=256))?,
             resources,
             limits,
-            auth_enabled: fields.opt("authEnabled", auth)?,
-            token_auth_enabled: fields.opt("tokenAuthEnabled", Value::boolean)?,
+            auth_enabled,
+            token_auth_enabled,
             app_insights_enabled: fields.opt("appInsightsEnabled", Value::boolean)?,
             data_collection: fields.or_default("dataCollection", collection)?,
             scoring_timeout_ms: fields.opt("scoringTimeoutMs", milliseconds)?,
@@ -173,10 +186,11 @@ fn scaler(value: &Value<'_>) -> Result<Option<AutoScaler>> {
     Ok(on.then_some(scaler))
 }
 
+const ASKED: &str = "nothing is set aside on this machine: memoryInGBLimit is the bound of a worker";
 const REQUIREMENTS: &[Field] = &[
-    used("cpu"),
-    used("memoryInGB"),
-    used("cpuLimit"),
+    told("cpu", ASKED),
+    told("memoryInGB", ASKED),
+    told("cpuLimit", "workers share the processors of this machine, memory is bounded"),
     used("memoryInGBLimit"),
     told("gpu", "no graphics processor is used here"),
     told("gpuCores", "no graphics processor is used here"),
@@ -208,7 +222,7 @@ const PROBE: &[Field] = &[
     used("initialDelaySeconds"),
     used("timeoutSeconds"),
     used("failureThreshold"),
-    used("successThreshold"),
+    told("successThreshold", "one good answer counts"),
 ];
 
 fn probe(value: &Value<'_>) -> Result<Probe> {

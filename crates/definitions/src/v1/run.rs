@@ -106,6 +106,15 @@ impl Definition for RunConfig {
             let processes = mpi.open("mpi settings", MPI)?;
             one(processes.get("processCountPerNode").as_ref())?;
         }
+        for (key, plain, said) in
+            [("target", "local", "jobs run on this machine"), ("communicator", "None", CLUSTER)]
+        {
+            if let Some(field) = fields.get(key)
+                && !field.raw().is_some_and(|text| text.eq_ignore_ascii_case(plain))
+            {
+                field.note(said);
+            }
+        }
         let script = fields.need("script")?;
         let name = script.filled()?;
         if name.starts_with('/') || name.split('/').any(|part| part == "..") {
@@ -180,9 +189,8 @@ fn environment(value: &Value<'_>) -> Result<RunEnvironment> {
     if let Some(docker) = fields.get("docker") {
         let docker = docker.open("docker settings", DOCKER)?;
         let enabled = docker.or_default("enabled", Value::boolean)?;
-        if let Some(image) = docker.get("baseImage")
-            && enabled
-        {
+        let image = docker.get("baseImage").or_else(|| docker.get("enabled"));
+        if let Some(image) = image.filter(|_| enabled) {
             image.note("images are not run here: the packages are installed for this machine's interpreter");
         }
     }

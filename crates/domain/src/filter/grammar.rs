@@ -56,7 +56,7 @@ pub const REGISTERED_MODELS: Grammar = Grammar {
         ("creation_timestamp", &["timestamp"], true),
         ("last_updated_timestamp", &[], true),
     ],
-    lists: &[],
+    lists: &["name"],
     only_order: &["creation_timestamp", "last_updated_timestamp"],
 };
 

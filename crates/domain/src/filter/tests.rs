@@ -95,6 +95,10 @@ fn each_search_knows_its_own() {
     assert!(parse("name LIKE 'a%' AND tag.`x` != 'true'", &REGISTERED_MODELS).is_ok());
     assert!(refused("creation_timestamp > 1", &REGISTERED_MODELS).detail.contains("only orders"));
     assert!(parse("name = 'a' AND run_id IN ('b') AND version_number > 2", &MODEL_VERSIONS).is_ok());
+    let quoted = parse("version_number = '1' AND ", &MODEL_VERSIONS).unwrap();
+    assert_eq!((quoted.len(), &quoted[0].operand), (1, &Operand::Number(1.0)));
+    assert!(parse("version_number = 'one'", &MODEL_VERSIONS).is_err());
+    assert!(parse("name IN ('a', 'b')", &REGISTERED_MODELS).is_ok());
     assert!(
         parse("status = 'READY' AND metrics.acc > 0.5 AND creation_timestamp > 1", &LOGGED_MODELS).is_ok()
     );

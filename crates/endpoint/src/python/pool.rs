@@ -157,15 +157,17 @@ impl Pool {
     }
 
     /// Waits until all workers that are wanted at first serve; the first failure of one ends the wait.
-    pub(super) async fn ready(&self) -> Result<(), Fault> {
+    /// `replaces` says whether another of its name runs.
+    pub(super) async fn ready(&self, replaces: bool) -> Result<(), Fault> {
         let mut status = self.shared.status.subscribe();
         let seen = status.wait_for(|s| s.reason.is_some() || s.instances_ready >= s.instances).await;
         let reason = seen.map_err(|_| Fault::internal("the workers were given up"))?.reason.clone();
+        let before = if replaces { ", and what ran before still does" } else { "" };
         match reason {
             None => Ok(()),
             Some(why) => Err(Fault::new(
                 ErrorCode::Unprocessable,
-                format!("the deployment does not start, and what ran before still does: {why}"),
+                format!("the deployment does not start{before}: {why}"),
             )),
         }
     }

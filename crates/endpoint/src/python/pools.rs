@@ -100,10 +100,14 @@ impl Pools {
     }
 
     /// Starts the workers of a deployment that is about to be made, and waits until they serve. Dropped unserved, they end.
-    pub(crate) async fn start(&self, deployment: &Deployment, model: &ModelVersion) -> Result<(), Fault> {
+    pub(crate) async fn start(
+        &self,
+        (deployment, replaces): (&Deployment, bool),
+        model: &ModelVersion,
+    ) -> Result<(), Fault> {
         let coming = Coming::new(self, deployment);
         let pool = self.pool(deployment, model);
-        pool.ready().await?;
+        pool.ready(replaces).await?;
         lock(&self.0.held).insert(key(deployment), pool);
         drop(coming);
         Ok(())

@@ -82,7 +82,8 @@ async fn ask(
 }
 
 /// Answers `swagger.json` (with its `version` parameter) and `openapi.json` (contract SW-01); nothing for other paths.
-pub fn document(pool: &Pool, tail: &str, query: Option<&str>) -> Option<Outcome> {
+/// Its scheme is that of `base_url`: the worker does not know by which the server is reached.
+pub fn document(pool: &Pool, base_url: &str, (tail, query): (&str, Option<&str>)) -> Option<Outcome> {
     let version = match tail {
         "openapi.json" => "3.1".to_owned(),
         "swagger.json" => crate::docs::version(query.unwrap_or_default()).into_owned(),
@@ -101,7 +102,10 @@ pub fn document(pool: &Pool, tail: &str, query: Option<&str>) -> Option<Outcome>
         return Some(super::answer::refused(&super::answer::Refused::Starting));
     }
     Some(match pool.swagger(known) {
-        Some(document) => {
+        Some(mut document) => {
+            if document["schemes"] == serde_json::json!(["https"]) && base_url.starts_with("http://") {
+                document["schemes"] = serde_json::json!(["http"]);
+            }
             Outcome::new(StatusCode::OK, JSON, serde_json::to_vec(&document).unwrap_or_default())
         }
         None => {

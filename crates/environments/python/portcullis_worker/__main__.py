@@ -6,10 +6,9 @@ import argparse
 import gc
 import os
 import sys
-import traceback
 from typing import List, Optional
 
-from . import calls, lifeline, logs, pyfunc, script, serve
+from . import calls, lifeline, logs, pyfunc, script, serve, traces
 
 #: Exit status of a worker whose script could not be imported or whose ``init()`` failed.
 NOT_READY = 3
@@ -55,7 +54,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         server = serve.Server(start(given), listener, given.threads)
     except (Exception, SystemExit) as error:
         known = isinstance(error, (script.ScriptError, pyfunc.ModelError))
-        text = str(error) if known else traceback.format_exc()
+        text = str(error) if known else traces.text(error)
         print(text, file=sys.stderr)
         serve.tell_failure(listener, text)
         return NOT_READY

@@ -5,11 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import traceback
 from types import FrameType
 from typing import Any, Dict, Optional, Protocol
 
-from . import answers, inputs, logs, request
+from . import answers, inputs, logs, request, traces
 
 
 class Model(Protocol):
@@ -70,8 +69,8 @@ def answer(model: Model, call: request.Request) -> answers.Answer:
         except Overtime:
             print("run() was stopped after %d ms" % call.timeout_ms, file=sys.stderr)
             return answers.message(500, "Scoring timeout after %d ms" % call.timeout_ms, failed=True)
-        except (Exception, SystemExit):
-            print("Encountered Exception: " + traceback.format_exc(), file=sys.stderr)
+        except (Exception, SystemExit) as error:
+            print("Encountered Exception: " + traces.text(error), file=sys.stderr)
             return answers.message(500, answers.SCRIPT_FAILED, failed=True)
 
 

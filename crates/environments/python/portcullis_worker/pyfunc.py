@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any, Dict, Optional, Sequence, Tuple
 
-from . import answers, forms, inference, inputs, outputs, schemas
+from . import answers, forms, inference, inputs, outputs, schemas, signatures, swagger
 from .request import Request
 
 _FORMS = (*forms.FORMS, "input_data", "data")
@@ -43,9 +43,10 @@ class Pyfunc:
         described = {
             "platform": "mlflow_pyfunc",
             "inputs": schemas.tensors(self._schema(), "input"),
-            "outputs": schemas.tensors(self._model.metadata.get_output_schema(), outputs.UNNAMED),
+            "outputs": schemas.tensors(self._model.metadata.get_output_schema(), outputs.UNNAMED, (-1,)),
         }
-        return {"inputs": None, "decorated": False, "wants_headers": False, "swagger": None, "metadata": described}
+        documents = swagger.of_model(*signatures.bodies(self._folder, self._model.metadata))
+        return {"inputs": None, "decorated": False, "wants_headers": False, "swagger": documents, "metadata": described}
 
     def score(self, request: Request) -> answers.Answer:
         """One call of ``predict``; the answer's shape follows the request's: ``input_data`` gives bare predictions."""

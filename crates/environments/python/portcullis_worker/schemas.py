@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .inputs import Refused
 from .outputs import datatype_of, described
@@ -24,8 +24,8 @@ _NUMPY = {
 }
 
 
-def tensors(schema: Any, unnamed: str) -> List[Dict[str, Any]]:
-    """Inputs or outputs of a signature as metadata tells of them; ``[]`` without a signature."""
+def tensors(schema: Any, unnamed: str, column: Sequence[int] = (-1, 1)) -> List[Dict[str, Any]]:
+    """Inputs or outputs of a signature as metadata tells of them, columns in the shape ``column``; ``[]`` without a signature."""
     if schema is None:
         return []
     found = []
@@ -35,7 +35,7 @@ def tensors(schema: Any, unnamed: str) -> List[Dict[str, Any]]:
             found.append(described(spec.name or unnamed, datatype, [int(size) for size in spec.shape]))
         else:
             kind = getattr(spec.type, "name", "")
-            found.append(described(spec.name or unnamed, _DATATYPES.get(kind, "BYTES"), [-1, 1]))
+            found.append(described(spec.name or unnamed, _DATATYPES.get(kind, "BYTES"), list(column)))
     return found
 
 
@@ -70,6 +70,11 @@ def table(asked: Asked, schema: Any) -> Tuple[Any, int]:
         return _frame({tensor.name: tensor for tensor in asked.inputs}, {})
     if alone is not None and len(alone.shape) == 2 and alone.shape[1] == len(names) and alone.name not in names:
         return _spread(alone, names, schema)
+    if alone is not None and len(alone.shape) == 2 and alone.name not in names:
+        raise Refused(
+            400,
+            "the input '%s' has %d columns, %d expected: %s" % (alone.name, alone.shape[1], len(names), ", ".join(names)),
+        )
     optional = set(schema.optional_input_names())
     given = {tensor.name: tensor for tensor in asked.inputs}
     missing = [name for name in names if name not in given and name not in optional]

@@ -42,6 +42,11 @@ def documents(run: Callable[..., Any], app_root: str) -> Dict[str, Any]:
     return found
 
 
+def of_model(given: Dict[str, Any], returned: Dict[str, Any]) -> Dict[str, Any]:
+    """The documents of a model by version, from the schemas of what it takes and gives."""
+    return {version: _generated(version, copy.deepcopy(given), copy.deepcopy(returned)) for version, _, _ in VERSIONS}
+
+
 def given(run: Callable[..., Any]) -> Dict[str, Any]:
     """The schema of the arguments of a decorated script."""
     return dict(_schemas(run)[1])

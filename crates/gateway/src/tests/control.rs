@@ -25,16 +25,9 @@ async fn the_admin_token_opens_it_and_nothing_else_does() {
     let ok = server.admin("GET", "/api/v1/who", "").await;
     assert_eq!((ok.status, &ok.json()["actor"]), (200, &json!("admin")));
     assert_eq!(server.admin("POST", "/api/v1/own", "{\"a\":1}").await.json(), json!({"a": 1}));
-    for path in [
-        "/api/v1/who",
-        "/api/v1/nothing",
-        "/",
-        "/metrics",
-        "/v2",
-        "//health",
-        "/health/",
-        "/api/v1/../../health",
-    ] {
+    for path in
+        ["/api/v1/who", "/api/v1/nothing", "/metrics", "/v2", "//health", "/health/", "/api/v1/../../health"]
+    {
         let answer = server.call("GET", path, &[], "").await;
         assert_eq!(answer.status, 401, "{path}");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer realm=\"portcullis\""));
@@ -53,6 +46,21 @@ async fn the_admin_token_opens_it_and_nothing_else_does() {
     assert_eq!((missing.status, missing.header("content-type")), (404, Some("application/problem+json")));
     assert!(missing.json()["request_id"].is_string());
     assert_eq!(server.admin("DELETE", "/api/v1/who", "").await.status, 405);
+}
+
+#[tokio::test]
+async fn the_root_is_a_page_without_data() {
+    let server = Server::start().await;
+    for (accept, kind) in
+        [("text/html,*/*", "text/html; charset=utf-8"), ("*/*", "text/plain; charset=utf-8")]
+    {
+        let page = server.call("GET", "/", &[("Accept", accept)], "").await;
+        assert_eq!((page.status, page.header("content-type")), (200, Some(kind)));
+        assert!(page.header("content-security-policy").is_some_and(|policy| policy.contains("'none'")));
+    }
+    for method in ["POST", "DELETE"] {
+        assert_eq!(server.call(method, "/", &[], "").await.status, 401, "{method}");
+    }
 }
 
 #[cfg(unix)]

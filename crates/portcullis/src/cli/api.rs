@@ -140,10 +140,10 @@ impl Publish {
             }
             _ => fault,
         })?;
-        let base = session.client.base();
         session.out.value(&made, |made| {
+            let url = session.url(&format!("/{}/score", made.api.path));
             let mut text =
-                format!("published {base}/{}/score over endpoint {}", made.api.path, made.api.endpoint);
+                format!("published {url} over endpoint {}{}", made.api.endpoint, session.reached());
             for note in &made.notes {
                 text.push_str("\n  ");
                 text.push_str(note);

@@ -76,15 +76,26 @@ impl Automl {
                 .flatten()
                 .map(|(_, f)| format!("\nwrote {}", f.as_str().unwrap_or_default()));
             format!(
-                "{}\n\n{}\n\n{}{}",
+                "{}\n\n{}\n\n{}\n{}{}",
                 leaderboard(&job, &trials, usize::MAX),
                 metrics(&job),
                 importance(&job),
+                outcome(&job),
                 wrote.collect::<String>()
             )
         });
         Ok(())
     }
+}
+
+/// The run's id, and what it registered.
+fn outcome(job: &Job) -> String {
+    let model = &job.result["model"];
+    let registered = match (model["name"].as_str().or(model["model"].as_str()), model["version"].as_u64()) {
+        (Some(name), Some(version)) => format!("\nregistered {name}:{version}"),
+        _ => String::new(),
+    };
+    format!("\nrun {}{registered}", job.id)
 }
 
 impl Run {

@@ -2,6 +2,8 @@
 
 mod file;
 mod logs;
+mod steps;
+mod variables;
 
 use crate::client::segment;
 use crate::session::Session;
@@ -142,7 +144,17 @@ impl Create {
     pub async fn carry_out(&self, session: &Session) -> Result<Record, Fault> {
         let (endpoint, new) = file::ask(session, self).await?;
         let route = format!("/api/v1/endpoints/{}/deployments", segment(&endpoint));
-        session.client.post(&route, &new).await
+        let name = new.name.to_string();
+        let work = session.client.post(&route, &new);
+        let made: Record = steps::told(session, (&endpoint, &name), work).await?;
+        let unused = new.spec.as_ref().filter(|_| made.spec.is_none()).map(variables::of_workers);
+        if let Some(unused) = unused.filter(|unused| !unused.is_empty()) {
+            let unused = unused.join(", ");
+            session.out.note(&format!(
+                "this program runs the model itself, without Python workers: {unused} has no effect"
+            ));
+        }
+        Ok(made)
     }
 }
 

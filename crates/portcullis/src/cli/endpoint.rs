@@ -247,7 +247,7 @@ async fn show(session: &Session, name: &str) -> Result<(), Fault> {
     let route = format!("/api/v1/endpoints/{}", segment(name));
     let endpoint: Record = session.client.get(&route).await?;
     let deployments: Vec<domain::Deployment> = session.client.get(&format!("{route}/deployments")).await?;
-    let scoring = format!("{}/endpoints/{}/score", session.client.base(), endpoint.name);
+    let scoring = session.url(&format!("/endpoints/{}/score", endpoint.name));
     let mirror = mirrored(session, &endpoint).await?;
     let value = json!({ "endpoint": endpoint, "deployments": deployments, "scoring_uri": scoring,
         "mirror": mirror });
@@ -263,7 +263,8 @@ async fn show(session: &Session, name: &str) -> Result<(), Fault> {
         });
         let deployed = table(&["deployment", "model", "traffic", "created"], rows);
         let told = mirror.as_ref().map(shares::told).unwrap_or_default();
-        format!("{}\nscoring_uri {scoring}\n\n{deployed}{told}", table(&HEADER, [row(&endpoint)]))
+        let reached = session.reached();
+        format!("{}\nscoring_uri {scoring}{reached}\n\n{deployed}{told}", table(&HEADER, [row(&endpoint)]))
     });
     Ok(())
 }
@@ -301,9 +302,10 @@ async fn keys(session: &Session, method: Method, route: &str) -> Result<(), Faul
 async fn create(session: &Session, ask: &NewEndpoint) -> Result<(), Fault> {
     let client = &session.client;
     let made: Record = client.post("/api/v1/endpoints", ask).await?;
-    session
-        .out
-        .value(&made, |e| format!("created endpoint {} at {}/endpoints/{}/", e.name, client.base(), e.name));
+    session.out.value(&made, |e| {
+        let url = session.url(&format!("/endpoints/{}/", e.name));
+        format!("created endpoint {} at {url}{}", e.name, session.reached())
+    });
     Ok(())
 }
 

@@ -1,13 +1,11 @@
 //! `job submit|list|show|stream|cancel`.
 
-use crate::cli::automl::{importance, leaderboard, metrics};
-use crate::cli::job_compare;
 use crate::cli::submit::Submit;
-use crate::client::segment;
+use crate::cli::{job_compare, job_ids, job_show};
 use crate::session::Session;
 use crate::show::{line, table, time};
 use clap::Subcommand;
-use domain::{Fault, Job as Record, JobKind, Trial};
+use domain::{Fault, Job as Record, JobKind};
 use serde_json::json;
 
 /// The verbs.
@@ -19,18 +17,19 @@ pub enum Job {
     List,
     /// Show a job: trials, metrics, importance; of several, what differs between their runs
     Show {
-        /// The ids of the jobs, or of any runs when there are several
+        /// Ids of jobs or runs; of a job the beginning is enough when no other begins so
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },
     /// Print the log of a command as it comes, or the events of a search as JSON lines, until the job ends
+    #[command(visible_alias = "logs")]
     Stream {
-        /// The job's id
+        /// The job's id, or its beginning
         id: String,
     },
     /// Stop a job
     Cancel {
-        /// The job's id
+        /// The job's id, or its beginning
         id: String,
     },
 }
@@ -49,7 +48,7 @@ impl Job {
                         [
                             j.id.to_string(),
                             j.kind.as_str().to_owned(),
-                            j.experiment.to_string(),
+                            job_show::experiment(j).to_owned(),
                             j.status.as_str().to_owned(),
                             data,
                             time(j.created),
@@ -59,29 +58,14 @@ impl Job {
                 });
             }
             Self::Show { ids } => {
-                let [id] = ids.as_slice() else {
-                    return job_compare::compare(session, &ids).await;
+                let ids = job_ids::whole_all(session, &ids).await?;
+                return match ids.as_slice() {
+                    [id] => job_show::show(session, id).await,
+                    _ => job_compare::compare(session, &ids).await,
                 };
-                let route = format!("/api/v1/jobs/{}", segment(id));
-                let job: Record = session.client.get(&route).await?;
-                if job.kind != JobKind::Automl {
-                    session.out.value(&json!({ "job": job, "trials": [] }), |_| described(&job));
-                    return Ok(());
-                }
-                let trials: Vec<Trial> = session.client.get(&format!("{route}/trials")).await?;
-                session.out.value(&json!({ "job": job, "trials": trials }), |_| {
-                    let error = job.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default();
-                    let head = format!("{} · {}{error} · {}", job.id, job.status.as_str(), job.experiment);
-                    format!(
-                        "{head}\n\n{}\n\n{}\n\n{}",
-                        leaderboard(&job, &trials, usize::MAX),
-                        metrics(&job),
-                        importance(&job)
-                    )
-                });
             }
             Self::Stream { id } => {
-                let id = domain::RunId::try_from(id)?;
+                let id = domain::RunId::try_from(job_ids::whole(session, &id).await?)?;
                 let job: Record = session.client.get(&format!("/api/v1/jobs/{id}")).await?;
                 if job.kind == JobKind::Automl || session.out.json() {
                     let route = format!("/api/v1/jobs/{id}/events");
@@ -90,8 +74,9 @@ impl Job {
                 crate::cli::automl::finished(session, follow(session, &id).await?)?;
             }
             Self::Cancel { id } => {
+                let id = job_ids::whole(session, &id).await?;
                 let job: Record =
-                    session.client.post(&format!("/api/v1/jobs/{}/cancel", segment(&id)), &json!({})).await?;
+                    session.client.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).await?;
                 session.out.value(&job, |job| format!("{} is {}", job.id, job.status.as_str()));
             }
         }
@@ -99,41 +84,25 @@ impl Job {
     }
 }
 
-/// Prints what a job says until it ends; gives it as it then stands.
+/// Prints what a job says until it ends; gives it as it then stands. Ctrl-C ends the telling, not the job.
 pub async fn follow(session: &Session, id: &domain::RunId) -> Result<Record, Fault> {
+    let mut head = false;
     let told = |event: serde_json::Value| match event["event"].as_str() {
-        Some("log") => session.out.say(event["line"].as_str().unwrap_or_default()),
-        Some("trial") => session.out.say(&event.to_string()),
+        Some("log") => session.out.say_log(event["line"].as_str().unwrap_or_default()),
+        Some("trial") => {
+            if !std::mem::replace(&mut head, true) {
+                session.out.say(job_show::TRIAL_HEAD);
+            }
+            session.out.say(&job_show::trial_line(&event));
+        }
         _ => {}
     };
-    session.client.lines(&format!("/api/v1/jobs/{id}/events"), told).await?;
+    let route = format!("/api/v1/jobs/{id}/events");
+    tokio::select! {
+        told = session.client.lines(&route, told) => told?,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Fault::new(domain::ErrorCode::Unavailable, session.left_running(id.as_str())));
+        }
+    }
     session.client.get(&format!("/api/v1/jobs/{id}")).await
-}
-
-/// A command or a sweep: how it ended, what it left.
-fn described(job: &Record) -> String {
-    let error = job.error.as_ref().map(|e| format!(": {e}")).unwrap_or_default();
-    let mut lines = vec![
-        format!("{} · {} · {}{error} · {}", job.id, job.kind.as_str(), job.status.as_str(), job.experiment),
-        format!(
-            "command: {}",
-            job.spec["command"].as_str().or(job.spec["trial"]["command"].as_str()).unwrap_or("")
-        ),
-    ];
-    if let Some(code) = job.result["exit_code"].as_i64() {
-        lines.push(format!("exit code: {code}"));
-    }
-    let kept = |name: &str, folder: &serde_json::Value| {
-        format!("{name}: {} files, {} bytes, tree {}", folder["files"], folder["bytes"], folder["digest"])
-    };
-    if job.result["artifacts"].is_object() {
-        lines.push(kept("./outputs", &job.result["artifacts"]));
-    }
-    for (name, folder) in job.result["outputs"].as_object().into_iter().flatten() {
-        lines.push(kept(&format!("output {name}"), folder));
-    }
-    if job.result["log"].is_object() {
-        lines.push(format!("log: {} bytes, portcullis job stream {}", job.result["log"]["bytes"], job.id));
-    }
-    lines.join("\n")
 }

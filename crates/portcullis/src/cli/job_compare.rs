@@ -24,6 +24,7 @@ pub async fn compare(session: &Session, ids: &[String]) -> Result<(), Fault> {
             session.client.get(&format!("/api/2.0/mlflow/runs/get?run_id={}", segment(id))).await?;
         runs.push(answer["run"].clone());
     }
+    let experiments = names(session, &runs).await?;
     let params = differing(&runs, "params");
     let metrics = differing(&runs, "metrics");
     let told = json!({
@@ -31,8 +32,47 @@ pub async fn compare(session: &Session, ids: &[String]) -> Result<(), Fault> {
         "params": shown(&params),
         "metrics": shown(&metrics),
     });
-    session.out.value(&told, |_| text(&runs, &params, &metrics));
+    session.out.value(&told, |_| text((&runs, &experiments), &params, &metrics));
     Ok(())
+}
+
+/// The names of the runs' experiments, by their ids.
+async fn names(session: &Session, runs: &[Value]) -> Result<BTreeMap<String, String>, Fault> {
+    let mut names = BTreeMap::new();
+    for run in runs {
+        let id = run["info"]["experiment_id"].as_str().unwrap_or_default();
+        if !names.contains_key(id) {
+            let route = format!("/api/2.0/mlflow/experiments/get?experiment_id={}", segment(id));
+            let answer: Value = session.client.get(&route).await?;
+            let name = answer["experiment"]["name"].as_str().unwrap_or(id);
+            names.insert(id.to_owned(), name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// A status of MLflow in the words of `job list`.
+fn status(word: &str) -> &str {
+    match word {
+        "FINISHED" => "Completed",
+        "FAILED" => "Failed",
+        "KILLED" => "Canceled",
+        "RUNNING" => "Running",
+        "SCHEDULED" => "Queued",
+        other => other,
+    }
+}
+
+/// So much of the ids as tells them apart: whole ones make a table wider than a terminal.
+fn short(runs: &[Value]) -> Vec<&str> {
+    const LEAST: usize = 12;
+    let ids: Vec<&str> = runs.iter().map(|run| run["info"]["run_id"].as_str().unwrap_or_default()).collect();
+    let apart = |length: usize| {
+        let heads: std::collections::BTreeSet<&str> = ids.iter().filter_map(|id| id.get(..length)).collect();
+        heads.len() == ids.len()
+    };
+    let length = (LEAST..32).find(|length| apart(*length)).unwrap_or(32);
+    ids.iter().map(|id| id.get(..length).unwrap_or(id)).collect()
 }
 
 /// Keys whose values are not the same in all runs.
@@ -52,19 +92,22 @@ fn shown(rows: &Rows) -> Map<String, Value> {
     rows.iter().map(|(key, values)| (key.clone(), json!(values))).collect()
 }
 
-fn text(runs: &[Value], params: &Rows, metrics: &Rows) -> String {
-    let of_info = |name: &str, show: fn(&Value) -> String| {
+fn text((runs, experiments): (&[Value], &BTreeMap<String, String>), params: &Rows, metrics: &Rows) -> String {
+    let experiment = |info: &Value| {
+        let id = info["experiment_id"].as_str().unwrap_or_default();
+        experiments.get(id).cloned().unwrap_or_else(|| id.to_owned())
+    };
+    let of_info = |name: &str, show: &dyn Fn(&Value) -> String| {
         let mut row = vec![name.to_owned()];
         row.extend(runs.iter().map(|run| show(&run["info"])));
         row
     };
-    let plain = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut rows = vec![
-        of_info("name", |info| info["run_name"].as_str().unwrap_or_default().to_owned()),
-        of_info("experiment", |info| info["experiment_id"].as_str().unwrap_or_default().to_owned()),
-        of_info("status", |info| info["status"].as_str().unwrap_or_default().to_owned()),
-        of_info("start", |info| moment(&info["start_time"])),
-        of_info("end", |info| moment(&info["end_time"])),
+        of_info("name", &|info| info["run_name"].as_str().unwrap_or_default().to_owned()),
+        of_info("experiment", &experiment),
+        of_info("status", &|info| status(info["status"].as_str().unwrap_or_default()).to_owned()),
+        of_info("start", &|info| moment(&info["start_time"])),
+        of_info("end", &|info| moment(&info["end_time"])),
     ];
     for (noun, part) in [("param", params), ("metric", metrics)] {
         for (key, values) in part {
@@ -73,9 +116,8 @@ fn text(runs: &[Value], params: &Rows, metrics: &Rows) -> String {
             rows.push(row);
         }
     }
-    let mut header = vec!["run".to_owned()];
-    header.extend(runs.iter().map(|run| plain(&run["info"]["run_id"])));
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let mut header = vec!["run"];
+    header.extend(short(runs));
     table(&header, rows)
 }
 
@@ -106,7 +148,7 @@ mod tests {
         let (params, metrics) = (differing(&runs, "params"), differing(&runs, "metrics"));
         assert_eq!(params.keys().collect::<Vec<_>>(), ["depth"]);
         assert_eq!(metrics["loss"], [Some(json!(0.25)), None]);
-        let text = text(&runs, &params, &metrics);
+        let text = text((&runs, &BTreeMap::new()), &params, &metrics);
         assert!(text.contains("param depth") && text.contains("0.25") && !text.contains("same"), "{text}");
     }
 }

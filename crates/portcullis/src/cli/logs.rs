@@ -1,9 +1,10 @@
 //! `logs ENDPOINT [--follow --since D --sql QUERY]`.
 
+use crate::client::segment;
 use crate::session::Session;
 use crate::show::{line, table};
 use clap::Args;
-use domain::{Fault, Span, Timestamp};
+use domain::{ErrorCode, Fault, Span, Timestamp};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -47,6 +48,17 @@ impl Logs {
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         if let Some(text) = &self.sql {
             return sql(session, text).await;
+        }
+        if let Some(endpoint) = &self.endpoint {
+            // One that is gone has rows still; one that never was has none.
+            let route = format!("/api/v1/endpoints/{}", segment(endpoint));
+            let known = session.client.get::<Value>(&route).await.map(drop);
+            if let Err(absent) = known
+                && absent.code == ErrorCode::NotFound
+                && self.fetch(session, None).await?.is_empty()
+            {
+                return Err(absent);
+            }
         }
         let mut rows = self.fetch(session, None).await?;
         let mut after = cursor(&rows);

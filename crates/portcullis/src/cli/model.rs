@@ -2,6 +2,7 @@
 
 use crate::cli::data::reference;
 use crate::cli::model_export::export;
+use crate::cli::model_mlflow;
 use crate::cli::model_register::Register;
 use crate::client::segment;
 use crate::session::Session;
@@ -110,7 +111,10 @@ async fn show(session: &Session, model: &str) -> Result<(), Fault> {
     let route = format!("/api/v1/models/{name}/versions/{version}");
     let found: ModelVersion = session.client.get(&route).await?;
     let lineage: Value = session.client.get(&format!("{route}/lineage")).await?;
-    session.out.value(&json!({ "version": found, "lineage": lineage }), |_| described(&found, &lineage));
+    let flavours = model_mlflow::told(session, &route, &found).await;
+    session.out.value(&json!({ "version": found, "lineage": lineage }), |_| {
+        format!("{}{flavours}", described(&found, &lineage)).trim_end().to_owned()
+    });
     Ok(())
 }
 
@@ -149,8 +153,12 @@ fn described(v: &ModelVersion, lineage: &Value) -> String {
         v.run.as_ref().map(|r| format!(" → run {r}")).unwrap_or_default(),
         if runs_in.is_empty() { "none".to_owned() } else { runs_in.join(", ") },
         labels(v),
-        table(&["input", "type", "", "example", "seen"], inputs),
-        table(&["metric", "value"], metrics)
+        if v.native.is_none() {
+            String::new()
+        } else {
+            table(&["input", "type", "", "example", "seen"], inputs)
+        },
+        if v.metrics.is_empty() { String::new() } else { table(&["metric", "value"], metrics) }
     )
 }
 

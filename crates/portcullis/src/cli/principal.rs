@@ -129,7 +129,10 @@ impl Create {
         let role = self.role.unwrap_or_else(|| if self.person { "reader" } else { "scorer" }.to_owned());
         let role = (role != "none").then_some(role);
         let body = json!({ "name": self.name, "role": role, "on": self.on, "audience": self.audience, "kind": kind });
-        let made: Value = session.client.post("/api/v1/principals", &body).await?;
+        let mut made: Value = session.client.post("/api/v1/principals", &body).await?;
+        if let Some(url) = made["token_url"].as_str() {
+            made["token_url"] = json!(session.lasting(url));
+        }
         session.out.value(&made, |made| if self.person { first_secret(made) } else { client(made) });
         Ok(())
     }

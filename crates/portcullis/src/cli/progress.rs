@@ -14,6 +14,11 @@ fn styled(bar: ProgressBar, template: &str, json: bool) -> ProgressBar {
     bar
 }
 
+/// A spinner with the time so far.
+pub fn waiting(json: bool) -> ProgressBar {
+    styled(ProgressBar::no_length(), "{spinner} {elapsed}", json)
+}
+
 /// A bar over bytes; without a total it only counts.
 pub fn bytes(total: Option<u64>, json: bool) -> ProgressBar {
     let template = "{spinner} {bytes} of {total_bytes} {wide_bar} {bytes_per_sec} {eta}";

@@ -1,6 +1,7 @@
 //! `job submit -f FILE`: a definition becomes a job; local paths become folders on the server.
 
 use crate::cli::job::follow;
+use crate::cli::job_show;
 use crate::folder::{Snapshot, upload};
 use crate::session::Session;
 use crate::show::note;
@@ -65,9 +66,9 @@ impl Submit {
             session.out.value(&job, |job| format!("{} is {}", job.id, job.status.as_str()));
             return Ok(());
         }
-        session.out.say(&format!("{} · {}", job.id, job.experiment));
+        session.out.say(&format!("{} · {}", job.id, job_show::experiment(&job)));
         let job = follow(session, &job.id).await?;
-        session.out.value(&job, |job| format!("{} · {}", job.id, job.status.as_str()));
+        session.out.value(&job, |job| format!("{} · {}{}", job.id, job.status.as_str(), job_show::best(job)));
         crate::cli::automl::finished(session, job).map(drop)
     }
 

@@ -194,7 +194,8 @@ tags: {colour: red}
 /// What was kept are artifacts of the run, where a registration finds them.
 fn outputs_are_registered(shop: &Shop, job: &str, get: impl Fn(String) -> (u16, Value)) {
     for (path, file) in [("outputs/deep/report.txt", "report.txt"), ("model", "model.bin")] {
-        shop.server.cli(&["model", "register", file, "--from-job", job, "--path", path]);
+        let made = shop.server.cli(&["model", "register", file, "--from-job", job, "--path", path]);
+        assert_eq!(made["lineage"]["data"], "points", "{made:#}");
         let (_, files) = get(format!("/api/v1/models/{file}/versions/1/files"));
         assert_eq!(files[0]["path"], file, "{files}");
     }
@@ -398,6 +399,10 @@ fn the_token_of_a_job_reaches_what_is_its_own_and_nothing_more() {
     std::fs::write(&table, "x,y\n1,2\n3,4\n").unwrap();
     shop.server.cli(&["data", "register", "points", table.to_str().unwrap()]);
     shop.server.cli(&["endpoint", "create", "victim"]);
+    let weights = shop.folder.path().join("weights");
+    std::fs::create_dir(&weights).unwrap();
+    std::fs::write(weights.join("w.bin"), "weights").unwrap();
+    shop.server.cli(&["model", "register", "same", weights.to_str().unwrap()]);
     let other = mlflow("runs/create", json!({"experiment_id": "0"}));
     let other = other["run"]["info"]["run_id"].as_str().unwrap().to_owned();
     mlflow("registered-models/create", json!({"name": "theirs"}));
@@ -436,6 +441,13 @@ bad("foreign source", "POST", M + "logged-models", {{"experiment_id": "0", "name
 bad("foreign alias", "POST", M + "registered-models/alias", {{"name": "theirs", "alias": "champion", "version": "1"}})
 bad("foreign version", "DELETE", M + "model-versions/delete", {{"name": "theirs", "version": "1"}})
 bad("foreign name", "DELETE", M + "registered-models/delete", {{"name": "theirs"}})
+import io, tarfile
+packed = io.BytesIO()
+with tarfile.open(fileobj=packed, mode="w") as tar:
+    entry = tarfile.TarInfo("w.bin"); entry.size = 7; tar.addfile(entry, io.BytesIO(b"weights"))
+same = good("a folder", "POST", "/api/v1/trees", None, packed.getvalue())["digest"]
+print("same", call("POST", "/api/v1/models/same/folders", {{"tree": same}})[1]["version"], flush=True)
+bad("foreign by content", "POST", M + "model-versions/set-tag", {{"name": "same", "version": "1", "key": "k", "value": "v"}})
 bad("rename", "POST", M + "registered-models/rename", {{"name": "theirs", "new_name": "x"}})
 bad("experiments", "POST", M + "experiments/delete", {{"experiment_id": "0"}})
 bad("a place", "POST", M + "experiments/create", {{"name": "placed", "artifact_location": "mlflow-artifacts:/0/" + OTHER}})
@@ -452,7 +464,8 @@ bad("metrics", "GET", "/metrics")
     let log = shop.log(&id(&job));
     assert_eq!(job["status"], "Completed", "{job:#} {log}");
     assert!(!log.contains("BAD"), "{log}");
-    assert_eq!((log.matches("good ").count(), log.matches("refused ").count()), (18, 26), "{log}");
+    assert_eq!((log.matches("good ").count(), log.matches("refused ").count()), (19, 27), "{log}");
+    assert!(log.contains("same 1\n"), "{log}");
     let entries = runtime.block_on(shop.server.api(http::Method::GET, "/api/v1/ledger?limit=1000", None)).1;
     let actor = format!("job:{}", id(&job));
     let by: Vec<&Value> =

@@ -11,6 +11,7 @@ mod attacks;
 mod browser;
 mod clients;
 mod commands;
+mod console;
 mod contracts;
 mod contracts_automl;
 mod contracts_scoring;

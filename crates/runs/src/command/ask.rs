@@ -76,6 +76,9 @@ pub struct CodeSource {
     /// The remote's URL, without credentials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
+    /// Files that git does not track, which the patch leaves out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untracked: Option<u32>,
     /// What differed from the commit, as a patch; kept as a file of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,

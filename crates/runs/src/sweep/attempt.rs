@@ -10,7 +10,7 @@ use crate::feed::Feed;
 use crate::handler::{Payload, canceled, failed, parse};
 use crate::jobs::new_job;
 use crate::record;
-use definitions::jobs::{Goal, Sampling};
+use definitions::jobs::{EarlyTermination, Goal, Sampling};
 use domain::{Actor, Fault, Job, JobKind, JobStatus, Metrics, RunId, Span, Timestamp};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -231,6 +231,7 @@ impl Sweep<'_> {
         let running: Vec<u32> = trials.keys().copied().collect();
         for number in early::behind(policy, &running, logged, looked) {
             if let Some(trial) = trials.get(&number) {
+                record::stopped_by(&self.commands.shared.store, &trial.id, word(policy)).await?;
                 self.stop(&trial.id).await?;
             }
         }
@@ -285,6 +286,14 @@ impl Sweep<'_> {
     }
 }
 
+const fn word(policy: &EarlyTermination) -> &'static str {
+    match policy {
+        EarlyTermination::Bandit { .. } => "bandit",
+        EarlyTermination::MedianStopping { .. } => "median_stopping",
+        EarlyTermination::TruncationSelection { .. } => "truncation_selection",
+    }
+}
+
 const fn sign(goal: Goal) -> f64 {
     match goal {
         Goal::Maximize => 1.0,
@@ -307,7 +316,13 @@ pub(crate) async fn trials(store: &Store, job: &Job) -> Result<Vec<SweepTrial>> 
             Some((key.strip_prefix("search_space.")?.to_owned(), value.as_str()?.to_owned()))
         });
         let parameters = parameters.collect();
-        all.push(SweepTrial { run: child.id, status: child.status, parameters, metric, error: child.error });
+        let error = match child.status {
+            JobStatus::Canceled => {
+                child.error.or(record::stopper(store, &child.id).await?.map(|by| format!("stopped by {by}")))
+            }
+            _ => child.error,
+        };
+        all.push(SweepTrial { run: child.id, status: child.status, parameters, metric, error });
     }
     Ok(all)
 }

@@ -163,6 +163,13 @@ pub(super) fn location(location: &str) -> Result<()> {
     if location.starts_with("runs:") {
         return wrong("an artifact location cannot be a runs:/ URI");
     }
+    let scheme = location.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
+    });
+    if !scheme && !location.starts_with('/') {
+        return wrong("a relative path means another folder on each machine: write a URI");
+    }
     if location.contains('#') || location.contains('\0') {
         return wrong("it holds a fragment");
     }
@@ -225,6 +232,26 @@ fn at_most(what: &str, limit: usize, count: usize) -> Result<()> {
         "A batch logging request can contain at most {limit} {what}. Got {count} {what}. Please split up {what} across \
          multiple requests and try again."
     )))
+}
+
+/// Values that are too long lose their end, as MLflow's server takes it by default (`MLFLOW_TRUNCATE_LONG_VALUES`).
+pub(super) fn shortened(mut batch: LogBatch) -> LogBatch {
+    batch.params.iter_mut().for_each(|param| shorten(&mut param.value, PARAM_VALUE));
+    shorten_tags(&mut batch.tags);
+    batch
+}
+
+/// The same for tags alone.
+pub(super) fn shorten_tags(tags: &mut [Pair]) {
+    tags.iter_mut().for_each(|tag| shorten(&mut tag.value, TAG_VALUE));
+}
+
+fn shorten(text: &mut String, limit: usize) {
+    if text.len() > limit
+        && let Some((at, _)) = text.char_indices().nth(limit)
+    {
+        text.truncate(at);
+    }
 }
 
 /// What one batch may hold.
@@ -315,6 +342,9 @@ mod tests {
         assert!(batch(&log(vec![Pair::new("k", long(6000))], vec![Pair::new("k", long(8000))])).is_ok());
         assert!(batch(&log(vec![Pair::new("k", long(6001))], vec![])).is_err());
         assert!(batch(&log(vec![], vec![Pair::new("k", long(8001))])).is_err());
+        let cut = shortened(log(vec![Pair::new("k", "ä".repeat(6001))], vec![Pair::new("k", long(9000))]));
+        assert_eq!((cut.params[0].value.chars().count(), cut.tags[0].value.len()), (6000, 8000));
+        assert!(batch(&cut).is_ok());
         assert!(batch(&log(vec![Pair::new(long(251), "v")], vec![])).is_err());
         let many = |n: usize| (0..n).map(|i| Pair::new(format!("k{i}"), "v")).collect::<Vec<_>>();
         assert!(batch(&log(many(100), many(100))).is_ok());
@@ -340,12 +370,19 @@ mod tests {
         for bad in ["x", "a1", "a.b", "a1.b/c", "-1", "99999999999999999999"] {
             assert!(page(Some(bad)).is_err(), "{bad}");
         }
-        for good in ["s3://bucket/a", "mlflow-artifacts:/x", "relative/path", "file:///a..b/c"] {
+        for good in ["s3://bucket/a", "mlflow-artifacts:/x", "/data/runs", "file:///a..b/c"] {
             assert!(location(good).is_ok(), "{good}");
         }
-        for bad in
-            ["a/../b", "s3://b/#x", "a/%2e%2e/b", "a/%252e%252e/b", "s3://b?x=../y", "runs:/x", "..\\x"]
-        {
+        for bad in [
+            "/a/../b",
+            "s3://b/#x",
+            "/a/%2e%2e/b",
+            "/a/%252e%252e/b",
+            "s3://b?x=../y",
+            "runs:/x",
+            "..\\x",
+            "a/b",
+        ] {
             assert!(location(bad).is_err(), "{bad}");
         }
     }

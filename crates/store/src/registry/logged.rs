@@ -186,6 +186,11 @@ impl Store {
     /// Deletes a logged model; its record and its files stay, versions made from it too.
     pub async fn delete_logged_model(&self, id: &str, by: &Actor, now: Timestamp) -> Result<()> {
         let mut write = self.write().await?;
+        // A second time changes nothing, as in MLflow.
+        let gone = sqlx::query("SELECT 1 FROM logged_models WHERE id = $1 AND deleted IS NOT NULL").bind(id);
+        if gone.fetch_optional(write.conn()).await?.is_some() {
+            return Ok(());
+        }
         let found = expect(write.conn(), id).await?;
         sqlx::query("UPDATE logged_models SET deleted = $2 WHERE id = $1")
             .bind(id)

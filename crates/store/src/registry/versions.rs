@@ -45,6 +45,8 @@ pub struct NewModelVersion {
     pub run: Option<RunId>,
     /// Whether this is what the run was for: registered again it is the version it has.
     pub made_by_run: bool,
+    /// Whether the newest version is given back when it is the same already.
+    pub once: bool,
     /// The data that run read.
     pub lineage: Option<Lineage>,
     /// Free text.
@@ -86,6 +88,7 @@ impl NewModelVersion {
             metrics: Metrics::new(),
             run: None,
             made_by_run: false,
+            once: false,
             lineage: None,
             description: String::new(),
             tags: Tags::new(),
@@ -95,6 +98,16 @@ impl NewModelVersion {
             run_link: String::new(),
             model_id: None,
         }
+    }
+
+    /// Whether a version holds this already: the same content out of the same run, and every label that is given.
+    fn is(&self, found: &ModelVersion) -> bool {
+        let labels = |given: &Tags, has: &Tags| given.iter().all(|(key, value)| has.get(key) == Some(value));
+        (self.kind, self.digest, self.native) == (found.kind, found.digest, found.native)
+            && (&self.run, &self.source, &self.model_id) == (&found.run, &found.source, &found.model_id)
+            && (self.description.is_empty() || self.description == found.description)
+            && labels(&self.tags, &found.tags)
+            && labels(&self.properties, &found.properties)
     }
 }
 
@@ -124,6 +137,12 @@ impl Store {
             && let Some(first) = find_run(write.conn(), &new.model, run).await?
         {
             return Ok(first);
+        }
+        if new.once
+            && let Some(newest) = find_newest(write.conn(), &new.model).await?
+            && new.is(&newest)
+        {
+            return Ok(newest);
         }
         models::ensure(write.conn(), &new.model, now).await?;
         let row = sqlx::query(
@@ -338,6 +357,15 @@ pub(super) async fn expect(
         .fetch_optional(conn)
         .await?;
     decode(&row.ok_or_else(|| Error::not_found("model version", subject(model, version)))?)
+}
+
+/// The newest version of a model.
+async fn find_newest(conn: &mut SqliteConnection, model: &ModelName) -> Result<Option<ModelVersion>> {
+    let row = sqlx::query(versions!("WHERE v.model = $1 ORDER BY v.version DESC LIMIT 1"))
+        .bind(model.as_str())
+        .fetch_optional(conn)
+        .await?;
+    row.as_ref().map(decode).transpose()
 }
 
 async fn find_run(

@@ -183,14 +183,8 @@ impl Store {
         let deleted = deletion == Deletion::Delete;
         let name = match find(&mut write, id).await? {
             Some((name, was)) if was != deleted => name,
-            Some(_) => {
-                let state = if deleted { "deleted" } else { "active" };
-                let needed = if deleted { "active" } else { "deleted" };
-                let text =
-                    format!("The experiment {id} must be in the '{needed}' state. Current state is {state}.");
-                return Err(Error::Invalid(text));
-            }
-            None => return Err(none(id)),
+            // In the protocol one in the other state is as little found as one that never was.
+            Some(_) | None => return Err(none(id)),
         };
         sqlx::query("UPDATE experiments SET deleted = $1, updated = $2 WHERE id = $3")
             .bind(deleted)

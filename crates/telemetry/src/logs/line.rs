@@ -111,9 +111,11 @@ impl Line {
     }
 }
 
-/// Text without control characters: what a caller sent must not forge a line or steer a terminal.
+/// Text without control characters: what a caller sent must not steer a terminal. A newline stays: JSON writes it as `\n`, so that it
+/// forges no line.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! From the flags and files of `deployment create` to what the server is asked: the field's files are read here, folders go along
 //! as trees, and what has no effect is said aloud.
 
-use super::Create;
+use super::{Create, variables};
 use crate::cli::model_register;
+use crate::client::segment;
 use crate::definition::{Text, environment_file};
 use crate::folder::{Snapshot, upload};
 use crate::session::Session;
@@ -39,6 +40,7 @@ pub async fn ask(session: &Session, create: &Create) -> Result<(String, NewDeplo
     let endpoint = create.endpoint.clone().ok_or_else(|| missing("--endpoint"))?;
     let model = create.model.clone().ok_or_else(|| missing("--model"))?;
     let name = Name::new(create.name.as_deref().unwrap_or(NAME))?;
+    expect_endpoint(session, &endpoint).await?;
     let all_traffic = create.all_traffic.then_some(true);
     Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector, relax_pins }))
 }
@@ -75,11 +77,18 @@ async fn from_file(
 ) -> Result<(String, NewDeployment), Fault> {
     let text = Text::read(path)?;
     let parsed: Parsed<OnlineDeployment> = text.parse(session)?;
+    let mut parsed = parsed;
+    for said in variables::settle(&mut parsed.value) {
+        session.out.note(&format!("{}: {said}", text.file));
+    }
     let d = &parsed.value;
     let endpoint = create.endpoint.clone().or_else(|| d.endpoint_name.as_ref().map(ToString::to_string));
     let endpoint =
         endpoint.ok_or_else(|| parsed.fault("endpoint_name", "name the endpoint here or by --endpoint"))?;
     let name = create.name.as_deref().map(Name::new).transpose()?.unwrap_or_else(|| d.name.clone());
+    expect_endpoint(session, &endpoint).await?;
+    let model = create.model.is_none().then_some(d.model.as_ref()).flatten();
+    expect_model(&parsed, &text, model)?;
     let spec = Some(spec_of(session, (&parsed, &text), create).await?);
     let model = match (&create.model, &d.model) {
         (Some(model), _) => model.clone(),
@@ -93,6 +102,31 @@ async fn from_file(
     let all_traffic = create.all_traffic.then_some(true);
     let relax_pins = create.relax_pins;
     Ok((endpoint, NewDeployment { name, model, all_traffic, spec, data_collector, relax_pins }))
+}
+
+/// Refuses an endpoint that is not there before anything is sent or registered.
+async fn expect_endpoint(session: &Session, endpoint: &str) -> Result<(), Fault> {
+    session
+        .client
+        .get::<serde_json::Value>(&format!("/api/v1/endpoints/{}", segment(endpoint)))
+        .await
+        .map(drop)
+}
+
+/// Refuses a model described in place whose files are not there, before code is sent.
+fn expect_model(
+    parsed: &Parsed<OnlineDeployment>,
+    text: &Text,
+    model: Option<&ModelUse>,
+) -> Result<(), Fault> {
+    if let Some(ModelUse::Inline(model)) = model
+        && let Reference::Local(path) = &model.path
+        && !text.folder.join(path).exists()
+    {
+        let path = text.folder.join(path);
+        return Err(parsed.fault("model.path", &format!("{}: no such file or folder", path.display())));
+    }
+    Ok(())
 }
 
 fn collector(said: &FileCollector) -> DataCollector {
@@ -140,16 +174,16 @@ async fn spec_of(
     create: &Create,
 ) -> Result<PythonSpec, Fault> {
     let d = &parsed.value;
+    let environment = match &d.environment {
+        None => None,
+        used => Some(describe::of_use(used.as_ref(), &text.beside())?),
+    };
     let (code, script) = match &d.code_configuration {
         Some(code) => {
             let tree = code_tree(session, &text.folder.join(&code.code), &code.scoring_script).await?;
             (Some(tree), Some(code.scoring_script.clone()))
         }
         None => (None, None),
-    };
-    let environment = match &d.environment {
-        None => None,
-        used => Some(describe::of_use(used.as_ref(), &text.beside())?),
     };
     let (defaults, r) = (RequestSettings::default(), &d.request_settings);
     Ok(PythonSpec {
@@ -169,7 +203,7 @@ async fn spec_of(
         app_insights_enabled: d.app_insights_enabled.unwrap_or(false),
         liveness_probe: d.liveness_probe.as_ref().map(probe),
         memory_bytes: d.resources.limits.memory_bytes,
-        network: create.network,
+        network: create.network || d.egress_public_network_access == Some(true),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::segment;
 use crate::session::Session;
-use crate::show::line;
+use crate::show::{line, log_line};
 use clap::Args;
 use domain::Fault;
 use endpoint::python::LogLine;
@@ -40,18 +40,26 @@ impl Logs {
         }
         let mut lines = self.fetch(session, None).await?;
         if !self.follow {
-            session.out.value(&lines, |lines| lines.iter().map(text).collect::<Vec<_>>().join("\n"));
+            if session.out.json() {
+                session.out.value(&lines, |_| String::new());
+            } else {
+                lines.iter().for_each(|one| log_line(&text(one)));
+            }
+            if lines.len() >= self.tail as usize {
+                let more = u64::from(self.tail) * 10;
+                session.out.note(&format!("the last {} lines; --tail {more} shows more", self.tail));
+            }
             return Ok(());
         }
         let mut last = 0;
         loop {
             for one in &lines {
                 last = one.number;
-                line(&if session.out.json() {
-                    serde_json::to_string(one).unwrap_or_default()
+                if session.out.json() {
+                    line(&serde_json::to_string(one).unwrap_or_default());
                 } else {
-                    text(one)
-                });
+                    log_line(&text(one));
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(FOLLOW) => {}

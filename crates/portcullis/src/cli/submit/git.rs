@@ -15,8 +15,15 @@ pub fn source(folder: &Path) -> Option<CodeSource> {
         commit: Some(commit),
         branch: asked(folder, &["rev-parse", "--abbrev-ref", "HEAD"]),
         repository: asked(folder, &["config", "--get", "remote.origin.url"]).map(|url| bare(&url)),
+        untracked: untracked(folder),
         diff: Some(diff).filter(|diff| !diff.is_empty()).map(|diff| cut(&diff, DIFF_MAX).to_owned()),
     })
+}
+
+/// Files that are neither tracked nor ignored: they go along with the code, and no patch tells of them.
+fn untracked(folder: &Path) -> Option<u32> {
+    let list = asked(folder, &["ls-files", "--others", "--exclude-standard", "--", "."])?;
+    u32::try_from(list.lines().count()).ok()
 }
 
 fn asked(folder: &Path, arguments: &[&str]) -> Option<String> {
