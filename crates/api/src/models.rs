@@ -6,9 +6,9 @@ use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use domain::{
-    Digest, ErrorCode, Fault, Model, ModelKind, ModelName, ModelVersion, Role, RunId, Scope, Tags, Version,
+    Digest, ErrorCode, Fault, Model, ModelKind, ModelName, ModelVersion, Role, RunId, Scope, Tags, Timestamp,
+    Version,
 };
-use gateway::Made;
 use http::StatusCode;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use registry::{LineageView, NewVersion, VersionFacts};
@@ -141,8 +141,9 @@ pub async fn register(
         properties: texts("properties", &query.properties)?,
         ..NewVersion::file(name, bytes, query.description)
     };
+    let begun = Timestamp::now();
     let made = app.registry.register(new, who.actor()).await?;
-    app.made(&who, Made::Version(made.model.clone(), made.version));
+    app.made_version(&who, &made, begun);
     Ok((StatusCode::CREATED, Json(made)))
 }
 
@@ -182,6 +183,7 @@ pub async fn register_folder(
         FolderType::MlflowModel => ModelKind::Mlflow,
         FolderType::CustomModel => ModelKind::Custom,
     });
+    let begun = Timestamp::now();
     let made = match (&ask.tree, &ask.job) {
         (Some(tree), None) => app.registry.register_folder((name, kind), tree, facts, who.actor()).await?,
         (None, Some(job)) => {
@@ -189,7 +191,7 @@ pub async fn register_folder(
         }
         _ => return Err(Fault::invalid("name either a kept tree or a job with a path").into()),
     };
-    app.made(&who, Made::Version(made.model.clone(), made.version));
+    app.made_version(&who, &made, begun);
     Ok((StatusCode::CREATED, Json(made)))
 }
 

@@ -1,7 +1,7 @@
 //! What of a route's subject is a job's own: asked wherever jobs are let in to change something.
 
 use crate::state::App;
-use domain::{Fault, ModelName, Version};
+use domain::{Fault, ModelName, ModelVersion, Timestamp, Version};
 use gateway::Made;
 use registry::paths;
 use web::{OrJob, Problem};
@@ -64,6 +64,13 @@ impl App {
     /// Asked before something is made: a job may not make without end.
     pub(crate) fn may_make<A>(&self, who: &OrJob<A>) -> Result<(), Fault> {
         who.job().map_or(Ok(()), |job| self.gateway.job_may_make(job))
+    }
+
+    /// Remembers a version that a call which began then gave: it may have been there before, as somebody else's.
+    pub(crate) fn made_version<A>(&self, who: &OrJob<A>, version: &ModelVersion, begun: Timestamp) {
+        if version.created >= begun {
+            self.made(who, Made::Version(version.model.clone(), version.version));
+        }
     }
 
     /// Remembers what was made, when it was a job that made it.

@@ -104,8 +104,28 @@ impl Order {
         self.folder.join("sockets")
     }
 
-    /// What the launcher is told: the program, and all that it may see, change and reach. Blocking, little.
+    /// Empties the workers' own folder when it is full: each would be ended as soon as it begins.
+    fn make_room(&self) {
+        let scratch = self.scratch();
+        if self.scratch_bytes == 0 || launcher::taken(std::slice::from_ref(&scratch)) <= self.scratch_bytes {
+            return;
+        }
+        for entry in std::fs::read_dir(&scratch).into_iter().flatten().flatten() {
+            let at = entry.path();
+            let gone = if at.is_dir() && !at.is_symlink() {
+                std::fs::remove_dir_all(&at)
+            } else {
+                std::fs::remove_file(&at)
+            };
+            if let Err(error) = gone {
+                tracing::warn!(%error, path = %at.display(), "a temporary file of a worker cannot be removed");
+            }
+        }
+    }
+
+    /// What the launcher is told: the program, and all that it may see, change and reach. Blocking.
     pub(super) fn launch(&self, socket: &Path) -> launcher::Order {
+        self.make_room();
         let mut read = vec![self.package.clone(), self.model.clone()];
         read.extend(self.code.clone());
         read.push(self.python.clone());

@@ -31,9 +31,12 @@ impl Process {
         socket: &Path,
         (worker, log): (u64, &Log),
     ) -> Result<Self, Fault> {
-        let starting = order.launcher.start(&order.launch(socket)).await;
-        let mut launched =
-            starting.map_err(|e| Fault::internal(format!("the launcher cannot be started: {e}")))?;
+        let wrong = |e: std::io::Error| Fault::internal(format!("the launcher cannot be started: {e}"));
+        let (asked, at) = (order.clone(), socket.to_owned());
+        // Files are counted.
+        let launch = tokio::task::spawn_blocking(move || asked.launch(&at)).await;
+        let launch = launch.map_err(|e| wrong(e.into()))?;
+        let mut launched = order.launcher.start(&launch).await.map_err(wrong)?;
         let last = Arc::<Mutex<VecDeque<String>>>::default();
         let mut pumps = Vec::new();
         if let Some(out) = launched.stdout.take() {

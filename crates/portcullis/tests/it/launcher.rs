@@ -260,6 +260,28 @@ fn limits_end_what_goes_beyond() {
     assert!(status == 1 && err.contains("File too large"), "{status} {err}");
 }
 
+/// Looks at what may be there, and at what may not.
+const LOOKS: &str = r#"
+import os, socket
+def told(name, do):
+    try: print(name, "allowed", do())
+    except OSError as e: print(name, "refused", e)
+def connect(path): socket.socket(socket.AF_UNIX).connect(path)
+told("socket", lambda: connect("SOCKET"))
+for path in ("/etc/shadow", "/etc/gshadow", "/root", "/home", "/var", "/etc/ssl/private", "/sys/kernel/debug", "/sys/class", "/dev/mem",
+             "/dev/kmsg", "/dev/disk", "/run", "SHARED", "READABLE/key.pem", "READABLE/data/admin-token"):
+    told(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1))
+told("changed", lambda: open("READABLE/seen", "w"))
+for path in ("READABLE/seen", "/etc/passwd", "/sys/devices/system/cpu/online", "/dev/urandom"):
+    told(path, lambda: open(path, "rb").read(1))
+told("null", lambda: open("/dev/null", "w").write("x"))
+told("shared", lambda: open("/dev/shm/mine", "w").write("x"))
+told("own", lambda: open("own", "w").write("fine"))
+print("there", [p for p in ("/root", "/home", "/var", "/run", "/etc/shadow", "/dev/mem", "/sys/class") if os.path.lexists(p)])
+import multiprocessing, ssl, tempfile
+print("semaphore", multiprocessing.get_context("spawn").Semaphore(1).acquire(), os.cpu_count() > 0)
+"#;
+
 #[test]
 fn the_file_system_holds_what_is_allowed_and_nothing_else() {
     if !python() {
@@ -277,31 +299,10 @@ fn the_file_system_holds_what_is_allowed_and_nothing_else() {
     }
     let work = folder.path().join("work");
     std::fs::create_dir(&work).unwrap();
-    let code = format!(
-        r#"
-import os, socket
-def told(name, do):
-    try: print(name, "allowed", do())
-    except OSError as e: print(name, "refused", e)
-def connect(path): socket.socket(socket.AF_UNIX).connect(path)
-told("socket", lambda: connect("{socket}"))
-for path in ("/etc/shadow", "/etc/gshadow", "/root", "/home", "/var", "/etc/ssl/private", "/sys/kernel/debug", "/sys/class", "/dev/mem",
-             "/dev/kmsg", "/dev/disk", "/run", "{shared}", "{readable}/key.pem", "{readable}/data/admin-token"):
-    told(path, lambda: os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1))
-told("changed", lambda: open("{readable}/seen", "w"))
-for path in ("{readable}/seen", "/etc/passwd", "/sys/devices/system/cpu/online", "/dev/urandom"):
-    told(path, lambda: open(path, "rb").read(1))
-told("null", lambda: open("/dev/null", "w").write("x"))
-told("shared", lambda: open("/dev/shm/mine", "w").write("x"))
-told("own", lambda: open("own", "w").write("fine"))
-print("there", [p for p in ("/root", "/home", "/var", "/run", "/etc/shadow", "/dev/mem", "/sys/class") if os.path.lexists(p)])
-import multiprocessing, ssl, tempfile
-print("semaphore", multiprocessing.get_context("spawn").Semaphore(1).acquire(), os.cpu_count() > 0)
-"#,
-        socket = socket.display(),
-        shared = shared.display(),
-        readable = readable.display(),
-    );
+    let code = LOOKS
+        .replace("SOCKET", socket.to_str().unwrap())
+        .replace("SHARED", shared.to_str().unwrap())
+        .replace("READABLE", readable.to_str().unwrap());
     let mut order = order(&work, &code);
     order["env"]["TMPDIR"] = json!(work);
     order["files"]["read"] = json!([readable]);

@@ -11,6 +11,7 @@ mod attacks;
 mod browser;
 mod clients;
 mod commands;
+mod commands_token;
 mod console;
 mod contracts;
 mod contracts_automl;

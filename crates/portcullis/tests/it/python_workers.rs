@@ -265,3 +265,33 @@ async fn workers_come_and_go_with_the_load() {
     until("the workers stay", || s.show("blue")["instances_ready"] == 1 && workers(&s).len() == 1);
     assert_eq!(s.show("blue")["restarts"], 0);
 }
+
+/// Fills the folder of temporary files, in one file or in many.
+const FILL: &str = r#"
+import json, os
+def init(): pass
+def run(raw):
+    names = json.loads(raw)
+    try:
+        for name, mib in names.items(): open(os.environ["TMPDIR"] + "/" + name, "wb").write(b"0" * (mib << 20))
+        return "written"
+    except OSError as error:
+        return str(error)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn temporary_files_of_workers_are_bounded() {
+    let settings = [("WORKERS__SCRATCH_BYTES", "4194304")];
+    let Some(s) = Scripts::start("temporary_files_of_workers_are_bounded", &settings) else { return };
+    s.deploy(FILL, "");
+    assert!(s.score(r#"{"big": 8}"#).await.text().await.unwrap().contains("File too large"));
+    // The worker may be ended before it has answered.
+    _ = s.post("score").json(&json!({"a": 3, "b": 3, "c": 3})).send().await;
+    until("the worker is ended, and says why", || {
+        s.logs(&[]).iter().any(|line| line.to_string().contains("bytes together, 4194304 are allowed"))
+    });
+    let start = std::time::Instant::now();
+    while s.score(r#"{"small": 1}"#).await.text().await.unwrap() != "\"written\"" {
+        assert!(start.elapsed().as_secs() < 60, "no worker serves again");
+    }
+}
