@@ -4,7 +4,7 @@
 //! `ORT_DYLIB_PATH` names ONNX Runtime's library; without it our side stands alone. Both run in one thread and score
 //! real rows in turn, so that no branch predictor learns a row by heart. Turns alternate, and the fastest turn
 //! counts: other work on the machine spoils some, not all. Ours reads every cell, texts among them; ONNX Runtime
-//! gets tensors made beforehand.
+//! gets tensors made beforehand. `PORTCULLIS_BENCH_BATCH` asks for one size of batch.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 #[path = "evaluate/made.rs"]
@@ -80,7 +80,8 @@ fn measure(case: &Case, environment: Option<&ort::environment::Environment>) -> 
         (from..from + count).for_each(|row| cells.push(&model, batch, row));
         model.predict(batch)
     };
-    for size in BATCHES {
+    let wanted = std::env::var("PORTCULLIS_BENCH_BATCH").ok().and_then(|v| v.parse::<usize>().ok());
+    for size in BATCHES.into_iter().filter(|&size| wanted.is_none_or(|w| w == size)) {
         let parts: Vec<usize> = (0..=case.rows.count - size).step_by(size).collect();
         let turn = if size == 1 { SINGLES } else { 1 };
         let mut theirs = match environment {

@@ -70,6 +70,7 @@ enum Nodes {
 #[derive(Debug)]
 pub(crate) struct Forest {
     engine: Engine,
+    machine: pulp::Arch,
     targets: usize,
     features: usize,
 }
@@ -130,7 +131,7 @@ impl Forest {
             Some(masks) => Engine::Masks(masks),
             None => Engine::Walk(layout::lay_out(folded)?),
         };
-        Ok(Self { engine, targets: folded.targets, features: folded.features })
+        Ok(Self { engine, machine: pulp::Arch::new(), targets: folded.targets, features: folded.features })
     }
 
     /// Joins the leaves of each of at most [`BLOCK`] rows into `sums` (rows × targets, row by row). A
@@ -140,7 +141,8 @@ impl Forest {
         let sums = &mut sums[..rows.count * self.targets];
         sums.fill(f64::NAN);
         match &self.engine {
-            Engine::Masks(masks) => masks.sum(rows, words, sums),
+            // Compiled once for any machine and once for wider vectors; both give the same bits.
+            Engine::Masks(masks) => self.machine.dispatch(masks::Call { masks, rows, words, sums }),
             Engine::Walk(walk) => walk.sum(rows, words, sums),
         }
     }

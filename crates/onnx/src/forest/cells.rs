@@ -8,16 +8,18 @@ use super::fold::Test;
 
 /// Thresholds compared together.
 const GROUP: usize = 16;
-/// Most thresholds, and most groups, that are counted through instead of bisected.
-const COUNTED: usize = 64;
+/// Most groups that are all compared.
+const COMPARED: usize = 4;
 
 /// Where the values of one feature fall.
 #[derive(Debug)]
 pub(super) struct Cells {
-    /// Rising, filled up to full groups with NaN, which nothing reaches.
-    thresholds: Vec<f32>,
-    /// The last threshold of each full group; empty when all thresholds are counted.
-    lasts: Vec<f32>,
+    /// Rising.
+    thresholds: Vec<[f32; GROUP]>,
+    /// The last threshold of each full group; empty when all thresholds are compared.
+    lasts: Vec<[f32; GROUP]>,
+    /// The only threshold, and the cell that begins there; below it is cell 0.
+    only: Option<(f32, u32)>,
     /// By number of thresholds reached: the cell.
     cells: Vec<u32>,
     /// Cell of a missing value.
@@ -75,7 +77,7 @@ fn cuts(tests: &[&Test]) -> Vec<f32> {
 impl Cells {
     /// The cells of these tests, and for each cell a value that lies in it.
     pub fn new(tests: &[&Test]) -> (Self, Vec<f32>) {
-        let mut thresholds = cuts(tests);
+        let thresholds = cuts(tests);
         let mut by_answers: HashMap<Vec<u64>, u32> = HashMap::new();
         let mut samples = Vec::new();
         let mut cell = |x: f32| {
@@ -89,12 +91,13 @@ impl Cells {
         cells.extend(thresholds.iter().map(|&t| cell(t)));
         let missing = cell(f32::NAN);
         let mut lasts = Vec::new();
-        if thresholds.len() > COUNTED {
-            lasts = thresholds.chunks_exact(GROUP).map(|group| group[GROUP - 1]).collect();
+        if thresholds.len() > COMPARED * GROUP {
+            let last: Vec<f32> = thresholds.chunks_exact(GROUP).map(|group| group[GROUP - 1]).collect();
+            lasts = groups(&last);
         }
-        thresholds.resize(thresholds.len().next_multiple_of(GROUP), f32::NAN);
+        let only = if let [threshold] = thresholds[..] { Some((threshold, cells[1])) } else { None };
         let count = samples.len();
-        (Self { thresholds, lasts, cells, missing, count }, samples)
+        (Self { thresholds: groups(&thresholds), lasts, only, cells, missing, count }, samples)
     }
 
     /// Number of cells.
@@ -106,34 +109,57 @@ impl Cells {
     pub fn scale(&mut self, factor: u32) {
         self.cells.iter_mut().for_each(|cell| *cell *= factor);
         self.missing *= factor;
+        if let Some((_, above)) = &mut self.only {
+            *above *= factor;
+        }
     }
 
-    /// The cell of a value.
+    /// Adds the cells of `count` values to `count` places; both stand as far apart as told.
     #[inline(always)]
-    pub fn cell(&self, x: f32) -> u32 {
-        if x.is_nan() {
-            return self.missing;
+    pub fn add(&self, values: (&[f32], usize), places: (&mut [u32], usize), count: usize) {
+        let ((values, stride), (places, step)) = (values, places);
+        match (self.only, self.thresholds.as_slice(), self.lasts.as_slice()) {
+            (Some((threshold, above)), ..) => {
+                for at in 0..count {
+                    let x = values[at * stride];
+                    // No branch: the answer is as random as the data.
+                    let cell = u32::from(x >= threshold).wrapping_neg() & above;
+                    places[at * step] += if x.is_nan() { self.missing } else { cell };
+                }
+            }
+            (None, groups, []) => {
+                for at in 0..count {
+                    let x = values[at * stride];
+                    let reached = groups.iter().map(|group| reached(group, x)).sum::<usize>();
+                    places[at * step] += if x.is_nan() { self.missing } else { self.cells[reached] };
+                }
+            }
+            (None, groups, lasts) => {
+                for at in 0..count {
+                    let x = values[at * stride];
+                    let group = lasts.iter().map(|last| reached(last, x)).sum::<usize>();
+                    let reached = group * GROUP + groups.get(group).map_or(0, |group| reached(group, x));
+                    places[at * step] += if x.is_nan() { self.missing } else { self.cells[reached] };
+                }
+            }
         }
-        let reached = if self.lasts.is_empty() {
-            reached(&self.thresholds, x)
-        } else {
-            let group = if self.lasts.len() <= COUNTED {
-                self.lasts.iter().map(|&t| u32::from(x >= t)).sum::<u32>() as usize
-            } else {
-                self.lasts.partition_point(|&t| x >= t)
-            };
-            let rest = self.thresholds.get(group * GROUP..).unwrap_or_default();
-            group * GROUP + reached(&rest[..rest.len().min(GROUP)], x)
-        };
-        self.cells[reached]
     }
 }
 
-/// How many thresholds a value has reached.
+/// How many thresholds of a group a value has reached.
 #[inline(always)]
-fn reached(thresholds: &[f32], x: f32) -> usize {
-    let (groups, _) = thresholds.as_chunks::<GROUP>();
-    groups.iter().map(|group| group.iter().map(|&t| u32::from(x >= t)).sum::<u32>()).sum::<u32>() as usize
+fn reached(group: &[f32; GROUP], x: f32) -> usize {
+    group.iter().map(|&t| u32::from(x >= t)).sum::<u32>() as usize
+}
+
+/// Groups of numbers, the last filled up with NaN, which nothing reaches.
+fn groups(numbers: &[f32]) -> Vec<[f32; GROUP]> {
+    let group = |chunk: &[f32]| {
+        let mut group = [f32::NAN; GROUP];
+        group[..chunk.len()].copy_from_slice(chunk);
+        group
+    };
+    numbers.chunks(GROUP).map(group).collect()
 }
 
 /// The answers of all tests, bit by bit.

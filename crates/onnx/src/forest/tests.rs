@@ -144,16 +144,19 @@ fn walk(forest: &Forest) -> &Walk {
     walk
 }
 
+fn forest(folded: &FoldedForest, engine: Engine) -> Forest {
+    Forest { engine, machine: pulp::Arch::new(), targets: folded.targets, features: folded.features }
+}
+
 /// The forest made to walk.
 fn walked(folded: &FoldedForest) -> Forest {
-    let engine = Engine::Walk(lay_out(folded).unwrap());
-    Forest { engine, targets: folded.targets, features: folded.features }
+    forest(folded, Engine::Walk(lay_out(folded).unwrap()))
 }
 
 /// The forest made of tables, where it can be.
 fn tabled(folded: &FoldedForest) -> Option<Forest> {
     let masks = masks::make(folded, &layout::single_target(folded)?, f64::INFINITY)?;
-    Some(Forest { engine: Engine::Masks(masks), targets: folded.targets, features: folded.features })
+    Some(forest(folded, Engine::Masks(masks)))
 }
 
 /// Compares both kinds of compiled forest with the plain walk; gives the one that walks.
