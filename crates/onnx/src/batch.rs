@@ -8,11 +8,18 @@ use crate::program::{Dictionary, Memory};
 /// What a batch needs to know of its model.
 #[derive(Debug, Default)]
 pub(crate) struct Form {
-    /// First column and width of each slot.
-    pub slots: Vec<(usize, usize)>,
+    pub slots: Vec<Columns>,
     pub dictionaries: Vec<Option<Arc<Dictionary>>>,
     /// A row in which everything is missing.
     pub missing: Vec<f32>,
+}
+
+/// Where a slot lies in a row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Columns {
+    pub first: usize,
+    pub width: usize,
+    pub text: bool,
 }
 
 /// A reusable block of rows. `clear` keeps the memory, so a warm batch allocates nothing.
@@ -51,29 +58,26 @@ impl Batch {
 
     /// Sets element `index` of slot `slot` in the last row to a number (booleans: 0 or 1). Does nothing
     /// when there is no such place, or when it holds texts.
+    #[inline]
     pub fn set_number(&mut self, slot: usize, index: usize, value: f32) {
-        if matches!(self.form.dictionaries.get(slot), Some(None)) {
-            self.set(slot, index, value);
+        if let Some(columns) = self.form.slots.get(slot).copied().filter(|c| !c.text) {
+            self.set(columns, index, value);
         }
     }
 
     /// Sets element `index` of slot `slot` in the last row to a text. Does nothing when there is no such
     /// place, or when it holds numbers. A text the model does not know is scored as unknown.
     pub fn set_text(&mut self, model: &Model, slot: usize, index: usize, text: &str) {
-        if let Some(code) = model.code(slot, text) {
-            self.set(slot, index, code);
+        if let (Some(code), Some(&columns)) = (model.code(slot, text), self.form.slots.get(slot)) {
+            self.set(columns, index, code);
         }
     }
 
-    fn set(&mut self, slot: usize, index: usize, value: f32) {
-        let Some(&(offset, width)) = self.form.slots.get(slot) else {
-            return;
-        };
-        let Some(row) = self.inputs.len().checked_sub(self.form.missing.len()) else {
-            return;
-        };
-        if index < width
-            && let Some(place) = self.inputs.get_mut(row + offset + index)
+    #[inline]
+    fn set(&mut self, columns: Columns, index: usize, value: f32) {
+        let row = self.inputs.len().wrapping_sub(self.form.missing.len());
+        if index < columns.width
+            && let Some(place) = self.inputs.get_mut(row.wrapping_add(columns.first + index))
         {
             *place = value;
         }

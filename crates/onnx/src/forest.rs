@@ -1,26 +1,36 @@
 //! Tree ensembles: read from a node's attributes, checked, folded, laid out flat and evaluated.
 //!
 //! `read` → [`raw::RawForest`] (what the file says) → `fold` (two kinds of tests: `x < t`, and membership
-//! of a set of values) → `layout` (flat nodes over prepared lanes) → [`Forest::sum`].
+//! of a set of values) → `masks` (small trees: tables of open leaves) or `layout` (flat nodes over prepared
+//! lanes) → [`Forest::sum`].
 //!
-//! Leaf weights are f32; their sum is kept in f64 and rounded once. Trees are added in order of falling
-//! depth, then of their number, whatever the batch: a row's sum does not depend on its neighbours. A runtime
-//! that adds n leaves in f32 differs by at most n · 2⁻²⁴ · Σ|leaf|, in practice below 1e-6 of the sum.
+//! Leaf weights are f32; their sum is kept in f64 and rounded once. Trees are added in an order that depends
+//! on the forest alone: a row's sum does not depend on its neighbours. A runtime that adds n leaves in f32
+//! differs by at most n · 2⁻²⁴ · Σ|leaf|, in practice below 1e-6 of the sum.
 
+mod cells;
 mod eval;
 mod fold;
 mod lanes;
 mod layout;
+mod masks;
+mod outline;
 pub(crate) mod raw;
 mod read;
 
 use crate::attrs::Node;
 use crate::error::Result;
+use fold::FoldedForest;
 use lanes::Lane;
 use layout::{Compact, Wide};
+use masks::Masks;
 
 /// Rows evaluated together.
 pub(crate) const BLOCK: usize = 64;
+/// Cycles a walk takes for a branch on the way of a row.
+const VISIT_CYCLES: f64 = 8.0;
+/// Size of a core's second cache, bytes.
+const CACHE: usize = 1 << 20;
 
 /// How the leaves of one target are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +69,21 @@ enum Nodes {
 /// A compiled ensemble.
 #[derive(Debug)]
 pub(crate) struct Forest {
+    engine: Engine,
+    machine: pulp::Arch,
+    targets: usize,
+    features: usize,
+}
+
+#[derive(Debug)]
+enum Engine {
+    Masks(Masks),
+    Walk(Walk),
+}
+
+/// A forest whose trees are walked node by node.
+#[derive(Debug)]
+struct Walk {
     lanes: Vec<Lane>,
     sets: Sets,
     pool: Vec<u32>,
@@ -68,7 +93,6 @@ pub(crate) struct Forest {
     spans: Vec<u32>,
     weights: Vec<(u32, f32)>,
     targets: usize,
-    features: usize,
     aggregate: Aggregate,
 }
 
@@ -96,8 +120,31 @@ impl Forest {
     pub fn from_node(node: &Node<'_>) -> Result<(Self, raw::Facts)> {
         let raw = read::read(node)?;
         let facts = raw.facts();
-        let forest = layout::lay_out(&fold::fold(raw)).map_err(|e| node.unsupported(e))?;
+        let forest = Self::compile(&fold::fold(raw)).map_err(|e| node.unsupported(e))?;
         Ok((forest, facts))
+    }
+
+    fn compile(folded: &FoldedForest) -> std::result::Result<Self, String> {
+        let single = layout::single_target(folded);
+        let masks = single.and_then(|targets| masks::build(folded, &targets));
+        let engine = match masks {
+            Some(masks) => Engine::Masks(masks),
+            None => Engine::Walk(layout::lay_out(folded)?),
+        };
+        Ok(Self { engine, machine: pulp::Arch::new(), targets: folded.targets, features: folded.features })
+    }
+
+    /// Joins the leaves of each of at most [`BLOCK`] rows into `sums` (rows × targets, row by row). A
+    /// target that no leaf mentions gets NaN. `words` needs [`Forest::scratch_words`] words.
+    pub fn sum(&self, rows: Rows<'_>, words: &mut [u32], sums: &mut [f64]) {
+        let rows = Rows { count: rows.count.min(BLOCK), ..rows };
+        let sums = &mut sums[..rows.count * self.targets];
+        sums.fill(f64::NAN);
+        match &self.engine {
+            // Compiled once for any machine and once for wider vectors; both give the same bits.
+            Engine::Masks(masks) => self.machine.dispatch(masks::Call { masks, rows, words, sums }),
+            Engine::Walk(walk) => walk.sum(rows, words, sums),
+        }
     }
 
     /// Number of features read: the largest feature index plus one.
@@ -112,7 +159,10 @@ impl Forest {
 
     /// Scratch words needed for one block.
     pub fn scratch_words(&self) -> usize {
-        self.lanes.len() * BLOCK
+        match &self.engine {
+            Engine::Masks(masks) => masks.scratch_words(BLOCK),
+            Engine::Walk(walk) => walk.lanes.len() * BLOCK,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use crate::batch::{Batch, Form};
+use crate::batch::{Batch, Columns, Form};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -174,7 +174,8 @@ fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>) -> Form {
         let value = if slot.kind == SlotKind::Text { 0.0 } else { f32::NAN };
         missing.extend(std::iter::repeat_n(value, slot.width));
     }
-    Form { slots: slots.iter().map(|s| (s.offset, s.width)).collect(), dictionaries, missing }
+    let columns = |s: &Slot| Columns { first: s.offset, width: s.width, text: s.kind == SlotKind::Text };
+    Form { slots: slots.iter().map(columns).collect(), dictionaries, missing }
 }
 
 /// Takes the predictions of a block out of the arena.

@@ -4,7 +4,7 @@
 
 use super::lanes;
 use super::layout::FlatNode;
-use super::{Aggregate, BLOCK, Forest, Nodes, Rows, Sets, Tree};
+use super::{Aggregate, BLOCK, Nodes, Rows, Sets, Tree, Walk};
 
 /// Trees walked together for one row.
 const TREES: usize = 12;
@@ -17,17 +17,13 @@ const NO_SETS: u8 = 0;
 const INLINE: u8 = 1;
 const POOLED: u8 = 2;
 
-impl Forest {
-    /// Joins the leaves of each of at most [`BLOCK`] rows into `sums` (rows × targets, row by row). A
-    /// target that no leaf mentions gets NaN. `words` needs [`Forest::scratch_words`] words.
+impl Walk {
+    /// As [`super::Forest::sum`]; `sums` comes filled with NaN.
     pub fn sum(&self, rows: Rows<'_>, words: &mut [u32], sums: &mut [f64]) {
-        let count = rows.count.min(BLOCK);
-        let rows = Rows { count, ..rows };
         lanes::fill(&self.lanes, rows, words);
-        sums[..count * self.targets].fill(f64::NAN);
         match &self.nodes {
-            Nodes::Compact(nodes) => self.kernel(nodes, count, words, sums),
-            Nodes::Wide(nodes) => self.kernel(nodes, count, words, sums),
+            Nodes::Compact(nodes) => self.kernel(nodes, rows.count, words, sums),
+            Nodes::Wide(nodes) => self.kernel(nodes, rows.count, words, sums),
         }
     }
 

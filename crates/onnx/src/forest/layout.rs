@@ -7,7 +7,7 @@
 
 use super::fold::{Folded, FoldedForest, Test};
 use super::lanes::{Codes, Lanes};
-use super::{Forest, Nodes, Sets, Tree};
+use super::{Nodes, Sets, Tree, Walk};
 
 /// Set in the lane of a compact node that tests a set.
 const SET: u16 = 1 << 15;
@@ -81,7 +81,7 @@ impl FlatNode for Wide {
 }
 
 /// Lays a folded forest out.
-pub(super) fn lay_out(folded: &FoldedForest) -> Result<Forest, String> {
+pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
     let lanes = Lanes::new(folded);
     let sets = match lanes.most_codes() {
         None => Sets::None,
@@ -110,7 +110,7 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Forest, String> {
     if builder.weights.len() >= 0x7f80_0000 {
         return Err("it has too many leaf weights".to_owned());
     }
-    Ok(Forest {
+    Ok(Walk {
         lanes: builder.lanes.all,
         sets,
         pool: builder.pool,
@@ -119,13 +119,12 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Forest, String> {
         spans: if builder.single.is_some() { Vec::new() } else { builder.spans },
         weights: builder.weights,
         targets: folded.targets,
-        features: folded.features,
         aggregate: folded.aggregate,
     })
 }
 
 /// Target of each tree, when every leaf has exactly one weight and a tree's leaves share their target.
-fn single_target(folded: &FoldedForest) -> Option<Vec<u32>> {
+pub(super) fn single_target(folded: &FoldedForest) -> Option<Vec<u32>> {
     let target = |(nodes, root): &(Vec<Folded>, u32)| {
         let mut found = None;
         let mut stack = vec![*root];

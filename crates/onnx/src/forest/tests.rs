@@ -139,16 +139,45 @@ fn same(a: &[f64], b: &[f64]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a.is_nan() && b.is_nan()) || (a - b).abs() < 1e-9)
 }
 
+fn walk(forest: &Forest) -> &Walk {
+    let Engine::Walk(walk) = &forest.engine else { panic!("tables") };
+    walk
+}
+
+fn forest(folded: &FoldedForest, engine: Engine) -> Forest {
+    Forest { engine, machine: pulp::Arch::new(), targets: folded.targets, features: folded.features }
+}
+
+/// The forest made to walk.
+fn walked(folded: &FoldedForest) -> Forest {
+    forest(folded, Engine::Walk(lay_out(folded).unwrap()))
+}
+
+/// The forest made of tables, where it can be.
+fn tabled(folded: &FoldedForest) -> Option<Forest> {
+    let masks = masks::make(folded, &layout::single_target(folded)?, f64::INFINITY)?;
+    Some(forest(folded, Engine::Masks(masks)))
+}
+
+/// Compares both kinds of compiled forest with the plain walk; gives the one that walks.
 fn compare(raw: &RawForest, seed: u64, levels: u32) -> Forest {
-    let forest = lay_out(&fold(raw.clone())).unwrap();
+    let folded = fold(raw.clone());
+    if let Some(tables) = tabled(&folded) {
+        compare_one(&tables, raw, seed, levels);
+    }
+    let forest = walked(&folded);
+    compare_one(&forest, raw, seed, levels);
+    forest
+}
+
+fn compare_one(forest: &Forest, raw: &RawForest, seed: u64, levels: u32) {
     let order: Vec<usize> = (0..raw.trees.len()).collect();
     let data = rows(seed, 150, levels);
     for count in [1, 3, 4, 5, 17, 64, 65, 150] {
         let expected: Vec<f64> = data[..count * 3].chunks(3).flat_map(|r| plain(raw, &order, r)).collect();
-        let got = sums(&forest, &data, count);
+        let got = sums(forest, &data, count);
         assert!(same(&got, &expected), "seed {seed}, {count} rows: {got:?}, expected {expected:?}");
     }
-    forest
 }
 
 #[test]
@@ -161,12 +190,45 @@ fn random_forests_agree_with_a_plain_walk() {
 }
 
 #[test]
+fn tables_of_every_size_agree_with_a_plain_walk() {
+    // Trees of few and of many leaves, over few and many cells, for one target and for several.
+    for (seed, (depth, levels, targets)) in
+        [(2, 3, 1), (3, 6, 3), (4, 60, 2), (5, 300, 1), (7, 30, 5), (8, 3000, 2)].into_iter().enumerate()
+    {
+        let mut random = Random(seed as u64);
+        let mut forest = RawForest {
+            trees: Vec::new(),
+            weights: Vec::new(),
+            targets: 1,
+            features: 3,
+            aggregate: Aggregate::Sum,
+        };
+        for tree in 0..70 {
+            let mut nodes = Vec::new();
+            let first = forest.weights.len();
+            let root = grow(&mut random, &mut forest, &mut nodes, depth, levels);
+            forest.weights[first..].iter_mut().for_each(|w| w.0 = tree % targets);
+            forest.trees.push(RawTree { nodes, root });
+        }
+        // One target more than any leaf mentions.
+        forest.targets = targets as usize + 1;
+        let tables = tabled(&fold(forest.clone())).unwrap();
+        compare_one(&tables, &forest, seed as u64, levels);
+        alone_and_together(&tables);
+    }
+}
+
+#[test]
 fn a_row_alone_and_among_others_gives_the_same_bits() {
-    let raw = random_forest(3, 40, 1, 6);
-    let forest = lay_out(&fold(raw)).unwrap();
+    let raw = RawForest { aggregate: Aggregate::Sum, ..random_forest(3, 40, 1, 6) };
+    let folded = fold(raw);
+    [walked(&folded), tabled(&folded).unwrap()].iter().for_each(alone_and_together);
+}
+
+fn alone_and_together(forest: &Forest) {
     let data = rows(5, 100, 6);
-    let together = sums(&forest, &data, 100);
-    let alone: Vec<f64> = data.chunks(3).flat_map(|r| sums(&forest, r, 1)).collect();
+    let together = sums(forest, &data, 100);
+    let alone: Vec<f64> = data.chunks(3).flat_map(|r| sums(forest, r, 1)).collect();
     assert_eq!(
         together.iter().map(|s| s.to_bits()).collect::<Vec<_>>(),
         alone.iter().map(|s| s.to_bits()).collect::<Vec<_>>()
@@ -176,15 +238,15 @@ fn a_row_alone_and_among_others_gives_the_same_bits() {
 #[test]
 fn chains_become_one_node() {
     let raw = chain_tree(5);
-    let forest = lay_out(&fold(raw.clone())).unwrap();
-    assert_eq!(forest.sets, Sets::Inline);
-    let Nodes::Compact(nodes) = &forest.nodes else { panic!("wide") };
-    assert_eq!((nodes.len(), forest.trees[0].depth), (3, 1));
-    compare(&raw, 1, 6);
+    let forest = compare(&raw, 1, 6);
+    let walked = walk(&forest);
+    assert_eq!(walked.sets, Sets::Inline);
+    let Nodes::Compact(nodes) = &walked.nodes else { panic!("wide") };
+    assert_eq!((nodes.len(), walked.trees[0].depth), (3, 1));
     // 40 values and the two other codes need two words.
     let raw = chain_tree(40);
     let forest = compare(&raw, 2, 60);
-    assert_eq!((forest.sets, forest.pool.len()), (Sets::Pooled, 3));
+    assert_eq!((walk(&forest).sets, walk(&forest).pool.len()), (Sets::Pooled, 3));
 }
 
 /// One chain of equalities: values 0, 1, … hit leaf 1.
@@ -221,7 +283,7 @@ fn shared_children_do_not_explode() {
     let trees = vec![RawTree { nodes, root: 0 }];
     let raw =
         RawForest { trees, weights: vec![(0, 1.5)], targets: 1, features: 3, aggregate: Aggregate::Sum };
-    assert!(matches!(compare(&raw, 9, 6).nodes, Nodes::Wide(_)));
+    assert!(matches!(walk(&compare(&raw, 9, 6)).nodes, Nodes::Wide(_)));
 }
 
 #[test]
@@ -247,5 +309,5 @@ fn a_tree_beyond_the_compact_form_works() {
     let weights = (0..leaves).map(|i| (0, i as f32)).collect();
     let trees = vec![RawTree { nodes, root: 0 }];
     let raw = RawForest { trees, weights, targets: 1, features: 3, aggregate: Aggregate::Sum };
-    assert!(matches!(compare(&raw, 4, 8).nodes, Nodes::Wide(_)));
+    assert!(matches!(walk(&compare(&raw, 4, 8)).nodes, Nodes::Wide(_)));
 }

@@ -2,37 +2,101 @@
 //! is a table look-up. A dictionary holds the empty text (which stands for missing) and every text the
 //! graph compares the input with; all other texts share one code.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
+/// Most places looked at for a short text.
+const PROBES: usize = 8;
+
 /// Codes of texts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Dictionary {
-    codes: HashMap<String, u32, BuildHasherDefault<Fold>>,
+    /// Texts of at most 16 bytes, which two words tell exactly; a power of two of places, half of them free.
+    short: Vec<Option<Short>>,
+    /// The others, and those that found their places taken.
+    long: HashMap<String, u32, BuildHasherDefault<Fold>>,
     pub levels: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Short {
+    words: (u64, u64),
+    length: u32,
+    code: u32,
 }
 
 impl Dictionary {
     /// The empty text gets code 0.
     pub fn new(texts: impl IntoIterator<Item = String>) -> Self {
-        let mut made = Self::default();
-        made.add(String::new());
-        texts.into_iter().for_each(|t| made.add(t));
-        made
+        let mut seen = HashSet::from([String::new()]);
+        let mut levels = vec![String::new()];
+        levels.extend(texts.into_iter().filter(|t| seen.insert(t.clone())));
+        let places = (2 * levels.len()).next_power_of_two();
+        let mut made = Self { short: vec![None; places], long: HashMap::default(), levels: Vec::new() };
+        for (code, text) in (0..).zip(&levels) {
+            made.add(text, code);
+        }
+        Self { levels, ..made }
     }
 
-    fn add(&mut self, text: String) {
-        let next = self.levels.len() as u32;
-        self.codes.entry(text).or_insert_with_key(|text| {
-            self.levels.push(text.clone());
-            next
-        });
+    fn add(&mut self, text: &str, code: u32) {
+        let length = text.len() as u32;
+        if let Some(words) = words(text.as_bytes()) {
+            let mask = self.short.len() - 1;
+            let start = place(words, length);
+            for at in start..start + PROBES {
+                let found = &mut self.short[at & mask];
+                if found.is_none() {
+                    *found = Some(Short { words, length, code });
+                    return;
+                }
+            }
+        }
+        self.long.insert(text.to_owned(), code);
     }
 
     /// Code of a text; texts it does not hold share the code after the last.
     pub fn code(&self, text: &str) -> u32 {
-        self.codes.get(text).copied().unwrap_or(self.levels.len() as u32)
+        self.known(text).unwrap_or(self.levels.len() as u32)
     }
+
+    fn known(&self, text: &str) -> Option<u32> {
+        let length = text.len() as u32;
+        if let Some(words) = words(text.as_bytes()) {
+            let mask = self.short.len() - 1;
+            let start = place(words, length);
+            for at in start..start + PROBES {
+                let found = self.short[at & mask]?;
+                if found.words == words && found.length == length {
+                    return Some(found.code);
+                }
+            }
+        }
+        self.long.get(text).copied()
+    }
+}
+
+/// The bytes of a short text in two words, which may overlap: with the length they tell it from all others.
+fn words(text: &[u8]) -> Option<(u64, u64)> {
+    if text.len() > 16 {
+        return None;
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)));
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        return Some((u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()));
+    }
+    let byte = |at: usize| text.get(at).copied().map_or(0, u64::from);
+    Some((byte(0) | byte(1) << 8 | byte(2) << 16, 0))
+}
+
+/// Where to look first for a short text.
+fn place(words: (u64, u64), length: u32) -> usize {
+    let (a, b) = (words.0 ^ 0x9e37_79b9_7f4a_7c15, words.1 ^ u64::from(length) ^ 0xbf58_476d_1ce4_e5b9);
+    let mixed = u128::from(a) * u128::from(b);
+    // Half the width is plenty, and a sum with PROBES can't overflow.
+    ((mixed >> 64) as u64 ^ mixed as u64) as u32 as usize
 }
 
 /// Multiply-and-fold hash. The keys come from the model and lookups never add any, so nobody who sends rows
@@ -127,6 +191,27 @@ mod tests {
         assert_eq!(dictionary.levels, ["", "b", "a"]);
         let codes = ["", "b", "a", "c", "bb"].map(|t| dictionary.code(t));
         assert_eq!(codes, [0, 1, 2, 3, 3]);
+    }
+
+    #[test]
+    fn every_length_has_its_code() {
+        let texts: Vec<String> =
+            (0..40).flat_map(|n| ["a".repeat(n), format!("{}b", "a".repeat(n)), "é".repeat(n)]).collect();
+        let dictionary = Dictionary::new(texts.clone());
+        for text in &texts {
+            assert_eq!(dictionary.levels[dictionary.code(text) as usize], *text);
+        }
+        for text in ["ab\0", "\0", "aaaaaaaac", "aaaaaaaaaaaaaaaac", "aaaaaaaaaaaaaaaaac"] {
+            assert_eq!(dictionary.code(text) as usize, dictionary.levels.len(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn many_texts_keep_apart() {
+        let dictionary = Dictionary::new((0..20_000).map(|n| n.to_string()));
+        assert!((0..20_000).all(|n: u32| dictionary.code(&n.to_string()) == n + 1));
+        assert!((20_000..40_000).all(|n: u32| dictionary.code(&n.to_string()) == 20_001));
+        assert!(dictionary.long.len() < 200, "{}", dictionary.long.len());
     }
 
     #[test]
