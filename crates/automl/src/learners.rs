@@ -21,6 +21,7 @@ use crate::Error;
 use crate::control::Control;
 use crate::dataset::{Dataset, Matrix};
 use crate::export::Sheet;
+use crate::spec::Algorithm;
 use hessboost::prelude::DMatrix;
 use std::sync::OnceLock;
 
@@ -48,6 +49,8 @@ pub(crate) struct Job<'a> {
     pub valid: &'a [u32],
     /// Rounds of a boosting fit without `valid`.
     pub rounds: usize,
+    /// Weight of each row of the dataset; empty when all are equal.
+    pub weights: &'a [f32],
     /// Seed of this fit.
     pub seed: u64,
     /// Stopping and signs of life.
@@ -55,6 +58,11 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// The weight of a row of the dataset.
+    pub(crate) fn weight(&self, row: u32) -> f64 {
+        self.weights.get(row as usize).map_or(1.0, |&w| f64::from(w))
+    }
+
     /// Whether this fit must be given up. The final fit only heeds the caller's wish, not the time limit.
     pub(crate) fn stopped(&self) -> bool {
         self.control.pulse();
@@ -73,6 +81,8 @@ pub(crate) struct Fit {
 pub(crate) trait Learner: Send + Sync {
     /// Name and configuration in one line.
     fn name(&self) -> String;
+    /// The algorithm, one of [`crate::algorithm_names`], by which it is allowed and blocked.
+    fn algorithm(&self) -> Algorithm;
     /// Fits the model; [`Error::Cancelled`] when the job was stopped.
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error>;
 }

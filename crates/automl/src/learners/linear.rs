@@ -9,6 +9,7 @@ use super::trees::{Derived, Link};
 use super::{Fit, Fitted, Job, Learner, Shared};
 use crate::dataset::{Matrix, Target};
 use crate::export::Sheet;
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 
 /// A linear configuration.
@@ -34,6 +35,10 @@ impl Learner for Linear {
         };
         let c = (1e4 / self.strength).round() / 1e4;
         format!("LinearModel ({penalty}, C {c}{})", if self.logarithms { ", logarithms" } else { "" })
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Linear
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Kind;
 use crate::Task;
-use crate::dataset::{Classes, Coding, Feature, Shape, Target};
+use crate::dataset::{Classes, Coding, Feature, Marks, Shape, Target};
 use crate::random::Random;
 use std::sync::mpsc::channel;
 
@@ -44,7 +44,7 @@ fn data(task: Task, rows: usize) -> Dataset {
     };
     let features = vec![feature("a", 0), feature("b", 0), feature("c", 6)];
     let target = Target { name: "y".into(), task, classes, values };
-    Dataset { features, matrix: Matrix { rows, columns }, target }
+    Dataset { features, matrix: Matrix { rows, columns }, target, marks: Marks::default() }
 }
 
 fn learners() -> Vec<Box<dyn Learner>> {
@@ -83,7 +83,8 @@ fn every_learner_learns_every_task() {
         let valid: Vec<u32> = (900..1200).collect();
         let held = data.matrix.take(&valid);
         for learner in learners() {
-            let job = Job { train: &train, valid: &valid, rounds: 0, seed: 3, control: &control };
+            let job =
+                Job { train: &train, valid: &valid, rounds: 0, weights: &[], seed: 3, control: &control };
             let fit = learner.fit(&shared, &job).unwrap();
             let predictions = fit.model.predict(&held);
             assert_eq!(predictions.len(), 300 * data.target.width());
@@ -110,7 +111,7 @@ fn cutting_keeps_the_first_rounds() {
     let control = Control::new(1, send);
     let train: Vec<u32> = (0..400).collect();
     let fit = |rounds| {
-        let job = Job { train: &train, valid: &[], rounds, seed: 3, control: &control };
+        let job = Job { train: &train, valid: &[], rounds, weights: &[], seed: 3, control: &control };
         Boost::default().fit(&shared, &job).unwrap().model
     };
     let (mut long, short) = (fit(12), fit(5));
@@ -128,7 +129,7 @@ fn a_cancelled_fit_ends_at_once() {
     control.cancel();
     let train: Vec<u32> = (0..400).collect();
     for learner in learners().into_iter().skip(1) {
-        let job = Job { train: &train, valid: &[], rounds: 100, seed: 3, control: &control };
+        let job = Job { train: &train, valid: &[], rounds: 100, weights: &[], seed: 3, control: &control };
         assert!(matches!(learner.fit(&shared, &job), Err(Error::Cancelled)), "{}", learner.name());
     }
 }
@@ -143,11 +144,12 @@ fn logistic_regression_finds_the_known_optimum() {
         features: vec![feature("x", 0)],
         matrix: Matrix { rows: 80, columns: vec![column] },
         target,
+        marks: Marks::default(),
     };
     let (send, _receive) = channel();
     let control = Control::new(1, send);
     let train: Vec<u32> = (0..80).collect();
-    let job = Job { train: &train, valid: &[], rounds: 0, seed: 0, control: &control };
+    let job = Job { train: &train, valid: &[], rounds: 0, weights: &[], seed: 0, control: &control };
     let free = Linear { strength: 1e-9, ratio: 0.0, logarithms: false };
     let p = free.fit(&Shared::new(&data), &job).unwrap().model.predict(&data.matrix);
     assert!((p[0] - 0.75).abs() < 1e-4 && (p[79] - 0.25).abs() < 1e-4, "{} {}", p[0], p[79]);
