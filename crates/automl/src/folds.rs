@@ -6,7 +6,7 @@ mod dealing;
 use crate::dataset::{Dataset, Target};
 use crate::random::Random;
 use crate::{Error, Spec, Task};
-use dealing::{deal, deal_groups, strata};
+use dealing::{deal, deal_groups, deal_share, strata};
 
 /// One split; the two row lists are disjoint and ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,11 +149,15 @@ fn dealt(data: &Dataset, spec: &Spec) -> Result<(Vec<Split>, String), Error> {
         automatic.then(|| wished.clamp(HOLDOUT_MIN, HOLDOUT_MAX) as f64 / rows as f64)
     });
     if let Some(share) = share {
-        // Of 1000 thin folds the first ones make the share; groups are dealt to fewer.
-        let thin = if groups.is_empty() { 1000.min(rows) } else { 20.min(distinct) };
-        let taken = ((thin as f64 * share).round() as usize).clamp(1, thin - 1);
-        let assigned = assign(thin, 1);
-        let split = part(rows, |r| (0..taken).any(|fold| held(&assigned, fold, r)));
+        let taken = if groups.is_empty() {
+            deal_share(&strata, share, &mut Random::new(spec.seed, 1))
+        } else {
+            // Of thin folds the first ones make the share.
+            let thin = 20.min(distinct);
+            let first = ((thin as f64 * share).round() as usize).clamp(1, thin - 1);
+            assign(thin, 1).into_iter().map(|fold| fold < first).collect()
+        };
+        let split = part(rows, |r| taken[r] && (!single[r] || !groups.is_empty()));
         return Ok((vec![split], format!("{:.0} % of the rows held out", share * 100.0)));
     }
     let (k, repeats) = match spec.n_cross_validations {

@@ -21,6 +21,7 @@ use crate::Error;
 use crate::control::Control;
 use crate::dataset::{Dataset, Matrix};
 use crate::export::Sheet;
+use crate::portfolio::{Candidate, Walk};
 use crate::spec::Algorithm;
 use hessboost::prelude::DMatrix;
 use std::sync::OnceLock;
@@ -59,14 +60,14 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// The weight of a row of the dataset.
-    pub(crate) fn weight(&self, row: u32) -> f64 {
-        self.weights.get(row as usize).map_or(1.0, |&w| f64::from(w))
+    pub(crate) fn weight(&self, row: u32) -> f32 {
+        self.weights.get(row as usize).copied().unwrap_or(1.0)
     }
 
-    /// Whether this fit must be given up. The final fit only heeds the caller's wish, not the time limit.
+    /// Whether this fit must be given up.
     pub(crate) fn stopped(&self) -> bool {
         self.control.pulse();
-        self.control.cancelled() || (self.control.closed() && !self.valid.is_empty())
+        self.control.cancelled() || self.control.closed() || self.control.late()
     }
 }
 
@@ -83,6 +84,11 @@ pub(crate) trait Learner: Send + Sync {
     fn name(&self) -> String;
     /// The algorithm, one of [`crate::algorithm_names`], by which it is allowed and blocked.
     fn algorithm(&self) -> Algorithm;
+    /// A configuration near this one, for a search around it; `None` when there is nothing to vary.
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        let _ = walk;
+        None
+    }
     /// Fits the model; [`Error::Cancelled`] when the job was stopped.
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error>;
 }

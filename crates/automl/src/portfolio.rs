@@ -1,13 +1,19 @@
 //! Which configurations are tried, and in which order.
 //!
 //! First a fixed portfolio of diverse decent configurations (values after AutoGluon's, pytabkit's and TabRepo's
-//! published defaults), ordered by table size; then random draws from small spaces. The list is a pure function of
-//! the data's shape, the number of trials and the seed, so that a search can be run again.
+//! published defaults), ordered by table size; then draws from small spaces and steps away from the best so far. The
+//! list is a pure function of the data, the specification and what earlier trials gave, so that a search can be run
+//! again.
+
+mod walk;
+
+pub(crate) use walk::Walk;
 
 use crate::Task;
 use crate::dataset::Dataset;
 use crate::learners::{Boost, Constant, Forest, Growth, Handling, Learner, Linear, Splitting};
 use crate::random::Random;
+use crate::spec::Algorithm;
 use crate::{Error, Spec};
 use std::sync::Arc;
 
@@ -25,31 +31,104 @@ const MAX_TREES: usize = 3_000;
 const MAX_ONE_HOT: usize = 400;
 
 /// Draws without an allowed algorithm after which there is none to be had.
-const MISSES: u64 = 500;
+const MISSES: u64 = 200;
+/// Share of the drawn configurations that are near a good one.
+const NEAR: f64 = 0.6;
+/// Length of the first step away from a good configuration, as a share of each range; later ones are shorter.
+const STEP: f64 = 0.25;
+const SHRINK: f64 = 0.97;
+const SHORTEST: f64 = 0.05;
 
-/// `count` configurations for `data` of the algorithms that `spec` allows.
-pub(crate) fn plan(data: &Dataset, count: usize, spec: &Spec) -> Result<Vec<Candidate>, Error> {
-    let shape = Facts::new(data);
-    let allowed = spec.algorithms(data.target.task)?;
-    let mut plan = if shape.rows < SMALL { small(&shape) } else { large(&shape) };
-    plan.retain(|candidate| allowed(candidate.algorithm()));
-    let (mut number, mut misses) = (0, 0);
-    while plan.len() < count && misses < MISSES {
-        let drawn = shape.draw(&mut Random::new(spec.seed, 90_000 + number));
-        number += 1;
-        if allowed(drawn.algorithm()) {
-            plan.push(drawn);
-            misses = 0;
-        } else {
-            misses += 1;
+/// A finished trial that later ones may look at.
+pub(crate) struct Past<'a> {
+    /// Out of fold.
+    pub loss: f64,
+    pub candidate: &'a Candidate,
+}
+
+/// The trials of a search: a fixed list, then draws, of which most are near the best so far.
+pub(crate) struct Plan {
+    fixed: Vec<Candidate>,
+    facts: Facts,
+    allowed: Box<dyn Fn(Algorithm) -> bool + Send + Sync>,
+    seed: u64,
+    trials: u32,
+}
+
+impl Plan {
+    /// The plan for `data` with the algorithms that `spec` allows. Without a number of trials there are as many as a
+    /// table of this size bears: the choice among many configurations by few rows is a choice by noise.
+    pub(crate) fn new(data: &Dataset, spec: &Spec) -> Result<Self, Error> {
+        let facts = Facts::new(data);
+        let allowed = spec.algorithms(data.target.task)?;
+        let mut fixed = if facts.rows < SMALL { small(&facts) } else { large(&facts) };
+        fixed.retain(|candidate| allowed(candidate.algorithm()));
+        let bearable = match facts.rows {
+            0..500 => fixed.len() as u32,
+            500..2_500 => 32,
+            2_500..10_000 => 60,
+            10_000..50_000 => 150,
+            _ => Spec::MAX_TRIALS,
+        };
+        let trials = spec.max_trials.unwrap_or(bearable);
+        let plan = Self { fixed, facts, allowed: Box::new(allowed), seed: spec.seed, trials };
+        if plan.fixed.is_empty() {
+            let detail = "no configuration for this table is left of the algorithms that are allowed".into();
+            return Err(Error::Spec { setting: "allowed_learners", detail });
+        }
+        Ok(plan)
+    }
+
+    /// Trials at most.
+    pub(crate) fn trials(&self) -> u32 {
+        self.trials
+    }
+
+    /// Whether a trial (from 1) is the same whatever the others gave, and is always carried through.
+    pub(crate) fn is_fixed(&self, number: u32) -> bool {
+        number as usize <= self.fixed.len()
+    }
+
+    /// The configuration of a trial (from 1), which may look at `past`: a step in a random direction away from one of
+    /// the three best, as in FLOW2 (Wu, Wang, Huang, "Frugal optimization for cost-related hyperparameters", 2021), or
+    /// a draw from the small spaces of TabArena.
+    pub(crate) fn candidate(&self, number: u32, past: &[Past<'_>]) -> Candidate {
+        if let Some(fixed) = self.fixed.get(number as usize - 1) {
+            return fixed.clone();
+        }
+        let drawn = number - self.fixed.len() as u32;
+        let mut random = Random::new(self.seed, 90_000 + u64::from(drawn));
+        if random.unit() < NEAR
+            && let Some(parent) = parent(past, &mut random)
+        {
+            let size = (STEP * SHRINK.powi(drawn as i32)).max(SHORTEST);
+            if let Some(near) = parent.near(&mut Walk::new(&mut random, size)) {
+                return near;
+            }
+        }
+        (0..MISSES)
+            .map(|_| self.facts.draw(&mut random))
+            .find(|drawn| (self.allowed)(drawn.algorithm()))
+            .unwrap_or_else(|| self.fixed[drawn as usize % self.fixed.len()].clone())
+    }
+}
+
+/// One of the three best of different algorithms, the best most often.
+fn parent<'a>(past: &[Past<'a>], random: &mut Random) -> Option<&'a Candidate> {
+    let mut order: Vec<&Past<'a>> = past.iter().filter(|p| p.loss.is_finite()).collect();
+    order.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+    let mut best: Vec<&Past<'a>> = Vec::new();
+    for past in order {
+        if best.len() < 3 && best.iter().all(|b| b.candidate.algorithm() != past.candidate.algorithm()) {
+            best.push(past);
         }
     }
-    plan.truncate(count);
-    if plan.is_empty() {
-        let detail = "no configuration is left of the algorithms that are allowed".into();
-        return Err(Error::Spec { setting: "allowed_learners", detail });
-    }
-    Ok(plan)
+    let at = match random.unit() {
+        x if x < 0.5 => 0,
+        x if x < 0.8 => 1,
+        _ => 2,
+    };
+    best.get(at.min(best.len().saturating_sub(1))).map(|past| past.candidate)
 }
 
 /// What the choice depends on.

@@ -4,7 +4,7 @@ mod columns;
 mod marks;
 mod target;
 
-use crate::dataset::{Dataset, Feature, Matrix};
+use crate::dataset::{Dataset, Feature, Matrix, Target};
 use crate::outcome::{ColumnReport, ColumnRole};
 use crate::table::{Table, Tables};
 use crate::{Error, Spec};
@@ -83,6 +83,33 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
     }
     let marks = roles.read(table, fit.len(), &all)?;
     Ok(Prepared { data: Dataset { features, matrix, target, marks }, columns: reports, notes })
+}
+
+/// The rows of another table that have a target, and their targets in the classes of the training table.
+pub(crate) fn labels(
+    table: &Table,
+    target: &Target,
+    what: &'static str,
+) -> Result<(Vec<u32>, Vec<f32>), Error> {
+    let fail = |detail: String| Err(Error::Target { target: target.name.clone(), detail });
+    let Some(position) = table.position(&target.name) else {
+        return fail(format!("the {what} has no such column"));
+    };
+    let rows = target::present(&table.columns[position]);
+    if rows.is_empty() {
+        return fail(format!("no row of the {what} has a value"));
+    }
+    let values = target::lookup(&table.columns[position], target, &rows, what)?;
+    Ok((rows, values))
+}
+
+/// The weights of some rows of another table.
+pub(crate) fn row_weights(table: &Table, name: &str, rows: &[u32]) -> Result<Vec<f32>, Error> {
+    let setting = "weight_column";
+    let Some(position) = table.position(name) else {
+        return Err(Error::Spec { setting, detail: format!("the test data has no column {name:?}") });
+    };
+    marks::weights(&table.columns[position], rows.len(), rows)
 }
 
 /// The checked training table, with the rows of the validation table after its own.

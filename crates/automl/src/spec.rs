@@ -48,15 +48,11 @@ pub(crate) enum Algorithm {
     LinearSvm,
     /// A small neural network.
     NeuralNetwork,
-    /// Nearest neighbours.
-    Knn,
-    /// A single tree.
-    DecisionTree,
 }
 
 impl Algorithm {
     /// Names for classification, for regression, and the algorithm.
-    const NAMES: [(&'static str, &'static str, Self); 11] = [
+    const NAMES: [(&'static str, &'static str, Self); 9] = [
         ("LogisticRegression", "ElasticNet", Self::Linear),
         ("LightGBM", "LightGBM", Self::LightGbm),
         ("XGBoostClassifier", "XGBoostRegressor", Self::XgBoost),
@@ -66,8 +62,6 @@ impl Algorithm {
         ("SVM", "SVM", Self::Svm),
         ("LinearSVM", "LinearSVM", Self::LinearSvm),
         ("NeuralNetwork", "NeuralNetwork", Self::NeuralNetwork),
-        ("KNN", "KNN", Self::Knn),
-        ("DecisionTree", "DecisionTree", Self::DecisionTree),
     ];
 
     /// The algorithm of a name; case and underscores do not matter.
@@ -190,6 +184,15 @@ impl Spec {
         }
     }
 
+    /// Refuses what no search of this task can do, before there is a table.
+    ///
+    /// # Errors
+    /// [`Error::Spec`]: values out of range, unknown algorithms, wishes that exclude each other.
+    pub fn check_for(&self, task: Task) -> Result<(), Error> {
+        self.check()?;
+        self.algorithms(task).map(drop)
+    }
+
     /// Refuses values out of range and wishes that exclude each other.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let fail = |setting, detail: String| Err(Error::Spec { setting, detail });
@@ -244,7 +247,10 @@ impl Spec {
     }
 
     /// The algorithms that may be tried for `task`: a test for each.
-    pub(crate) fn algorithms(&self, task: Task) -> Result<impl Fn(Algorithm) -> bool, Error> {
+    pub(crate) fn algorithms(
+        &self,
+        task: Task,
+    ) -> Result<impl Fn(Algorithm) -> bool + Send + Sync + use<>, Error> {
         let read = |setting: &'static str, names: &[String]| {
             let one = |name: &String| {
                 Algorithm::named(name, task).ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::dataset::{Coding, Dataset, Feature, Matrix, Shape};
-use crate::export::{Weighted, vote};
+use crate::export::Ensemble;
 
 /// Rows compared.
 const ROWS: usize = 500;
@@ -11,7 +11,7 @@ const TOLERANCE: f64 = 1e-5;
 
 /// Reads the file back and compares its answers on a sample of the table, and on a row of nothing but missing and
 /// one of nothing but unknown values.
-pub(crate) fn check(bytes: &[u8], data: &Dataset, members: &[Weighted]) -> Result<(), Error> {
+pub(crate) fn check(bytes: &[u8], data: &Dataset, ensemble: &Ensemble) -> Result<(), Error> {
     let model = onnx::Model::from_bytes(bytes)?;
     let step = (data.rows() / ROWS).max(1);
     let rows: Vec<u32> = (0..data.rows()).step_by(step).map(|r| r as u32).collect();
@@ -28,7 +28,7 @@ pub(crate) fn check(bytes: &[u8], data: &Dataset, members: &[Weighted]) -> Resul
     }
     sample.rows += 2;
     let width = data.target.width();
-    let expected = vote(members, &sample, width);
+    let expected = ensemble.predict(&sample);
     let got = score(&model, &data.features, &sample, width)?;
     let spread = spread(&data.target.values, data.target.classes.is_some());
     for (i, (a, b)) in expected.iter().zip(&got).enumerate() {

@@ -2,6 +2,7 @@
 
 mod ensemble;
 mod linear;
+mod mixture;
 
 use super::ONNX;
 use crate::Error;
@@ -79,19 +80,6 @@ impl<'a> Sheet<'a> {
     /// Checks and encodes the graph.
     pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
         Ok(self.builder.finish()?)
-    }
-
-    /// Σ weight · answer over `[N, width]` answers.
-    pub(crate) fn weighted_sum(&mut self, answers: &[(String, f32)]) -> String {
-        if let [(only, _)] = answers {
-            return only.clone();
-        }
-        let mut parts = Vec::with_capacity(answers.len());
-        for (answer, weight) in answers {
-            let weight = self.floats("vote_weight", &[1], vec![*weight]);
-            parts.push(self.make("Mul", "vote", &[answer, &weight], vec![]));
-        }
-        self.sum("blend", &parts)
     }
 
     /// The sum of some tensors of one shape; of one, that one.

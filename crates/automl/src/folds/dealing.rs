@@ -34,6 +34,19 @@ pub(super) fn deal(strata: &[u32], k: usize, random: &mut Random) -> Vec<usize> 
     folds
 }
 
+/// Marks a share of the shuffled rows of each stratum.
+pub(super) fn deal_share(strata: &[u32], share: f64, random: &mut Random) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..strata.len()).collect();
+    random.shuffle(&mut order);
+    order.sort_by_key(|&r| strata[r]);
+    let mut taken = vec![false; strata.len()];
+    let until = |place: usize| (place as f64 * share + 1e-9).floor();
+    for (place, row) in order.into_iter().enumerate() {
+        taken[row] = until(place + 1) > until(place);
+    }
+    taken
+}
+
 /// Deals whole groups, the largest first, each to the fold that has the least of its strata so far (the idea of
 /// scikit-learn's `StratifiedGroupKFold`).
 pub(super) fn deal_groups(strata: &[u32], groups: &[u32], k: usize, random: &mut Random) -> Vec<usize> {

@@ -58,6 +58,8 @@ fn the_number_of_folds_and_the_share_held_out_can_be_chosen() {
     assert_eq!((folds.splits.len(), folds.kind.as_str()), (9, "9 folds"));
     let folds = make(&data, &Spec { validation_size: Some(0.3), ..spec(1) }).unwrap();
     assert_eq!((folds.splits.len(), folds.scored.len()), (1, 270));
+    let of = |class: f32| folds.scored.iter().filter(|&&r| data.target.values[r as usize] == class).count();
+    assert_eq!([of(0.0), of(1.0), of(2.0)], [90, 90, 90]);
 }
 
 #[test]

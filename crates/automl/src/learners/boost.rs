@@ -6,6 +6,7 @@
 use super::trees::{Link, Node, Test, Tree, Trees, code_set};
 use super::{Fit, Job, Learner, Shared, failed};
 use crate::dataset::{Dataset, Feature};
+use crate::portfolio::{Candidate, Walk};
 use crate::spec::Algorithm;
 use crate::{Error, Task};
 use hessboost::data::{FeatureType, ViewCuts};
@@ -106,6 +107,10 @@ impl Learner for Boost {
             Growth::Depth(_) => Algorithm::XgBoost,
             Growth::Symmetric(_) => Algorithm::GradientBoosting,
         }
+    }
+
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        Some(self.step(walk))
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {

@@ -8,6 +8,7 @@ use super::grow::{Ground, Limits, grow};
 use super::trees::{Derived, Link, Trees};
 use super::{Fit, Job, Learner, Shared};
 use crate::dataset::{Dataset, Target};
+use crate::portfolio::{Candidate, Walk};
 use crate::random::Random;
 use crate::spec::Algorithm;
 use crate::{Error, Task};
@@ -57,6 +58,10 @@ impl Learner for Forest {
             Splitting::Best => Algorithm::RandomForest,
             Splitting::Random => Algorithm::ExtremeRandomTrees,
         }
+    }
+
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        Some(self.step(walk))
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {

@@ -9,6 +9,7 @@ use super::trees::{Derived, Link};
 use super::{Fit, Fitted, Job, Learner, Shared};
 use crate::dataset::{Matrix, Target};
 use crate::export::Sheet;
+use crate::portfolio::{Candidate, Walk};
 use crate::spec::Algorithm;
 use crate::{Error, Task};
 
@@ -39,6 +40,10 @@ impl Learner for Linear {
 
     fn algorithm(&self) -> Algorithm {
         Algorithm::Linear
+    }
+
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        Some(self.step(walk))
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {

@@ -82,7 +82,7 @@ fn numbers(column: &Column, setting: &'static str, rows: &[u32]) -> Result<Vec<f
 }
 
 /// Weights divided by their mean over the trainable rows, so that a learner's settings mean the same at any scale.
-fn weights(column: &Column, trainable: usize, rows: &[u32]) -> Result<Vec<f32>, Error> {
+pub(super) fn weights(column: &Column, trainable: usize, rows: &[u32]) -> Result<Vec<f32>, Error> {
     let setting = "weight_column";
     let values = numbers(column, setting, rows)?;
     if let Some(at) = values.iter().position(|&w| w < 0.0) {

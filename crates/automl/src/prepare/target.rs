@@ -29,17 +29,22 @@ pub(super) fn read(
 ) -> Result<(Target, Vec<String>), Error> {
     let (mut target, notes) = read_fit(column, fit, wish)?;
     if all.len() > fit.len() {
-        let values = lookup(column, &target, &all[fit.len()..])?;
+        let values = lookup(column, &target, &all[fit.len()..], "validation data")?;
         target.values.extend(values);
     }
     Ok((target, notes))
 }
 
 /// The target of further rows in the classes of the training table.
-fn lookup(column: &Column, target: &Target, rows: &[u32]) -> Result<Vec<f32>, Error> {
+pub(super) fn lookup(
+    column: &Column,
+    target: &Target,
+    rows: &[u32],
+    what: &'static str,
+) -> Result<Vec<f32>, Error> {
     let unknown = |label: String| Error::Target {
         target: column.name.clone(),
-        detail: format!("the validation data has the label {label}, which the training data lacks"),
+        detail: format!("the {what} has the label {label}, which the training data lacks"),
     };
     let value = |&r: &u32| match (&column.values, &target.classes) {
         (Values::Texts { codes, levels }, Some(Classes::Text(labels))) => {
