@@ -6,8 +6,10 @@ mod constant;
 mod design;
 mod forest;
 mod grow;
+mod kernel;
 mod linear;
 mod minimize;
+mod mlp;
 mod trees;
 
 pub(crate) use boost::{Boost, Growth, Handling};
@@ -15,12 +17,13 @@ pub(crate) use constant::Constant;
 pub(crate) use design::{Number, REACH};
 pub(crate) use forest::{Forest, Splitting};
 pub(crate) use linear::{Linear, LinearModel};
+pub(crate) use mlp::Mlp;
 pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has};
 
-use crate::Error;
 use crate::control::Control;
-use crate::dataset::{Dataset, Matrix};
+use crate::dataset::{Dataset, Matrix, Target};
 use crate::export::Sheet;
+use crate::{Error, Task};
 use hessboost::prelude::DMatrix;
 use std::sync::OnceLock;
 
@@ -48,6 +51,8 @@ pub(crate) struct Job<'a> {
     pub valid: &'a [u32],
     /// Rounds of a boosting fit without `valid`.
     pub rounds: usize,
+    /// Weight of each row of the dataset; empty when all are equal.
+    pub weights: &'a [f32],
     /// Seed of this fit.
     pub seed: u64,
     /// Stopping and signs of life.
@@ -55,6 +60,11 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
+    /// Weight of a row of the dataset.
+    pub(crate) fn weight(&self, row: u32) -> f32 {
+        self.weights.get(row as usize).copied().unwrap_or(1.0)
+    }
+
     /// Whether this fit must be given up. The final fit only heeds the caller's wish, not the time limit.
     pub(crate) fn stopped(&self) -> bool {
         self.control.pulse();
@@ -96,6 +106,33 @@ pub(crate) trait Fitted: Send + Sync {
     }
     /// Adds the model to a graph and returns the name of its predictions, `[N, width]`.
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error>;
+}
+
+/// Mean and deviation of a number to predict, so that learners see standardised ones; 0 and 1 for classes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Spread {
+    /// Of the rows to learn from.
+    fn new(target: &Target, job: &Job<'_>) -> Self {
+        if target.task != Task::Regression {
+            return Self { mean: 0.0, deviation: 1.0 };
+        }
+        let pairs =
+            job.train.iter().map(|&r| (f64::from(target.values[r as usize]), f64::from(job.weight(r))));
+        let total: f64 = pairs.clone().map(|(_, w)| w).sum();
+        let mean = pairs.clone().map(|(y, w)| y * w).sum::<f64>() / total;
+        let variance = pairs.map(|(y, w)| (y - mean).powi(2) * w).sum::<f64>() / total;
+        Self { mean, deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 } }
+    }
+
+    /// A standardised label.
+    fn standard(&self, y: f32) -> f32 {
+        ((f64::from(y) - self.mean) / self.deviation) as f32
+    }
 }
 
 /// The error of a learner that failed.

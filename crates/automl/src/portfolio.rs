@@ -100,7 +100,7 @@ impl Facts {
         if self.rows < LARGE && kind < 0.25 {
             let ratio = [0.0, 0.5, 1.0][random.below(3)];
             let strength = random.log_between(0.1, 30.0);
-            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6 });
+            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6, pieces: 0 });
         }
         let growth = match random.below(4) {
             0 => Growth::Depth(4 + random.below(5)),
@@ -133,7 +133,7 @@ fn round(x: f64) -> f64 {
 }
 
 fn linear(strength: f64, ratio: f64, logarithms: bool) -> Candidate {
-    Arc::new(Linear { strength, ratio, logarithms })
+    Arc::new(Linear { strength, ratio, logarithms, pieces: 0 })
 }
 
 /// AutoGluon's first: random thresholds.

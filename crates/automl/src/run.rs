@@ -151,6 +151,7 @@ fn refit(search: &Search<'_>, done: &[Done], vote: &Vote) -> Result<Vec<Weighted
             rounds: (trial.rounds as f64 * MORE_ROUNDS).round() as usize,
             seed: trial_seed(search.seed, trial.number),
             control: search.control,
+            weights: &[],
         };
         let model = trial.candidate.fit(search.shared, &job)?.model;
         search.control.count(model.rounds() as u64);

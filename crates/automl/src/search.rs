@@ -136,6 +136,7 @@ impl Search<'_> {
             rounds: 0,
             seed: trial_seed(self.seed, number),
             control: self.control,
+            weights: &[],
         }
     }
 

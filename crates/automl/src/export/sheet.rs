@@ -65,7 +65,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Adds a node of the default operator set and names its output.
-    fn make(&mut self, op: &str, stem: &str, inputs: &[&str], attrs: Vec<(&str, Attr)>) -> String {
+    pub(crate) fn make(&mut self, op: &str, stem: &str, inputs: &[&str], attrs: Vec<(&str, Attr)>) -> String {
         let output = self.builder.fresh(stem);
         self.op(op, inputs, &output, attrs);
         output
