@@ -149,6 +149,21 @@ impl Target {
     }
 }
 
+/// What rows bring along besides features and target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Marks {
+    /// Weight of each row, not negative, with mean 1 over the trainable rows; empty when all are equal.
+    pub weights: Vec<f32>,
+    /// Group of each row; empty without groups.
+    pub groups: Vec<u32>,
+    /// Moment of each row; empty without an order.
+    pub times: Vec<f64>,
+    /// The user's own splits: for each, whether a row is validated on.
+    pub held: Vec<Vec<bool>>,
+    /// Rows at the end that come from the validation table: every trial is judged by them, nothing learns from them.
+    pub validation: usize,
+}
+
 /// Everything the learners need.
 #[derive(Debug, Clone)]
 pub(crate) struct Dataset {
@@ -158,11 +173,18 @@ pub(crate) struct Dataset {
     pub matrix: Matrix,
     /// The target.
     pub target: Target,
+    /// What the rows bring along.
+    pub marks: Marks,
 }
 
 impl Dataset {
-    /// Number of rows.
+    /// Number of rows, those of the validation table included.
     pub(crate) fn rows(&self) -> usize {
         self.matrix.rows
+    }
+
+    /// Number of rows that may be learned from: the first ones.
+    pub(crate) fn trainable(&self) -> usize {
+        self.matrix.rows - self.marks.validation
     }
 }

@@ -10,6 +10,7 @@ mod kernel;
 mod linear;
 mod minimize;
 mod mlp;
+mod svm;
 mod trees;
 
 pub(crate) use boost::{Boost, Growth, Handling};
@@ -18,11 +19,13 @@ pub(crate) use design::{Number, REACH};
 pub(crate) use forest::{Forest, Splitting};
 pub(crate) use linear::{Linear, LinearModel};
 pub(crate) use mlp::Mlp;
+pub(crate) use svm::{Kernel, Svm};
 pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has};
 
 use crate::control::Control;
 use crate::dataset::{Dataset, Matrix, Target};
 use crate::export::Sheet;
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 use hessboost::prelude::DMatrix;
 use std::sync::OnceLock;
@@ -60,9 +63,9 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Weight of a row of the dataset.
-    pub(crate) fn weight(&self, row: u32) -> f32 {
-        self.weights.get(row as usize).copied().unwrap_or(1.0)
+    /// The weight of a row of the dataset.
+    pub(crate) fn weight(&self, row: u32) -> f64 {
+        self.weights.get(row as usize).map_or(1.0, |&w| f64::from(w))
     }
 
     /// Whether this fit must be given up. The final fit only heeds the caller's wish, not the time limit.
@@ -83,6 +86,8 @@ pub(crate) struct Fit {
 pub(crate) trait Learner: Send + Sync {
     /// Name and configuration in one line.
     fn name(&self) -> String;
+    /// The algorithm, one of [`crate::algorithm_names`], by which it is allowed and blocked.
+    fn algorithm(&self) -> Algorithm;
     /// Fits the model; [`Error::Cancelled`] when the job was stopped.
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error>;
 }
@@ -121,8 +126,7 @@ impl Spread {
         if target.task != Task::Regression {
             return Self { mean: 0.0, deviation: 1.0 };
         }
-        let pairs =
-            job.train.iter().map(|&r| (f64::from(target.values[r as usize]), f64::from(job.weight(r))));
+        let pairs = job.train.iter().map(|&r| (f64::from(target.values[r as usize]), job.weight(r)));
         let total: f64 = pairs.clone().map(|(_, w)| w).sum();
         let mean = pairs.clone().map(|(y, w)| y * w).sum::<f64>() / total;
         let variance = pairs.map(|(y, w)| (y - mean).powi(2) * w).sum::<f64>() / total;

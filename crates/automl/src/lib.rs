@@ -30,5 +30,5 @@ pub use metrics::metric_names;
 pub use outcome::{ColumnReport, ColumnRole, Event, Importance, Member, Outcome, Trial, Work};
 pub use report::report_html;
 pub use run::run;
-pub use spec::{Spec, Task};
-pub use table::{Column, Kind, MISSING_CODE, Table, Values};
+pub use spec::{Spec, Task, algorithm_names};
+pub use table::{Column, Kind, MISSING_CODE, Table, Tables, Values};

@@ -8,6 +8,7 @@ use crate::Task;
 use crate::dataset::Dataset;
 use crate::learners::{Boost, Constant, Forest, Growth, Handling, Learner, Linear, Splitting};
 use crate::random::Random;
+use crate::{Error, Spec};
 use std::sync::Arc;
 
 /// A configuration to try.
@@ -23,17 +24,32 @@ const MAX_TREES: usize = 3_000;
 /// Columns a one-hot encoding may have.
 const MAX_ONE_HOT: usize = 400;
 
-/// `count` configurations for `data`.
-pub(crate) fn plan(data: &Dataset, count: usize, seed: u64) -> Vec<Candidate> {
+/// Draws without an allowed algorithm after which there is none to be had.
+const MISSES: u64 = 500;
+
+/// `count` configurations for `data` of the algorithms that `spec` allows.
+pub(crate) fn plan(data: &Dataset, count: usize, spec: &Spec) -> Result<Vec<Candidate>, Error> {
     let shape = Facts::new(data);
+    let allowed = spec.algorithms(data.target.task)?;
     let mut plan = if shape.rows < SMALL { small(&shape) } else { large(&shape) };
-    let mut number = 0;
-    while plan.len() < count {
-        plan.push(shape.draw(&mut Random::new(seed, 90_000 + number)));
+    plan.retain(|candidate| allowed(candidate.algorithm()));
+    let (mut number, mut misses) = (0, 0);
+    while plan.len() < count && misses < MISSES {
+        let drawn = shape.draw(&mut Random::new(spec.seed, 90_000 + number));
         number += 1;
+        if allowed(drawn.algorithm()) {
+            plan.push(drawn);
+            misses = 0;
+        } else {
+            misses += 1;
+        }
     }
     plan.truncate(count);
-    plan
+    if plan.is_empty() {
+        let detail = "no configuration is left of the algorithms that are allowed".into();
+        return Err(Error::Spec { setting: "allowed_learners", detail });
+    }
+    Ok(plan)
 }
 
 /// What the choice depends on.

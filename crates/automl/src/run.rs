@@ -11,7 +11,8 @@ use crate::metrics::Goal;
 use crate::outcome::{Event, Outcome, Work};
 use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, trial_seed};
-use crate::{Error, Spec, Table};
+use crate::table::Tables;
+use crate::{Error, Spec};
 use crate::{parallel, portfolio};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
@@ -19,25 +20,26 @@ use vote::Vote;
 
 /// Rounds of the final fit over the best round of the folds: it sees more rows.
 const MORE_ROUNDS: f64 = 1.05;
-/// Searches a model for `spec.target` in `table`.
+/// Searches a model for `spec.target` in a table, or in [`Tables`] with data to validate and test on.
 ///
 /// `on_event` is called on the caller's thread, several times a second; [`ControlFlow::Break`] stops all work within
 /// a boosting round or a tree.
 ///
 /// # Errors
 /// [`Error`]: bad table, target or setting; nothing to learn from; time too short; cancelled.
-pub fn run(
-    table: &Table,
+pub fn run<'a>(
+    tables: impl Into<Tables<'a>>,
     spec: &Spec,
     on_event: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) -> Result<Outcome, Error> {
     spec.check()?;
+    let tables = tables.into();
     let (send, receive) = channel();
-    let control = Control::new(spec.max_trials, send);
+    let control = Control::new(spec.max_trials.unwrap_or(Spec::MAX_TRIALS), send);
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
             let _closing = Closing(&control);
-            work(table, spec, &control)
+            work(tables, spec, &control)
         });
         pump(&receive, &control, on_event);
         worker.join().unwrap_or_else(|_| Err(Error::Export("a worker thread panicked; this is a bug".into())))
@@ -66,21 +68,11 @@ fn pump(
     }
 }
 
-fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error> {
-    let Prepared { data, columns, mut notes } = prepare(table, spec)?;
+fn work(tables: Tables<'_>, spec: &Spec, control: &Control) -> Result<Outcome, Error> {
+    let planned = spec.max_trials.unwrap_or(Spec::MAX_TRIALS);
+    let Prepared { data, columns, mut notes } = prepare(tables, spec)?;
     let goal = Goal::new(data.target.task, spec.metric.as_deref())?;
-    let folds = folds::make(&data.target, spec.seed);
-    control.tell(Event::Plan {
-        task: data.target.task,
-        rows: data.rows(),
-        features: data.features.len(),
-        metric: goal.name.clone(),
-        higher_is_better: goal.higher,
-        trials: spec.max_trials,
-        splits: folds.splits.len(),
-    });
-    columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
-    notes.iter().for_each(|note| control.tell(Event::Warning { message: note.clone() }));
+    let folds = folds::make(&data, spec)?;
     let shared = Shared::new(&data);
     let search = Search {
         shared: &shared,
@@ -91,7 +83,10 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         threads: spec.workers(),
         time_limit: spec.time_limit_seconds,
     };
-    let done = search.run(&portfolio::plan(&data, spec.max_trials as usize, spec.seed))?;
+    announce(&search, planned);
+    columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
+    notes.iter().for_each(|note| control.tell(Event::Warning { message: note.clone() }));
+    let done = search.run(&portfolio::plan(&data, planned as usize, spec)?)?;
     let vote = Vote::new(&search, &done);
     control.tell(Event::Ensemble {
         members: vote.members(&done),
@@ -99,9 +94,9 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         metrics: vote.metrics.clone(),
     });
     let members = refit(&search, &done, &vote)?;
-    let work = work_done(&search, &done, spec);
+    let work = work_done(&search, &done, planned);
     if work.truncated {
-        let (trials, planned) = (work.trials, spec.max_trials);
+        let (trials, planned) = (work.trials, planned);
         notes.push(format!("the time limit ended the search after {trials} of {planned} trials"));
     }
     let importance = Question { search: &search, members: vote.weighted(&done) }.answer();
@@ -129,29 +124,43 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
     })
 }
 
-fn work_done(search: &Search<'_>, done: &[Done], spec: &Spec) -> Work {
+/// Tells what is going to be done.
+fn announce(search: &Search<'_>, planned: u32) {
+    let data = search.shared.data;
+    search.control.tell(Event::Plan {
+        task: data.target.task,
+        rows: data.rows(),
+        features: data.features.len(),
+        metric: search.goal.name.clone(),
+        higher_is_better: search.goal.higher,
+        trials: planned,
+        splits: search.folds.splits.len(),
+    });
+}
+
+fn work_done(search: &Search<'_>, done: &[Done], planned: u32) -> Work {
     Work {
         trials: done.len() as u32,
         rounds: search.control.rounds(),
-        rows: search.shared.data.rows(),
+        rows: search.shared.data.trainable(),
         splits: search.folds.splits.len(),
-        truncated: done.len() < spec.max_trials as usize && search.control.closed(),
+        truncated: done.len() < planned as usize && search.control.closed(),
     }
 }
 
 /// Fits the members on all rows.
 fn refit(search: &Search<'_>, done: &[Done], vote: &Vote) -> Result<Vec<Weighted>, Error> {
-    let all: Vec<u32> = (0..search.shared.data.rows()).map(|r| r as u32).collect();
+    let all: Vec<u32> = (0..search.shared.data.trainable()).map(|r| r as u32).collect();
     let chosen = vote.weighted(done);
     let fits = parallel::map(chosen.len(), search.threads, |i| {
         let (trial, weight) = chosen[i];
         let job = Job {
             train: &all,
             valid: &[],
+            weights: &search.shared.data.marks.weights,
             rounds: (trial.rounds as f64 * MORE_ROUNDS).round() as usize,
             seed: trial_seed(search.seed, trial.number),
             control: search.control,
-            weights: &[],
         };
         let model = trial.candidate.fit(search.shared, &job)?.model;
         search.control.count(model.rounds() as u64);

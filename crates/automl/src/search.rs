@@ -134,9 +134,9 @@ impl Search<'_> {
             train: &split.train,
             valid: &split.valid,
             rounds: 0,
+            weights: &self.data().marks.weights,
             seed: trial_seed(self.seed, number),
             control: self.control,
-            weights: &[],
         }
     }
 

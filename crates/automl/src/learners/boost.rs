@@ -6,6 +6,7 @@
 use super::trees::{Link, Node, Test, Tree, Trees, code_set};
 use super::{Fit, Job, Learner, Shared, failed};
 use crate::dataset::{Dataset, Feature};
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 use hessboost::data::{FeatureType, ViewCuts};
 use hessboost::model::BoostedModel;
@@ -97,6 +98,14 @@ impl Learner for Boost {
         };
         let eta = (self.eta * 1e4).round() / 1e4;
         format!("GradientBoosting ({extra}{shape}, rate {eta}, {handling})")
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self.growth {
+            Growth::Leaves(_) => Algorithm::LightGbm,
+            Growth::Depth(_) => Algorithm::XgBoost,
+            Growth::Symmetric(_) => Algorithm::GradientBoosting,
+        }
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {

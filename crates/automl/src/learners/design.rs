@@ -105,6 +105,12 @@ impl Design {
         self.dense() + self.categories.iter().map(|(_, shares)| shares.len()).sum::<usize>()
     }
 
+    /// Sum of the variances of the inputs: 1 a number, share · (1 − share) a code.
+    pub(super) fn variance(&self) -> f64 {
+        let codes = self.categories.iter().flat_map(|(_, shares)| shares);
+        self.numbers.len() as f64 + codes.map(|s| s * (1.0 - s)).sum::<f64>()
+    }
+
     /// Puts rows into the form of the objective.
     pub(super) fn rows(&self, matrix: &Matrix, rows: &[u32]) -> Rows {
         let mut out = Rows { dense: Vec::new(), hot: Vec::new() };

@@ -9,6 +9,7 @@ use super::trees::{Derived, Link, Trees};
 use super::{Fit, Job, Learner, Shared};
 use crate::dataset::{Dataset, Target};
 use crate::random::Random;
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 
 /// How a node is split.
@@ -49,6 +50,13 @@ impl Learner for Forest {
             "{kind} ({} trees, {} leaves, min leaf {}, features {share})",
             self.trees, self.max_leaves, self.min_leaf
         )
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self.splitting {
+            Splitting::Best => Algorithm::RandomForest,
+            Splitting::Random => Algorithm::ExtremeRandomTrees,
+        }
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {

@@ -9,6 +9,7 @@ use super::trees::{Derived, Link};
 use super::{Fit, Fitted, Job, Learner, Shared, Spread};
 use crate::dataset::{Matrix, Target};
 use crate::export::Sheet;
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 
 /// A linear configuration.
@@ -45,6 +46,10 @@ impl Learner for Linear {
         let logarithms = if self.logarithms { ", logarithms" } else { "" };
         let pieces = if self.pieces > 0 { format!(", splines of {}", self.pieces) } else { String::new() };
         format!("LinearModel ({penalty}, C {c}{logarithms}{pieces})")
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Linear
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
@@ -103,8 +108,8 @@ impl<'a> Problem<'a> {
     fn new(target: &Target, job: &Job<'_>, design: &'a Design, rows: &'a Rows) -> Self {
         let spread = Spread::new(target, job);
         let labels = job.train.iter().map(|&r| spread.standard(target.values[r as usize])).collect();
-        let total: f64 = job.train.iter().map(|&r| f64::from(job.weight(r))).sum();
-        let weights = job.train.iter().map(|&r| f64::from(job.weight(r)) / total).collect();
+        let total: f64 = job.train.iter().map(|&r| job.weight(r)).sum();
+        let weights = job.train.iter().map(|&r| job.weight(r) / total).collect();
         Self { task: target.task, labels, outputs: target.width(), design, rows, weights, spread }
     }
 
@@ -155,7 +160,7 @@ pub(super) fn link(task: Task) -> Link {
 }
 
 /// Turns scores into residuals (the loss's derivative) and returns the loss of a row.
-fn residuals(task: Task, label: f32, scores: &mut [f64]) -> f64 {
+pub(super) fn residuals(task: Task, label: f32, scores: &mut [f64]) -> f64 {
     match task {
         Task::Regression => {
             scores[0] -= f64::from(label);

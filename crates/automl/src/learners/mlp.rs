@@ -2,8 +2,8 @@
 //!
 //! After RealMLP (Holzmüller, Grinsztajn, Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on
 //! tabular data", 2024): learned scales of the inputs, AdamW, a rate that rises and falls, and piecewise linear parts of
-//! numbers as further inputs. What predicts is a running mean of the weights. Training is cut into [`ROUNDS`] rounds of
-//! equal work, which a search cuts like those of boosting.
+//! numbers as further inputs. What predicts is a running mean of the weights. Training is cut into [`ROUNDS`]
+//! rounds, which a search cuts like those of boosting.
 
 mod export;
 mod net;
@@ -13,6 +13,7 @@ use super::linear::{LinearModel, link};
 use super::{Fit, Fitted, Job, Learner, Shared, Spread};
 use crate::dataset::{Matrix, Target};
 use crate::random::Random;
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 use net::{Batch, Net, Pace, Plan};
 
@@ -35,18 +36,21 @@ pub(crate) struct Mlp {
 }
 
 impl Default for Mlp {
-    /// Two layers of 64, eight parts a number, rate 0.004, decay 0.02, dropout 0.15, three networks.
+    /// Two layers of 64, eight parts a number, rate 0.006, decay 0.02, dropout 0.15, three networks.
     fn default() -> Self {
-        Self { layers: 2, width: 64, pieces: 8, rate: 0.004, decay: 0.02, dropout: 0.15, members: 3 }
+        Self { layers: 2, width: 64, pieces: 8, rate: 0.006, decay: 0.02, dropout: 0.15, members: 3 }
     }
 }
 
 /// Rounds of a full training.
 pub(crate) const ROUNDS: usize = 16;
+/// Power by which rounds get longer, and steps of a full training at least.
+const STRETCH: f64 = 1.7;
+const MIN_STEPS: usize = 500;
 /// Rounds without improvement after which training stops.
 const PATIENCE: usize = 4;
 /// Passes over the rows: at least, at most, and row visits in all.
-const PASSES: (f64, f64) = (10.0, 80.0);
+const PASSES: (f64, f64) = (10.0, 60.0);
 const VISITS: f64 = 400_000.0;
 /// Multiplications of a fit at most.
 const WORK: f64 = 1.5e10;
@@ -68,6 +72,10 @@ impl Learner for Mlp {
         )
     }
 
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::NeuralNetwork
+    }
+
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
         let data = shared.data;
         let design = Design::new(data, job.train, Recipe { logarithms: true, pieces: self.pieces });
@@ -75,7 +83,7 @@ impl Learner for Mlp {
         let read = |rows: &[u32]| Examples {
             rows: design.rows(&data.matrix, rows),
             labels: rows.iter().map(|&r| spread.standard(data.target.values[r as usize])).collect(),
-            weights: rows.iter().map(|&r| job.weight(r)).collect(),
+            weights: rows.iter().map(|&r| job.weight(r) as f32).collect(),
         };
         let mut training = Training::new(self, &design, (&data.target, job), read(job.train));
         let valid = read(job.valid);
@@ -166,7 +174,7 @@ impl Training {
         let affordable = WORK / (plan.work() * rows as f64 * mlp.members as f64);
         let passes = (VISITS / rows as f64).clamp(PASSES.0, PASSES.1).min(affordable).max(1.0);
         let steps = (passes * rows as f64 / batch as f64).ceil() as usize;
-        let steps = steps.next_multiple_of(ROUNDS);
+        let steps = steps.max(MIN_STEPS);
         let keep = 1.0 - (1.0f64 / (rows as f64 / batch as f64).max(steps as f64 / 60.0)).min(0.5);
         let pace = Pace {
             rate: mlp.rate as f32,
@@ -178,12 +186,17 @@ impl Training {
         Self { nets, orders: members.map(order).collect(), plan, examples, batch, steps, pace }
     }
 
+    /// The step a round begins with: early rounds are shorter, since small tables are learned in few passes.
+    fn begin(&self, round: usize) -> usize {
+        (self.steps as f64 * (round as f64 / ROUNDS as f64).powf(STRETCH)).round() as usize
+    }
+
     /// The steps of one round, network by network.
     fn round(&mut self, round: usize, job: &Job<'_>) -> Result<(), Error> {
         let mut batch = Batch::default();
-        let each = self.steps / ROUNDS;
+        let steps = self.begin(round)..self.begin(round + 1);
         for (net, (order, at, random)) in self.nets.iter_mut().zip(&mut self.orders) {
-            for step in round * each..(round + 1) * each {
+            for step in steps.clone() {
                 if job.stopped() {
                     return Err(Error::Cancelled);
                 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::Kind;
 use crate::Task;
-use crate::dataset::{Classes, Coding, Feature, Shape, Target};
+use crate::dataset::{Classes, Coding, Feature, Marks, Shape, Target};
 use crate::export;
 use crate::random::Random;
 use std::sync::mpsc::channel;
@@ -45,7 +45,7 @@ fn data(task: Task, rows: usize) -> Dataset {
     };
     let features = vec![feature("a", 0), feature("b", 0), feature("c", 6)];
     let target = Target { name: "y".into(), task, classes, values };
-    Dataset { features, matrix: Matrix { rows, columns }, target }
+    Dataset { features, matrix: Matrix { rows, columns }, target, marks: Marks::default() }
 }
 
 fn learners() -> Vec<Box<dyn Learner>> {
@@ -57,6 +57,9 @@ fn learners() -> Vec<Box<dyn Learner>> {
         Box::new(Linear { ratio: 0.5, logarithms: false, ..Linear::default() }),
         Box::new(Linear { pieces: 8, ..Linear::default() }),
         Box::new(Mlp::default()),
+        Box::new(Svm::default()),
+        Box::new(Svm { kernel: Kernel::Linear, ..Svm::default() }),
+        Box::new(Svm { kernel: Kernel::Polynomial(2), ..Svm::default() }),
         Box::new(forest(Splitting::Best)),
         Box::new(forest(Splitting::Random)),
         Box::new(Boost::default()),
@@ -95,6 +98,7 @@ fn every_learner_learns_every_task() {
             let name = learner.name();
             let bound = match name.split(' ').next().unwrap() {
                 "Constant" => 1.01,
+                "SupportVectors" if name.contains("linear") => 0.85,
                 "LinearModel" if !name.contains("splines") => 0.85,
                 _ => 0.66,
             };
@@ -166,6 +170,7 @@ fn logistic_regression_finds_the_known_optimum() {
         features: vec![feature("x", 0)],
         matrix: Matrix { rows: 80, columns: vec![column] },
         target,
+        marks: Marks::default(),
     };
     let (send, _receive) = channel();
     let control = Control::new(1, send);

@@ -30,6 +30,15 @@ pub(super) struct Facts {
     serial: bool,
 }
 
+/// The kept rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// The trainable ones: everything is decided by them.
+    pub fit: &'a [u32],
+    /// These and the rows of the validation table: all are cast.
+    pub all: &'a [u32],
+}
+
 /// What becomes of a column.
 pub(super) enum Decision {
     /// Left out, with the reason.
@@ -82,15 +91,12 @@ fn counts<'a>(column: &'a Column, rows: &[u32]) -> Vec<(&'a str, usize)> {
 }
 
 /// Decides what becomes of a column.
-pub(super) fn decide(column: &Column, rows: &[u32], facts: &Facts, excluded: bool) -> Decision {
-    if excluded {
-        return Decision::Drop("excluded by the specification".into());
-    }
-    if let Some(reason) = useless(column, rows.len(), facts) {
+pub(super) fn decide(column: &Column, rows: Rows<'_>, facts: &Facts) -> Decision {
+    if let Some(reason) = useless(column, rows.fit.len(), facts) {
         return Decision::Drop(reason);
     }
     match &column.values {
-        Values::Numbers(v) => number(column, v, rows),
+        Values::Numbers(v) => number(column, v, rows.all),
         Values::Texts { codes, levels } => category(column, codes, levels, rows),
     }
 }
@@ -155,9 +161,9 @@ fn number(column: &Column, values: &[f64], rows: &[u32]) -> Decision {
     Decision::Use { feature, values: cast, note }
 }
 
-fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> Decision {
-    let counts = counts(column, rows);
-    let coding = coding(&counts, rows.len());
+fn category(column: &Column, codes: &[u32], levels: &[String], rows: Rows<'_>) -> Decision {
+    let counts = counts(column, rows.fit);
+    let coding = coding(&counts, rows.fit.len());
     let index = coding.index();
     let by_level: Vec<f32> = levels
         .iter()
@@ -170,6 +176,7 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> 
         })
         .collect();
     let values = rows
+        .all
         .iter()
         .map(|&r| match codes[r as usize] {
             MISSING_CODE => coding.absent(),
@@ -177,6 +184,7 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> 
         })
         .collect();
     let first = rows
+        .fit
         .iter()
         .map(|&r| codes[r as usize])
         .find(|&c| c != MISSING_CODE && !levels[c as usize].is_empty());

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dataset::{Classes, Shape};
-use crate::table::{Column, Kind, MISSING_CODE, Values};
+use crate::table::{Column, Kind, MISSING_CODE, Table, Values};
 use crate::{Task, outcome::ColumnRole};
 
 fn numbers(name: &str, kind: Kind, values: impl IntoIterator<Item = f64>) -> Column {
@@ -30,11 +30,11 @@ fn target(n: usize) -> Column {
 }
 
 fn read(columns: Vec<Column>) -> Prepared {
-    prepare(&Table { columns }, &Spec::new("y", 1, 0)).unwrap()
+    prepare((&Table { columns }).into(), &Spec::new("y", 1, 0)).unwrap()
 }
 
 fn fails(columns: Vec<Column>, spec: &Spec) -> String {
-    prepare(&Table { columns }, spec).unwrap_err().to_string()
+    prepare((&Table { columns }).into(), spec).unwrap_err().to_string()
 }
 
 #[test]

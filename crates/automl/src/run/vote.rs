@@ -104,6 +104,7 @@ impl Vote {
             "rows": data.rows(),
             "features": data.features.len(),
             "seed": search.seed,
+            "validation": search.folds.kind,
             "trials": done.len(),
             "metric": search.goal.name,
             "metrics": self.metrics,
