@@ -4,6 +4,7 @@ mod bins;
 mod boost;
 mod constant;
 mod design;
+mod encode;
 mod forest;
 mod grow;
 mod kernel;
@@ -16,7 +17,7 @@ mod trees;
 pub(crate) use boost::{Boost, Growth, Handling};
 pub(crate) use constant::Constant;
 pub(crate) use design::{Number, REACH};
-pub(crate) use forest::{Forest, Splitting};
+pub(crate) use forest::{Criterion, Forest, Splitting};
 pub(crate) use linear::{Linear, LinearModel};
 pub(crate) use mlp::Mlp;
 pub(crate) use svm::{Kernel, Svm};
@@ -64,8 +65,8 @@ pub(crate) struct Job<'a> {
 
 impl Job<'_> {
     /// The weight of a row of the dataset.
-    pub(crate) fn weight(&self, row: u32) -> f64 {
-        self.weights.get(row as usize).map_or(1.0, |&w| f64::from(w))
+    pub(crate) fn weight(&self, row: u32) -> f32 {
+        self.weights.get(row as usize).copied().unwrap_or(1.0)
     }
 
     /// Whether this fit must be given up. The final fit only heeds the caller's wish, not the time limit.
@@ -126,7 +127,8 @@ impl Spread {
         if target.task != Task::Regression {
             return Self { mean: 0.0, deviation: 1.0 };
         }
-        let pairs = job.train.iter().map(|&r| (f64::from(target.values[r as usize]), job.weight(r)));
+        let pairs =
+            job.train.iter().map(|&r| (f64::from(target.values[r as usize]), f64::from(job.weight(r))));
         let total: f64 = pairs.clone().map(|(_, w)| w).sum();
         let mean = pairs.clone().map(|(y, w)| y * w).sum::<f64>() / total;
         let variance = pairs.map(|(y, w)| (y - mean).powi(2) * w).sum::<f64>() / total;

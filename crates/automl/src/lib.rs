@@ -6,11 +6,13 @@
 //! from an optional time limit the same table and [`Spec`] give the same bytes on any number of threads.
 
 mod blend;
+mod calendar;
 mod control;
 mod dataset;
 mod error;
 mod export;
 mod folds;
+mod guardrails;
 mod importance;
 mod learners;
 mod metrics;
@@ -26,6 +28,7 @@ mod spec;
 mod table;
 
 pub use error::Error;
+pub use guardrails::{Guard, Guardrail, Severity};
 pub use metrics::metric_names;
 pub use outcome::{ColumnReport, ColumnRole, Event, Importance, Member, Outcome, Trial, Work};
 pub use report::report_html;

@@ -6,7 +6,7 @@
 
 use crate::Task;
 use crate::dataset::Dataset;
-use crate::learners::{Boost, Constant, Forest, Growth, Handling, Learner, Linear, Splitting};
+use crate::learners::{Boost, Constant, Criterion, Forest, Growth, Handling, Learner, Linear, Splitting};
 use crate::random::Random;
 use crate::{Error, Spec};
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Facts {
             (SMALL..LARGE, _) => (100, 400),
             _ => (60, 600),
         };
-        Arc::new(Forest { splitting, trees, max_leaves, min_leaf, share })
+        Arc::new(Forest { splitting, criterion: Criterion::Gini, trees, max_leaves, min_leaf, share })
     }
 
     /// A random configuration: mostly boosting, some forests and linear models on small tables.

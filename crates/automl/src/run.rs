@@ -13,7 +13,7 @@ use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, trial_seed};
 use crate::table::Tables;
 use crate::{Error, Spec};
-use crate::{parallel, portfolio};
+use crate::{guardrails, parallel, portfolio};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
 use vote::Vote;
@@ -70,7 +70,9 @@ fn pump(
 
 fn work(tables: Tables<'_>, spec: &Spec, control: &Control) -> Result<Outcome, Error> {
     let planned = spec.max_trials.unwrap_or(Spec::MAX_TRIALS);
-    let Prepared { data, columns, mut notes } = prepare(tables, spec)?;
+    let prepared = prepare(tables, spec)?;
+    let guardrails = guardrails::inspect(tables, &prepared, spec.seed);
+    let Prepared { data, columns, mut notes } = prepared;
     let goal = Goal::new(data.target.task, spec.metric.as_deref())?;
     let folds = folds::make(&data, spec)?;
     let shared = Shared::new(&data);
@@ -86,6 +88,7 @@ fn work(tables: Tables<'_>, spec: &Spec, control: &Control) -> Result<Outcome, E
     announce(&search, planned);
     columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
     notes.iter().for_each(|note| control.tell(Event::Warning { message: note.clone() }));
+    guardrails.iter().for_each(|guard| control.tell(Event::Warning { message: guard.message() }));
     let done = search.run(&portfolio::plan(&data, planned as usize, spec)?)?;
     let vote = Vote::new(&search, &done);
     control.tell(Event::Ensemble {
@@ -120,6 +123,7 @@ fn work(tables: Tables<'_>, spec: &Spec, control: &Control) -> Result<Outcome, E
         columns,
         signature,
         work,
+        guardrails,
         notes,
     })
 }

@@ -20,7 +20,7 @@ impl Learner for Constant {
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
         let target = &shared.data.target;
-        let rows = job.train.iter().map(|&r| (target.values[r as usize], job.weight(r)));
+        let rows = job.train.iter().map(|&r| (target.values[r as usize], f64::from(job.weight(r))));
         let weight: f64 = rows.clone().map(|(_, w)| w).sum();
         let base = match target.task {
             Task::Regression => {

@@ -108,8 +108,8 @@ impl<'a> Problem<'a> {
     fn new(target: &Target, job: &Job<'_>, design: &'a Design, rows: &'a Rows) -> Self {
         let spread = Spread::new(target, job);
         let labels = job.train.iter().map(|&r| spread.standard(target.values[r as usize])).collect();
-        let total: f64 = job.train.iter().map(|&r| job.weight(r)).sum();
-        let weights = job.train.iter().map(|&r| job.weight(r) / total).collect();
+        let total: f64 = job.train.iter().map(|&r| f64::from(job.weight(r))).sum();
+        let weights = job.train.iter().map(|&r| f64::from(job.weight(r)) / total).collect();
         Self { task: target.task, labels, outputs: target.width(), design, rows, weights, spread }
     }
 

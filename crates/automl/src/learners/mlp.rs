@@ -47,16 +47,17 @@ pub(crate) const ROUNDS: usize = 16;
 /// Power by which rounds get longer, and steps of a full training at least.
 const STRETCH: f64 = 1.7;
 const MIN_STEPS: usize = 500;
-/// Rounds without improvement after which training stops.
+/// In so many rounds the loss must fall by this share of the first round's.
 const PATIENCE: usize = 4;
+const LEAST_GAIN: f64 = 1e-3;
 /// Passes over the rows: at least, at most, and row visits in all.
-const PASSES: (f64, f64) = (10.0, 60.0);
+const PASSES: (f64, f64) = (10.0, 40.0);
 const VISITS: f64 = 400_000.0;
 /// Multiplications of a fit at most.
 const WORK: f64 = 1.5e10;
 /// Rows of a batch: this share of all, within bounds.
-const BATCH_SHARE: usize = 60;
-const BATCH: (usize, usize) = (16, 256);
+const BATCH_SHARE: usize = 40;
+const BATCH: (usize, usize) = (32, 256);
 /// Share of the steps in which the rate rises.
 const RISE: f64 = 0.1;
 /// Rows scored at a time.
@@ -83,7 +84,7 @@ impl Learner for Mlp {
         let read = |rows: &[u32]| Examples {
             rows: design.rows(&data.matrix, rows),
             labels: rows.iter().map(|&r| spread.standard(data.target.values[r as usize])).collect(),
-            weights: rows.iter().map(|&r| job.weight(r) as f32).collect(),
+            weights: rows.iter().map(|&r| job.weight(r)).collect(),
         };
         let mut training = Training::new(self, &design, (&data.target, job), read(job.train));
         let valid = read(job.valid);
@@ -110,11 +111,11 @@ impl Learner for Mlp {
     }
 }
 
-/// Whether the least loss is too long ago.
+/// Whether the least loss is too long ago, or falls too slowly to be worth the work.
 fn exhausted(curve: &[f64]) -> bool {
-    let least =
-        curve.iter().enumerate().fold((0, f64::INFINITY), |a, (i, &l)| if l < a.1 { (i, l) } else { a });
-    curve.len() > least.0 + PATIENCE
+    let least = |losses: &[f64]| losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let Some(before) = curve.len().checked_sub(PATIENCE).filter(|&n| n > 0) else { return false };
+    least(&curve[..before]) - least(&curve[before..]) < LEAST_GAIN * curve[0]
 }
 
 /// Rows with their labels.

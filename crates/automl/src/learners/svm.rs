@@ -110,7 +110,7 @@ fn sample(target: &Target, job: &Job<'_>) -> Vec<u32> {
         let mut sums = Vec::with_capacity(job.train.len());
         let mut sum = 0.0;
         for &row in job.train {
-            sum += job.weight(row);
+            sum += f64::from(job.weight(row));
             sums.push(sum);
         }
         let draw = |_| {

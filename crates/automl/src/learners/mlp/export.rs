@@ -7,13 +7,13 @@ use crate::learners::linear::link;
 
 /// Adds all networks; returns the name of their mean `[N, width]`.
 pub(super) fn networks(mlps: &Mlps, sheet: &mut Sheet<'_>) -> Result<String, Error> {
-    let share = 1.0 / mlps.nets.len() as f32;
     let mut answers = Vec::with_capacity(mlps.nets.len());
     for net in &mlps.nets {
         let scores = scores(net, sheet)?;
-        answers.push((sheet.link(link(mlps.plan.task), scores), share));
+        answers.push(sheet.link(link(mlps.plan.task), scores));
     }
-    Ok(sheet.weighted_sum(&answers))
+    let answers: Vec<&str> = answers.iter().map(String::as_str).collect();
+    Ok(sheet.make("Mean", "mean_of_networks", &answers, vec![]))
 }
 
 fn scores(net: &Trained, sheet: &mut Sheet<'_>) -> Result<String, Error> {
