@@ -3,6 +3,7 @@
 //! Numbers are cast to `f32` once, here; every threshold is found and compared on the cast values, so that the
 //! exported graph takes the same branch as the trained tree. A category is its code as a number.
 
+use crate::calendar::Part;
 use crate::{Kind, Task};
 use std::collections::HashMap;
 
@@ -48,6 +49,8 @@ pub(crate) enum Shape {
     Number,
     /// A category's code.
     Category(Coding),
+    /// A calendar part of another feature, which stands before it and is seconds since 1970; no input of its own.
+    Moment { of: usize, part: Part },
 }
 
 /// One feature.
@@ -67,9 +70,14 @@ impl Feature {
     /// Number of codes of a category; `None` for a number.
     pub(crate) fn codes(&self) -> Option<usize> {
         match &self.shape {
-            Shape::Number => None,
+            Shape::Number | Shape::Moment { .. } => None,
             Shape::Category(coding) => Some(coding.size()),
         }
+    }
+
+    /// Whether it is an input of the model: all but what is made of other features.
+    pub(crate) fn is_input(&self) -> bool {
+        !matches!(self.shape, Shape::Moment { .. })
     }
 }
 

@@ -4,25 +4,31 @@ mod bins;
 mod boost;
 mod constant;
 mod design;
+mod encode;
 mod forest;
 mod grow;
+mod kernel;
 mod linear;
 mod minimize;
+mod mlp;
+mod svm;
 mod trees;
 
 pub(crate) use boost::{Boost, Growth, Handling};
 pub(crate) use constant::Constant;
 pub(crate) use design::{Number, REACH};
-pub(crate) use forest::{Forest, Splitting};
+pub(crate) use forest::{Criterion, Forest, Splitting};
 pub(crate) use linear::{Linear, LinearModel};
+pub(crate) use mlp::Mlp;
+pub(crate) use svm::{Kernel, Svm};
 pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has};
 
-use crate::Error;
 use crate::control::Control;
-use crate::dataset::{Dataset, Matrix};
+use crate::dataset::{Dataset, Matrix, Target};
 use crate::export::Sheet;
 use crate::portfolio::{Candidate, Walk};
 use crate::spec::Algorithm;
+use crate::{Error, Task};
 use hessboost::prelude::DMatrix;
 use std::sync::OnceLock;
 
@@ -112,6 +118,33 @@ pub(crate) trait Fitted: Send + Sync {
     }
     /// Adds the model to a graph and returns the name of its predictions, `[N, width]`.
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error>;
+}
+
+/// Mean and deviation of a number to predict, so that learners see standardised ones; 0 and 1 for classes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Spread {
+    /// Of the rows to learn from.
+    fn new(target: &Target, job: &Job<'_>) -> Self {
+        if target.task != Task::Regression {
+            return Self { mean: 0.0, deviation: 1.0 };
+        }
+        let pairs =
+            job.train.iter().map(|&r| (f64::from(target.values[r as usize]), f64::from(job.weight(r))));
+        let total: f64 = pairs.clone().map(|(_, w)| w).sum();
+        let mean = pairs.clone().map(|(y, w)| y * w).sum::<f64>() / total;
+        let variance = pairs.map(|(y, w)| (y - mean).powi(2) * w).sum::<f64>() / total;
+        Self { mean, deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 } }
+    }
+
+    /// A standardised label.
+    fn standard(&self, y: f32) -> f32 {
+        ((f64::from(y) - self.mean) / self.deviation) as f32
+    }
 }
 
 /// The error of a learner that failed.

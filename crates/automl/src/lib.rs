@@ -6,12 +6,14 @@
 //! from an optional time limit the same table and [`Spec`] give the same bytes on any number of threads.
 
 mod blend;
+mod calendar;
 mod calibrate;
 mod control;
 mod dataset;
 mod error;
 mod export;
 mod folds;
+mod guardrails;
 mod importance;
 mod journal;
 mod learners;
@@ -31,6 +33,7 @@ mod table;
 mod threshold;
 
 pub use error::Error;
+pub use guardrails::{Guard, Guardrail, Severity};
 pub use journal::Keeper;
 pub use metrics::metric_names;
 pub use outcome::{ColumnReport, ColumnRole, Event, Importance, Member, Outcome, Trial, Work};

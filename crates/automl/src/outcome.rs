@@ -208,6 +208,8 @@ pub struct Outcome {
     pub signature: serde_json::Value,
     /// The work done.
     pub work: Work,
+    /// What about the data may make the model worse than its metrics; the most severe first.
+    pub guardrails: Vec<crate::Guardrail>,
     /// What the user should know.
     pub notes: Vec<String>,
 }

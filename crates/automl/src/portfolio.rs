@@ -11,7 +11,9 @@ pub(crate) use walk::Walk;
 
 use crate::Task;
 use crate::dataset::Dataset;
-use crate::learners::{Boost, Constant, Forest, Growth, Handling, Learner, Linear, Splitting};
+use crate::learners::{
+    Boost, Constant, Criterion, Forest, Growth, Handling, Kernel, Learner, Linear, Mlp, Splitting, Svm,
+};
 use crate::random::Random;
 use crate::spec::Algorithm;
 use crate::{Error, Spec};
@@ -181,7 +183,7 @@ impl Facts {
             (SMALL..LARGE, _) => (100, 400),
             _ => (60, 600),
         };
-        Arc::new(Forest { splitting, trees, max_leaves, min_leaf, share })
+        Arc::new(Forest { splitting, criterion: Criterion::Gini, trees, max_leaves, min_leaf, share })
     }
 
     /// A random configuration: mostly boosting, some forests and linear models on small tables.
@@ -195,7 +197,7 @@ impl Facts {
         if self.rows < LARGE && kind < 0.25 {
             let ratio = [0.0, 0.5, 1.0][random.below(3)];
             let strength = random.log_between(0.1, 30.0);
-            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6 });
+            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6, pieces: 0 });
         }
         let growth = match random.below(4) {
             0 => Growth::Depth(4 + random.below(5)),
@@ -228,7 +230,7 @@ fn round(x: f64) -> f64 {
 }
 
 fn linear(strength: f64, ratio: f64, logarithms: bool) -> Candidate {
-    Arc::new(Linear { strength, ratio, logarithms })
+    Arc::new(Linear { strength, ratio, logarithms, pieces: 0 })
 }
 
 /// AutoGluon's first: random thresholds.
@@ -293,9 +295,12 @@ fn small(f: &Facts) -> Vec<Candidate> {
         linear(1.0, 0.0, true),
         f.boost(extra_random()),
         f.forest(Splitting::Random, 0.36, 1),
+        Arc::new(Mlp::default()),
         f.boost(symmetric(6, 0.06, 3.0)),
         f.forest(Splitting::Best, 0.0, 2),
         f.boost(near_additive()),
+        Arc::new(Svm::default()),
+        Arc::new(Linear { strength: 10.0, pieces: 8, ..Linear::default() }),
         f.boost(leaf_wise(f.regression)),
         f.boost(sparse()),
         linear(10.0, 0.0, true),
@@ -305,6 +310,7 @@ fn small(f: &Facts) -> Vec<Candidate> {
         f.boost(symmetric(4, 0.05, 4.6)),
         f.forest(Splitting::Random, 0.75, 2),
         f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.02, 39, 0.88, 0.46, true) }),
+        Arc::new(Svm { kernel: Kernel::Polynomial(2), c: 0.1, ..Svm::default() }),
         f.forest(Splitting::Best, 0.5, 4),
         f.boost(Boost { lambda: 0.84, ..sampled(0.02, 16, 0.98, 0.56, false) }),
     ]
@@ -318,6 +324,7 @@ fn large(f: &Facts) -> Vec<Candidate> {
         f.boost(extra_random()),
         f.boost(leaf_wise(f.regression)),
         f.boost(symmetric(6, 0.06, 3.0)),
+        Arc::new(if f.rows < LARGE { Mlp::default() } else { Mlp { members: 1, ..Mlp::default() } }),
         f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.018, 39, 0.88, 0.46, true) }),
         f.boost(near_additive()),
         f.boost(Boost { lambda: 0.84, ..sampled(0.02, 84, 0.98, 0.53, false) }),
@@ -332,7 +339,7 @@ fn large(f: &Facts) -> Vec<Candidate> {
     ];
     if f.rows < LARGE {
         // Forests and linear models are cheap here and add the most.
-        let (best, random) = (plan.remove(9), plan.remove(11));
+        let (best, random) = (plan.remove(10), plan.remove(12));
         plan.insert(4, best);
         plan.insert(5, random);
     }

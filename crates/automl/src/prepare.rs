@@ -3,10 +3,11 @@
 mod columns;
 mod marks;
 mod target;
+mod twins;
 
 use crate::dataset::{Dataset, Feature, Matrix, Target};
 use crate::outcome::{ColumnReport, ColumnRole};
-use crate::table::{Table, Tables};
+use crate::table::{Kind, Table, Tables};
 use crate::{Error, Spec};
 use columns::Decision;
 use std::borrow::Cow;
@@ -82,7 +83,37 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
         return Err(Error::NoFeatures(reasons(&reports)));
     }
     let marks = roles.read(table, fit.len(), &all)?;
-    Ok(Prepared { data: Dataset { features, matrix, target, marks }, columns: reports, notes })
+    let mut data = Dataset { features, matrix, target, marks };
+    drop_twins(&mut data, &mut reports);
+    add_moments(&mut data, fit.len());
+    Ok(Prepared { data, columns: reports, notes })
+}
+
+/// Takes out features that repeat an earlier one.
+fn drop_twins(data: &mut Dataset, reports: &mut [ColumnReport]) {
+    let twins = twins::find(&data.features, &data.matrix.columns);
+    for &(later, earlier) in &twins {
+        let name = &data.features[later].name;
+        if let Some(report) = reports.iter_mut().find(|r| r.name == *name) {
+            report.role = ColumnRole::Dropped;
+            report.note = Some(format!("says the same as {:?}", data.features[earlier].name));
+        }
+    }
+    let gone: Vec<usize> = twins.into_iter().map(|(later, _)| later).collect();
+    twins::remove(data, &gone);
+}
+
+/// Adds the calendar parts of timestamps after the features they are made of.
+fn add_moments(data: &mut Dataset, fit: usize) {
+    for of in 0..data.features.len() {
+        if data.features[of].kind == Kind::Timestamp {
+            let parts = columns::moments(of, &data.features[of], &data.matrix.columns[of], fit);
+            for (feature, values) in parts {
+                data.features.push(feature);
+                data.matrix.columns.push(values);
+            }
+        }
+    }
 }
 
 /// The rows of another table that have a target, and their targets in the classes of the training table.

@@ -7,6 +7,7 @@ mod vote;
 use crate::control::Control;
 use crate::export;
 use crate::folds;
+use crate::guardrails;
 use crate::importance::Question;
 use crate::journal::{Journal, Keeper};
 use crate::learners::Shared;
@@ -99,7 +100,9 @@ fn work(
     keeper: Option<&dyn Keeper>,
     control: &Control,
 ) -> Result<Outcome, Error> {
-    let Prepared { data, columns, mut notes } = prepare(tables, spec)?;
+    let prepared = prepare(tables, spec)?;
+    let guardrails = guardrails::inspect(tables, &prepared, spec.seed);
+    let Prepared { data, columns, mut notes } = prepared;
     let held_out = tables.test.map(|table| Test::read(table, spec, &data.target)).transpose()?;
     let goal = Goal::new(data.target.task, spec.metric.as_deref())?;
     let folds = folds::make(&data, spec)?;
@@ -119,6 +122,7 @@ fn work(
     announce(&search, plan.trials());
     columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
     notes.iter().for_each(|note| control.tell(Event::Warning { message: note.clone() }));
+    guardrails.iter().for_each(|guard| control.tell(Event::Warning { message: guard.message() }));
     let mut trials = search.run(&plan)?;
     let vote = Vote::new(&search, &trials.done, spec);
     let (members, metrics) = (vote.members(&trials.done), vote.metrics.clone());
@@ -149,6 +153,7 @@ fn work(
         signature,
         work: work_done(&search, &trials, plan.trials()),
         metrics: vote.metrics,
+        guardrails,
         notes,
     })
 }

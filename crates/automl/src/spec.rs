@@ -48,11 +48,13 @@ pub(crate) enum Algorithm {
     LinearSvm,
     /// A small neural network.
     NeuralNetwork,
+    /// A single tree.
+    DecisionTree,
 }
 
 impl Algorithm {
     /// Names for classification, for regression, and the algorithm.
-    const NAMES: [(&'static str, &'static str, Self); 9] = [
+    const NAMES: [(&'static str, &'static str, Self); 10] = [
         ("LogisticRegression", "ElasticNet", Self::Linear),
         ("LightGBM", "LightGBM", Self::LightGbm),
         ("XGBoostClassifier", "XGBoostRegressor", Self::XgBoost),
@@ -62,6 +64,7 @@ impl Algorithm {
         ("SVM", "SVM", Self::Svm),
         ("LinearSVM", "LinearSVM", Self::LinearSvm),
         ("NeuralNetwork", "NeuralNetwork", Self::NeuralNetwork),
+        ("DecisionTree", "DecisionTree", Self::DecisionTree),
     ];
 
     /// The algorithm of a name; case and underscores do not matter.

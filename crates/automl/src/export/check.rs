@@ -18,11 +18,12 @@ pub(crate) fn check(bytes: &[u8], data: &Dataset, ensemble: &Ensemble) -> Result
     let mut sample = data.matrix.take(&rows);
     for (feature, column) in data.features.iter().zip(&mut sample.columns) {
         column.push(match &feature.shape {
-            Shape::Number => f32::NAN,
+            Shape::Number | Shape::Moment { .. } => f32::NAN,
             Shape::Category(coding) => coding.absent(),
         });
         column.push(match &feature.shape {
             Shape::Number => 1e6,
+            Shape::Moment { part, .. } => part.of(1e6),
             Shape::Category(coding) => coding.unknown(),
         });
     }
@@ -56,16 +57,18 @@ pub(crate) fn score(
     matrix: &Matrix,
     width: usize,
 ) -> Result<Vec<f32>, Error> {
-    let slots: Vec<usize> = features
-        .iter()
+    let columns = features.iter().zip(&matrix.columns).filter(|(f, _)| f.is_input());
+    let slots: Vec<usize> = columns
+        .clone()
+        .map(|(f, _)| f)
         .map(|f| model.slot(&f.name).ok_or_else(|| Error::Export(format!("input {:?} is missing", f.name))))
         .collect::<Result<_, _>>()?;
     let mut batch = model.batch();
     for row in 0..matrix.rows {
         batch.push_row();
-        for ((feature, &slot), column) in features.iter().zip(&slots).zip(&matrix.columns) {
+        for ((feature, column), &slot) in columns.clone().zip(&slots) {
             match &feature.shape {
-                Shape::Number => batch.set_number(slot, 0, column[row]),
+                Shape::Number | Shape::Moment { .. } => batch.set_number(slot, 0, column[row]),
                 Shape::Category(coding) => batch.set_text(model, slot, 0, text(coding, column[row])),
             }
         }

@@ -1,5 +1,6 @@
 //! One column: facts, decision, cast.
 
+use crate::calendar::Part;
 use crate::dataset::{Coding, Feature, Shape};
 use crate::outcome::ColumnRole;
 use crate::table::{Column, Kind, MISSING_CODE, Values};
@@ -156,7 +157,8 @@ fn number(column: &Column, values: &[f64], rows: &[u32]) -> Decision {
         }
         _ => first.into(),
     };
-    let note = (column.kind == Kind::Timestamp).then(|| "used as seconds since 1970".to_owned());
+    let note =
+        (column.kind == Kind::Timestamp).then(|| "used as seconds since 1970 and calendar parts".to_owned());
     let feature = Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Number, example };
     Decision::Use { feature, values: cast, note }
 }
@@ -224,10 +226,27 @@ fn coding(counts: &[(&str, usize)], rows: usize) -> Coding {
     }
 }
 
+/// The calendar parts of a moment, feature `of`, that differ between rows; only the first `fit` rows decide.
+pub(super) fn moments(of: usize, feature: &Feature, values: &[f32], fit: usize) -> Vec<(Feature, Vec<f32>)> {
+    let differs = |values: &[f32]| {
+        let mut present = values[..fit].iter().filter(|x| !x.is_nan());
+        let first = present.next();
+        present.any(|x| Some(x) != first)
+    };
+    let make = |part: Part| {
+        let values: Vec<f32> = values.iter().map(|&x| part.of(x)).collect();
+        let name = format!("{} ({})", feature.name, part.name());
+        let example = values.first().map_or(0.into(), |&x| f64::from(x).into());
+        let shape = Shape::Moment { of, part };
+        (Feature { name, kind: Kind::Integer, shape, example }, values)
+    };
+    Part::ALL.into_iter().map(make).filter(|(_, values)| differs(values)).collect()
+}
+
 /// The role shown in reports.
 pub(super) fn role(feature: &Feature) -> ColumnRole {
     match feature.shape {
-        Shape::Number => ColumnRole::Number,
+        Shape::Number | Shape::Moment { .. } => ColumnRole::Number,
         Shape::Category(_) => ColumnRole::Category,
     }
 }

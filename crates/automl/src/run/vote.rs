@@ -241,8 +241,12 @@ impl Vote {
                 best = i;
             }
         }
-        let (mixture, metrics, score) = finished[best].clone();
-        let weights = distinct.swap_remove(best);
+        let (mut mixture, mut metrics, mut score) = finished[best].clone();
+        let mut weights = distinct.swap_remove(best);
+        if !spec.vote_ensemble && mixture.rule == Rule::Mean {
+            weights = choice.single(done.len());
+            (mixture, metrics, score) = choice.finished(&weights, false);
+        }
         Self { weights, mixture, metrics, score, seconds: start.elapsed().as_secs_f64() }
     }
 

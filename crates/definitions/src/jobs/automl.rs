@@ -310,6 +310,7 @@ const BOTH: &[&str] = &[
     "SVM",
     "LinearSVM",
     "NeuralNetwork",
+    "DecisionTree",
 ];
 const OF_CLASSES: &[&str] = &["LogisticRegression", "XGBoostClassifier"];
 const OF_NUMBERS: &[&str] = &["ElasticNet", "XGBoostRegressor"];
@@ -319,7 +320,6 @@ const ABSENT: &[&str] = &[
     "MultinomialNaiveBayes",
     "BernoulliNaiveBayes",
     "KNN",
-    "DecisionTree",
     "LassoLars",
     "FastLinearRegressor",
     "OnlineGradientDescentRegressor",
