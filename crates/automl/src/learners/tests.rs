@@ -135,18 +135,23 @@ fn every_graph_answers_as_its_learner() {
         for learner in learners() {
             let job = Job { train: &train, valid: &[], rounds: 6, weights: &[], seed: 3, control: &control };
             let model = learner.fit(&shared, &job).unwrap().model;
-            let mixture = Mixture {
-                task,
-                width: data.target.width(),
-                parts: vec![Part { weight: 1.0, calibration: Calibration::None }],
-                rule: Rule::Mean,
-                calibration: Calibration::None,
-                threshold: None,
+            let model: std::sync::Arc<dyn Fitted> = model.into();
+            let width = data.target.width();
+            let own = match task {
+                Task::Binary => Calibration::Beta([0.8, 1.2, -0.3]),
+                Task::Multiclass => Calibration::Scale(0.7),
+                Task::Regression => Calibration::None,
             };
-            let ensemble = export::Ensemble { models: vec![model.into()], mixture };
-            let bytes = export::write(&data, &ensemble, &().into(), &().into()).unwrap();
-            let checked = export::check(&bytes, &data, &ensemble);
-            assert!(checked.is_ok(), "{} on {}: {checked:?}", learner.name(), task.name());
+            let none = Calibration::None;
+            let stack = Rule::Stack(vec![0.1; width]);
+            for (rule, calibration) in [(Rule::Mean, none), (Rule::Mean, own), (stack, none)] {
+                let parts = [none, own].map(|calibration| Part { weight: 0.5, calibration }).to_vec();
+                let mixture = Mixture { task, width, parts, rule, calibration, threshold: None };
+                let ensemble = export::Ensemble { models: vec![model.clone(), model.clone()], mixture };
+                let bytes = export::write(&data, &ensemble, &().into(), &().into()).unwrap();
+                let checked = export::check(&bytes, &data, &ensemble);
+                assert!(checked.is_ok(), "{} on {}: {checked:?}", learner.name(), task.name());
+            }
         }
     }
 }
