@@ -32,7 +32,7 @@ impl Journal {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(folder.join(JOURNAL))?;
         let mut bytes = Vec::new();
-        file.by_ref().take(MOST).read_to_end(&mut bytes)?;
+        (&file).take(MOST).read_to_end(&mut bytes)?;
         let (kept, whole) = entries(&bytes);
         file.set_len(whole)?;
         file.seek(SeekFrom::End(0))?;
