@@ -16,19 +16,27 @@ const ROUNDS: usize = 25;
 const BAGS: usize = 10;
 const BAG_SHARE: f64 = 0.6;
 const BAG_ROWS: usize = 5_000;
+/// A member's weight at most, below so many rows: networks and forests look better by few rows than they are.
+const CAP: f64 = 0.7;
+const CAPPED_ROWS: usize = 1_000;
+/// A probability counts as at least this.
+const LEAST: f64 = crate::search::LEAST as f64;
 /// Smaller weights are not worth a member.
 const LEAST_WEIGHT: f64 = 0.02;
 
 /// The losses of mixtures of candidates.
-struct Library<'a> {
+pub(crate) struct Library<'a> {
     /// For each candidate what the loss reads, row by row: the true class's probability, or the error.
     columns: Vec<Vec<f32>>,
-    candidates: &'a [&'a [f32]],
+    /// Weights of the rows; empty when all are equal.
+    weights: &'a [f64],
+    total: f64,
     regression: bool,
 }
 
 impl<'a> Library<'a> {
-    fn new(target: &Target, rows: &[u32], candidates: &'a [&'a [f32]]) -> Self {
+    /// The candidates' predictions of `rows`; one without predictions must never be allowed.
+    pub(crate) fn new(target: &Target, rows: &[u32], weights: &'a [f64], candidates: &[&[f32]]) -> Self {
         let width = target.width();
         let truth: Vec<f32> = rows.iter().map(|&r| target.values[r as usize]).collect();
         let read = |predictions: &&[f32]| {
@@ -42,25 +50,46 @@ impl<'a> Library<'a> {
             .collect()
         };
         let columns = candidates.iter().map(read).collect();
-        Self { columns, candidates, regression: target.task == Task::Regression }
+        let equal = weights.iter().all(|&w| w == 1.0);
+        let total = if equal { rows.len() as f64 } else { weights.iter().sum() };
+        let weights = if equal { &[] } else { weights };
+        Self {
+            columns,
+            weights,
+            total: total.max(f64::MIN_POSITIVE),
+            regression: target.task == Task::Regression,
+        }
+    }
+
+    fn rows(&self) -> usize {
+        self.columns.iter().map(Vec::len).max().unwrap_or(0)
     }
 
     /// Mean loss of (`sum` + candidate) / `count`.
     fn loss(&self, sum: &[f32], candidate: usize, count: f32) -> f64 {
         let scale = 1.0 / count;
-        let mixed = sum.iter().zip(&self.columns[candidate]).map(|(s, c)| (s + c) * scale);
-        let total: f64 = if self.regression {
-            mixed.map(|e| f64::from(e * e)).sum()
-        } else {
-            mixed.map(|p| -f64::from(p.max(1e-7).ln())).sum()
+        let column = &self.columns[candidate];
+        let mixed = sum.iter().zip(column).map(|(s, c)| f64::from((s + c) * scale));
+        let total: f64 = match (self.regression, self.weights.is_empty()) {
+            (true, true) => mixed.map(|e| e * e).sum(),
+            (true, false) => mixed.zip(self.weights).map(|(e, w)| w * e * e).sum(),
+            (false, false) => mixed.zip(self.weights).map(|(p, w)| -w * p.max(LEAST).ln()).sum(),
+            // One logarithm of a product in place of eight: 1e-7 to the eighth is still a normal number.
+            (false, true) => sum
+                .chunks(8)
+                .zip(column.chunks(8))
+                .map(|(s, c)| {
+                    let p = s.iter().zip(c).map(|(s, c)| f64::from((s + c) * scale).max(LEAST));
+                    -p.product::<f64>().ln()
+                })
+                .sum(),
         };
-        total / sum.len().max(1) as f64
+        total / self.total
     }
 
     /// Greedy selection among `allowed`; the counts of the best prefix.
     fn greedy(&self, allowed: &[usize]) -> Vec<usize> {
-        let rows = self.columns.first().map_or(0, Vec::len);
-        let mut sum = vec![0.0f32; rows];
+        let mut sum = vec![0.0f32; self.rows()];
         let mut picked: Vec<usize> = Vec::new();
         let mut best = (f64::INFINITY, 0);
         for round in 1..=ROUNDS {
@@ -81,7 +110,7 @@ impl<'a> Library<'a> {
                 best = (loss, picked.len());
             }
         }
-        let mut counts = vec![0; self.candidates.len()];
+        let mut counts = vec![0; self.columns.len()];
         picked[..best.1].iter().for_each(|&p| counts[p] += 1);
         counts
     }
@@ -89,7 +118,7 @@ impl<'a> Library<'a> {
     /// Weights averaged over bags of the library, or of one selection among `allowed`.
     fn weights(&self, allowed: &[usize], bagged: bool, seed: u64) -> Vec<f64> {
         let bags = if bagged && allowed.len() > 4 { BAGS } else { 1 };
-        let mut weights = vec![0.0; self.candidates.len()];
+        let mut weights = vec![0.0; self.columns.len()];
         for bag in 0..bags {
             let mut drawn = allowed.to_vec();
             if bags > 1 {
@@ -106,17 +135,11 @@ impl<'a> Library<'a> {
     }
 }
 
-/// Weights of the candidates' out-of-fold predictions for `rows`: they sum to 1, most are 0, and all that are not in
-/// `allowed` (ascending). Of equal candidates the earlier one is taken.
-pub(crate) fn weights(
-    target: &Target,
-    rows: &[u32],
-    candidates: &[&[f32]],
-    allowed: &[usize],
-    seed: u64,
-) -> Vec<f64> {
-    let library = Library::new(target, rows, candidates);
-    let bagged = rows.len() < BAG_ROWS;
+/// Weights of the candidates' out-of-fold predictions: they sum to 1, most are 0, and all that are not in `allowed`
+/// (ascending). Of equal candidates the earlier one is taken. On small tables no single one has all the say.
+pub(crate) fn weights(library: &Library<'_>, allowed: &[usize], seed: u64) -> Vec<f64> {
+    let rows = library.rows();
+    let bagged = rows < BAG_ROWS;
     let mut weights = library.weights(allowed, bagged, seed);
     let mut order = allowed.to_vec();
     order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
@@ -126,25 +149,29 @@ pub(crate) fn weights(
     if order.is_empty() {
         return weights;
     }
-    let kept: Vec<f64> =
-        (0..candidates.len()).map(|c| if order.contains(&c) { weights[c] } else { 0.0 }).collect();
-    if !bagged {
-        weights = library.weights(&order, false, seed);
+    if bagged {
+        (0..weights.len()).filter(|c| !order.contains(c)).for_each(|c| weights[c] = 0.0);
     } else {
-        weights = kept;
+        weights = library.weights(&order, false, seed);
     }
     let total: f64 = weights.iter().sum();
     weights.iter_mut().for_each(|w| *w /= total);
+    if rows < CAPPED_ROWS {
+        cap(&mut weights);
+    }
     weights
 }
 
-/// The weighted mean of predictions, in the order of the candidates.
-pub(crate) fn mix(candidates: &[&[f32]], weights: &[f64]) -> Vec<f32> {
-    let mut sum = vec![0.0f64; candidates.first().map_or(0, |c| c.len())];
-    for (candidate, &weight) in candidates.iter().zip(weights).filter(|(_, w)| **w > 0.0) {
-        sum.iter_mut().zip(*candidate).for_each(|(s, &p)| *s += weight * f64::from(p));
+/// Cuts a weight above [`CAP`] when there are others to take the rest in their proportions.
+fn cap(weights: &mut [f64]) {
+    let Some(top) = (0..weights.len()).reduce(|a, b| if weights[b] > weights[a] { b } else { a }) else {
+        return;
+    };
+    let others = 1.0 - weights[top];
+    if weights[top] > CAP && others > LEAST_WEIGHT {
+        let scale = (1.0 - CAP) / others;
+        weights.iter_mut().enumerate().for_each(|(i, w)| *w = if i == top { CAP } else { *w * scale });
     }
-    sum.into_iter().map(|s| s as f32).collect()
 }
 
 #[cfg(test)]
@@ -168,12 +195,17 @@ mod tests {
             t.values.iter().map(|&y| (1.0 / (1.0 + (-z(y)).exp())) as f32).collect()
         };
         let (a, b, c) = (noisy(1.0), noisy(1.0), noisy(0.0));
-        let weights = weights(&t, &rows, &[&a, &b, &c], &[0, 1, 2], 3);
+        let equal = vec![1.0; n];
+        let library = Library::new(&t, &rows, &equal, &[&a, &b, &c]);
+        let weights = weights(&library, &[0, 1, 2], 3);
         assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         assert!((weights[0] - 0.5).abs() < 0.1 && (weights[1] - 0.5).abs() < 0.1, "{weights:?}");
         assert_eq!(weights[2], 0.0);
-        let mixed = mix(&[&a, &b], &[0.5, 0.5]);
-        assert!((mixed[0] - (a[0] + b[0]) / 2.0).abs() < 1e-6);
+        // Weights of the rows count: where only the rows of one class count, the surer of it has the say.
+        let one: Vec<f64> = t.values.iter().map(|&y| f64::from(y)).collect();
+        let (low, high) = (vec![0.2f32; n], vec![0.8f32; n]);
+        let library = Library::new(&t, &rows, &one, &[&low, &high]);
+        assert_eq!(super::weights(&library, &[0, 1], 3), [0.0, 1.0]);
     }
 
     #[test]
@@ -191,10 +223,13 @@ mod tests {
             })
             .collect();
         let candidates: Vec<&[f32]> = many.iter().map(Vec::as_slice).collect();
-        let chosen = weights(&t, &rows, &candidates, &(0..30).collect::<Vec<_>>(), 3);
+        let equal = vec![1.0; n];
+        let library = Library::new(&t, &rows, &equal, &candidates);
+        let chosen = weights(&library, &(0..30).collect::<Vec<_>>(), 3);
         assert!(chosen.iter().filter(|w| **w > 0.0).count() <= MAX_MEMBERS);
         let same = [many[0].as_slice(); 3];
-        assert_eq!(weights(&t, &rows, &same, &[0, 1, 2], 3), [1.0, 0.0, 0.0]);
-        assert_eq!(weights(&t, &rows, &same, &[1, 2], 3), [0.0, 1.0, 0.0]);
+        let library = Library::new(&t, &rows, &equal, &same);
+        assert_eq!(weights(&library, &[0, 1, 2], 3), [1.0, 0.0, 0.0]);
+        assert_eq!(weights(&library, &[1, 2], 3), [0.0, 1.0, 0.0]);
     }
 }

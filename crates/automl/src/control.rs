@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 /// Time between two signs of life.
 const PULSE: Duration = Duration::from_millis(200);
 
+/// Share of the time limit, and seconds at most, kept for importance and writing.
+const LAST_SHARE: f64 = 0.05;
+const LAST_MOST: f64 = 3.0;
+
 /// Shared by all threads of one search.
 pub(crate) struct Control {
     start: Instant,
@@ -18,6 +22,9 @@ pub(crate) struct Control {
     closed: AtomicBool,
     finished: AtomicU32,
     trials: u32,
+    /// Seconds the search may take, and those that were spent before it was taken up again.
+    limit: Option<f64>,
+    spent: AtomicU64,
     /// Rounds and trees grown in work that counted.
     rounds: AtomicU64,
     last: Mutex<Instant>,
@@ -34,10 +41,41 @@ impl Control {
             closed: AtomicBool::new(false),
             finished: AtomicU32::new(0),
             trials,
+            limit: None,
+            spent: AtomicU64::new(0),
             rounds: AtomicU64::new(0),
             last: Mutex::new(now),
             events,
         }
+    }
+
+    /// The same with a time limit.
+    pub(crate) fn within(mut self, limit: Option<f64>) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Counts the seconds that were spent before the search was taken up again.
+    pub(crate) fn spend(&self, seconds: f64) {
+        if seconds.is_finite() && seconds > 0.0 {
+            // Numbers above zero are ordered as their bits are.
+            self.spent.fetch_max(seconds.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// The time limit in seconds.
+    pub(crate) fn limit(&self) -> Option<f64> {
+        self.limit
+    }
+
+    /// Whether only the time to write the result is left.
+    pub(crate) fn late(&self) -> bool {
+        self.limit.is_some_and(|limit| self.seconds() > limit - (LAST_SHARE * limit).min(LAST_MOST))
+    }
+
+    /// Whether the time limit has passed: what can be left out is left out.
+    pub(crate) fn over(&self) -> bool {
+        self.limit.is_some_and(|limit| self.seconds() > limit)
     }
 
     /// Asks every thread to stop.
@@ -55,14 +93,19 @@ impl Control {
         self.closed.store(true, Ordering::Relaxed);
     }
 
+    /// Lets fits go on after the trials have ended.
+    pub(crate) fn reopen(&self) {
+        self.closed.store(false, Ordering::Relaxed);
+    }
+
     /// Whether the trials have ended early.
     pub(crate) fn closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
 
-    /// Seconds since the start.
+    /// Seconds since the start, and those spent before.
     pub(crate) fn seconds(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
+        f64::from_bits(self.spent.load(Ordering::Relaxed)) + self.start.elapsed().as_secs_f64()
     }
 
     /// Counts a finished trial.

@@ -3,6 +3,7 @@
 //! Numbers are cast to `f32` once, here; every threshold is found and compared on the cast values, so that the
 //! exported graph takes the same branch as the trained tree. A category is its code as a number.
 
+use crate::calendar::Part;
 use crate::{Kind, Task};
 use std::collections::HashMap;
 
@@ -48,6 +49,8 @@ pub(crate) enum Shape {
     Number,
     /// A category's code.
     Category(Coding),
+    /// A calendar part of another feature, which stands before it and is seconds since 1970; no input of its own.
+    Moment { of: usize, part: Part },
 }
 
 /// One feature.
@@ -67,9 +70,14 @@ impl Feature {
     /// Number of codes of a category; `None` for a number.
     pub(crate) fn codes(&self) -> Option<usize> {
         match &self.shape {
-            Shape::Number => None,
+            Shape::Number | Shape::Moment { .. } => None,
             Shape::Category(coding) => Some(coding.size()),
         }
+    }
+
+    /// Whether it is an input of the model: all but what is made of other features.
+    pub(crate) fn is_input(&self) -> bool {
+        !matches!(self.shape, Shape::Moment { .. })
     }
 }
 
@@ -149,6 +157,21 @@ impl Target {
     }
 }
 
+/// What rows bring along besides features and target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Marks {
+    /// Weight of each row, not negative, with mean 1 over the trainable rows; empty when all are equal.
+    pub weights: Vec<f32>,
+    /// Group of each row; empty without groups.
+    pub groups: Vec<u32>,
+    /// Moment of each row; empty without an order.
+    pub times: Vec<f64>,
+    /// The user's own splits: for each, whether a row is validated on.
+    pub held: Vec<Vec<bool>>,
+    /// Rows at the end that come from the validation table: every trial is judged by them, nothing learns from them.
+    pub validation: usize,
+}
+
 /// Everything the learners need.
 #[derive(Debug, Clone)]
 pub(crate) struct Dataset {
@@ -158,11 +181,18 @@ pub(crate) struct Dataset {
     pub matrix: Matrix,
     /// The target.
     pub target: Target,
+    /// What the rows bring along.
+    pub marks: Marks,
 }
 
 impl Dataset {
-    /// Number of rows.
+    /// Number of rows, those of the validation table included.
     pub(crate) fn rows(&self) -> usize {
         self.matrix.rows
+    }
+
+    /// Number of rows that may be learned from: the first ones.
+    pub(crate) fn trainable(&self) -> usize {
+        self.matrix.rows - self.marks.validation
     }
 }

@@ -15,22 +15,22 @@ pub(crate) use signature::signature;
 use crate::Error;
 use crate::dataset::{Classes, Dataset, Matrix, Target};
 use crate::learners::Fitted;
+use crate::mixture::Mixture;
 use onnx::{Attr, Domain, ElementType};
+use std::sync::Arc;
 
-/// A fitted member with its weight; the weights of an ensemble sum to 1.
-pub(crate) struct Weighted {
-    pub weight: f64,
-    pub model: Box<dyn Fitted>,
+/// A fitted ensemble: the models and how their predictions are put together.
+pub(crate) struct Ensemble {
+    pub models: Vec<Arc<dyn Fitted>>,
+    pub mixture: Mixture,
 }
 
-/// The weighted mean of the members' predictions, in the precision of the graph.
-pub(crate) fn vote(members: &[Weighted], matrix: &Matrix, width: usize) -> Vec<f32> {
-    let mut sum = vec![0.0f32; matrix.rows * width];
-    for member in members {
-        let weight = member.weight as f32;
-        sum.iter_mut().zip(member.model.predict(matrix)).for_each(|(s, p)| *s += weight * p);
+impl Ensemble {
+    /// Predictions of every row, in the precision of the graph.
+    pub(crate) fn predict(&self, matrix: &Matrix) -> Vec<f32> {
+        let members: Vec<Vec<f32>> = self.models.iter().map(|model| model.predict(matrix)).collect();
+        self.mixture.mix(&members)
     }
-    sum
 }
 
 /// Metadata keys of the signature and of the training facts.
@@ -40,30 +40,39 @@ const TRAINING_KEY: &str = "portcullis.training";
 /// Writes the ensemble of a dataset's features, with its signature and training facts.
 pub(crate) fn write(
     data: &Dataset,
-    members: &[Weighted],
+    ensemble: &Ensemble,
     signature: &serde_json::Value,
     training: &serde_json::Value,
 ) -> Result<Vec<u8>, Error> {
     let mut sheet = Sheet::new(&data.target.name, &data.features);
-    let mut answers = Vec::with_capacity(members.len());
-    for member in members {
-        answers.push((member.model.export(&mut sheet)?, member.weight as f32));
+    let mut answers = Vec::with_capacity(ensemble.models.len());
+    for model in &ensemble.models {
+        answers.push(model.export(&mut sheet)?);
     }
-    let blended = sheet.weighted_sum(&answers);
+    let blended = sheet.mixture(&ensemble.mixture, &answers);
     match &data.target.classes {
         None => {
             let name = sheet.output("variable", ElementType::Float, &[-1, 1]);
             sheet.op("Identity", &[&blended], &name, vec![]);
         }
-        Some(classes) => classify(&mut sheet, &data.target, classes, &blended),
+        Some(classes) => {
+            let threshold = ensemble.mixture.threshold;
+            classify(&mut sheet, (&data.target, classes), &blended, threshold);
+        }
     }
     sheet.metadata(SIGNATURE_KEY, signature);
     sheet.metadata(TRAINING_KEY, training);
     sheet.finish()
 }
 
-/// Turns the blended answers into `label` and `probabilities`.
-fn classify(sheet: &mut Sheet<'_>, target: &Target, classes: &Classes, blended: &str) {
+/// Turns the blended answers into `label` and `probabilities`. With a threshold the label is the second of two classes
+/// above it: p₁ > t is p₁·(1 − t) > p₀·t.
+fn classify(
+    sheet: &mut Sheet<'_>,
+    (target, classes): (&Target, &Classes),
+    blended: &str,
+    threshold: Option<f32>,
+) {
     let k = classes.len() as i64;
     let (kind, labels) = match classes {
         Classes::Integer(labels) => (ElementType::Int64, sheet.ints("labels", &[k], labels.clone())),
@@ -84,7 +93,14 @@ fn classify(sheet: &mut Sheet<'_>, target: &Target, classes: &Classes, blended: 
     }
     let index = sheet.fresh("class_index");
     let attrs = vec![("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))];
-    sheet.op("ArgMax", &[&probabilities], &index, attrs);
+    let mut judged = probabilities;
+    if let Some(t) = threshold {
+        let scale = sheet.floats("label_threshold", &[1, 2], vec![t, 1.0 - t]);
+        let scaled = sheet.fresh("judged");
+        sheet.op("Mul", &[&judged, &scale], &scaled, vec![]);
+        judged = scaled;
+    }
+    sheet.op("ArgMax", &[&judged], &index, attrs);
     sheet.op("Gather", &[&labels, &index], &label, vec![("axis", Attr::Int(0))]);
 }
 

@@ -1,8 +1,12 @@
-//! Train and validation splits: stratified k-fold, repeated on small tables, a hold-out on large ones.
+//! Train and validation splits: stratified k-fold, repeated on small tables, a hold-out on large ones; groups kept
+//! together, later rows judged by earlier ones, the user's own splits, or the rows of a validation table.
 
-use crate::Task;
-use crate::dataset::Target;
+mod dealing;
+
+use crate::dataset::{Dataset, Target};
 use crate::random::Random;
+use crate::{Error, Spec, Task};
+use dealing::{deal, deal_groups, deal_share, strata};
 
 /// One split; the two row lists are disjoint and ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub(crate) struct Folds {
     pub splits: Vec<Split>,
     /// Rows with at least one out-of-fold prediction, ascending.
     pub scored: Vec<u32>,
+    /// What the splits are, in a few words.
+    pub kind: String,
 }
 
 /// Rows above which one hold-out replaces the folds.
@@ -25,8 +31,8 @@ const HOLDOUT_ROWS: usize = 60_000;
 const HOLDOUT_SHARE: f64 = 0.05;
 const HOLDOUT_MIN: usize = 3_000;
 const HOLDOUT_MAX: usize = 20_000;
-/// Regression targets are stratified by this many quantiles.
-const STRATA: usize = 10;
+/// Windows of rows ordered by time.
+const WINDOWS: usize = 5;
 
 /// Folds and repeats by the number of rows: many repeats where a fit is cheap and the estimate noisy.
 fn shape(rows: usize) -> (usize, usize) {
@@ -38,47 +44,137 @@ fn shape(rows: usize) -> (usize, usize) {
     }
 }
 
-/// Makes the splits; a pure function of target and seed.
-pub(crate) fn make(target: &Target, seed: u64) -> Folds {
-    let rows = target.values.len();
-    let strata = strata(target);
-    let single = lone_rows(target, &strata);
-    let mut splits = Vec::new();
-    if rows > HOLDOUT_ROWS {
-        let held = ((rows as f64 * HOLDOUT_SHARE) as usize).clamp(HOLDOUT_MIN, HOLDOUT_MAX);
-        let assigned = assign(&strata, rows / held, &mut Random::new(seed, 1));
-        splits.push(split(&assigned, 0, &single));
-    } else {
-        let (k, repeats) = shape(rows);
-        for repeat in 0..repeats {
-            let assigned = assign(&strata, k, &mut Random::new(seed, 1 + repeat as u64));
-            splits.extend((0..k).map(|fold| split(&assigned, fold, &single)));
+/// Makes the splits; a pure function of the data, the wishes in `spec` and its seed.
+pub(crate) fn make(data: &Dataset, spec: &Spec) -> Result<Folds, Error> {
+    let marks = &data.marks;
+    let chosen = spec.n_cross_validations.is_some() || spec.validation_size.is_some();
+    let (splits, kind) = if marks.validation > 0 {
+        if chosen || !marks.held.is_empty() {
+            let detail = "the validation data is the only split: leave out other wishes for splitting";
+            return Err(Error::Spec { setting: "validation_data", detail: detail.into() });
         }
+        let valid = data.trainable() as u32..data.rows() as u32;
+        let train = 0..data.trainable() as u32;
+        (vec![Split { train: train.collect(), valid: valid.collect() }], "validation data".to_owned())
+    } else if !marks.held.is_empty() {
+        let kind = format!("{} splits of the table's own", marks.held.len());
+        (marks.held.iter().map(|held| part(data.rows(), |r| held[r])).collect(), kind)
+    } else if !marks.times.is_empty() {
+        windows(&marks.times, spec)
+    } else {
+        dealt(data, spec)?
+    };
+    finish(&data.target, data.rows(), splits, kind)
+}
+
+/// Leaves out splits that teach a single class, and lists the rows that are validated on.
+fn finish(target: &Target, rows: usize, mut splits: Vec<Split>, kind: String) -> Result<Folds, Error> {
+    let several = |split: &Split| {
+        let mut values = split.train.iter().map(|&r| target.values[r as usize]);
+        let first = values.next();
+        first.is_some_and(|first| target.task == Task::Regression || values.any(|v| v != first))
+    };
+    splits.retain(|split| !split.valid.is_empty() && several(split));
+    if splits.is_empty() {
+        let detail = "no split leaves rows of several classes to learn from and rows to validate on".into();
+        return Err(Error::Target { target: target.name.clone(), detail });
     }
     let mut seen = vec![false; rows];
     for row in splits.iter().flat_map(|s| &s.valid) {
         seen[*row as usize] = true;
     }
     let scored = (0..rows).filter(|&r| seen[r]).map(|r| r as u32).collect();
-    Folds { splits, scored }
+    Ok(Folds { splits, scored, kind })
 }
 
-/// The stratum of each row: its class, or its quantile.
-fn strata(target: &Target) -> Vec<u32> {
-    if target.task != Task::Regression {
-        return target.values.iter().map(|&v| v as u32).collect();
-    }
-    let rows = target.values.len();
-    let mut order: Vec<usize> = (0..rows).collect();
-    order.sort_by(|&a, &b| target.values[a].total_cmp(&target.values[b]));
-    let mut strata = vec![0; rows];
-    for (rank, row) in order.into_iter().enumerate() {
-        strata[row] = (rank * STRATA / rows) as u32;
-    }
-    strata
+/// The rows for which `held` is true, and the others.
+fn part(rows: usize, held: impl Fn(usize) -> bool) -> Split {
+    let (valid, train) = (0..rows as u32).partition(|&r| held(r as usize));
+    Split { train, valid }
 }
 
-/// Rows that are the only one of their class: always in training, so that no fit misses a class.
+/// Expanding windows: rows are put in order of time and cut in equal blocks; each block but the first is validated on
+/// after learning from all before it. Rows of one moment are never on both sides.
+fn windows(times: &[f64], spec: &Spec) -> (Vec<Split>, String) {
+    let rows = times.len();
+    let mut order: Vec<u32> = (0..rows as u32).collect();
+    order.sort_by(|&a, &b| times[a as usize].total_cmp(&times[b as usize]));
+    // The place of the first row of the moment that stands at `place`.
+    let start = |place: usize| {
+        let moment = order.get(place).map_or(f64::INFINITY, |&r| times[r as usize]);
+        order.partition_point(|&r| times[r as usize] < moment)
+    };
+    let sorted = |slice: &[u32]| {
+        let mut rows = slice.to_vec();
+        rows.sort_unstable();
+        rows
+    };
+    let cut =
+        |from: usize, to: usize| Split { train: sorted(&order[..from]), valid: sorted(&order[from..to]) };
+    if let Some(size) = spec.validation_size {
+        let from = start(rows - ((rows as f64 * size).round() as usize).clamp(1, rows - 1));
+        return (vec![cut(from, rows)], "the latest rows held out".to_owned());
+    }
+    let count = spec.n_cross_validations.map_or(WINDOWS, |n| n as usize).min(rows - 1);
+    let places: Vec<usize> = (1..=count + 1).map(|i| start(rows * i / (count + 1))).collect();
+    let splits: Vec<Split> = places.windows(2).map(|w| cut(w[0], w[1])).collect();
+    (splits, format!("{count} expanding windows of time"))
+}
+
+/// Rows dealt at random: a hold-out, or folds.
+fn dealt(data: &Dataset, spec: &Spec) -> Result<(Vec<Split>, String), Error> {
+    let rows = data.rows();
+    let strata = strata(&data.target);
+    let single = lone_rows(&data.target, &strata);
+    let groups = &data.marks.groups;
+    let distinct = groups.iter().max().map_or(rows, |&last| last as usize + 1);
+    if distinct < 2 {
+        let detail = "all rows are of one group, so none can be held out".into();
+        return Err(Error::Spec { setting: "group_column", detail });
+    }
+    let assign = |k: usize, stream: u64| {
+        let mut random = Random::new(spec.seed, stream);
+        if groups.is_empty() {
+            deal(&strata, k, &mut random)
+        } else {
+            deal_groups(&strata, groups, k, &mut random)
+        }
+    };
+    // A row that is the only one of its class is always learned from, unless its group is held out.
+    let held =
+        |assigned: &[usize], fold: usize, r: usize| assigned[r] == fold && (!single[r] || !groups.is_empty());
+    let automatic = spec.n_cross_validations.is_none() && rows > HOLDOUT_ROWS;
+    let share = spec.validation_size.or_else(|| {
+        let wished = (rows as f64 * HOLDOUT_SHARE) as usize;
+        automatic.then(|| wished.clamp(HOLDOUT_MIN, HOLDOUT_MAX) as f64 / rows as f64)
+    });
+    if let Some(share) = share {
+        let taken = if groups.is_empty() {
+            deal_share(&strata, share, &mut Random::new(spec.seed, 1))
+        } else {
+            // Of thin folds the first ones make the share.
+            let thin = 20.min(distinct);
+            let first = ((thin as f64 * share).round() as usize).clamp(1, thin - 1);
+            assign(thin, 1).into_iter().map(|fold| fold < first).collect()
+        };
+        let split = part(rows, |r| taken[r] && (!single[r] || !groups.is_empty()));
+        return Ok((vec![split], format!("{:.0} % of the rows held out", share * 100.0)));
+    }
+    let (k, repeats) = match spec.n_cross_validations {
+        Some(k) => (k as usize, 1),
+        None => shape(rows),
+    };
+    let k = k.clamp(2, distinct);
+    let mut splits = Vec::with_capacity(k * repeats);
+    for repeat in 0..repeats {
+        let assigned = assign(k, 1 + repeat as u64);
+        splits.extend((0..k).map(|fold| part(rows, |r| held(&assigned, fold, r))));
+    }
+    let times = if repeats > 1 { format!(", {repeats} times") } else { String::new() };
+    Ok((splits, format!("{k} folds{times}")))
+}
+
+/// Rows that are the only one of their class.
 fn lone_rows(target: &Target, strata: &[u32]) -> Vec<bool> {
     if target.task == Task::Regression {
         return vec![false; strata.len()];
@@ -90,70 +186,5 @@ fn lone_rows(target: &Target, strata: &[u32]) -> Vec<bool> {
     strata.iter().map(|&s| counts[s as usize] == 1).collect()
 }
 
-/// Deals the shuffled rows of each stratum round-robin over `k` folds, going on where the last stratum ended.
-fn assign(strata: &[u32], k: usize, random: &mut Random) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..strata.len()).collect();
-    random.shuffle(&mut order);
-    order.sort_by_key(|&r| strata[r]);
-    let mut folds = vec![0; strata.len()];
-    for (position, row) in order.into_iter().enumerate() {
-        folds[row] = position % k;
-    }
-    folds
-}
-
-fn split(assigned: &[usize], fold: usize, single: &[bool]) -> Split {
-    let held = |r: &usize| assigned[*r] == fold && !single[*r];
-    let rows = 0..assigned.len();
-    Split {
-        train: rows.clone().filter(|r| !held(r)).map(|r| r as u32).collect(),
-        valid: rows.filter(held).map(|r| r as u32).collect(),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::dataset::Classes;
-
-    fn classes(values: Vec<f32>, k: usize) -> Target {
-        let labels = (0..k as i64).collect();
-        Target { name: "y".into(), task: Task::Multiclass, classes: Some(Classes::Integer(labels)), values }
-    }
-
-    #[test]
-    fn folds_are_stratified_disjoint_and_cover_every_row() {
-        let target = classes((0..3000).map(|i| f32::from(u8::from(i % 10 == 0))).collect(), 2);
-        let folds = make(&target, 7);
-        assert_eq!(folds.splits.len(), 5);
-        assert_eq!(folds.scored.len(), 3000);
-        for split in &folds.splits {
-            assert_eq!(split.train.len() + split.valid.len(), 3000);
-            let ones = split.valid.iter().filter(|&&r| target.values[r as usize] == 1.0).count();
-            assert_eq!(ones, 60);
-            assert!(split.valid.iter().all(|r| split.train.binary_search(r).is_err()));
-        }
-        assert_eq!(make(&target, 7).splits, folds.splits);
-        assert_ne!(make(&target, 8).splits, folds.splits);
-    }
-
-    #[test]
-    fn a_class_with_one_row_is_always_trained_on() {
-        let mut values = vec![0.0; 40];
-        values[20..].fill(1.0);
-        values[5] = 2.0;
-        let folds = make(&classes(values, 3), 1);
-        assert!(folds.splits.iter().all(|s| s.train.contains(&5)));
-        assert!(!folds.scored.contains(&5));
-        assert_eq!(folds.scored.len(), 39);
-    }
-
-    #[test]
-    fn a_large_table_has_one_holdout() {
-        let target = classes((0..100_000).map(|i| (i % 3) as f32).collect(), 3);
-        let folds = make(&target, 1);
-        assert_eq!(folds.splits.len(), 1);
-        assert_eq!(folds.scored.len(), folds.splits[0].valid.len());
-        assert!((4_900..5_100).contains(&folds.scored.len()));
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! the column's importance (Breiman 2001; Fisher, Rudin, Dominici 2019).
 
 use crate::dataset::{Dataset, Matrix};
-use crate::metrics;
+use crate::mixture::Mixture;
 use crate::outcome::Importance;
 use crate::parallel;
 use crate::random::Random;
@@ -21,8 +21,10 @@ const WORK: usize = 80_000_000;
 /// Everything the importance reads.
 pub(crate) struct Question<'a> {
     pub search: &'a Search<'a>,
-    /// Trials with their weights.
-    pub members: Vec<(&'a Done, f64)>,
+    /// The ensemble's members.
+    pub members: Vec<&'a Done>,
+    /// How their predictions are put together.
+    pub mixture: &'a Mixture,
 }
 
 impl Question<'_> {
@@ -38,7 +40,7 @@ impl Question<'_> {
         let base = self.score(&matrix, &rows, &chunks);
         let shuffles = self.data().features.len() * REPEATS;
         let losses = parallel::map(shuffles, self.search.threads, |index| {
-            if self.search.control.cancelled() {
+            if self.search.control.cancelled() || self.search.control.over() {
                 return 0.0;
             }
             self.search.control.pulse();
@@ -62,9 +64,9 @@ impl Question<'_> {
 
     /// Held-out rows of the first splits, as many as the work allows.
     fn sample(&self) -> Vec<Vec<u32>> {
-        let kept = self.members.iter().map(|(d, _)| d.probes.len()).min().unwrap_or(0);
+        let kept = self.members.iter().map(|d| d.probes.len()).min().unwrap_or(0);
         let trees: usize =
-            self.members.iter().filter_map(|(d, _)| d.probes.first()).map(|p| p.rounds().max(1)).sum();
+            self.members.iter().filter_map(|d| d.probes.first()).map(|p| p.rounds().max(1)).sum();
         let each = trees * self.data().target.width() * self.data().features.len() * REPEATS;
         let wished = (WORK / each.max(1)).clamp(MIN_ROWS, MAX_ROWS);
         let splits = &self.search.folds.splits[..kept.min(self.search.folds.splits.len())];
@@ -85,14 +87,13 @@ impl Question<'_> {
         for (split, chunk) in chunks.iter().enumerate() {
             let positions: Vec<u32> = (start..start + chunk.len()).map(|p| p as u32).collect();
             let part = matrix.take(&positions);
-            for (member, weight) in &self.members {
-                let predicted = member.probes[split].predict(&part);
-                let target = &mut mixed[start * width..(start + chunk.len()) * width];
-                target.iter_mut().zip(predicted).for_each(|(m, p)| *m += *weight as f32 * p);
-            }
+            let predicted: Vec<Vec<f32>> =
+                self.members.iter().map(|member| member.probes[split].predict(&part)).collect();
+            mixed[start * width..(start + chunk.len()) * width]
+                .copy_from_slice(&self.mixture.mix(&predicted));
             start += chunk.len();
         }
-        self.search.goal.of(&metrics::all(&self.data().target, rows, &mixed))
+        self.search.goal.of(&self.search.metrics_of(rows, &mixed))
     }
 }
 

@@ -4,23 +4,31 @@ mod bins;
 mod boost;
 mod constant;
 mod design;
+mod encode;
 mod forest;
 mod grow;
+mod kernel;
 mod linear;
 mod minimize;
+mod mlp;
+mod svm;
 mod trees;
 
 pub(crate) use boost::{Boost, Growth, Handling};
 pub(crate) use constant::Constant;
 pub(crate) use design::{Number, REACH};
-pub(crate) use forest::{Forest, Splitting};
+pub(crate) use forest::{Criterion, Forest, Splitting};
 pub(crate) use linear::{Linear, LinearModel};
+pub(crate) use mlp::Mlp;
+pub(crate) use svm::{Kernel, Svm};
 pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has};
 
-use crate::Error;
 use crate::control::Control;
-use crate::dataset::{Dataset, Matrix};
+use crate::dataset::{Dataset, Matrix, Target};
 use crate::export::Sheet;
+use crate::portfolio::{Candidate, Walk};
+use crate::spec::Algorithm;
+use crate::{Error, Task};
 use hessboost::prelude::DMatrix;
 use std::sync::OnceLock;
 
@@ -48,6 +56,8 @@ pub(crate) struct Job<'a> {
     pub valid: &'a [u32],
     /// Rounds of a boosting fit without `valid`.
     pub rounds: usize,
+    /// Weight of each row of the dataset; empty when all are equal.
+    pub weights: &'a [f32],
     /// Seed of this fit.
     pub seed: u64,
     /// Stopping and signs of life.
@@ -55,10 +65,15 @@ pub(crate) struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Whether this fit must be given up. The final fit only heeds the caller's wish, not the time limit.
+    /// The weight of a row of the dataset.
+    pub(crate) fn weight(&self, row: u32) -> f32 {
+        self.weights.get(row as usize).copied().unwrap_or(1.0)
+    }
+
+    /// Whether this fit must be given up.
     pub(crate) fn stopped(&self) -> bool {
         self.control.pulse();
-        self.control.cancelled() || (self.control.closed() && !self.valid.is_empty())
+        self.control.cancelled() || self.control.closed() || self.control.late()
     }
 }
 
@@ -73,6 +88,13 @@ pub(crate) struct Fit {
 pub(crate) trait Learner: Send + Sync {
     /// Name and configuration in one line.
     fn name(&self) -> String;
+    /// The algorithm, one of [`crate::algorithm_names`], by which it is allowed and blocked.
+    fn algorithm(&self) -> Algorithm;
+    /// A configuration near this one, for a search around it; `None` when there is nothing to vary.
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        let _ = walk;
+        None
+    }
     /// Fits the model; [`Error::Cancelled`] when the job was stopped.
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error>;
 }
@@ -96,6 +118,33 @@ pub(crate) trait Fitted: Send + Sync {
     }
     /// Adds the model to a graph and returns the name of its predictions, `[N, width]`.
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error>;
+}
+
+/// Mean and deviation of a number to predict, so that learners see standardised ones; 0 and 1 for classes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Spread {
+    /// Of the rows to learn from.
+    fn new(target: &Target, job: &Job<'_>) -> Self {
+        if target.task != Task::Regression {
+            return Self { mean: 0.0, deviation: 1.0 };
+        }
+        let pairs =
+            job.train.iter().map(|&r| (f64::from(target.values[r as usize]), f64::from(job.weight(r))));
+        let total: f64 = pairs.clone().map(|(_, w)| w).sum();
+        let mean = pairs.clone().map(|(y, w)| y * w).sum::<f64>() / total;
+        let variance = pairs.map(|(y, w)| (y - mean).powi(2) * w).sum::<f64>() / total;
+        Self { mean, deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 } }
+    }
+
+    /// A standardised label.
+    fn standard(&self, y: f32) -> f32 {
+        ((f64::from(y) - self.mean) / self.deviation) as f32
+    }
 }
 
 /// The error of a learner that failed.

@@ -6,14 +6,19 @@
 //! from an optional time limit the same table and [`Spec`] give the same bytes on any number of threads.
 
 mod blend;
+mod calendar;
+mod calibrate;
 mod control;
 mod dataset;
 mod error;
 mod export;
 mod folds;
+mod guardrails;
 mod importance;
+mod journal;
 mod learners;
 mod metrics;
+mod mixture;
 mod outcome;
 mod parallel;
 mod portfolio;
@@ -23,12 +28,16 @@ mod report;
 mod run;
 mod search;
 mod spec;
+mod stack;
 mod table;
+mod threshold;
 
 pub use error::Error;
+pub use guardrails::{Guard, Guardrail, Severity};
+pub use journal::Keeper;
 pub use metrics::metric_names;
 pub use outcome::{ColumnReport, ColumnRole, Event, Importance, Member, Outcome, Trial, Work};
 pub use report::report_html;
-pub use run::run;
-pub use spec::{Spec, Task};
-pub use table::{Column, Kind, MISSING_CODE, Table, Values};
+pub use run::{resume, run};
+pub use spec::{Spec, Task, algorithm_names};
+pub use table::{Column, Kind, MISSING_CODE, Table, Tables, Values};

@@ -1,9 +1,20 @@
-//! Metrics by the names Azure AutoML reports, with scikit-learn's definitions.
+//! Metrics by the names Azure AutoML reports, with scikit-learn's definitions; all arithmetic is in `f64`.
 //!
-//! Classification has 21; averages run over all classes, also with two (Azure reports them so). Where Azure leaves
-//! scikit-learn: `weighted_accuracy` weights each row by the number of rows of its class, `norm_macro_recall` is
-//! (recall_macro − 1/K) / (1 − 1/K), the percentage error is in percent and skips targets of zero, and errors are
-//! normalised by the target's range.
+//! Classification has 21, regression 12. A row counts as much as its weight says; without weights every row counts one.
+//! Averages run over all classes, also with two (Azure reports them so). Where scikit-learn has no such name:
+//!
+//! | name | definition |
+//! |---|---|
+//! | `weighted_accuracy` | accuracy, each row weighted by the number of rows of its class (times its own weight) |
+//! | `norm_macro_recall` | (`recall_score_macro` − 1/K) / (1 − 1/K) with K classes: 0 by chance, 1 when perfect |
+//! | `AUC_macro`, `AUC_weighted` | mean of `roc_auc_score` of each class against the rest, plain or by the classes' weight |
+//! | `AUC_micro`, `average_precision_score_micro` | of all pairs (row, class) in one list |
+//! | `mean_absolute_percentage_error` | in percent; rows whose target is 0 are left out |
+//! | `spearman_correlation` | `scipy.stats.spearmanr`, without weights; 0 when one side is constant |
+//! | `normalized_…` | the error divided by the largest minus the smallest target (for the log error: of ln(1 + target)) |
+//!
+//! A class that never occurs (or always) has no area under a curve and is left out of those averages; a metric that is
+//! not defined at all is left out of the answer.
 
 mod classes;
 mod ranking;
@@ -51,13 +62,16 @@ const CLASSIFICATION: [&str; 21] = [
 ];
 
 /// The names of the regression metrics and whether higher is better.
-const REGRESSION: [(&str, bool); 9] = [
+const REGRESSION: [(&str, bool); 12] = [
     ("r2_score", true),
     ("root_mean_squared_error", false),
     ("normalized_root_mean_squared_error", false),
     ("mean_absolute_error", false),
     ("normalized_mean_absolute_error", false),
     ("median_absolute_error", false),
+    ("normalized_median_absolute_error", false),
+    ("root_mean_squared_log_error", false),
+    ("normalized_root_mean_squared_log_error", false),
     ("spearman_correlation", true),
     ("explained_variance", true),
     ("mean_absolute_percentage_error", false),
@@ -116,19 +130,39 @@ impl Goal {
 
 /// All metrics of predictions of width [`Target::width`] for the rows `rows` of the target.
 pub(crate) fn all(target: &Target, rows: &[u32], predictions: &[f32]) -> Metrics {
-    let truth: Vec<f32> = rows.iter().map(|&r| target.values[r as usize]).collect();
-    let named: Vec<(&str, f64)> = if target.task == Task::Regression {
-        regression::all(&truth, predictions)
-    } else {
-        let classes: Vec<usize> = truth.iter().map(|&t| t as usize).collect();
-        let probabilities = full(target, predictions);
-        let scored = classes::Scored::new(&classes, &probabilities, target.class_count());
-        let mut named = classes::all(&scored);
-        named.extend(ranking::all(&scored));
-        named
-    };
-    // JSON has no NaN: an undefined metric (an AUC of one class) is left out.
-    named.into_iter().filter(|(_, v)| v.is_finite()).map(|(n, v)| (n.to_owned(), v)).collect()
+    weighted(target, rows, predictions, None)
+}
+
+/// All metrics, where row `rows[i]` counts `weights[rows[i]]`: one weight a row of the dataset, not negative.
+pub(crate) fn weighted(
+    target: &Target,
+    rows: &[u32],
+    predictions: &[f32],
+    weights: Option<&[f32]>,
+) -> Metrics {
+    let truth: Vec<f64> = rows.iter().map(|&r| f64::from(target.values[r as usize])).collect();
+    let weights: Option<Vec<f64>> =
+        weights.map(|weights| rows.iter().map(|&r| f64::from(weights[r as usize])).collect());
+    if target.task == Task::Regression {
+        let predictions: Vec<f64> = predictions.iter().map(|&p| f64::from(p)).collect();
+        return named(regression::all(&truth, &predictions, weights.as_deref()));
+    }
+    let classes: Vec<usize> = truth.iter().map(|&t| t as usize).collect();
+    let probabilities = full(target, predictions);
+    let scored = classes::Scored::new(&classes, &probabilities, target.class_count(), weights.as_deref());
+    named(of_classes(&scored, f64::from(f32::EPSILON)))
+}
+
+/// All metrics of classes; `least` is the smallest probability the log loss sees.
+fn of_classes(scored: &classes::Scored<'_>, least: f64) -> Vec<(&'static str, f64)> {
+    let mut named = classes::all(scored, least);
+    named.extend(ranking::all(scored));
+    named
+}
+
+/// JSON has no NaN: an undefined metric (an AUC of one class) is left out.
+fn named(values: Vec<(&'static str, f64)>) -> Metrics {
+    values.into_iter().filter(|(_, v)| v.is_finite()).map(|(n, v)| (n.to_owned(), v)).collect()
 }
 
 /// Probabilities of all classes, row-major: a binary model answers the second class only.
@@ -140,5 +174,7 @@ pub(crate) fn full(target: &Target, predictions: &[f32]) -> Vec<f64> {
     }
 }
 
+#[cfg(test)]
+mod sklearn;
 #[cfg(test)]
 mod tests;

@@ -194,6 +194,12 @@ pub struct Outcome {
     pub members: Vec<Member>,
     /// The ensemble's metrics, out of fold.
     pub metrics: BTreeMap<String, f64>,
+    /// The ensemble's metrics on the test table, when there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<BTreeMap<String, f64>>,
+    /// The second of two classes is answered above this probability; absent = when it is the more probable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
     /// Permutation importance by falling mean.
     pub importance: Vec<Importance>,
     /// Every column of the table.
@@ -202,6 +208,8 @@ pub struct Outcome {
     pub signature: serde_json::Value,
     /// The work done.
     pub work: Work,
+    /// What about the data may make the model worse than its metrics; the most severe first.
+    pub guardrails: Vec<crate::Guardrail>,
     /// What the user should know.
     pub notes: Vec<String>,
 }

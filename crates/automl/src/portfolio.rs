@@ -1,13 +1,22 @@
 //! Which configurations are tried, and in which order.
 //!
 //! First a fixed portfolio of diverse decent configurations (values after AutoGluon's, pytabkit's and TabRepo's
-//! published defaults), ordered by table size; then random draws from small spaces. The list is a pure function of
-//! the data's shape, the number of trials and the seed, so that a search can be run again.
+//! published defaults), ordered by table size; then draws from small spaces and steps away from the best so far. The
+//! list is a pure function of the data, the specification and what earlier trials gave, so that a search can be run
+//! again.
+
+mod walk;
+
+pub(crate) use walk::Walk;
 
 use crate::Task;
 use crate::dataset::Dataset;
-use crate::learners::{Boost, Constant, Forest, Growth, Handling, Learner, Linear, Splitting};
+use crate::learners::{
+    Boost, Constant, Criterion, Forest, Growth, Handling, Kernel, Learner, Linear, Mlp, Splitting, Svm,
+};
 use crate::random::Random;
+use crate::spec::Algorithm;
+use crate::{Error, Spec};
 use std::sync::Arc;
 
 /// A configuration to try.
@@ -23,17 +32,105 @@ const MAX_TREES: usize = 3_000;
 /// Columns a one-hot encoding may have.
 const MAX_ONE_HOT: usize = 400;
 
-/// `count` configurations for `data`.
-pub(crate) fn plan(data: &Dataset, count: usize, seed: u64) -> Vec<Candidate> {
-    let shape = Facts::new(data);
-    let mut plan = if shape.rows < SMALL { small(&shape) } else { large(&shape) };
-    let mut number = 0;
-    while plan.len() < count {
-        plan.push(shape.draw(&mut Random::new(seed, 90_000 + number)));
-        number += 1;
+/// Draws without an allowed algorithm after which there is none to be had.
+const MISSES: u64 = 200;
+/// Share of the drawn configurations that are near a good one.
+const NEAR: f64 = 0.6;
+/// Length of the first step away from a good configuration, as a share of each range; later ones are shorter.
+const STEP: f64 = 0.25;
+const SHRINK: f64 = 0.97;
+const SHORTEST: f64 = 0.05;
+
+/// A finished trial that later ones may look at.
+pub(crate) struct Past<'a> {
+    /// Out of fold.
+    pub loss: f64,
+    pub candidate: &'a Candidate,
+}
+
+/// The trials of a search: a fixed list, then draws, of which most are near the best so far.
+pub(crate) struct Plan {
+    fixed: Vec<Candidate>,
+    facts: Facts,
+    allowed: Box<dyn Fn(Algorithm) -> bool + Send + Sync>,
+    seed: u64,
+    trials: u32,
+}
+
+impl Plan {
+    /// The plan for `data` with the algorithms that `spec` allows. Without a number of trials there are as many as a
+    /// table of this size bears: the choice among many configurations by few rows is a choice by noise.
+    pub(crate) fn new(data: &Dataset, spec: &Spec) -> Result<Self, Error> {
+        let facts = Facts::new(data);
+        let allowed = spec.algorithms(data.target.task)?;
+        let mut fixed = if facts.rows < SMALL { small(&facts) } else { large(&facts) };
+        fixed.retain(|candidate| allowed(candidate.algorithm()));
+        let bearable = match facts.rows {
+            0..500 => fixed.len() as u32,
+            500..2_500 => 32,
+            2_500..10_000 => 60,
+            10_000..50_000 => 150,
+            _ => Spec::MAX_TRIALS,
+        };
+        let trials = spec.max_trials.unwrap_or(bearable);
+        let plan = Self { fixed, facts, allowed: Box::new(allowed), seed: spec.seed, trials };
+        if plan.fixed.is_empty() {
+            let detail = "no configuration for this table is left of the algorithms that are allowed".into();
+            return Err(Error::Spec { setting: "allowed_learners", detail });
+        }
+        Ok(plan)
     }
-    plan.truncate(count);
-    plan
+
+    /// Trials at most.
+    pub(crate) fn trials(&self) -> u32 {
+        self.trials
+    }
+
+    /// Whether a trial (from 1) is the same whatever the others gave, and is always carried through.
+    pub(crate) fn is_fixed(&self, number: u32) -> bool {
+        number as usize <= self.fixed.len()
+    }
+
+    /// The configuration of a trial (from 1), which may look at `past`: a step in a random direction away from one of
+    /// the three best, as in FLOW2 (Wu, Wang, Huang, "Frugal optimization for cost-related hyperparameters", 2021), or
+    /// a draw from the small spaces of TabArena.
+    pub(crate) fn candidate(&self, number: u32, past: &[Past<'_>]) -> Candidate {
+        if let Some(fixed) = self.fixed.get(number as usize - 1) {
+            return fixed.clone();
+        }
+        let drawn = number - self.fixed.len() as u32;
+        let mut random = Random::new(self.seed, 90_000 + u64::from(drawn));
+        if random.unit() < NEAR
+            && let Some(parent) = parent(past, &mut random)
+        {
+            let size = (STEP * SHRINK.powi(drawn as i32)).max(SHORTEST);
+            if let Some(near) = parent.near(&mut Walk::new(&mut random, size)) {
+                return near;
+            }
+        }
+        (0..MISSES)
+            .map(|_| self.facts.draw(&mut random))
+            .find(|drawn| (self.allowed)(drawn.algorithm()))
+            .unwrap_or_else(|| self.fixed[drawn as usize % self.fixed.len()].clone())
+    }
+}
+
+/// One of the three best of different algorithms, the best most often.
+fn parent<'a>(past: &[Past<'a>], random: &mut Random) -> Option<&'a Candidate> {
+    let mut order: Vec<&Past<'a>> = past.iter().filter(|p| p.loss.is_finite()).collect();
+    order.sort_by(|a, b| a.loss.total_cmp(&b.loss));
+    let mut best: Vec<&Past<'a>> = Vec::new();
+    for past in order {
+        if best.len() < 3 && best.iter().all(|b| b.candidate.algorithm() != past.candidate.algorithm()) {
+            best.push(past);
+        }
+    }
+    let at = match random.unit() {
+        x if x < 0.5 => 0,
+        x if x < 0.8 => 1,
+        _ => 2,
+    };
+    best.get(at.min(best.len().saturating_sub(1))).map(|past| past.candidate)
 }
 
 /// What the choice depends on.
@@ -86,7 +183,7 @@ impl Facts {
             (SMALL..LARGE, _) => (100, 400),
             _ => (60, 600),
         };
-        Arc::new(Forest { splitting, trees, max_leaves, min_leaf, share })
+        Arc::new(Forest { splitting, criterion: Criterion::Gini, trees, max_leaves, min_leaf, share })
     }
 
     /// A random configuration: mostly boosting, some forests and linear models on small tables.
@@ -100,7 +197,7 @@ impl Facts {
         if self.rows < LARGE && kind < 0.25 {
             let ratio = [0.0, 0.5, 1.0][random.below(3)];
             let strength = random.log_between(0.1, 30.0);
-            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6 });
+            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6, pieces: 0 });
         }
         let growth = match random.below(4) {
             0 => Growth::Depth(4 + random.below(5)),
@@ -133,7 +230,7 @@ fn round(x: f64) -> f64 {
 }
 
 fn linear(strength: f64, ratio: f64, logarithms: bool) -> Candidate {
-    Arc::new(Linear { strength, ratio, logarithms })
+    Arc::new(Linear { strength, ratio, logarithms, pieces: 0 })
 }
 
 /// AutoGluon's first: random thresholds.
@@ -198,9 +295,12 @@ fn small(f: &Facts) -> Vec<Candidate> {
         linear(1.0, 0.0, true),
         f.boost(extra_random()),
         f.forest(Splitting::Random, 0.36, 1),
+        Arc::new(Mlp::default()),
         f.boost(symmetric(6, 0.06, 3.0)),
         f.forest(Splitting::Best, 0.0, 2),
         f.boost(near_additive()),
+        Arc::new(Svm::default()),
+        Arc::new(Linear { strength: 10.0, pieces: 8, ..Linear::default() }),
         f.boost(leaf_wise(f.regression)),
         f.boost(sparse()),
         linear(10.0, 0.0, true),
@@ -210,6 +310,7 @@ fn small(f: &Facts) -> Vec<Candidate> {
         f.boost(symmetric(4, 0.05, 4.6)),
         f.forest(Splitting::Random, 0.75, 2),
         f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.02, 39, 0.88, 0.46, true) }),
+        Arc::new(Svm { kernel: Kernel::Polynomial(2), c: 0.1, ..Svm::default() }),
         f.forest(Splitting::Best, 0.5, 4),
         f.boost(Boost { lambda: 0.84, ..sampled(0.02, 16, 0.98, 0.56, false) }),
     ]
@@ -223,6 +324,7 @@ fn large(f: &Facts) -> Vec<Candidate> {
         f.boost(extra_random()),
         f.boost(leaf_wise(f.regression)),
         f.boost(symmetric(6, 0.06, 3.0)),
+        Arc::new(if f.rows < LARGE { Mlp::default() } else { Mlp { members: 1, ..Mlp::default() } }),
         f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.018, 39, 0.88, 0.46, true) }),
         f.boost(near_additive()),
         f.boost(Boost { lambda: 0.84, ..sampled(0.02, 84, 0.98, 0.53, false) }),
@@ -237,7 +339,7 @@ fn large(f: &Facts) -> Vec<Candidate> {
     ];
     if f.rows < LARGE {
         // Forests and linear models are cheap here and add the most.
-        let (best, random) = (plan.remove(9), plan.remove(11));
+        let (best, random) = (plan.remove(10), plan.remove(12));
         plan.insert(4, best);
         plan.insert(5, random);
     }

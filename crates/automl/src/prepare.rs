@@ -1,12 +1,16 @@
 //! From a table to a dataset: which column is what, which is left out and why.
 
 mod columns;
+mod marks;
 mod target;
+mod twins;
 
-use crate::dataset::{Dataset, Feature, Matrix};
+use crate::dataset::{Dataset, Feature, Matrix, Target};
 use crate::outcome::{ColumnReport, ColumnRole};
-use crate::{Error, Spec, Table};
+use crate::table::{Kind, Table, Tables};
+use crate::{Error, Spec};
 use columns::Decision;
+use std::borrow::Cow;
 
 /// A dataset and what was decided on the way.
 #[derive(Debug)]
@@ -22,30 +26,28 @@ pub(crate) struct Prepared {
 /// Fewest rows with a target a search starts with.
 pub(crate) const MIN_ROWS: usize = 10;
 
-/// Decides the roles, reads the target and casts the features.
-pub(crate) fn prepare(table: &Table, spec: &Spec) -> Result<Prepared, Error> {
-    table.check()?;
+/// Decides the roles, reads the target and casts the features. Everything is decided by the training table; rows of
+/// the validation table follow its rows.
+pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error> {
+    let table = joined(tables)?;
+    let table = table.as_ref();
     let position = table.position(&spec.target).ok_or_else(|| Error::Target {
         target: spec.target.clone(),
         detail: "the table has no such column".into(),
     })?;
-    for name in &spec.exclude {
-        if table.position(name).is_none() {
-            let detail = format!("the table has no column {name:?}");
-            return Err(Error::Spec { setting: "exclude", detail });
-        }
-    }
-    let rows = target::present(&table.columns[position]);
-    let (target, mut notes) = target::read(&table.columns[position], &rows, spec.task)?;
-    let missing_target = table.rows() - rows.len();
+    let roles = marks::Roles::new(table, spec)?;
+    let all = target::present(&table.columns[position]);
+    let fit = &all[..all.partition_point(|&r| (r as usize) < tables.training.rows())];
+    let (target, mut notes) = target::read(&table.columns[position], (fit, &all), spec.task)?;
+    let missing_target = table.rows() - all.len();
     if missing_target > 0 {
         notes.push(format!("{missing_target} rows without a value in {:?} were left out", spec.target));
     }
     let mut reports = Vec::with_capacity(table.columns.len());
     let mut features: Vec<Feature> = Vec::new();
-    let mut matrix = Matrix { rows: rows.len(), columns: Vec::new() };
+    let mut matrix = Matrix { rows: all.len(), columns: Vec::new() };
     for (i, column) in table.columns.iter().enumerate() {
-        let facts = columns::facts(column, &rows);
+        let facts = columns::facts(column, fit);
         let mut report = ColumnReport {
             name: column.name.clone(),
             kind: column.kind.name().into(),
@@ -56,19 +58,23 @@ pub(crate) fn prepare(table: &Table, spec: &Spec) -> Result<Prepared, Error> {
         };
         if i == position {
             report.note = (missing_target > 0).then(|| format!("{missing_target} rows without it left out"));
-        } else {
-            let excluded = spec.exclude.contains(&column.name);
-            match columns::decide(column, &rows, &facts, excluded) {
-                Decision::Drop(reason) => {
-                    report.role = ColumnRole::Dropped;
-                    report.note = Some(reason);
-                }
-                Decision::Use { feature, values, note } => {
-                    report.role = columns::role(&feature);
-                    report.note = note;
-                    features.push(feature);
-                    matrix.columns.push(values);
-                }
+            reports.push(report);
+            continue;
+        }
+        let decision = match roles.reason(&column.name) {
+            Some(reason) => Decision::Drop(reason.into()),
+            None => columns::decide(column, columns::Rows { fit, all: &all }, &facts),
+        };
+        match decision {
+            Decision::Drop(reason) => {
+                report.role = ColumnRole::Dropped;
+                report.note = Some(reason);
+            }
+            Decision::Use { feature, values, note } => {
+                report.role = columns::role(&feature);
+                report.note = note;
+                features.push(feature);
+                matrix.columns.push(values);
             }
         }
         reports.push(report);
@@ -76,7 +82,73 @@ pub(crate) fn prepare(table: &Table, spec: &Spec) -> Result<Prepared, Error> {
     if features.is_empty() {
         return Err(Error::NoFeatures(reasons(&reports)));
     }
-    Ok(Prepared { data: Dataset { features, matrix, target }, columns: reports, notes })
+    let marks = roles.read(table, fit.len(), &all)?;
+    let mut data = Dataset { features, matrix, target, marks };
+    drop_twins(&mut data, &mut reports);
+    add_moments(&mut data, fit.len());
+    Ok(Prepared { data, columns: reports, notes })
+}
+
+/// Takes out features that repeat an earlier one.
+fn drop_twins(data: &mut Dataset, reports: &mut [ColumnReport]) {
+    let twins = twins::find(&data.features, &data.matrix.columns);
+    for &(later, earlier) in &twins {
+        let name = &data.features[later].name;
+        if let Some(report) = reports.iter_mut().find(|r| r.name == *name) {
+            report.role = ColumnRole::Dropped;
+            report.note = Some(format!("says the same as {:?}", data.features[earlier].name));
+        }
+    }
+    let gone: Vec<usize> = twins.into_iter().map(|(later, _)| later).collect();
+    twins::remove(data, &gone);
+}
+
+/// Adds the calendar parts of timestamps after the features they are made of.
+fn add_moments(data: &mut Dataset, fit: usize) {
+    for of in 0..data.features.len() {
+        if data.features[of].kind == Kind::Timestamp {
+            let parts = columns::moments(of, &data.features[of], &data.matrix.columns[of], fit);
+            for (feature, values) in parts {
+                data.features.push(feature);
+                data.matrix.columns.push(values);
+            }
+        }
+    }
+}
+
+/// The rows of another table that have a target, and their targets in the classes of the training table.
+pub(crate) fn labels(
+    table: &Table,
+    target: &Target,
+    what: &'static str,
+) -> Result<(Vec<u32>, Vec<f32>), Error> {
+    let fail = |detail: String| Err(Error::Target { target: target.name.clone(), detail });
+    let Some(position) = table.position(&target.name) else {
+        return fail(format!("the {what} has no such column"));
+    };
+    let rows = target::present(&table.columns[position]);
+    if rows.is_empty() {
+        return fail(format!("no row of the {what} has a value"));
+    }
+    let values = target::lookup(&table.columns[position], target, &rows, what)?;
+    Ok((rows, values))
+}
+
+/// The weights of some rows of another table.
+pub(crate) fn row_weights(table: &Table, name: &str, rows: &[u32]) -> Result<Vec<f32>, Error> {
+    let setting = "weight_column";
+    let Some(position) = table.position(name) else {
+        return Err(Error::Spec { setting, detail: format!("the test data has no column {name:?}") });
+    };
+    marks::weights(&table.columns[position], rows.len(), rows)
+}
+
+/// The checked training table, with the rows of the validation table after its own.
+fn joined(tables: Tables<'_>) -> Result<Cow<'_, Table>, Error> {
+    tables.training.check()?;
+    let Some(validation) = tables.validation else { return Ok(Cow::Borrowed(tables.training)) };
+    validation.check()?;
+    Ok(Cow::Owned(tables.training.followed_by(validation, "validation data")?))
 }
 
 /// The reasons of all dropped columns in one line.

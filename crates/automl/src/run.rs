@@ -1,43 +1,71 @@
 //! The whole search, from table to outcome.
 
+mod refit;
+mod test;
 mod vote;
 
 use crate::control::Control;
-use crate::export::{self, Weighted};
+use crate::export;
 use crate::folds;
+use crate::guardrails;
 use crate::importance::Question;
-use crate::learners::{Job, Shared};
+use crate::journal::{Journal, Keeper};
+use crate::learners::Shared;
 use crate::metrics::Goal;
-use crate::outcome::{Event, Outcome, Work};
+use crate::outcome::{Event, Importance, Outcome, Work};
+use crate::portfolio::Plan;
 use crate::prepare::{Prepared, prepare};
-use crate::search::{Done, Search, trial_seed};
-use crate::{Error, Spec, Table};
-use crate::{parallel, portfolio};
+use crate::search::{Done, Search, Trials};
+use crate::table::Tables;
+use crate::{Error, Spec};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
+use test::Test;
 use vote::Vote;
 
-/// Rounds of the final fit over the best round of the folds: it sees more rows.
-const MORE_ROUNDS: f64 = 1.05;
-/// Searches a model for `spec.target` in `table`.
+/// Searches a model for `spec.target` in a table, or in [`Tables`] with data to validate and test on.
 ///
 /// `on_event` is called on the caller's thread, several times a second; [`ControlFlow::Break`] stops all work within
 /// a boosting round or a tree.
 ///
 /// # Errors
 /// [`Error`]: bad table, target or setting; nothing to learn from; time too short; cancelled.
-pub fn run(
-    table: &Table,
+pub fn run<'a>(
+    tables: impl Into<Tables<'a>>,
     spec: &Spec,
+    on_event: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+) -> Result<Outcome, Error> {
+    start(tables.into(), spec, None, on_event)
+}
+
+/// The same with a [`Keeper`]: finished trials are kept there, and those of an earlier attempt of the same search are
+/// taken over. The outcome is the same as that of one search without interruption.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn resume<'a>(
+    tables: impl Into<Tables<'a>>,
+    spec: &Spec,
+    keeper: &dyn Keeper,
+    on_event: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+) -> Result<Outcome, Error> {
+    start(tables.into(), spec, Some(keeper), on_event)
+}
+
+fn start(
+    tables: Tables<'_>,
+    spec: &Spec,
+    keeper: Option<&dyn Keeper>,
     on_event: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) -> Result<Outcome, Error> {
     spec.check()?;
     let (send, receive) = channel();
-    let control = Control::new(spec.max_trials, send);
+    let trials = spec.max_trials.unwrap_or(Spec::MAX_TRIALS);
+    let control = Control::new(trials, send).within(spec.time_limit_seconds);
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
             let _closing = Closing(&control);
-            work(table, spec, &control)
+            work(tables, spec, keeper, &control)
         });
         pump(&receive, &control, on_event);
         worker.join().unwrap_or_else(|_| Err(Error::Export("a worker thread panicked; this is a bug".into())))
@@ -66,21 +94,18 @@ fn pump(
     }
 }
 
-fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error> {
-    let Prepared { data, columns, mut notes } = prepare(table, spec)?;
+fn work(
+    tables: Tables<'_>,
+    spec: &Spec,
+    keeper: Option<&dyn Keeper>,
+    control: &Control,
+) -> Result<Outcome, Error> {
+    let prepared = prepare(tables, spec)?;
+    let guardrails = guardrails::inspect(tables, &prepared, spec.seed);
+    let Prepared { data, columns, mut notes } = prepared;
+    let held_out = tables.test.map(|table| Test::read(table, spec, &data.target)).transpose()?;
     let goal = Goal::new(data.target.task, spec.metric.as_deref())?;
-    let folds = folds::make(&data.target, spec.seed);
-    control.tell(Event::Plan {
-        task: data.target.task,
-        rows: data.rows(),
-        features: data.features.len(),
-        metric: goal.name.clone(),
-        higher_is_better: goal.higher,
-        trials: spec.max_trials,
-        splits: folds.splits.len(),
-    });
-    columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
-    notes.iter().for_each(|note| control.tell(Event::Warning { message: note.clone() }));
+    let folds = folds::make(&data, spec)?;
     let shared = Shared::new(&data);
     let search = Search {
         shared: &shared,
@@ -89,74 +114,99 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         control,
         seed: spec.seed,
         threads: spec.workers(),
-        time_limit: spec.time_limit_seconds,
+        early: spec.early_termination,
+        exit: spec.exit_score,
+        journal: Journal::new(keeper, &data, spec),
     };
-    let done = search.run(&portfolio::plan(&data, spec.max_trials as usize, spec.seed))?;
-    let vote = Vote::new(&search, &done);
-    control.tell(Event::Ensemble {
-        members: vote.members(&done),
-        score: vote.score,
-        metrics: vote.metrics.clone(),
-    });
-    let members = refit(&search, &done, &vote)?;
-    let work = work_done(&search, &done, spec);
-    if work.truncated {
-        let (trials, planned) = (work.trials, spec.max_trials);
-        notes.push(format!("the time limit ended the search after {trials} of {planned} trials"));
+    let plan = Plan::new(&data, spec)?;
+    announce(&search, plan.trials());
+    columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
+    notes.iter().for_each(|note| control.tell(Event::Warning { message: note.clone() }));
+    guardrails.iter().for_each(|guard| control.tell(Event::Warning { message: guard.message() }));
+    let mut trials = search.run(&plan)?;
+    let vote = Vote::new(&search, &trials.done, spec);
+    let (members, metrics) = (vote.members(&trials.done), vote.metrics.clone());
+    control.tell(Event::Ensemble { members, score: vote.score, metrics });
+    for &i in &vote.chosen() {
+        search.probes(&mut trials.done[i])?;
     }
-    let importance = Question { search: &search, members: vote.weighted(&done) }.answer();
-    if control.cancelled() {
-        return Err(Error::Cancelled);
-    }
-    control.tell(Event::Importance { columns: importance.clone() });
+    let done = &trials.done;
+    let ensemble = refit::refit(&search, done, &vote, &mut notes)?;
+    tell_end(&trials, plan.trials(), spec, &mut notes);
+    let importance = importance(&search, done, &vote)?;
     let signature = export::signature(&data);
-    let model = export::write(&data, &members, &signature, &vote.facts(&search, &done))?;
-    export::check(&model, &data, &members)?;
+    let model = export::write(&data, &ensemble, &signature, &vote.facts(&search, done))?;
+    export::check(&model, &data, &ensemble)?;
+    let test = held_out.map(|test| test.measure(&model, &data.target)).transpose()?;
     Ok(Outcome {
         model,
         task: data.target.task,
         metric: goal.name.clone(),
         higher_is_better: goal.higher,
         score: vote.score,
-        trials: vote.leaderboard(&goal, &done),
-        members: vote.members(&done),
-        metrics: vote.metrics,
+        trials: vote.leaderboard(&goal, done),
+        members: vote.members(done),
+        test,
+        threshold: vote.mixture.threshold,
         importance,
         columns,
         signature,
-        work,
+        work: work_done(&search, &trials, plan.trials()),
+        metrics: vote.metrics,
+        guardrails,
         notes,
     })
 }
 
-fn work_done(search: &Search<'_>, done: &[Done], spec: &Spec) -> Work {
-    Work {
-        trials: done.len() as u32,
-        rounds: search.control.rounds(),
-        rows: search.shared.data.rows(),
-        splits: search.folds.splits.len(),
-        truncated: done.len() < spec.max_trials as usize && search.control.closed(),
+/// How much each column matters to the ensemble's members of the first splits.
+fn importance(search: &Search<'_>, done: &[Done], vote: &Vote) -> Result<Vec<Importance>, Error> {
+    let members: Vec<&Done> = vote.chosen().into_iter().map(|i| &done[i]).collect();
+    if members.iter().any(|member| member.probes.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let importance = Question { search, members, mixture: &vote.mixture }.answer();
+    if search.control.cancelled() {
+        return Err(Error::Cancelled);
+    }
+    search.control.tell(Event::Importance { columns: importance.clone() });
+    Ok(importance)
+}
+
+/// Notes on why the trials ended, and on those that were given up.
+fn tell_end(trials: &Trials, planned: u32, spec: &Spec, notes: &mut Vec<String>) {
+    let count = trials.done.len() + trials.dropped;
+    if trials.reached {
+        notes.push(format!("the score asked for was reached after {count} trials"));
+    } else if trials.late && spec.max_trials.is_some() {
+        notes.push(format!("the time limit ended the search after {count} of {planned} trials"));
+    }
+    if trials.dropped > 0 {
+        notes.push(format!("{} configurations were given up after their first folds", trials.dropped));
     }
 }
 
-/// Fits the members on all rows.
-fn refit(search: &Search<'_>, done: &[Done], vote: &Vote) -> Result<Vec<Weighted>, Error> {
-    let all: Vec<u32> = (0..search.shared.data.rows()).map(|r| r as u32).collect();
-    let chosen = vote.weighted(done);
-    let fits = parallel::map(chosen.len(), search.threads, |i| {
-        let (trial, weight) = chosen[i];
-        let job = Job {
-            train: &all,
-            valid: &[],
-            rounds: (trial.rounds as f64 * MORE_ROUNDS).round() as usize,
-            seed: trial_seed(search.seed, trial.number),
-            control: search.control,
-        };
-        let model = trial.candidate.fit(search.shared, &job)?.model;
-        search.control.count(model.rounds() as u64);
-        Ok(Weighted { weight, model })
+/// Tells what is going to be done.
+fn announce(search: &Search<'_>, planned: u32) {
+    let data = search.shared.data;
+    search.control.tell(Event::Plan {
+        task: data.target.task,
+        rows: data.rows(),
+        features: data.features.len(),
+        metric: search.goal.name.clone(),
+        higher_is_better: search.goal.higher,
+        trials: planned,
+        splits: search.folds.splits.len(),
     });
-    fits.into_iter().collect()
+}
+
+fn work_done(search: &Search<'_>, trials: &Trials, planned: u32) -> Work {
+    Work {
+        trials: trials.done.len() as u32,
+        rounds: search.control.rounds(),
+        rows: search.shared.data.trainable(),
+        splits: search.folds.splits.len(),
+        truncated: trials.done.len() + trials.dropped < planned as usize && trials.late,
+    }
 }
 
 #[cfg(test)]

@@ -1,46 +1,53 @@
 //! Runs the trials: every split of every configuration is a job, taken in order by whichever thread is free.
+//!
+//! The order of trials is a pure function of data, specification and seed: a time limit takes a prefix of it. A
+//! configuration that is drawn near good ones looks only at trials [`LAG`] places before it, which are always over by
+//! then, so that neither the number of threads nor their pace shows.
+
+mod finish;
+mod pace;
+mod schedule;
 
 use crate::control::Control;
 use crate::dataset::Dataset;
 use crate::folds::Folds;
-use crate::learners::{Fit, Fitted, Job, Shared};
+use crate::journal::Journal;
+use crate::learners::{Fitted, Job, Shared};
 use crate::metrics::{self, Goal, Metrics};
 use crate::outcome::Event;
-use crate::portfolio::Candidate;
+use crate::portfolio::{Candidate, Plan};
 use crate::random::Random;
 use crate::{Error, Task};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use schedule::{Schedule, Step};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Rows up to which a model of each split of the first repeat is kept for the importance; above, of the first only.
-const KEEP_ROWS: usize = 5_000;
-const KEPT: usize = 5;
+pub(crate) use schedule::LAG;
+
 /// How often the clock is looked at.
-const TICK: Duration = Duration::from_millis(100);
-/// A fit on all rows costs this much more than one on a fold.
-const REFIT_COST: f64 = 1.35;
-/// Share of the time limit kept for blending, importance, writing.
-const RESERVE: f64 = 0.06;
-/// Models the final fit may have to train.
-const REFITS: usize = crate::blend::MAX_MEMBERS;
+const TICK: Duration = Duration::from_millis(50);
 
 /// A finished trial.
 pub(crate) struct Done {
     /// From 1.
     pub number: u32,
     pub candidate: Candidate,
-    /// Out-of-fold predictions of the scored rows, as wide as the target.
+    /// Out-of-fold predictions of the scored rows, as wide as the target; empty when they were let go.
     pub predictions: Vec<f32>,
     pub metrics: Metrics,
     pub score: f64,
+    /// Mean log loss or squared error, out of fold.
+    pub loss: f64,
+    /// The largest loss of a single split.
+    pub worst: f64,
     /// Of all threads together.
     pub seconds: f64,
     /// The common best round of all folds; 0 without rounds.
     pub rounds: usize,
-    /// Models of the first splits.
-    pub probes: Vec<Box<dyn Fitted>>,
+    /// Nodes the model takes in a file.
+    pub size: usize,
+    /// Models of the first splits; made again by [`Search::probes`] when they were let go.
+    pub probes: Vec<Arc<dyn Fitted>>,
 }
 
 /// What the trials of a search have in common.
@@ -51,7 +58,23 @@ pub(crate) struct Search<'a> {
     pub control: &'a Control,
     pub seed: u64,
     pub threads: usize,
-    pub time_limit: Option<f64>,
+    /// Whether a drawn configuration that is clearly worse is given up after its first folds.
+    pub early: bool,
+    /// The search ends with the first trial that scores so well.
+    pub exit: Option<f64>,
+    pub journal: Journal<'a>,
+}
+
+/// How the trials ended.
+pub(crate) struct Trials {
+    /// By number.
+    pub done: Vec<Done>,
+    /// Given up after their first folds.
+    pub dropped: usize,
+    /// Whether the time limit ended them.
+    pub late: bool,
+    /// Whether the score asked for was reached.
+    pub reached: bool,
 }
 
 /// The seed of a trial's fits.
@@ -60,220 +83,126 @@ pub(crate) fn trial_seed(seed: u64, number: u32) -> u64 {
     Random::new(seed, 40_000 + u64::from(number)).next() >> 33
 }
 
-/// The fits of a trial with their seconds, one a split.
-type Fits = Vec<Option<(Result<Fit, Error>, f64)>>;
-
-/// A trial under way.
-struct Running {
-    fits: Mutex<Fits>,
-    left: AtomicUsize,
-}
-
-/// A trial's end: its result, or why there is none.
-type End = (u32, Result<Done, Error>);
-
 impl Search<'_> {
     fn data(&self) -> &Dataset {
         self.shared.data
     }
 
-    /// Runs all candidates; the finished ones come back in order of their number. Truncated by the time limit.
-    pub(crate) fn run(&self, candidates: &[Candidate]) -> Result<Vec<Done>, Error> {
-        let splits = self.folds.splits.len();
-        let running: Vec<Running> = candidates
-            .iter()
-            .map(|_| Running {
-                fits: Mutex::new((0..splits).map(|_| None).collect()),
-                left: AtomicUsize::new(splits),
-            })
-            .collect();
-        let next = AtomicUsize::new(0);
-        let (send, receive) = channel();
-        let done = std::thread::scope(|scope| {
-            for _ in 0..self.threads.clamp(1, candidates.len() * splits) {
-                let send = send.clone();
-                let (running, next) = (&running, &next);
-                scope.spawn(move || self.work(candidates, running, next, &send));
+    /// Runs the plan; the finished trials come back in order of their number. Truncated by the time limit.
+    pub(crate) fn run(&self, plan: &Plan) -> Result<Trials, Error> {
+        let schedule = Schedule::new(self, plan);
+        for done in self.journal.read(self, plan) {
+            schedule.restore(done);
+        }
+        std::thread::scope(|scope| {
+            let workers: Vec<_> =
+                (0..self.threads.max(1)).map(|_| scope.spawn(|| self.work(&schedule))).collect();
+            while !workers.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+                schedule.wait(TICK);
+                self.control.pulse();
+                if let Some(limit) = self.control.limit()
+                    && self.control.seconds() + schedule.reserve(limit) > limit
+                {
+                    self.control.close();
+                    schedule.wake();
+                }
+                if self.control.cancelled() {
+                    schedule.wake();
+                }
             }
-            drop(send);
-            self.collect(&receive)
         });
         if self.control.cancelled() {
             return Err(Error::Cancelled);
         }
-        done
+        let trials = schedule.end();
+        self.control.reopen();
+        trials
     }
 
     /// Takes jobs until there are none, or the search ends.
-    fn work(&self, candidates: &[Candidate], running: &[Running], next: &AtomicUsize, send: &Sender<End>) {
-        let splits = self.folds.splits.len();
-        while !self.control.cancelled() && !self.control.closed() {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let (trial, split) = (index / splits, index % splits);
-            let (Some(candidate), Some(run)) = (candidates.get(trial), running.get(trial)) else {
-                break;
-            };
-            let number = trial as u32 + 1;
+    fn work(&self, schedule: &Schedule<'_>) {
+        // A panic must not leave the others waiting for a trial that never ends.
+        let _waking = schedule.waking();
+        while let Some(Step { trial, split }) = schedule.next() {
             let start = Instant::now();
-            let fit = candidate.fit(self.shared, &self.job(number, split));
+            let fit = trial.candidate.fit(self.shared, &self.job(trial.number, split));
+            let loss = fit.as_ref().map_or(f64::NAN, |fit| self.split_loss(fit, split));
             let seconds = start.elapsed().as_secs_f64();
-            run.fits.lock().unwrap_or_else(PoisonError::into_inner)[split] = Some((fit, seconds));
-            if run.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-                let fits = std::mem::take(&mut *run.fits.lock().unwrap_or_else(PoisonError::into_inner));
-                let end = self.finish(number, candidate, fits);
-                if send.send((number, end)).is_err() {
-                    break;
+            if let Some(fits) = schedule.fitted(&trial, split, (fit, loss, seconds)) {
+                let end = self.finish(&trial, fits);
+                if let Ok(Some(done)) = &end {
+                    self.journal.write(self, done);
                 }
+                schedule.finished(&trial, end);
             }
         }
     }
 
+    /// The job of one split of a trial.
     fn job(&self, number: u32, split: usize) -> Job<'_> {
         let split = &self.folds.splits[split];
         Job {
             train: &split.train,
             valid: &split.valid,
             rounds: 0,
+            weights: &self.data().marks.weights,
             seed: trial_seed(self.seed, number),
             control: self.control,
         }
     }
 
-    /// Cuts the fits to their common best round, predicts the held-out rows and measures.
-    fn finish(&self, number: u32, candidate: &Candidate, fits: Fits) -> Result<Done, Error> {
-        let start = Instant::now();
-        let mut seconds = 0.0;
-        let mut models = Vec::with_capacity(fits.len());
-        for fit in fits {
-            let (fit, took) = fit.ok_or(Error::Cancelled)?;
-            models.push(fit?);
-            seconds += took;
-        }
-        let rounds = self.best_round(&models);
-        if rounds > 0 {
-            models.iter_mut().for_each(|fit| fit.model.cut(rounds));
-        }
-        let predictions = self.out_of_fold(&models);
-        let metrics = metrics::all(&self.data().target, &self.folds.scored, &predictions);
-        let score = self.goal.of(&metrics);
-        self.control.count(models.iter().map(|m| m.model.rounds() as u64).sum());
-        let kept = if self.data().rows() <= KEEP_ROWS { KEPT } else { 1 };
-        let probes = models.into_iter().take(kept).map(|fit| fit.model).collect();
-        seconds += start.elapsed().as_secs_f64();
-        Ok(Done {
-            number,
-            candidate: candidate.clone(),
-            predictions,
-            metrics,
-            score,
-            seconds,
-            rounds,
-            probes,
-        })
+    /// All metrics of out-of-fold predictions of the scored rows.
+    pub(crate) fn metrics(&self, predictions: &[f32]) -> Metrics {
+        self.metrics_of(&self.folds.scored, predictions)
     }
 
-    /// The round with the least summed loss over all held-out rows: one number is fitted instead of one a fold. A fold
-    /// that stopped earlier counts with its last loss.
-    fn best_round(&self, fits: &[Fit]) -> usize {
-        let longest = fits.iter().map(|f| f.curve.len()).max().unwrap_or(0);
-        let square = self.data().target.task == Task::Regression;
-        let mut best = (f64::INFINITY, longest);
-        for round in 0..longest {
-            let mut total = 0.0;
-            for (fit, split) in fits.iter().zip(&self.folds.splits) {
-                let Some(last) = fit.curve.len().checked_sub(1) else {
-                    continue;
-                };
-                let loss = fit.curve[round.min(last)];
-                total += split.valid.len() as f64 * if square { loss * loss } else { loss };
-            }
-            if total < best.0 {
-                best = (total, round + 1);
-            }
-        }
-        best.1
+    /// All metrics of predictions of some rows.
+    pub(crate) fn metrics_of(&self, rows: &[u32], predictions: &[f32]) -> Metrics {
+        let weights = &self.data().marks.weights;
+        let weights = (!weights.is_empty()).then_some(weights.as_slice());
+        metrics::weighted(&self.data().target, rows, predictions, weights)
     }
 
-    /// Predictions of the scored rows, averaged over the repeats.
-    fn out_of_fold(&self, fits: &[Fit]) -> Vec<f32> {
-        let width = self.data().target.width();
-        let mut sums = vec![0.0f32; self.data().rows() * width];
-        let mut counts = vec![0u32; self.data().rows()];
-        for (fit, split) in fits.iter().zip(&self.folds.splits) {
-            let predicted = fit.model.predict(&self.data().matrix.take(&split.valid));
-            for (&row, p) in split.valid.iter().zip(predicted.chunks_exact(width)) {
-                let row = row as usize;
-                counts[row] += 1;
-                sums[row * width..(row + 1) * width].iter_mut().zip(p).for_each(|(s, p)| *s += p);
-            }
-        }
-        let mut out = Vec::with_capacity(self.folds.scored.len() * width);
-        for &row in &self.folds.scored {
-            let row = row as usize;
-            out.extend(sums[row * width..(row + 1) * width].iter().map(|s| s / counts[row] as f32));
-        }
-        out
+    /// Weights of the scored rows, 1 each when all are equal.
+    pub(crate) fn scored_weights(&self) -> Vec<f64> {
+        let weights = &self.data().marks.weights;
+        let of = |&r: &u32| weights.get(r as usize).map_or(1.0, |&w| f64::from(w));
+        self.folds.scored.iter().map(of).collect()
     }
 
-    /// Gathers finished trials and watches the clock.
-    fn collect(&self, ends: &Receiver<End>) -> Result<Vec<Done>, Error> {
-        let mut done: Vec<Done> = Vec::new();
-        let mut failure = None;
-        loop {
-            match ends.recv_timeout(TICK) {
-                Ok((_, Ok(trial))) => {
-                    self.control.finish_trial();
-                    done.push(trial);
-                    self.announce(&done);
-                }
-                Ok((_, Err(Error::Cancelled))) | Err(RecvTimeoutError::Timeout) => {}
-                Ok((number, Err(error))) => {
-                    let message = format!("trial {number} gave no model: {error}");
-                    self.control.tell(Event::Warning { message });
-                    failure = failure.or(Some(error));
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            self.control.pulse();
-            if let Some(limit) = self.time_limit
-                && self.control.seconds() + self.reserve(&done, limit) > limit
-            {
-                self.control.close();
-            }
-        }
-        done.sort_by_key(|trial| trial.number);
-        match (done.is_empty(), failure) {
-            (true, Some(error)) => Err(error),
-            (true, None) => Err(Error::TimeLimit(self.time_limit.unwrap_or(0.0))),
-            _ => Ok(done),
-        }
-    }
-
-    /// Tells about the trial that finished last.
-    fn announce(&self, done: &[Done]) {
-        let Some(last) = done.last() else { return };
-        let better = |a: f64, b: f64| if self.goal.better(b, a) { b } else { a };
-        let best = done.iter().map(|d| d.score).fold(last.score, better);
+    /// Tells about a finished trial.
+    fn announce(&self, done: &Done, best: f64) {
         self.control.tell(Event::Trial {
-            number: last.number,
-            learner: last.candidate.name(),
-            score: last.score,
-            metrics: last.metrics.clone(),
+            number: done.number,
+            learner: done.candidate.name(),
+            score: done.score,
+            metrics: done.metrics.clone(),
             weight: 0.0,
-            seconds: last.seconds,
+            seconds: done.seconds,
             best,
         });
     }
-
-    /// Seconds to keep for the final fit and what follows.
-    fn reserve(&self, done: &[Done], limit: f64) -> f64 {
-        let splits = self.folds.splits.len() as f64;
-        let mut costs: Vec<(f64, f64)> =
-            done.iter().map(|d| (d.score, d.seconds / splits * REFIT_COST)).collect();
-        costs.sort_by(|a, b| if self.goal.higher { b.0.total_cmp(&a.0) } else { a.0.total_cmp(&b.0) });
-        costs.truncate(REFITS);
-        let total: f64 = costs.iter().map(|c| c.1).sum();
-        let longest = costs.iter().map(|c| c.1).fold(0.0, f64::max);
-        (total / self.threads as f64).max(longest) + RESERVE * limit
-    }
 }
+
+/// Mean loss of predictions of width `width` against the truth: log loss, or the squared error.
+pub(crate) fn mean_loss(
+    task: Task,
+    rows: impl Iterator<Item = (f32, f64)>,
+    predictions: &[f32],
+    width: usize,
+) -> f64 {
+    let (mut total, mut weights) = (0.0, 0.0);
+    for ((truth, weight), p) in rows.zip(predictions.chunks_exact(width)) {
+        let loss = match task {
+            Task::Regression => f64::from(p[0] - truth).powi(2),
+            Task::Binary => -f64::from(if truth == 0.0 { 1.0 - p[0] } else { p[0] }.max(LEAST)).ln(),
+            Task::Multiclass => -f64::from(p[truth as usize].max(LEAST)).ln(),
+        };
+        total += weight * loss;
+        weights += weight;
+    }
+    if weights > 0.0 { total / weights } else { 0.0 }
+}
+
+/// A probability counts as at least this.
+pub(crate) const LEAST: f32 = 1e-7;

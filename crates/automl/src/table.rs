@@ -2,7 +2,7 @@
 
 use crate::Error;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// The code of a missing text.
 pub const MISSING_CODE: u32 = u32::MAX;
@@ -91,6 +91,23 @@ pub struct Column {
     pub values: Values,
 }
 
+/// The tables of a search.
+#[derive(Debug, Clone, Copy)]
+pub struct Tables<'a> {
+    /// What is learned from.
+    pub training: &'a Table,
+    /// What every configuration is judged by, in place of folds of the training table; never learned from.
+    pub validation: Option<&'a Table>,
+    /// What the finished model is measured on; it decides nothing.
+    pub test: Option<&'a Table>,
+}
+
+impl<'a> From<&'a Table> for Tables<'a> {
+    fn from(training: &'a Table) -> Self {
+        Self { training, validation: None, test: None }
+    }
+}
+
 /// Columns of equal length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
@@ -109,6 +126,32 @@ impl Table {
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|c| c.name == name)
+    }
+
+    /// This table's rows, then those of `other`, whose columns are found by name; one that `other` lacks is missing there.
+    /// `what` names the other table in an error.
+    pub(crate) fn followed_by(&self, other: &Self, what: &'static str) -> Result<Self, Error> {
+        let rows = other.rows();
+        let join = |column: &Column| {
+            let found = other.position(&column.name).map(|at| &other.columns[at].values);
+            let values = match (&column.values, found) {
+                (Values::Numbers(a), None) => Values::Numbers([&a[..], &vec![f64::NAN; rows]].concat()),
+                (Values::Numbers(a), Some(Values::Numbers(b))) => Values::Numbers([&a[..], b].concat()),
+                (Values::Texts { codes, levels }, None) => Values::Texts {
+                    codes: [&codes[..], &vec![MISSING_CODE; rows]].concat(),
+                    levels: levels.clone(),
+                },
+                (Values::Texts { codes, levels }, Some(Values::Texts { codes: more, levels: others })) => {
+                    join_texts((codes, levels), (more, others))
+                }
+                (Values::Numbers(_), Some(_)) | (Values::Texts { .. }, Some(_)) => {
+                    let detail = format!("it holds numbers in one table and texts in the {what}");
+                    return Err(Error::Table { column: column.name.clone(), detail });
+                }
+            };
+            Ok(Column { values, ..column.clone() })
+        };
+        Ok(Self { columns: self.columns.iter().map(join).collect::<Result<_, _>>()? })
     }
 
     /// Refuses columns of unequal length, repeated names, codes without a level and texts in number columns.
@@ -137,4 +180,22 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// Two text columns as one, with the levels of both.
+fn join_texts((codes, levels): (&[u32], &[String]), (more, others): (&[u32], &[String])) -> Values {
+    let mut all = levels.to_vec();
+    let mut index: HashMap<&str, u32> =
+        levels.iter().enumerate().map(|(i, level)| (level.as_str(), i as u32)).collect();
+    let renamed: Vec<u32> = others
+        .iter()
+        .map(|level| {
+            *index.entry(level).or_insert_with(|| {
+                all.push(level.clone());
+                all.len() as u32 - 1
+            })
+        })
+        .collect();
+    let rename = |&code: &u32| if code == MISSING_CODE { code } else { renamed[code as usize] };
+    Values::Texts { codes: codes.iter().copied().chain(more.iter().map(rename)).collect(), levels: all }
 }

@@ -4,6 +4,7 @@ mod api;
 mod api_show;
 mod automl;
 mod automl_file;
+mod automl_how;
 mod backup;
 mod bench;
 mod bench_connect;

@@ -53,6 +53,8 @@ pub enum Ended {
     Finished,
     /// Without results; why, for the user.
     Failed(String),
+    /// From outside, without results; why, for the user. What it had finished is not lost.
+    Killed(String),
     /// Because it was told to.
     Canceled,
 }
@@ -193,7 +195,10 @@ impl Child {
             (Some(message), _) => Ended::Failed(message),
             (None, true) if results::are_complete(&self.output) => Ended::Finished,
             (None, true) => Ended::Failed("the job's process ended without a result".to_owned()),
-            (None, false) => Ended::Failed(cause(status, self.memory_bytes, &self.log)),
+            (None, false) => {
+                let cause = cause(status, self.memory_bytes, &self.log);
+                if status.signal() == Some(KILL) { Ended::Killed(cause) } else { Ended::Failed(cause) }
+            }
         }
     }
 
@@ -230,6 +235,8 @@ async fn read_line(stdout: &mut BufReader<ChildStdout>, line: &mut Vec<u8>) -> R
     }
 }
 
+/// The signal that nothing can catch.
+const KILL: i32 = 9;
 /// What a child says that could not get memory, for a value or for a thread.
 const STARVED: [&str; 3] =
     ["memory allocation of", "Cannot allocate memory", "Resource temporarily unavailable"];
@@ -253,7 +260,7 @@ fn cause(status: ExitStatus, memory_bytes: u64, log: &Path) -> String {
         return starvation(memory_bytes);
     }
     match (status.signal(), status.code()) {
-        (Some(9), _) => {
+        (Some(KILL), _) => {
             "the job's process was killed from outside, perhaps by the system for lack of memory".to_owned()
         }
         (Some(25), _) => "the job's process wrote a larger file than runs.file_bytes allows".to_owned(),

@@ -7,11 +7,12 @@ use crate::child::{Child, Ended, Program, Step};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::feed::{Feed, Feeds};
-use crate::order::{LOG, Limits, Order};
+use crate::journal::JOURNAL;
+use crate::order::{LOG, Limits, Order, Source};
 use crate::results::{self, Results};
 use crate::submit::SubmitAutoml;
 use crate::trials;
-use domain::{Actor, Fault, Job, JobStatus, Metrics, ModelName, RunId, Task, Timestamp};
+use domain::{Actor, Fault, Job, JobStatus, Metrics, ModelName, Name, RunId, Task, Timestamp, Version};
 use futures_util::future::BoxFuture;
 use registry::NewVersion;
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,7 @@ impl Shared {
         };
         let end = match ended {
             Ended::Canceled => canceled(),
-            Ended::Failed(message) => failed(message),
+            Ended::Failed(message) | Ended::Killed(message) => failed(message),
             Ended::Finished => match self.finish(&job, &folder).await {
                 Ok(end) => end,
                 Err(error) => ended_by(error)?,
@@ -148,7 +149,25 @@ impl Shared {
         Ok(())
     }
 
+    /// Trains until there is a result or none can come. A child that was killed from outside is begun again when it had
+    /// finished trials, which the next one takes over; as often as a job may be begun.
     async fn train(&self, job: &Job, folder: &Path, feed: &Feed) -> Result<Ended> {
+        let journal = folder.join(JOURNAL);
+        let length = || std::fs::metadata(&journal).map_or(0, |file| file.len());
+        let mut attempts = 1;
+        loop {
+            let before = length();
+            let ended = self.train_once(job, folder, feed).await?;
+            let Ended::Killed(why) = &ended else { return Ok(ended) };
+            if attempts >= self.config.max_attempts || length() <= before {
+                return Ok(ended);
+            }
+            attempts += 1;
+            tracing::warn!(run = %job.id, why, "the search goes on from its finished trials");
+        }
+    }
+
+    async fn train_once(&self, job: &Job, folder: &Path, feed: &Feed) -> Result<Ended> {
         let order = self.order(job, folder).await?;
         let mut stop = feed.stopped();
         let mut child = Child::start(&self.program, &order, &folder.join(LOG), &self.config).await?;
@@ -184,7 +203,15 @@ impl Shared {
         }
     }
 
-    /// The child's order, and an empty folder for its results.
+    /// A further table of an order.
+    async fn source(&self, name: Option<&Name>, version: Option<Version>) -> Result<Option<Source>> {
+        let Some(name) = name else { return Ok(None) };
+        let data = self.store.data_version(name, version).await?;
+        let path = self.store.artifacts().path(&data.digest)?;
+        Ok(Some(Source { data: path, format: data.format, columns: data.columns }))
+    }
+
+    /// The child's order, and a folder for its results that holds nothing but the finished trials of an earlier attempt.
     async fn order(&self, job: &Job, folder: &Path) -> Result<Order> {
         let ask: SubmitAutoml = serde_json::from_value(job.spec.clone())
             .map_err(|e| Error::Submission(format!("the job's spec: {e}")))?;
@@ -192,12 +219,14 @@ impl Shared {
             job.lineage.as_ref().ok_or_else(|| Error::Submission("the job names no data".to_owned()))?;
         let data = self.store.data_version(&from.data, Some(from.data_version)).await?;
         let path = self.store.artifacts().path(&data.digest)?;
-        clear(folder, false).await;
+        clear_but(folder, Some(JOURNAL)).await;
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         Ok(Order {
             data: path,
             format: data.format,
             columns: data.columns,
+            validation: self.source(ask.validation_data.as_ref(), ask.validation_data_version).await?,
+            test: self.source(ask.test_data.as_ref(), ask.test_data_version).await?,
             spec: ask.search(self.config.threads),
             output: folder.to_owned(),
             limits: Limits {
@@ -265,23 +294,31 @@ fn ended_by(error: Error) -> Result<JobEnd> {
 
 /// Removes a job's folder, or all of it but the log.
 pub async fn clear(folder: &Path, keep_log: bool) {
+    clear_but(folder, keep_log.then_some(LOG)).await;
+}
+
+/// Removes a job's folder, or all of it but one file.
+async fn clear_but(folder: &Path, kept: Option<&'static str>) {
     let folder = folder.to_owned();
-    let cleared = tokio::task::spawn_blocking(move || remove(&folder, keep_log)).await;
+    let cleared = tokio::task::spawn_blocking(move || remove(&folder, kept)).await;
     if let Ok(Err(error)) = cleared {
         tracing::warn!(%error, "the folder of an ended job cannot be removed");
     }
 }
 
-fn remove(folder: &Path, keep_log: bool) -> std::io::Result<()> {
-    if !keep_log {
-        return match std::fs::remove_dir_all(folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        };
-    }
-    for entry in std::fs::read_dir(folder)? {
+fn remove(folder: &Path, kept: Option<&str>) -> std::io::Result<()> {
+    let gone = |result: std::io::Result<()>| match result {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    };
+    let Some(kept) = kept else { return gone(std::fs::remove_dir_all(folder)) };
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
-        if entry.file_name() != LOG {
+        if entry.file_name() != kept {
             std::fs::remove_file(entry.path())?;
         }
     }

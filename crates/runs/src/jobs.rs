@@ -12,6 +12,7 @@ use crate::submit::SubmitAutoml;
 use crate::sweep::{self, SubmitSweep, SweepTrial, Sweeps};
 use domain::{
     Actor, Digest, EnvironmentSpec, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial,
+    Version,
 };
 use environments::Environments;
 use environments::launcher::Launcher;
@@ -168,7 +169,10 @@ impl Jobs {
     pub async fn submit(&self, ask: SubmitAutoml, by: &Actor) -> Result<Job> {
         let store = &self.0.shared.store;
         let data = store.data_version(&ask.data, ask.data_version).await?;
-        let ask = ask.settle(&data)?;
+        let mut ask = ask.settle(&data)?;
+        ask.validation_data_version =
+            further(store, ask.validation_data.as_ref(), ask.validation_data_version).await?;
+        ask.test_data_version = further(store, ask.test_data.as_ref(), ask.test_data_version).await?;
         self.check_queue().await?;
         let lineage = Lineage { data: data.name, data_version: data.version, data_digest: data.digest };
         let job = new_job(JobKind::Automl, ask.experiment.clone(), json!(ask), Some(lineage))?;
@@ -279,6 +283,17 @@ impl Jobs {
         let grace = if self.0.shared.feeds.any_active() { Duration::ZERO } else { IDLE_GRACE };
         futures_util::future::join_all(workers.into_iter().map(|worker| worker.stop(grace))).await;
     }
+}
+
+/// The version of a further table of a search, which has to be there.
+async fn further(store: &Store, name: Option<&Name>, version: Option<Version>) -> Result<Option<Version>> {
+    let Some(name) = name else { return Ok(None) };
+    let found = store.data_version(name, version).await?;
+    if data::is_folder(&found) {
+        let text = format!("{}:{} is a folder: a search needs a table", found.name, found.version);
+        return Err(Error::Submission(text));
+    }
+    Ok(Some(found.version))
 }
 
 /// A job that is accepted now.

@@ -15,6 +15,7 @@ mod error;
 mod feed;
 mod handler;
 mod jobs;
+mod journal;
 mod limits;
 mod order;
 mod record;

@@ -36,12 +36,30 @@ pub struct Order {
     pub format: serde_json::Value,
     /// Its columns.
     pub columns: Vec<Column>,
+    /// The table that every trial is judged by, in place of folds.
+    #[serde(default)]
+    pub validation: Option<Source>,
+    /// The table that the finished model is measured on.
+    #[serde(default)]
+    pub test: Option<Source>,
     /// The search.
     pub spec: automl::Spec,
     /// The folder of the results; exists.
     pub output: PathBuf,
     /// What the child may use.
     pub limits: Limits,
+}
+
+/// A further table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its file.
+    pub data: PathBuf,
+    /// How it is read.
+    pub format: serde_json::Value,
+    /// Its columns.
+    pub columns: Vec<Column>,
 }
 
 /// What the child allows itself before it begins.

@@ -22,6 +22,18 @@ pub struct SubmitAutoml {
     /// Its version; the newest when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_version: Option<Version>,
+    /// A data asset that every trial is judged by, in place of folds; nothing is learned from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_data: Option<Name>,
+    /// Its version; the newest when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_data_version: Option<Version>,
+    /// A data asset that the finished model is measured on; it decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_data: Option<Name>,
+    /// Its version; the newest when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_data_version: Option<Version>,
     /// The column to predict.
     pub target: String,
     /// What is predicted; found out from the target when left out.
@@ -30,10 +42,10 @@ pub struct SubmitAutoml {
     /// The primary metric; `AUC_weighted` or `normalized_root_mean_squared_error` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
-    /// The budget in trials; 40 when left out.
+    /// The budget in trials; when left out 40, or as many as the time limit allows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_trials: Option<u32>,
-    /// No new work starts after this time, as `60s` or `5m`; only the trials count when left out.
+    /// The search ends within this time, as `60s` or `5m`; only the trials count when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub time_limit: Option<Span>,
@@ -43,6 +55,42 @@ pub struct SubmitAutoml {
     /// Columns to leave out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
+    /// The column with the weight of each row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_column: Option<String>,
+    /// The column whose equal values stay together when rows are split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_column: Option<String>,
+    /// The column by which rows are ordered: later rows validate what was learned from earlier ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_column: Option<String>,
+    /// One column a split: 1 = learned from, 0 = validated on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cv_split_columns: Vec<String>,
+    /// Folds, 2 to 100; by the size of the table when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_cross_validations: Option<u32>,
+    /// The share of the rows in one hold-out in place of folds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_size: Option<f64>,
+    /// The algorithms that may be tried, by Azure's names; all when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_learners: Vec<String>,
+    /// Algorithms that are not tried.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocked_learners: Vec<String>,
+    /// The search ends when the primary metric is this good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_score: Option<f64>,
+    /// Whether a configuration that is clearly worse is given up after its first folds; true when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_termination: Option<bool>,
+    /// Whether a weighted vote may be the model; true when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vote_ensemble: Option<bool>,
+    /// Whether a stack may be the model; true when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stack_ensemble: Option<bool>,
     /// Register the winner as a version of this model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register_as: Option<Name>,
@@ -57,6 +105,10 @@ impl SubmitAutoml {
         Self {
             data,
             data_version: None,
+            validation_data: None,
+            validation_data_version: None,
+            test_data: None,
+            test_data_version: None,
             target: target.into(),
             task: None,
             metric: None,
@@ -64,6 +116,18 @@ impl SubmitAutoml {
             time_limit: None,
             seed: None,
             exclude: Vec::new(),
+            weight_column: None,
+            group_column: None,
+            time_column: None,
+            cv_split_columns: Vec::new(),
+            n_cross_validations: None,
+            validation_size: None,
+            allowed_learners: Vec::new(),
+            blocked_learners: Vec::new(),
+            exit_score: None,
+            early_termination: None,
+            vote_ensemble: None,
+            stack_ensemble: None,
             register_as: None,
             experiment: None,
         }
@@ -71,22 +135,18 @@ impl SubmitAutoml {
 
     /// Fills in what was left out and refuses what cannot be, before anything is kept.
     pub(crate) fn settle(mut self, data: &DataVersion) -> Result<Self> {
-        let trials = *self.max_trials.get_or_insert(DEFAULT_TRIALS);
-        if !(1..=Spec::MAX_TRIALS).contains(&trials) {
-            let text = format!("max_trials: {trials} is not within 1 and {}", Spec::MAX_TRIALS);
-            return Err(Error::Submission(text));
+        if self.time_limit.is_none() {
+            self.max_trials.get_or_insert(DEFAULT_TRIALS);
         }
         if self.time_limit.is_some_and(|limit| limit.0.is_zero()) {
             return Err(Error::Submission("time_limit: give the search more than no time".to_owned()));
         }
-        for name in &self.exclude {
-            if *name == self.target || !data.columns.iter().any(|c| c.name == *name) {
-                let text = format!(
-                    "exclude: '{name}' is no column of {}:{} or is its target",
-                    data.name, data.version
-                );
-                return Err(Error::Submission(text));
-            }
+        self.check_columns(data)?;
+        let spec = self.search(1);
+        let refused: Vec<automl::Error> =
+            self.possible_tasks(data).into_iter().map_while(|task| spec.check_for(task).err()).collect();
+        if let Some(error) = refused.into_iter().nth(self.possible_tasks(data).len() - 1) {
+            return Err(Error::Submission(error.to_string()));
         }
         if data::is_folder(data) {
             let text = format!("data: {}:{} is a folder: a search needs a table", data.name, data.version);
@@ -100,6 +160,28 @@ impl SubmitAutoml {
             self.experiment = Name::new(DEFAULT_EXPERIMENT).ok();
         }
         Ok(self)
+    }
+
+    /// Refuses columns that the table lacks, and its target in another role.
+    fn check_columns(&self, data: &DataVersion) -> Result<()> {
+        let single = [
+            ("weight_column", &self.weight_column),
+            ("group_column", &self.group_column),
+            ("time_column", &self.time_column),
+        ];
+        let lists = [("exclude", &self.exclude), ("cv_split_columns", &self.cv_split_columns)];
+        let single = single.into_iter().filter_map(|(field, name)| Some((field, name.as_ref()?)));
+        let many = lists.into_iter().flat_map(|(field, names)| names.iter().map(move |name| (field, name)));
+        for (field, name) in single.chain(many) {
+            if *name == self.target || !data.columns.iter().any(|c| c.name == *name) {
+                let text = format!(
+                    "{field}: '{name}' is no column of {}:{} or is its target",
+                    data.name, data.version
+                );
+                return Err(Error::Submission(text));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a primary metric that no search for this target knows.
@@ -134,16 +216,25 @@ impl SubmitAutoml {
 
     /// The search, in automl's words. Threads change how long it takes, not what comes out.
     pub(crate) fn search(&self, threads: usize) -> Spec {
-        let mut spec = Spec::new(
-            self.target.clone(),
-            self.max_trials.unwrap_or(DEFAULT_TRIALS),
-            self.seed.unwrap_or(DEFAULT_SEED),
-        );
+        let mut spec = Spec::new(self.target.clone(), DEFAULT_TRIALS, self.seed.unwrap_or(DEFAULT_SEED));
+        spec.max_trials = self.max_trials;
         spec.task = self.task.map(search_task);
         spec.metric.clone_from(&self.metric);
         spec.time_limit_seconds = self.time_limit.map(|limit| limit.0.as_secs_f64());
         spec.threads = threads;
         spec.exclude.clone_from(&self.exclude);
+        spec.weight_column.clone_from(&self.weight_column);
+        spec.group_column.clone_from(&self.group_column);
+        spec.time_column.clone_from(&self.time_column);
+        spec.cv_split_columns.clone_from(&self.cv_split_columns);
+        spec.n_cross_validations = self.n_cross_validations;
+        spec.validation_size = self.validation_size;
+        spec.allowed_learners.clone_from(&self.allowed_learners);
+        spec.blocked_learners.clone_from(&self.blocked_learners);
+        spec.exit_score = self.exit_score;
+        spec.early_termination = self.early_termination.unwrap_or(true);
+        spec.vote_ensemble = self.vote_ensemble.unwrap_or(true);
+        spec.stack_ensemble = self.stack_ensemble.unwrap_or(true);
         spec
     }
 }

@@ -1,9 +1,10 @@
 //! The child process: reads its order, trains, writes the results. Started as `worker automl` of the same binary.
 
 use crate::convert::table;
-use crate::order::{Failed, LEADERBOARD, MODEL, ORDER_MAX, OUTCOME, Order, REPORT};
-use automl::{Event, Outcome};
-use domain::Fault;
+use crate::journal::Journal;
+use crate::order::{Failed, LEADERBOARD, MODEL, ORDER_MAX, OUTCOME, Order, REPORT, Source};
+use automl::{Event, Outcome, Table, Tables};
+use domain::{Column, Fault};
 use serde::Serialize;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::ops::ControlFlow;
@@ -54,15 +55,29 @@ fn order(stdin: impl Read + Send + 'static) -> Result<Order, Fault> {
 
 fn carry_out(order: &Order, stdout: &mut impl Write) -> Result<(), Fault> {
     order.limits.take_on();
-    let format = serde_json::from_value(order.format.clone())
-        .map_err(|e| Fault::internal(format!("the table's format: {e}")))?;
-    let table = table(data::load(&order.data, &format, &order.columns).map_err(Fault::from)?);
+    let training = load(&order.data, &order.format, &order.columns)?;
+    let further =
+        |source: &Option<Source>| source.as_ref().map(|s| load(&s.data, &s.format, &s.columns)).transpose();
+    let (validation, test) = (further(&order.validation)?, further(&order.test)?);
+    let tables = Tables { training: &training, validation: validation.as_ref(), test: test.as_ref() };
     let mut send = |event: &Event| match tell(stdout, event) {
         Ok(()) => ControlFlow::Continue(()),
         Err(_) => ControlFlow::Break(()),
     };
-    let outcome = automl::run(&table, &order.spec, &mut send).map_err(|e| Fault::invalid(e.to_string()))?;
-    write_results(&order.output, &outcome)
+    let outcome = match Journal::open(&order.output) {
+        Ok(journal) => automl::resume(tables, &order.spec, &journal, &mut send),
+        Err(error) => {
+            say(&format!("finished trials cannot be kept: {error}"));
+            automl::run(tables, &order.spec, &mut send)
+        }
+    };
+    write_results(&order.output, &outcome.map_err(|e| Fault::invalid(e.to_string()))?)
+}
+
+fn load(path: &Path, format: &serde_json::Value, columns: &[Column]) -> Result<Table, Fault> {
+    let format = serde_json::from_value(format.clone())
+        .map_err(|e| Fault::internal(format!("the table's format: {e}")))?;
+    Ok(table(data::load(path, &format, columns).map_err(Fault::from)?))
 }
 
 /// A line for the job's log. The child has no server log: what it says on standard error is all there is.

@@ -74,6 +74,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("datafusion", &["query"]),
     ("ballista", &["query"]),
     ("hessboost", &["automl"]),
+    ("libsvm-rs", &["automl"]),
     ("cedar-policy", &["gateway"]),
     ("linux-keyutils", &["store"]),
     ("reqwest", &["outbound", "portcullis"]),

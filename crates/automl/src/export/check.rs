@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::dataset::{Coding, Dataset, Feature, Matrix, Shape};
-use crate::export::{Weighted, vote};
+use crate::export::Ensemble;
 
 /// Rows compared.
 const ROWS: usize = 500;
@@ -11,24 +11,25 @@ const TOLERANCE: f64 = 1e-5;
 
 /// Reads the file back and compares its answers on a sample of the table, and on a row of nothing but missing and
 /// one of nothing but unknown values.
-pub(crate) fn check(bytes: &[u8], data: &Dataset, members: &[Weighted]) -> Result<(), Error> {
+pub(crate) fn check(bytes: &[u8], data: &Dataset, ensemble: &Ensemble) -> Result<(), Error> {
     let model = onnx::Model::from_bytes(bytes)?;
     let step = (data.rows() / ROWS).max(1);
     let rows: Vec<u32> = (0..data.rows()).step_by(step).map(|r| r as u32).collect();
     let mut sample = data.matrix.take(&rows);
     for (feature, column) in data.features.iter().zip(&mut sample.columns) {
         column.push(match &feature.shape {
-            Shape::Number => f32::NAN,
+            Shape::Number | Shape::Moment { .. } => f32::NAN,
             Shape::Category(coding) => coding.absent(),
         });
         column.push(match &feature.shape {
             Shape::Number => 1e6,
+            Shape::Moment { part, .. } => part.of(1e6),
             Shape::Category(coding) => coding.unknown(),
         });
     }
     sample.rows += 2;
     let width = data.target.width();
-    let expected = vote(members, &sample, width);
+    let expected = ensemble.predict(&sample);
     let got = score(&model, &data.features, &sample, width)?;
     let spread = spread(&data.target.values, data.target.classes.is_some());
     for (i, (a, b)) in expected.iter().zip(&got).enumerate() {
@@ -56,16 +57,18 @@ pub(crate) fn score(
     matrix: &Matrix,
     width: usize,
 ) -> Result<Vec<f32>, Error> {
-    let slots: Vec<usize> = features
-        .iter()
+    let columns = features.iter().zip(&matrix.columns).filter(|(f, _)| f.is_input());
+    let slots: Vec<usize> = columns
+        .clone()
+        .map(|(f, _)| f)
         .map(|f| model.slot(&f.name).ok_or_else(|| Error::Export(format!("input {:?} is missing", f.name))))
         .collect::<Result<_, _>>()?;
     let mut batch = model.batch();
     for row in 0..matrix.rows {
         batch.push_row();
-        for ((feature, &slot), column) in features.iter().zip(&slots).zip(&matrix.columns) {
+        for ((feature, column), &slot) in columns.clone().zip(&slots) {
             match &feature.shape {
-                Shape::Number => batch.set_number(slot, 0, column[row]),
+                Shape::Number | Shape::Moment { .. } => batch.set_number(slot, 0, column[row]),
                 Shape::Category(coding) => batch.set_text(model, slot, 0, text(coding, column[row])),
             }
         }

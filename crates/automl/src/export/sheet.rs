@@ -2,6 +2,8 @@
 
 mod ensemble;
 mod linear;
+mod mixture;
+mod moments;
 
 use super::ONNX;
 use crate::Error;
@@ -22,9 +24,9 @@ impl<'a> Sheet<'a> {
     /// Declares the inputs.
     pub(crate) fn new(target: &str, features: &'a [Feature]) -> Self {
         let mut builder = GraphBuilder::new(&format!("predict {target}"));
-        for feature in features {
+        for feature in features.iter().filter(|f| f.is_input()) {
             let kind = match feature.shape {
-                Shape::Number => ElementType::Float,
+                Shape::Number | Shape::Moment { .. } => ElementType::Float,
                 Shape::Category(_) => ElementType::String,
             };
             builder.input(&feature.name, kind, 1);
@@ -65,7 +67,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Adds a node of the default operator set and names its output.
-    fn make(&mut self, op: &str, stem: &str, inputs: &[&str], attrs: Vec<(&str, Attr)>) -> String {
+    pub(crate) fn make(&mut self, op: &str, stem: &str, inputs: &[&str], attrs: Vec<(&str, Attr)>) -> String {
         let output = self.builder.fresh(stem);
         self.op(op, inputs, &output, attrs);
         output
@@ -79,19 +81,6 @@ impl<'a> Sheet<'a> {
     /// Checks and encodes the graph.
     pub(crate) fn finish(self) -> Result<Vec<u8>, Error> {
         Ok(self.builder.finish()?)
-    }
-
-    /// Σ weight · answer over `[N, width]` answers.
-    pub(crate) fn weighted_sum(&mut self, answers: &[(String, f32)]) -> String {
-        if let [(only, _)] = answers {
-            return only.clone();
-        }
-        let mut parts = Vec::with_capacity(answers.len());
-        for (answer, weight) in answers {
-            let weight = self.floats("vote_weight", &[1], vec![*weight]);
-            parts.push(self.make("Mul", "vote", &[answer, &weight], vec![]));
-        }
-        self.sum("blend", &parts)
     }
 
     /// The sum of some tensors of one shape; of one, that one.
@@ -116,6 +105,7 @@ impl<'a> Sheet<'a> {
         }
         let name = match &self.features[feature].shape {
             Shape::Number => self.features[feature].name.clone(),
+            Shape::Moment { of, part } => self.moment(*of, *part),
             Shape::Category(_) => self.encode(feature, "code", |code| code),
         };
         self.numbers[feature] = Some(name.clone());

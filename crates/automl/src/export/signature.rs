@@ -14,13 +14,13 @@ pub(crate) fn signature(data: &Dataset) -> Value {
     if let Some(classes) = &data.target.classes {
         output["classes"] = Value::Array(classes.json());
     }
-    json!({ "inputs": data.features.iter().map(input).collect::<Vec<_>>(), "output": output })
+    json!({ "inputs": data.features.iter().filter(|f| f.is_input()).map(input).collect::<Vec<_>>(), "output": output })
 }
 
 fn input(feature: &Feature) -> Value {
     let mut input = json!({ "name": feature.name, "required": true, "example": feature.example });
     match &feature.shape {
-        Shape::Number => input["type"] = feature.kind.name().into(),
+        Shape::Number | Shape::Moment { .. } => input["type"] = feature.kind.name().into(),
         Shape::Category(coding) => {
             input["type"] = Kind::Category.name().into();
             let listed = coding.seen.iter().take(MAX_LISTED).cloned();

@@ -3,9 +3,12 @@
 //! Categories enter natively (set splits) or as one column a code. Validation loss is watched every round; the
 //! common best round of all folds is chosen in `search`. hessboost sends the categories of a set split left.
 
+use super::encode::{Encoded, ONE_HOT, encode};
 use super::trees::{Link, Node, Test, Tree, Trees, code_set};
 use super::{Fit, Job, Learner, Shared, failed};
 use crate::dataset::{Dataset, Feature};
+use crate::portfolio::{Candidate, Walk};
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 use hessboost::data::{FeatureType, ViewCuts};
 use hessboost::model::BoostedModel;
@@ -20,6 +23,8 @@ pub(crate) enum Handling {
     Native,
     /// One 0/1 column a code.
     OneHot,
+    /// The cross-fitted mean of the target a code, for categories of many codes; the others one-hot.
+    Target,
 }
 
 /// How a tree grows.
@@ -94,14 +99,33 @@ impl Learner for Boost {
         let handling = match self.handling {
             Handling::Native => "native categories",
             Handling::OneHot => "one-hot",
+            Handling::Target => "target means",
         };
         let eta = (self.eta * 1e4).round() / 1e4;
         format!("GradientBoosting ({extra}{shape}, rate {eta}, {handling})")
     }
 
+    fn algorithm(&self) -> Algorithm {
+        match self.growth {
+            Growth::Leaves(_) => Algorithm::LightGbm,
+            Growth::Depth(_) => Algorithm::XgBoost,
+            Growth::Symmetric(_) => Algorithm::GradientBoosting,
+        }
+    }
+
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        Some(self.step(walk))
+    }
+
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
         let wrap = |error: hessboost::prelude::HessboostError| failed(&self.name(), error);
-        let matrix = shared.boosting(self.handling).map_err(|e| failed(&self.name(), e))?;
+        let encoded = (self.handling == Handling::Target).then(|| encode(shared.data, job));
+        let own = encoded.as_ref().map(|e| matrix(shared.data, self.handling, Some(e))).transpose();
+        let own = own.map_err(wrap)?;
+        let matrix = match &own {
+            Some(own) => own,
+            None => shared.boosting(self.handling).map_err(|e| failed(&self.name(), e))?,
+        };
         let view = |rows: &[u32]| {
             let rows: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
             matrix.select_rows_with_cuts(&rows, ViewCuts::Source)
@@ -128,7 +152,7 @@ impl Learner for Boost {
         if stopped {
             return Err(Error::Cancelled);
         }
-        let trees = convert(&model, shared.data, self.handling);
+        let trees = convert(&model, shared.data, self.handling, encoded);
         Ok(Fit { model: Box::new(trees), curve })
     }
 }
@@ -231,9 +255,9 @@ impl Shared<'_> {
     fn boosting(&self, handling: Handling) -> Result<&DMatrix, String> {
         let cell = match handling {
             Handling::Native => &self.native,
-            Handling::OneHot => &self.one_hot,
+            Handling::OneHot | Handling::Target => &self.one_hot,
         };
-        let make = || matrix(self.data, handling).map_err(|e| e.to_string());
+        let make = || matrix(self.data, handling, None).map_err(|e| e.to_string());
         cell.get_or_init(make).as_ref().map_err(Clone::clone)
     }
 }
@@ -246,38 +270,52 @@ struct Origin {
     code: Option<u32>,
 }
 
-fn origins(features: &[Feature], handling: Handling) -> Vec<Origin> {
+fn origins(features: &[Feature], handling: Handling, encoded: Option<&Encoded>) -> Vec<Origin> {
     let of = |(column, feature): (usize, &Feature)| match feature.codes() {
-        Some(codes) if handling == Handling::OneHot => {
+        Some(codes) if handling == Handling::OneHot || (handling == Handling::Target && codes <= ONE_HOT) => {
             (0..codes as u32).map(|code| Origin { column, code: Some(code) }).collect()
         }
+        Some(_) if handling == Handling::Target => Vec::new(),
         _ => vec![Origin { column, code: None }],
     };
-    features.iter().enumerate().flat_map(of).collect()
+    let own = features.iter().enumerate().flat_map(of);
+    let derived = 0..encoded.map_or(0, |e| e.derived.len());
+    own.chain(derived.map(|d| Origin { column: features.len() + d, code: None })).collect()
 }
 
-fn matrix(data: &Dataset, handling: Handling) -> hessboost::prelude::Result<DMatrix> {
-    let origins = origins(&data.features, handling);
+fn matrix(
+    data: &Dataset,
+    handling: Handling,
+    encoded: Option<&Encoded>,
+) -> hessboost::prelude::Result<DMatrix> {
+    let origins = origins(&data.features, handling, encoded);
+    let extra = encoded.map_or(&[][..], |e| e.columns.as_slice());
+    let columns: Vec<&Vec<f32>> = data.matrix.columns.iter().chain(extra).collect();
     let mut values = Vec::with_capacity(data.rows() * origins.len());
     for row in 0..data.rows() {
         values.extend(origins.iter().map(|o| {
-            let x = data.matrix.columns[o.column][row];
+            let x = columns[o.column][row];
             o.code.map_or(x, |code| f32::from(u8::from(x == code as f32)))
         }));
     }
     let kind = |o: &Origin| {
-        let native = o.code.is_none() && data.features[o.column].codes().is_some();
+        let feature = data.features.get(o.column);
+        let native = o.code.is_none() && feature.is_some_and(|f| f.codes().is_some());
         if native { FeatureType::Categorical } else { FeatureType::Numerical }
     };
     let types: Vec<FeatureType> = origins.iter().map(kind).collect();
-    DMatrix::from_dense_vec(values, data.rows(), origins.len())?
+    let matrix = DMatrix::from_dense_vec(values, data.rows(), origins.len())?
         .with_feature_types(&types)?
-        .with_labels(&data.target.values)
+        .with_labels(&data.target.values)?;
+    match data.marks.weights.as_slice() {
+        [] => Ok(matrix),
+        weights => matrix.with_weights(weights),
+    }
 }
 
 /// The booster's trees in our form.
-fn convert(model: &BoostedModel, data: &Dataset, handling: Handling) -> Trees {
-    let origins = origins(&data.features, handling);
+fn convert(model: &BoostedModel, data: &Dataset, handling: Handling, encoded: Option<Encoded>) -> Trees {
+    let origins = origins(&data.features, handling, encoded.as_ref());
     let outputs = model.n_outputs();
     let trees = model.trees().iter().zip(model.tree_outputs()).map(|(tree, output)| {
         let mut out = Tree { output: Some(output.start as u32), ..Tree::default() };
@@ -317,7 +355,7 @@ fn convert(model: &BoostedModel, data: &Dataset, handling: Handling) -> Trees {
         trees: trees.collect(),
         base: model.base_scores().to_vec(),
         link,
-        derived: Vec::new(),
+        derived: encoded.map_or_else(Vec::new, |e| e.derived),
         per_round: outputs,
     }
 }

@@ -8,7 +8,9 @@ use super::grow::{Ground, Limits, grow};
 use super::trees::{Derived, Link, Trees};
 use super::{Fit, Job, Learner, Shared};
 use crate::dataset::{Dataset, Target};
+use crate::portfolio::{Candidate, Walk};
 use crate::random::Random;
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 
 /// How a node is split.
@@ -20,10 +22,19 @@ pub(crate) enum Splitting {
     Random,
 }
 
-/// A forest configuration.
+/// What a split of classes is judged by; numbers are always split by their variance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Criterion {
+    Gini,
+    /// The information gained.
+    Entropy,
+}
+
+/// A forest configuration; of a single tree, a decision tree on all rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Forest {
     pub splitting: Splitting,
+    pub criterion: Criterion,
     pub trees: usize,
     pub max_leaves: usize,
     pub min_leaf: usize,
@@ -41,25 +52,43 @@ const LEAF_SMOOTHING: f64 = 1.0;
 impl Learner for Forest {
     fn name(&self) -> String {
         let kind = match self.splitting {
+            _ if self.trees == 1 => "DecisionTree",
             Splitting::Best => "RandomForest",
             Splitting::Random => "ExtraTrees",
         };
+        let criterion = if self.criterion == Criterion::Entropy { ", entropy" } else { "" };
         let share = if self.share > 0.0 { format!("{}", self.share) } else { "sqrt".into() };
         format!(
-            "{kind} ({} trees, {} leaves, min leaf {}, features {share})",
+            "{kind} ({} trees, {} leaves, min leaf {}, features {share}{criterion})",
             self.trees, self.max_leaves, self.min_leaf
         )
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self.splitting {
+            _ if self.trees == 1 => Algorithm::DecisionTree,
+            Splitting::Best => Algorithm::RandomForest,
+            Splitting::Random => Algorithm::ExtremeRandomTrees,
+        }
+    }
+
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        Some(self.step(walk))
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
         let data = shared.data;
         let binned = shared.binned.get_or_init(|| Binned::new(data));
-        let (columns, derived) = columns(data, binned, job.train);
+        let (columns, derived) = columns(data, binned, job);
         let width = data.target.width();
-        let prior = prior(&data.target, job.train);
+        let prior = prior(&data.target, job);
         let smoothing = if data.target.task == Task::Regression { 0.0 } else { LEAF_SMOOTHING };
-        let ground =
-            Ground { columns: &columns, labels: &data.target.values, width, prior: &prior, smoothing };
+        let entropy = self.criterion == Criterion::Entropy && data.target.task != Task::Regression;
+        // A bootstrap sample is drawn by weight; rows that all take part count with theirs.
+        let weights = if self.bootstrap() { &[] } else { job.weights };
+        let labels = &data.target.values;
+        let ground = Ground { columns: &columns, labels, weights, width, prior: &prior, smoothing, entropy };
+        let sums = sums(job);
         let limits = Limits {
             max_leaves: self.max_leaves,
             min_leaf: self.min_leaf,
@@ -72,7 +101,7 @@ impl Learner for Forest {
                 return Err(Error::Cancelled);
             }
             let mut random = Random::new(job.seed, 1 + number as u64);
-            let rows = self.sample(job.train, &mut random);
+            let rows = self.sample(job.train, &sums, &mut random);
             trees.push(grow(&ground, limits, rows, &mut random, 1.0 / self.trees as f64));
         }
         let base = vec![0.0; width];
@@ -87,37 +116,60 @@ impl Forest {
         (wished.round() as usize).clamp(1, columns)
     }
 
-    fn sample(&self, train: &[u32], random: &mut Random) -> Vec<u32> {
-        match self.splitting {
-            Splitting::Random => train.to_vec(),
-            Splitting::Best => (0..train.len()).map(|_| train[random.below(train.len())]).collect(),
-        }
+    fn bootstrap(&self) -> bool {
+        self.splitting == Splitting::Best && self.trees > 1
+    }
+
+    /// Rows of one tree; `sums` are the running sums of the weights, if there are any.
+    fn sample(&self, train: &[u32], sums: &[f64], random: &mut Random) -> Vec<u32> {
+        let last = sums.last().copied().unwrap_or(0.0);
+        let mut draw = |_| match sums {
+            [] => train[random.below(train.len())],
+            sums => {
+                let at = random.unit() * last;
+                train[sums.partition_point(|&s| s <= at).min(train.len() - 1)]
+            }
+        };
+        if self.bootstrap() { (0..train.len()).map(&mut draw).collect() } else { train.to_vec() }
     }
 }
 
-/// Class shares or the mean over `rows`, as many as the target is wide.
-fn prior(target: &Target, rows: &[u32]) -> Vec<f64> {
+/// Running sums of the weights of the rows to learn from; empty when all are equal.
+fn sums(job: &Job<'_>) -> Vec<f64> {
+    let mut sum = 0.0;
+    let mut add = |row: &u32| {
+        sum += f64::from(job.weight(*row));
+        sum
+    };
+    if job.weights.is_empty() { Vec::new() } else { job.train.iter().map(&mut add).collect() }
+}
+
+/// Class shares or the mean over the rows to learn from, as many as the target is wide.
+pub(super) fn prior(target: &Target, job: &Job<'_>) -> Vec<f64> {
     let mut sums = vec![0.0; target.width()];
-    for &row in rows {
+    let mut total = 0.0;
+    for &row in job.train {
         let value = target.values[row as usize];
+        let weight = f64::from(job.weight(row));
+        total += weight;
         if target.task == Task::Multiclass {
-            sums[value as usize] += 1.0;
+            sums[value as usize] += weight;
         } else {
-            sums[0] += f64::from(value);
+            sums[0] += weight * f64::from(value);
         }
     }
-    sums.iter().map(|s| s / rows.len() as f64).collect()
+    sums.iter().map(|s| s / total).collect()
 }
 
 /// The binned columns of a fit: numbers as they are, categories by their numbers.
-fn columns(data: &Dataset, binned: &Binned, train: &[u32]) -> (Vec<BinColumn>, Vec<Derived>) {
+fn columns(data: &Dataset, binned: &Binned, job: &Job<'_>) -> (Vec<BinColumn>, Vec<Derived>) {
     let mut columns = binned.columns.clone();
     let mut derived = Vec::new();
     for (column, feature) in data.features.iter().enumerate() {
         let Some(codes) = feature.codes() else { continue };
         let source = &data.matrix.columns[column];
-        for class in classes(&data.target, train) {
-            let numbers = numbers(data, (column, codes), class, train);
+        for class in classes(&data.target, job) {
+            let numbers = means(data, (column, codes), class, job);
             let values: Vec<f32> = source.iter().map(|&x| numbers.of(x)).collect();
             columns.push(BinColumn::new((data.features.len() + derived.len()) as u32, &values));
             derived.push(numbers);
@@ -127,31 +179,39 @@ fn columns(data: &Dataset, binned: &Binned, train: &[u32]) -> (Vec<BinColumn>, V
 }
 
 /// The classes categories get a number for; `None` stands for the target itself.
-fn classes(target: &Target, train: &[u32]) -> Vec<Option<usize>> {
+pub(super) fn classes(target: &Target, job: &Job<'_>) -> Vec<Option<usize>> {
     if target.task != Task::Multiclass {
         return vec![None];
     }
-    let shares = prior(target, train);
+    let shares = prior(target, job);
     let mut order: Vec<usize> = (0..shares.len()).collect();
     order.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]));
     order.into_iter().take(CATEGORY_CLASSES).map(Some).collect()
 }
 
-fn numbers(data: &Dataset, (column, codes): (usize, usize), class: Option<usize>, train: &[u32]) -> Derived {
+/// The smoothed mean of the target (or share of a class) over the rows of each code.
+pub(super) fn means(
+    data: &Dataset,
+    (column, codes): (usize, usize),
+    class: Option<usize>,
+    job: &Job<'_>,
+) -> Derived {
     let mut sums = vec![(0.0f64, 0.0f64); codes];
-    let mut total = 0.0;
-    for &row in train {
+    let (mut total, mut weights) = (0.0, 0.0);
+    for &row in job.train {
         let value = data.target.values[row as usize];
-        let y = class.map_or(f64::from(value), |c| f64::from(u8::from(value as usize == c)));
+        let weight = f64::from(job.weight(row));
+        let y = weight * class.map_or(f64::from(value), |c| f64::from(u8::from(value as usize == c)));
         total += y;
+        weights += weight;
         let code = data.matrix.columns[column][row as usize];
         if !code.is_nan() {
             let sum = &mut sums[code as usize];
-            sum.0 += 1.0;
+            sum.0 += weight;
             sum.1 += y;
         }
     }
-    let mean = total / train.len() as f64;
+    let mean = total / weights;
     let smooth = |(n, s): (f64, f64)| ((s + CATEGORY_SMOOTHING * mean) / (n + CATEGORY_SMOOTHING)) as f32;
     let values = sums.into_iter().map(smooth).collect();
     Derived { column: column as u32, values, unknown: mean as f32 }

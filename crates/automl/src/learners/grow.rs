@@ -1,7 +1,8 @@
 //! Grows one tree of a forest on binned columns, best leaf first.
 //!
 //! One criterion serves all tasks: the fall of Σⱼ (n·varianceⱼ) of the target written as numbers (one a class), which
-//! is the Gini impurity for classes and the variance for regression (Breiman et al., *CART*, 1984).
+//! is the Gini impurity for classes and the variance for regression (Breiman et al., *CART*, 1984); classes can also be
+//! split by the fall of n times their entropy.
 
 use super::bins::BinColumn;
 use super::trees::{Node, Test, Tree};
@@ -17,11 +18,29 @@ pub(super) struct Ground<'a> {
     pub columns: &'a [BinColumn],
     /// Class index or number, one a row of the dataset.
     pub labels: &'a [f32],
+    /// Weight of each row of the dataset; empty when all are equal.
+    pub weights: &'a [f32],
     /// Numbers a label stands for: 1, or one a class.
     pub width: usize,
     /// Leaves are pulled towards this with the weight of `smoothing` rows.
     pub prior: &'a [f64],
     pub smoothing: f64,
+    /// Split by entropy.
+    pub entropy: bool,
+}
+
+impl Ground<'_> {
+    /// Adds a row to sums: its weight, and that times its label, or for its class.
+    fn add(&self, sums: &mut [f64], row: u32) {
+        let label = self.labels[row as usize];
+        let weight = self.weights.get(row as usize).map_or(1.0, |&w| f64::from(w));
+        sums[0] += weight;
+        if sums.len() == 2 {
+            sums[1] += weight * f64::from(label);
+        } else {
+            sums[1 + label as usize] += weight;
+        }
+    }
 }
 
 /// How a tree is grown.
@@ -141,7 +160,7 @@ impl Grower<'_> {
         let (node, start, end) = node;
         let mut sums = vec![0.0; 1 + self.ground.width];
         for &row in &self.rows[start..end] {
-            add(&mut sums, self.ground.labels[row as usize]);
+            self.ground.add(&mut sums, row);
         }
         self.tree.nodes[node as usize] = Node::Leaf(self.tree.values.len() as u32);
         let weight = sums[0] + self.ground.smoothing;
@@ -204,7 +223,7 @@ impl Grower<'_> {
         let mut left = vec![0.0; sums.len()];
         for &row in rows {
             if bins[row as usize] < bin {
-                add(&mut left, self.ground.labels[row as usize]);
+                self.ground.add(&mut left, row);
             }
         }
         self.gain(&left, sums).map(|gain| (gain, bin))
@@ -220,7 +239,7 @@ impl Grower<'_> {
         self.histogram[..top].fill(0.0);
         for &row in &self.rows[start..end] {
             let at = usize::from(column.bins[row as usize]) * stride;
-            add(&mut self.histogram[at..at + stride], self.ground.labels[row as usize]);
+            self.ground.add(&mut self.histogram[at..at + stride], row);
         }
         let mut left = vec![0.0; stride];
         let mut best: Option<(f64, u8)> = None;
@@ -248,7 +267,7 @@ impl Grower<'_> {
         let mut left = vec![0.0; sums.len()];
         let mut best: Option<(f64, u8)> = None;
         for pair in pairs.windows(2) {
-            add(&mut left, self.ground.labels[pair[0].1 as usize]);
+            self.ground.add(&mut left, pair[0].1);
             if pair[0].0 != pair[1].0
                 && let Some(gain) = self.gain(&left, sums)
                 && best.is_none_or(|b| gain > b.0)
@@ -273,6 +292,11 @@ impl Grower<'_> {
         let least = self.limits.min_leaf as f64;
         if nl < least || nr < least {
             return None;
+        }
+        if self.ground.entropy {
+            let right: Vec<f64> = sums.iter().zip(left).map(|(s, l)| s - l).collect();
+            let gain = disorder(sums) - disorder(left) - disorder(&right);
+            return (gain > 1e-9 * n).then_some(gain);
         }
         let mut gain = 0.0;
         for (&l, &s) in left[1..].iter().zip(&sums[1..]) {
@@ -301,12 +325,12 @@ impl Grower<'_> {
     }
 }
 
-/// Adds a row to sums: its label as a number, or one for its class.
-fn add(sums: &mut [f64], label: f32) {
-    sums[0] += 1.0;
-    if sums.len() == 2 {
-        sums[1] += f64::from(label);
-    } else {
-        sums[1 + label as usize] += 1.0;
-    }
+/// n times the entropy of classes, but for what children and parent have in common: n ln n − Σ c ln c.
+fn disorder(sums: &[f64]) -> f64 {
+    let part = |x: f64| if x > 0.0 { x * x.ln() } else { 0.0 };
+    let inside: f64 = match sums {
+        [n, second] => part(*second) + part(n - second),
+        _ => sums[1..].iter().map(|&c| part(c)).sum(),
+    };
+    part(sums[0]) - inside
 }

@@ -3,12 +3,14 @@
 //! The penalty is scikit-learn's: mean loss + (strength / rows) · (ratio · Σ|w| + (1 − ratio)/2 · Σw²), strength = 1/C.
 //! Intercepts are free.
 
-use super::design::{Design, Number, Rows};
+use super::design::{Design, Number, Recipe, Rows};
 use super::minimize::{Stop, minimize};
 use super::trees::{Derived, Link};
-use super::{Fit, Fitted, Job, Learner, Shared};
+use super::{Fit, Fitted, Job, Learner, Shared, Spread};
 use crate::dataset::{Matrix, Target};
 use crate::export::Sheet;
+use crate::portfolio::{Candidate, Walk};
+use crate::spec::Algorithm;
 use crate::{Error, Task};
 
 /// A linear configuration.
@@ -20,6 +22,15 @@ pub(crate) struct Linear {
     pub ratio: f64,
     /// Whether skewed numbers enter as logarithms.
     pub logarithms: bool,
+    /// Piecewise linear parts of each number (a linear spline with knots at quantiles); 0 = none.
+    pub pieces: usize,
+}
+
+impl Default for Linear {
+    /// scikit-learn's: C 1, L2; skewed numbers as logarithms, no splines.
+    fn default() -> Self {
+        Self { strength: 1.0, ratio: 0.0, logarithms: true, pieces: 0 }
+    }
 }
 
 /// When the fit is good enough.
@@ -33,14 +44,25 @@ impl Learner for Linear {
             ratio => format!("elastic net {ratio}"),
         };
         let c = (1e4 / self.strength).round() / 1e4;
-        format!("LinearModel ({penalty}, C {c}{})", if self.logarithms { ", logarithms" } else { "" })
+        let logarithms = if self.logarithms { ", logarithms" } else { "" };
+        let pieces = if self.pieces > 0 { format!(", splines of {}", self.pieces) } else { String::new() };
+        format!("LinearModel ({penalty}, C {c}{logarithms}{pieces})")
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::Linear
+    }
+
+    fn near(&self, walk: &mut Walk<'_>) -> Option<Candidate> {
+        Some(self.step(walk))
     }
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
         let data = shared.data;
-        let design = Design::new(data, job.train, self.logarithms);
+        let recipe = Recipe { logarithms: self.logarithms, pieces: self.pieces };
+        let design = Design::new(data, job.train, recipe);
         let rows = design.rows(&data.matrix, job.train);
-        let problem = Problem::new(&data.target, job.train, &design, &rows);
+        let problem = Problem::new(&data.target, job, &design, &rows);
         let per_output = design.width() + 1;
         let mut weights = vec![0.0; per_output * problem.outputs];
         let each = self.strength / job.train.len() as f64;
@@ -82,22 +104,18 @@ struct Problem<'a> {
     outputs: usize,
     design: &'a Design,
     rows: &'a Rows,
-    /// Mean and deviation of a number to predict.
-    spread: (f64, f64),
+    /// Weight of each row; they sum to 1.
+    weights: Vec<f64>,
+    spread: Spread,
 }
 
 impl<'a> Problem<'a> {
-    fn new(target: &Target, train: &[u32], design: &'a Design, rows: &'a Rows) -> Self {
-        let mut labels: Vec<f32> = train.iter().map(|&r| target.values[r as usize]).collect();
-        let mut spread = (0.0, 1.0);
-        if target.task == Task::Regression {
-            let n = labels.len() as f64;
-            let mean = labels.iter().map(|&y| f64::from(y)).sum::<f64>() / n;
-            let variance = labels.iter().map(|&y| (f64::from(y) - mean).powi(2)).sum::<f64>() / n;
-            spread = (mean, if variance > 0.0 { variance.sqrt() } else { 1.0 });
-            labels.iter_mut().for_each(|y| *y = ((f64::from(*y) - mean) / spread.1) as f32);
-        }
-        Self { task: target.task, labels, outputs: target.width(), design, rows, spread }
+    fn new(target: &Target, job: &Job<'_>, design: &'a Design, rows: &'a Rows) -> Self {
+        let spread = Spread::new(target, job);
+        let labels = job.train.iter().map(|&r| spread.standard(target.values[r as usize])).collect();
+        let total: f64 = job.train.iter().map(|&r| f64::from(job.weight(r))).sum();
+        let weights = job.train.iter().map(|&r| f64::from(job.weight(r)) / total).collect();
+        Self { task: target.task, labels, outputs: target.width(), design, rows, weights, spread }
     }
 
     /// Mean loss; the gradient is overwritten.
@@ -115,60 +133,39 @@ impl<'a> Problem<'a> {
                 let picked: f64 = codes.iter().filter(|&&c| c != u32::MAX).map(|&c| w[c as usize]).sum();
                 *score = linear + picked + w[per_output - 1];
             }
-            total += residuals(self.task, label, &mut scores);
+            let weight = self.weights[i];
+            total += weight * residuals(self.task, label, &mut scores);
+            scores.iter_mut().for_each(|s| *s *= weight);
             for (&residual, g) in scores.iter().zip(gradient.chunks_exact_mut(per_output)) {
                 g.iter_mut().zip(numbers).for_each(|(g, &x)| *g += residual * f64::from(x));
                 codes.iter().filter(|&&c| c != u32::MAX).for_each(|&c| g[c as usize] += residual);
                 g[per_output - 1] += residual;
             }
         }
-        let n = self.labels.len() as f64;
-        gradient.iter_mut().for_each(|g| *g /= n);
-        total / n
+        total
     }
 
     /// The model of the found weights, in the target's own scale.
     fn model(&self, weights: &[f64]) -> LinearModel {
         let per_output = self.design.width() + 1;
-        let outputs: Vec<&[f64]> = weights.chunks_exact(per_output).collect();
-        let across = |i: usize| outputs.iter().map(|w| (w[i] * self.spread.1) as f32).collect::<Vec<f32>>();
-        let numbers = (0..self.design.numbers.len()).map(across).collect();
-        let indicators = (self.design.numbers.len()..self.design.dense()).map(across).collect();
-        let mut first = self.design.dense();
-        let mut categories = Vec::new();
-        for (column, shares) in &self.design.categories {
-            let derive = |w: &&[f64]| {
-                let part = &w[first..first + shares.len()];
-                // An unknown code counts as the average one.
-                let average: f64 = part.iter().zip(shares).map(|(w, s)| w * s).sum();
-                let scaled = |w: f64| (w * self.spread.1) as f32;
-                Derived {
-                    column: *column as u32,
-                    values: part.iter().map(|&w| scaled(w)).collect(),
-                    unknown: scaled(average),
-                }
-            };
-            categories.push(outputs.iter().map(derive).collect());
-            first += shares.len();
-        }
-        let intercept = outputs.iter().map(|w| (w[per_output - 1] * self.spread.1 + self.spread.0) as f32);
-        LinearModel {
-            terms: self.design.numbers.clone(),
-            numbers,
-            indicators,
-            categories,
-            intercept: intercept.collect(),
-            link: match self.task {
-                Task::Binary => Link::Logistic,
-                Task::Multiclass => Link::Softmax,
-                Task::Regression => Link::Identity,
-            },
-        }
+        let Spread { mean, deviation } = self.spread;
+        let at = |input: usize, output: usize| weights[output * per_output + input] * deviation;
+        let intercept = (0..self.outputs).map(|o| (at(per_output - 1, o) + mean) as f32).collect();
+        LinearModel::new(self.design, &at, intercept, link(self.task))
+    }
+}
+
+/// What makes a task's predictions of scores.
+pub(super) fn link(task: Task) -> Link {
+    match task {
+        Task::Binary => Link::Logistic,
+        Task::Multiclass => Link::Softmax,
+        Task::Regression => Link::Identity,
     }
 }
 
 /// Turns scores into residuals (the loss's derivative) and returns the loss of a row.
-fn residuals(task: Task, label: f32, scores: &mut [f64]) -> f64 {
+pub(super) fn residuals(task: Task, label: f32, scores: &mut [f64]) -> f64 {
     match task {
         Task::Regression => {
             scores[0] -= f64::from(label);
@@ -205,10 +202,67 @@ pub(crate) struct LinearModel {
     pub numbers: Vec<Vec<f32>>,
     /// Weights of each missing-value indicator, in the order of the terms that have one.
     pub indicators: Vec<Vec<f32>>,
+    /// Weights of each piece, in the order of the terms and their pieces.
+    pub pieces: Vec<Vec<f32>>,
     /// What each category adds, one an output.
     pub categories: Vec<Vec<Derived>>,
     pub intercept: Vec<f32>,
     pub link: Link,
+}
+
+impl LinearModel {
+    /// The model whose weight of input `i` of the design for output `o` is `at(i, o)`.
+    pub(super) fn new(
+        design: &Design,
+        at: &dyn Fn(usize, usize) -> f64,
+        intercept: Vec<f32>,
+        link: Link,
+    ) -> Self {
+        let outputs = intercept.len();
+        let across = |i: usize| (0..outputs).map(|o| at(i, o) as f32).collect::<Vec<f32>>();
+        let numbers = design.numbers.len();
+        let mut first = design.dense();
+        let mut categories = Vec::new();
+        for (column, shares) in &design.categories {
+            let derive = |o: usize| {
+                let part: Vec<f64> = (0..shares.len()).map(|code| at(first + code, o)).collect();
+                // An unknown code counts as the average one.
+                let average: f64 = part.iter().zip(shares).map(|(w, s)| w * s).sum();
+                let values = part.iter().map(|&w| w as f32).collect();
+                Derived { column: *column as u32, values, unknown: average as f32 }
+            };
+            categories.push((0..outputs).map(derive).collect());
+            first += shares.len();
+        }
+        Self {
+            terms: design.numbers.clone(),
+            numbers: (0..numbers).map(across).collect(),
+            indicators: (numbers..design.indicated()).map(across).collect(),
+            pieces: (design.indicated()..design.dense()).map(across).collect(),
+            categories,
+            intercept,
+            link,
+        }
+    }
+
+    /// Adds what the numbers of a row give to its scores.
+    fn add_numbers(&self, matrix: &Matrix, row: usize, scores: &mut [f32]) {
+        let mut add = |x: f32, weights: &[f32]| {
+            scores.iter_mut().zip(weights).for_each(|(s, w)| *s += x * w);
+        };
+        let value = |term: &Number| matrix.columns[term.column][row];
+        for (term, weights) in self.terms.iter().zip(&self.numbers) {
+            add(term.of(value(term)), weights);
+        }
+        let missing = self.terms.iter().filter(|t| t.indicator);
+        for (term, weights) in missing.zip(&self.indicators) {
+            add(f32::from(u8::from(value(term).is_nan())), weights);
+        }
+        let pieces = self.terms.iter().flat_map(|t| t.pieces.iter().map(move |&p| t.piece(value(t), p)));
+        for (x, weights) in pieces.zip(&self.pieces) {
+            add(x, weights);
+        }
+    }
 }
 
 impl Fitted for LinearModel {
@@ -217,16 +271,7 @@ impl Fitted for LinearModel {
         let mut out = Vec::with_capacity(matrix.rows * width);
         for row in 0..matrix.rows {
             let mut scores = self.intercept.clone();
-            let mut add = |x: f32, weights: &[f32]| {
-                scores.iter_mut().zip(weights).for_each(|(s, w)| *s += x * w);
-            };
-            for (term, weights) in self.terms.iter().zip(&self.numbers) {
-                add(term.of(matrix.columns[term.column][row]), weights);
-            }
-            let missing = self.terms.iter().filter(|t| t.indicator);
-            for (term, weights) in missing.zip(&self.indicators) {
-                add(f32::from(u8::from(matrix.columns[term.column][row].is_nan())), weights);
-            }
+            self.add_numbers(matrix, row, &mut scores);
             for outputs in &self.categories {
                 for (score, derived) in scores.iter_mut().zip(outputs) {
                     *score += derived.of(matrix.columns[derived.column as usize][row]);

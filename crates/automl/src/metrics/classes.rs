@@ -1,33 +1,54 @@
 //! Metrics of class decisions and the log loss.
 
 /// True classes with predicted probabilities and decisions.
-pub(super) struct Scored<'a> {
+pub(crate) struct Scored<'a> {
     pub classes: &'a [usize],
     /// Row-major, `k` a row.
     pub probabilities: &'a [f64],
     pub k: usize,
-    /// `confusion[true][decided]`.
+    /// One a row; none when every row counts one.
+    weights: Option<&'a [f64]>,
+    /// `confusion[true][decided]`, in weights.
     confusion: Vec<Vec<f64>>,
+    /// Rows of each class, whatever their weight.
+    counts: Vec<f64>,
 }
 
 impl<'a> Scored<'a> {
     /// Decides each row for its most probable class, the first of equals.
-    pub(super) fn new(classes: &'a [usize], probabilities: &'a [f64], k: usize) -> Self {
+    pub(crate) fn new(
+        classes: &'a [usize],
+        probabilities: &'a [f64],
+        k: usize,
+        weights: Option<&'a [f64]>,
+    ) -> Self {
         let mut confusion = vec![vec![0.0; k]; k];
-        for (&class, row) in classes.iter().zip(probabilities.chunks_exact(k)) {
+        let mut counts = vec![0.0; k];
+        for (at, (&class, row)) in classes.iter().zip(probabilities.chunks_exact(k)).enumerate() {
             let mut decided = 0;
             for (i, &p) in row.iter().enumerate() {
                 if p > row[decided] {
                     decided = i;
                 }
             }
-            confusion[class][decided] += 1.0;
+            confusion[class][decided] += weights.map_or(1.0, |w| w[at]);
+            counts[class] += 1.0;
         }
-        Self { classes, probabilities, k, confusion }
+        Self { classes, probabilities, k, weights, confusion, counts }
     }
 
-    /// Rows of each class.
-    pub(super) fn support(&self) -> Vec<f64> {
+    /// The weight of a row.
+    pub(crate) fn weight(&self, row: usize) -> f64 {
+        self.weights.map_or(1.0, |w| w[row])
+    }
+
+    /// `[true][decided]`, in weights.
+    pub(crate) fn confusion(&self) -> &[Vec<f64>] {
+        &self.confusion
+    }
+
+    /// Weight of the rows of each class.
+    pub(crate) fn support(&self) -> Vec<f64> {
         self.confusion.iter().map(|row| row.iter().sum()).collect()
     }
 }
@@ -43,9 +64,9 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 }
 
 /// The twelve metrics of decisions, log loss, and what derives from them.
-pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
-    let total = s.classes.len() as f64;
+pub(super) fn all(s: &Scored<'_>, least: f64) -> Vec<(&'static str, f64)> {
     let support = s.support();
+    let total: f64 = support.iter().sum();
     let hits: Vec<f64> = (0..s.k).map(|c| s.confusion[c][c]).collect();
     let decided: Vec<f64> = (0..s.k).map(|c| s.confusion.iter().map(|row| row[c]).sum()).collect();
     let accuracy = ratio(hits.iter().sum(), total);
@@ -59,8 +80,8 @@ pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
         |of: &dyn Fn(usize) -> f64| ratio(live.iter().map(|&c| support[c] * of(c)).sum(), total);
     let occurring: Vec<usize> = (0..s.k).filter(|&c| support[c] > 0.0).collect();
     let balanced = mean(occurring.iter().map(|&c| recall(c)));
-    let weighted_accuracy =
-        ratio((0..s.k).map(|c| support[c] * hits[c]).sum(), support.iter().map(|n| n * n).sum());
+    let by_count = |of: &[f64]| of.iter().zip(&s.counts).map(|(x, n)| x * n).sum::<f64>();
+    let weighted_accuracy = ratio(by_count(&hits), by_count(&support));
     let chance = ratio(1.0, s.k as f64);
     let recall_macro = macro_of(&recall);
     vec![
@@ -76,18 +97,22 @@ pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
         ("recall_score_macro", recall_macro),
         ("recall_score_micro", accuracy),
         ("recall_score_weighted", weighted_of(&recall)),
-        ("log_loss", log_loss(s)),
+        ("log_loss", log_loss(s, least)),
         ("matthews_correlation", matthews(s, &support, &decided)),
         ("norm_macro_recall", (recall_macro - chance) / (1.0 - chance)),
     ]
 }
 
-/// Probabilities are clipped by the precision of `f32`, in which models answer (as scikit-learn does for `f32`).
-fn log_loss(s: &Scored<'_>) -> f64 {
-    let eps = f64::from(f32::EPSILON);
-    let rows = s.classes.iter().zip(s.probabilities.chunks_exact(s.k));
-    let sum: f64 = rows.map(|(&class, row)| -row[class].clamp(eps, 1.0 - eps).ln()).sum();
-    ratio(sum, s.classes.len() as f64)
+/// Probabilities are clipped to [`least`, 1 − `least`]: the precision of `f32`, in which models answer (scikit-learn
+/// takes the precision of what it is given).
+fn log_loss(s: &Scored<'_>, least: f64) -> f64 {
+    let rows = s.classes.iter().zip(s.probabilities.chunks_exact(s.k)).enumerate();
+    let (mut sum, mut total) = (0.0, 0.0);
+    for (at, (&class, row)) in rows {
+        sum -= s.weight(at) * row[class].clamp(least, 1.0 - least).ln();
+        total += s.weight(at);
+    }
+    ratio(sum, total)
 }
 
 /// Gorodkin's R_K, which is Matthews' φ for two classes; 0 when undefined.

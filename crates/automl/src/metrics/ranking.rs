@@ -2,11 +2,10 @@
 
 use super::classes::Scored;
 
-/// One-against-rest score of a row and whether the row is of the class.
-type Ranked = Vec<(f64, bool)>;
+/// Score of a row for a class, whether the row is of the class, its weight.
+pub(crate) type Ranked = Vec<(f64, bool, f64)>;
 
-/// AUC and average precision, macro, micro and weighted. Classes that never or always occur are left out of the
-/// averages, for which the areas are undefined.
+/// AUC and average precision, macro, micro and weighted.
 pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
     let support = s.support();
     let total: f64 = support.iter().sum();
@@ -14,12 +13,11 @@ pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
     let each: Vec<(f64, f64, f64)> = usable
         .iter()
         .map(|&c| {
-            let ranked = sort(one_against_rest(s, c));
+            let ranked = one_against_rest(s, c);
             (area(&ranked), average_precision(&ranked), support[c])
         })
         .collect();
-    let every = (0..s.k).flat_map(|c| one_against_rest(s, c)).collect();
-    let micro = sort(every);
+    let micro = every_class(s);
     let count = each.len() as f64;
     let weight: f64 = each.iter().map(|e| e.2).sum();
     vec![
@@ -32,9 +30,19 @@ pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
     ]
 }
 
-fn one_against_rest(s: &Scored<'_>, class: usize) -> Ranked {
+/// The rows by falling probability of a class.
+pub(crate) fn one_against_rest(s: &Scored<'_>, class: usize) -> Ranked {
+    sort(of_class(s, class).collect())
+}
+
+/// All pairs of a row and a class by falling probability.
+pub(crate) fn every_class(s: &Scored<'_>) -> Ranked {
+    sort((0..s.k).flat_map(|c| of_class(s, c)).collect())
+}
+
+fn of_class<'a>(s: &'a Scored<'_>, class: usize) -> impl Iterator<Item = (f64, bool, f64)> + 'a {
     let scores = s.probabilities.iter().skip(class).step_by(s.k);
-    scores.zip(s.classes).map(|(&p, &c)| (p, c == class)).collect()
+    scores.zip(s.classes).enumerate().map(move |(at, (&p, &c))| (p, c == class, s.weight(at)))
 }
 
 /// By falling score.
@@ -43,18 +51,18 @@ fn sort(mut ranked: Ranked) -> Ranked {
     ranked
 }
 
-/// Calls `visit(positives, negatives)` for each group of equal scores, highest first.
-fn groups(ranked: &Ranked, mut visit: impl FnMut(f64, f64)) {
+/// Calls `visit(score, positives, negatives)` for each group of equal scores, highest first; amounts are weights.
+pub(crate) fn groups(ranked: &Ranked, mut visit: impl FnMut(f64, f64, f64)) {
     for group in ranked.chunk_by(|a, b| a.0 == b.0) {
-        let positives = group.iter().filter(|r| r.1).count();
-        visit(positives as f64, (group.len() - positives) as f64);
+        let of = |positive: bool| group.iter().filter(|r| r.1 == positive).map(|r| r.2).sum::<f64>();
+        visit(group[0].0, of(true), of(false));
     }
 }
 
 /// Area under the receiver operating characteristic; ties count half.
 fn area(ranked: &Ranked) -> f64 {
     let (mut above, mut negatives, mut pairs) = (0.0, 0.0, 0.0);
-    groups(ranked, |p, n| {
+    groups(ranked, |_, p, n| {
         pairs += n * (above + p / 2.0);
         above += p;
         negatives += n;
@@ -65,10 +73,12 @@ fn area(ranked: &Ranked) -> f64 {
 /// Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct thresholds.
 fn average_precision(ranked: &Ranked) -> f64 {
     let (mut hits, mut taken, mut sum) = (0.0, 0.0, 0.0);
-    groups(ranked, |p, n| {
+    groups(ranked, |_, p, n| {
         hits += p;
         taken += p + n;
-        sum += p * hits / taken;
+        if taken > 0.0 {
+            sum += p * hits / taken;
+        }
     });
     sum / hits
 }

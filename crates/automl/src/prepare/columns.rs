@@ -1,5 +1,6 @@
 //! One column: facts, decision, cast.
 
+use crate::calendar::Part;
 use crate::dataset::{Coding, Feature, Shape};
 use crate::outcome::ColumnRole;
 use crate::table::{Column, Kind, MISSING_CODE, Values};
@@ -28,6 +29,15 @@ pub(super) struct Facts {
     pub distinct: usize,
     /// Whether the numbers are n different whole numbers without a gap.
     serial: bool,
+}
+
+/// The kept rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows<'a> {
+    /// The trainable ones: everything is decided by them.
+    pub fit: &'a [u32],
+    /// These and the rows of the validation table: all are cast.
+    pub all: &'a [u32],
 }
 
 /// What becomes of a column.
@@ -82,15 +92,12 @@ fn counts<'a>(column: &'a Column, rows: &[u32]) -> Vec<(&'a str, usize)> {
 }
 
 /// Decides what becomes of a column.
-pub(super) fn decide(column: &Column, rows: &[u32], facts: &Facts, excluded: bool) -> Decision {
-    if excluded {
-        return Decision::Drop("excluded by the specification".into());
-    }
-    if let Some(reason) = useless(column, rows.len(), facts) {
+pub(super) fn decide(column: &Column, rows: Rows<'_>, facts: &Facts) -> Decision {
+    if let Some(reason) = useless(column, rows.fit.len(), facts) {
         return Decision::Drop(reason);
     }
     match &column.values {
-        Values::Numbers(v) => number(column, v, rows),
+        Values::Numbers(v) => number(column, v, rows.all),
         Values::Texts { codes, levels } => category(column, codes, levels, rows),
     }
 }
@@ -150,14 +157,15 @@ fn number(column: &Column, values: &[f64], rows: &[u32]) -> Decision {
         }
         _ => first.into(),
     };
-    let note = (column.kind == Kind::Timestamp).then(|| "used as seconds since 1970".to_owned());
+    let note =
+        (column.kind == Kind::Timestamp).then(|| "used as seconds since 1970 and calendar parts".to_owned());
     let feature = Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Number, example };
     Decision::Use { feature, values: cast, note }
 }
 
-fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> Decision {
-    let counts = counts(column, rows);
-    let coding = coding(&counts, rows.len());
+fn category(column: &Column, codes: &[u32], levels: &[String], rows: Rows<'_>) -> Decision {
+    let counts = counts(column, rows.fit);
+    let coding = coding(&counts, rows.fit.len());
     let index = coding.index();
     let by_level: Vec<f32> = levels
         .iter()
@@ -170,6 +178,7 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> 
         })
         .collect();
     let values = rows
+        .all
         .iter()
         .map(|&r| match codes[r as usize] {
             MISSING_CODE => coding.absent(),
@@ -177,6 +186,7 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: &[u32]) -> 
         })
         .collect();
     let first = rows
+        .fit
         .iter()
         .map(|&r| codes[r as usize])
         .find(|&c| c != MISSING_CODE && !levels[c as usize].is_empty());
@@ -216,10 +226,27 @@ fn coding(counts: &[(&str, usize)], rows: usize) -> Coding {
     }
 }
 
+/// The calendar parts of a moment, feature `of`, that differ between rows; only the first `fit` rows decide.
+pub(super) fn moments(of: usize, feature: &Feature, values: &[f32], fit: usize) -> Vec<(Feature, Vec<f32>)> {
+    let differs = |values: &[f32]| {
+        let mut present = values[..fit].iter().filter(|x| !x.is_nan());
+        let first = present.next();
+        present.any(|x| Some(x) != first)
+    };
+    let make = |part: Part| {
+        let values: Vec<f32> = values.iter().map(|&x| part.of(x)).collect();
+        let name = format!("{} ({})", feature.name, part.name());
+        let example = values.first().map_or(0.into(), |&x| f64::from(x).into());
+        let shape = Shape::Moment { of, part };
+        (Feature { name, kind: Kind::Integer, shape, example }, values)
+    };
+    Part::ALL.into_iter().map(make).filter(|(_, values)| differs(values)).collect()
+}
+
 /// The role shown in reports.
 pub(super) fn role(feature: &Feature) -> ColumnRole {
     match feature.shape {
-        Shape::Number => ColumnRole::Number,
+        Shape::Number | Shape::Moment { .. } => ColumnRole::Number,
         Shape::Category(_) => ColumnRole::Category,
     }
 }

@@ -21,12 +21,50 @@ pub(super) fn present(column: &Column) -> Vec<u32> {
     (0..column.values.len()).filter(|&r| there(r)).map(|r| r as u32).collect()
 }
 
-/// Reads the target of the kept rows, inferring the task when it is not given.
+/// Reads the target of the kept rows (the trainable ones, and all), inferring the task when it is not given.
 pub(super) fn read(
     column: &Column,
-    rows: &[u32],
+    (fit, all): (&[u32], &[u32]),
     wish: Option<Task>,
 ) -> Result<(Target, Vec<String>), Error> {
+    let (mut target, notes) = read_fit(column, fit, wish)?;
+    if all.len() > fit.len() {
+        let values = lookup(column, &target, &all[fit.len()..], "validation data")?;
+        target.values.extend(values);
+    }
+    Ok((target, notes))
+}
+
+/// The target of further rows in the classes of the training table.
+pub(super) fn lookup(
+    column: &Column,
+    target: &Target,
+    rows: &[u32],
+    what: &'static str,
+) -> Result<Vec<f32>, Error> {
+    let unknown = |label: String| Error::Target {
+        target: column.name.clone(),
+        detail: format!("the {what} has the label {label}, which the training data lacks"),
+    };
+    let value = |&r: &u32| match (&column.values, &target.classes) {
+        (Values::Texts { codes, levels }, Some(Classes::Text(labels))) => {
+            let label = &levels[codes[r as usize] as usize];
+            let found = labels.binary_search(label).map_err(|_| unknown(format!("{label:?}")))?;
+            Ok(found as f32)
+        }
+        (Values::Numbers(v), Some(Classes::Integer(labels))) => {
+            let x = v[r as usize];
+            let found = labels.iter().position(|&l| l as f64 == x).ok_or_else(|| unknown(x.to_string()))?;
+            Ok(found as f32)
+        }
+        (Values::Numbers(v), _) => Ok(v[r as usize] as f32),
+        (Values::Texts { .. }, _) => Err(unknown("that is a text".into())),
+    };
+    rows.iter().map(value).collect()
+}
+
+/// Reads the target of the trainable rows.
+fn read_fit(column: &Column, rows: &[u32], wish: Option<Task>) -> Result<(Target, Vec<String>), Error> {
     let fail = |detail: String| Err(Error::Target { target: column.name.clone(), detail });
     if rows.is_empty() {
         return fail("every value is missing".into());

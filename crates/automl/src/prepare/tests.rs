@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dataset::{Classes, Shape};
-use crate::table::{Column, Kind, MISSING_CODE, Values};
+use crate::table::{Column, Kind, MISSING_CODE, Table, Values};
 use crate::{Task, outcome::ColumnRole};
 
 fn numbers(name: &str, kind: Kind, values: impl IntoIterator<Item = f64>) -> Column {
@@ -30,11 +30,11 @@ fn target(n: usize) -> Column {
 }
 
 fn read(columns: Vec<Column>) -> Prepared {
-    prepare(&Table { columns }, &Spec::new("y", 1, 0)).unwrap()
+    prepare((&Table { columns }).into(), &Spec::new("y", 1, 0)).unwrap()
 }
 
 fn fails(columns: Vec<Column>, spec: &Spec) -> String {
-    prepare(&Table { columns }, spec).unwrap_err().to_string()
+    prepare((&Table { columns }).into(), spec).unwrap_err().to_string()
 }
 
 #[test]
@@ -159,4 +159,40 @@ fn malformed_tables_are_refused() {
     let codes = Values::Texts { codes: vec![3; 20], levels: vec!["a".into()] };
     let column = Column { name: "c".into(), kind: Kind::Category, values: codes };
     assert!(fails(vec![target(20), column], &spec).contains("without a level"));
+}
+
+#[test]
+fn columns_that_say_the_same_are_dropped_once() {
+    let n = 60;
+    let value = |i: usize| ((i * 37) % 41) as f64;
+    let colour: Vec<&str> = (0..n).map(|i| ["red", "green", "blue"][i % 3]).collect();
+    let farbe: Vec<&str> = colour.iter().map(|c| if *c == "red" { "rot" } else { "andere" }).collect();
+    let couleur: Vec<&str> = colour.iter().map(|c| &c[..1]).collect();
+    let p = read(vec![
+        numbers("metres", Kind::Float, (0..n).map(value)),
+        numbers("feet", Kind::Float, (0..n).map(|i| value(i) * 3.28084 + 1.0)),
+        numbers("nearly", Kind::Float, (0..n).map(|i| value(i) + if i == 7 { 0.1 } else { 0.0 })),
+        texts("colour", Kind::Category, &colour),
+        texts("farbe", Kind::Category, &farbe),
+        texts("couleur", Kind::Category, &couleur),
+        target(n),
+    ]);
+    let names: Vec<&str> = p.data.features.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["metres", "nearly", "colour", "farbe"]);
+    assert_eq!(p.columns[1].note.as_deref(), Some("says the same as \"metres\""));
+    assert_eq!(p.columns[5].role, ColumnRole::Dropped);
+}
+
+#[test]
+fn a_timestamp_has_its_calendar_parts() {
+    let n = 400;
+    let when =
+        (0..n).map(|i| 1_600_000_000.0 + f64::from(i) * 7.0 * 3600.0 * 5.0 + f64::from(i % 3) * 3600.0);
+    let p = read(vec![numbers("when", Kind::Timestamp, when), target(n as usize)]);
+    let names: Vec<&str> = p.data.features.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["when", "when (year)", "when (month)", "when (day)", "when (weekday)", "when (hour)"]);
+    let columns = &p.data.matrix.columns;
+    assert_eq!((columns[1][0], columns[2][0], columns[3][0]), (2020.0, 9.0, 13.0));
+    assert_eq!((columns[4][0], columns[5][0]), (6.0, 12.0));
+    assert_eq!(p.data.features.iter().filter(|f| f.is_input()).count(), 1);
 }

@@ -1,19 +1,27 @@
-//! The chosen ensemble: weights, members, leaderboard, facts.
+//! The chosen ensemble: members, weights, recipe, leaderboard, facts.
 
-use crate::blend;
-use crate::metrics::{self, Goal, Metrics};
+use crate::blend::{self, Library};
+use crate::calibrate::{Calibration, Evidence, logits};
+use crate::metrics::{Goal, Metrics};
+use crate::mixture::{Mixture, Part, Rule};
 use crate::outcome::{Member, Trial};
-use crate::search::{Done, Search};
+use crate::search::{Done, Search, mean_loss};
+use crate::spec::{Algorithm, Spec};
+use crate::stack::Layer;
+use crate::{Task, parallel, threshold};
 use serde_json::json;
 use std::time::Instant;
 
-/// Name of the ensemble on the leaderboard.
+/// Names of the ensemble on the leaderboard.
 pub(super) const ENSEMBLE: &str = "VotingEnsemble";
+pub(super) const STACK: &str = "StackEnsemble";
 
 /// The chosen ensemble.
 pub(super) struct Vote {
     /// One weight a finished trial.
     weights: Vec<f64>,
+    /// The recipe over the trials with a weight, in their order.
+    pub mixture: Mixture,
     /// Out of fold.
     pub metrics: Metrics,
     pub score: f64,
@@ -22,11 +30,183 @@ pub(super) struct Vote {
 
 /// Nodes an ensemble may have: about 5 MB of ONNX.
 const MAX_NODES: usize = 120_000;
+/// Every prefix of the trials up to this many is a candidate for the ensemble, beyond every eighth.
+const EVERY: usize = 40;
+const BEYOND: usize = 8;
+/// Rows from which the whole is calibrated.
+const CALIBRATED_ROWS: usize = 500;
+
+/// What the choice of an ensemble works on.
+struct Choice<'a> {
+    search: &'a Search<'a>,
+    done: &'a [Done],
+    truth: Vec<f32>,
+    row_weights: Vec<f64>,
+    /// Of each trial alone.
+    calibrations: Vec<Calibration>,
+    /// Calibrated out-of-fold predictions of each trial.
+    predictions: Vec<Vec<f32>>,
+}
+
+impl<'a> Choice<'a> {
+    fn new(search: &'a Search<'a>, done: &'a [Done]) -> Self {
+        let target = &search.shared.data.target;
+        let truth: Vec<f32> = search.folds.scored.iter().map(|&r| target.values[r as usize]).collect();
+        let row_weights = search.scored_weights();
+        let evidence =
+            Evidence { task: target.task, width: target.width(), truth: &truth, weights: &row_weights };
+        let each = parallel::map(done.len(), search.threads, |i| {
+            let mut predictions = done[i].predictions.clone();
+            let calibration = if unsure(done[i].candidate.algorithm()) && !predictions.is_empty() {
+                Calibration::fit(evidence, &predictions)
+            } else {
+                Calibration::None
+            };
+            calibration.apply(evidence.width, &mut predictions);
+            (calibration, predictions)
+        });
+        let (calibrations, predictions) = each.into_iter().unzip();
+        Self { search, done, truth, row_weights, calibrations, predictions }
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        let target = &self.search.shared.data.target;
+        Evidence { task: target.task, width: target.width(), truth: &self.truth, weights: &self.row_weights }
+    }
+
+    /// Weights of the vote over the first `count` trials.
+    fn weights(&self, library: &Library<'_>, count: usize) -> Vec<f64> {
+        let mut allowed: Vec<usize> = (0..count)
+            .filter(|&i| !self.predictions[i].is_empty() && self.done[i].loss.is_finite())
+            .collect();
+        loop {
+            let weights = blend::weights(library, &allowed, self.search.seed);
+            let Some(heaviest) = too_large(self.done, &weights) else { return weights };
+            allowed.retain(|&c| c != heaviest);
+        }
+    }
+
+    /// The weight of the best single trial of the first `count` is 1.
+    fn single(&self, count: usize) -> Vec<f64> {
+        let goal = self.search.goal;
+        let best =
+            (0..count).reduce(|a, b| if goal.better(self.done[b].score, self.done[a].score) { b } else { a });
+        (0..self.done.len()).map(|i| f64::from(u8::from(Some(i) == best))).collect()
+    }
+
+    /// The weighted mean of the trials with a weight.
+    fn mean(&self, weights: &[f64]) -> Mixture {
+        let target = &self.search.shared.data.target;
+        let parts = weights.iter().zip(&self.calibrations).filter(|(w, _)| **w > 0.0);
+        Mixture {
+            task: target.task,
+            width: target.width(),
+            parts: parts.map(|(&w, &calibration)| Part { weight: w as f32, calibration }).collect(),
+            rule: Rule::Mean,
+            calibration: Calibration::None,
+            threshold: None,
+        }
+    }
+
+    /// Out-of-fold predictions of a mixture of the trials with a weight.
+    fn mix(&self, mixture: &Mixture, weights: &[f64]) -> Vec<f32> {
+        let raw: Vec<&[f32]> = (0..self.done.len())
+            .filter(|&i| weights[i] > 0.0)
+            .map(|i| self.done[i].predictions.as_slice())
+            .collect();
+        mixture.mix(&raw)
+    }
+
+    /// A stack over the members, if rows it was not fitted on are better predicted by it.
+    fn stacked(&self, mean: &Mixture, weights: &[f64]) -> Option<Mixture> {
+        let members: Vec<usize> = (0..self.done.len()).filter(|&i| weights[i] > 0.0).collect();
+        let layers: Vec<Vec<f32>> = members
+            .iter()
+            .map(|&i| {
+                let mut own = self.predictions[i].clone();
+                logits(mean.task, &mut own);
+                own
+            })
+            .collect();
+        let prior: Vec<f64> = members.iter().map(|&i| weights[i]).collect();
+        let layer = Layer {
+            task: mean.task,
+            width: mean.width,
+            logits: &layers,
+            truth: &self.truth,
+            weights: &self.row_weights,
+            prior: &prior,
+        };
+        let voted = self.mix(mean, weights);
+        let losses: Vec<f64> = voted
+            .chunks_exact(mean.width)
+            .enumerate()
+            .map(|(r, p)| {
+                let row = std::iter::once((self.truth[r], 1.0));
+                self.row_weights[r] * mean_loss(mean.task, row, p, mean.width)
+            })
+            .collect();
+        let stacked = layer.fit(&losses)?;
+        let mut mixture = mean.clone();
+        let parts = mixture.parts.iter_mut().zip(&stacked.weights);
+        parts.for_each(|(part, &weight)| part.weight = weight as f32);
+        mixture.rule = Rule::Stack(stacked.intercepts.iter().map(|&c| c as f32).collect());
+        Some(mixture)
+    }
+
+    /// The vote, stacked or calibrated when that helps neither by chance nor against the primary metric.
+    fn finished(&self, weights: &[f64], stack: bool) -> (Mixture, Metrics, f64) {
+        let goal = self.search.goal;
+        let judge = |mixture: &Mixture| {
+            let predictions = self.mix(mixture, weights);
+            let metrics = threshold::metrics(self.search, &predictions, mixture.threshold);
+            let score = goal.of(&metrics);
+            (predictions, metrics, score)
+        };
+        let mut best = self.mean(weights);
+        let (mut predictions, mut metrics, mut score) = judge(&best);
+        let mut candidates = Vec::new();
+        if let Some(mixture) = stack.then(|| self.stacked(&best, weights)).flatten() {
+            candidates.push(mixture);
+        } else if best.task != Task::Regression && predictions.len() >= CALIBRATED_ROWS * best.width {
+            let calibration = Calibration::fit(self.evidence(), &predictions);
+            candidates.push(Mixture { calibration, ..best.clone() });
+        }
+        for mixture in candidates {
+            let judged = judge(&mixture);
+            if mixture != best && !goal.better(score, judged.2) {
+                best = mixture;
+                (predictions, metrics, score) = judged;
+            }
+        }
+        if let Some(threshold) = threshold::choose(self.search, &predictions) {
+            let mixture = Mixture { threshold: Some(threshold), ..best.clone() };
+            let judged = judge(&mixture);
+            if goal.better(judged.2, score) {
+                best = mixture;
+                (_, metrics, score) = judged;
+            }
+        }
+        (best, metrics, score)
+    }
+}
+
+/// Algorithms whose probabilities are seldom honest as they are.
+fn unsure(algorithm: Algorithm) -> bool {
+    !matches!(
+        algorithm,
+        Algorithm::Constant
+            | Algorithm::Linear
+            | Algorithm::LightGbm
+            | Algorithm::XgBoost
+            | Algorithm::GradientBoosting
+    )
+}
 
 /// When the members together are too large: the one with the most nodes for its weight. A single one always fits.
 fn too_large(done: &[Done], weights: &[f64]) -> Option<usize> {
-    let size = |i: usize| done[i].probes.first().map_or(0, |p| p.size());
-    let members: Vec<usize> = (0..done.len()).filter(|&i| weights[i] > 0.0).collect();
+    let size = |i: usize| done[i].size;
+    let members: Vec<usize> = (0..weights.len()).filter(|&i| weights[i] > 0.0).collect();
     let total: usize = members.iter().map(|&i| size(i)).sum();
     if total <= MAX_NODES || members.len() < 2 {
         return None;
@@ -36,32 +216,58 @@ fn too_large(done: &[Done], weights: &[f64]) -> Option<usize> {
 }
 
 impl Vote {
-    /// Chooses the weights by the out-of-fold predictions.
-    pub(super) fn new(search: &Search<'_>, done: &[Done]) -> Self {
+    /// Chooses the ensemble by the out-of-fold predictions: of those over the first trials, the first two and so on,
+    /// the last one whose primary metric is not worse than that of all before. So more trials never give less.
+    pub(super) fn new(search: &Search<'_>, done: &[Done], spec: &Spec) -> Self {
         let start = Instant::now();
-        let (target, rows) = (&search.shared.data.target, &search.folds.scored);
-        let candidates: Vec<&[f32]> = done.iter().map(|d| d.predictions.as_slice()).collect();
-        let mut allowed: Vec<usize> = (0..done.len()).collect();
-        let weights = loop {
-            let weights = blend::weights(target, rows, &candidates, &allowed, search.seed);
-            let Some(heaviest) = too_large(done, &weights) else { break weights };
-            allowed.retain(|&c| c != heaviest);
-        };
-        let metrics = metrics::all(target, rows, &blend::mix(&candidates, &weights));
-        let score = search.goal.of(&metrics);
-        Self { weights, metrics, score, seconds: start.elapsed().as_secs_f64() }
+        let choice = Choice::new(search, done);
+        let candidates: Vec<&[f32]> = choice.predictions.iter().map(Vec::as_slice).collect();
+        let target = &search.shared.data.target;
+        let library = Library::new(target, &search.folds.scored, &choice.row_weights, &candidates);
+        let ensemble = spec.vote_ensemble || spec.stack_ensemble;
+        let counts: Vec<usize> =
+            (1..=done.len()).filter(|&n| n <= EVERY || n.is_multiple_of(BEYOND) || n == done.len()).collect();
+        let weights = parallel::map(counts.len(), search.threads, |i| {
+            if ensemble { choice.weights(&library, counts[i]) } else { choice.single(counts[i]) }
+        });
+        let mut distinct = weights;
+        distinct.dedup();
+        let finished = parallel::map(distinct.len(), search.threads, |i| {
+            choice.finished(&distinct[i], spec.stack_ensemble && ensemble)
+        });
+        let mut best = 0;
+        for i in 1..finished.len() {
+            if !search.goal.better(finished[best].2, finished[i].2) {
+                best = i;
+            }
+        }
+        let (mut mixture, mut metrics, mut score) = finished[best].clone();
+        let mut weights = distinct.swap_remove(best);
+        if !spec.vote_ensemble && mixture.rule == Rule::Mean {
+            weights = choice.single(done.len());
+            (mixture, metrics, score) = choice.finished(&weights, false);
+        }
+        Self { weights, mixture, metrics, score, seconds: start.elapsed().as_secs_f64() }
     }
 
-    /// Trials with a weight.
-    pub(super) fn weighted<'d>(&self, done: &'d [Done]) -> Vec<(&'d Done, f64)> {
-        done.iter().zip(self.weights.iter().copied()).filter(|(_, w)| *w > 0.0).collect()
+    /// Positions of the trials with a weight.
+    pub(super) fn chosen(&self) -> Vec<usize> {
+        (0..self.weights.len()).filter(|&i| self.weights[i] > 0.0).collect()
+    }
+
+    /// The ensemble's name.
+    pub(super) fn name(&self) -> &'static str {
+        if matches!(self.mixture.rule, Rule::Stack(_)) { STACK } else { ENSEMBLE }
     }
 
     /// Members by falling weight.
     pub(super) fn members(&self, done: &[Done]) -> Vec<Member> {
-        let member =
-            |(d, weight): (&Done, f64)| Member { trial: d.number, learner: d.candidate.name(), weight };
-        let mut members: Vec<Member> = self.weighted(done).into_iter().map(member).collect();
+        let member = |i: usize| Member {
+            trial: done[i].number,
+            learner: done[i].candidate.name(),
+            weight: self.weights[i],
+        };
+        let mut members: Vec<Member> = self.chosen().into_iter().map(member).collect();
         members.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         members
     }
@@ -77,9 +283,10 @@ impl Vote {
             seconds: d.seconds,
         };
         let mut trials: Vec<Trial> = done.iter().zip(&self.weights).map(row).collect();
+        let name = self.name();
         trials.push(Trial {
             number: trials.iter().map(|t| t.number).max().unwrap_or(0) + 1,
-            learner: ENSEMBLE.into(),
+            learner: name.into(),
             score: self.score,
             metrics: self.metrics.clone(),
             weight: 1.0,
@@ -89,7 +296,7 @@ impl Vote {
         trials.sort_by(|a, b| {
             let order = a.score.total_cmp(&b.score);
             let order = if goal.higher { order.reverse() } else { order };
-            order.then_with(|| (b.learner == ENSEMBLE).cmp(&(a.learner == ENSEMBLE)))
+            order.then_with(|| (b.learner == name).cmp(&(a.learner == name)))
         });
         trials
     }
@@ -101,12 +308,15 @@ impl Vote {
             "producer": concat!("portcullis-automl ", env!("CARGO_PKG_VERSION")),
             "target": data.target.name,
             "task": data.target.task,
-            "rows": data.rows(),
+            "rows": data.trainable(),
             "features": data.features.len(),
             "seed": search.seed,
+            "validation": search.folds.kind,
             "trials": done.len(),
             "metric": search.goal.name,
             "metrics": self.metrics,
+            "ensemble": self.name(),
+            "threshold": self.mixture.threshold,
             "members": self.members(done),
         })
     }

@@ -2,7 +2,7 @@
 
 use super::{About, MACHINE, resources};
 use crate::error::Result;
-use crate::fields::{Field, Value, quiet, refused, told, used};
+use crate::fields::{Field, Fields, Value, quiet, refused, told, used};
 use crate::kinds::Kind;
 use crate::read::Definition;
 use crate::references::{Reference, reference};
@@ -19,7 +19,7 @@ pub enum AutomlTask {
 }
 
 /// An AutoML job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AutomlJob {
     /// Name, experiment, tags.
     pub about: About,
@@ -27,26 +27,58 @@ pub struct AutomlJob {
     pub task: AutomlTask,
     /// The table.
     pub training_data: Reference,
+    /// The table that every trial is judged by, in place of folds.
+    pub validation_data: Option<Reference>,
+    /// The table that the finished model is measured on.
+    pub test_data: Option<Reference>,
     /// The column to predict.
     pub target_column_name: String,
     /// The primary metric, in the name a leaderboard has.
     pub primary_metric: Option<String>,
     /// Columns that are not features.
     pub exclude: Vec<String>,
+    /// The column with the weight of each row.
+    pub weight_column_name: Option<String>,
+    /// One column a split: 1 = learned from, 0 = validated on.
+    pub cv_split_column_names: Vec<String>,
+    /// Folds; by the size of the table when absent.
+    pub n_cross_validations: Option<u32>,
+    /// Share of the rows in one hold-out in place of folds.
+    pub validation_data_size: Option<f64>,
+    /// What is tried.
+    pub training: AutomlTraining,
     /// How much is tried.
     pub limits: AutomlLimits,
 }
 
+/// What a search tries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AutomlTraining {
+    /// The algorithms that may be tried, by the vendor's names; all when empty.
+    pub allowed: Vec<String>,
+    /// Algorithms that are not tried.
+    pub blocked: Vec<String>,
+    /// Whether a weighted vote may be the model.
+    pub vote_ensemble: Option<bool>,
+    /// Whether a stack may be the model.
+    pub stack_ensemble: Option<bool>,
+}
+
 /// How much a search tries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct AutomlLimits {
-    /// Minutes after which no new trial starts.
+    /// Minutes within which the search ends.
     pub timeout_minutes: Option<u32>,
     /// Trials.
     pub max_trials: Option<u32>,
+    /// The search ends when the primary metric is this good.
+    pub exit_score: Option<f64>,
+    /// Whether a configuration that is clearly worse is given up after its first folds.
+    pub enable_early_termination: Option<bool>,
 }
 
-const FOLDS: &str = "a search here judges every candidate out of fold on the training data: leave it out";
+const FORECASTING: &str = "forecasting is not done here: classification and regression are; rows in the order of time are \
+                           validated by later ones with `automl run --time-column`";
 
 const JOB: &[Field] = &[
     quiet("$schema"),
@@ -71,14 +103,14 @@ const JOB: &[Field] = &[
     told("outputs", "the model and its leaderboard are kept with the run"),
     told("identity", "jobs run as this server's user"),
     told("queue_settings", "jobs wait in one queue"),
-    refused("validation_data", FOLDS),
-    refused("validation_data_size", FOLDS),
-    refused("test_data", "no second table is judged here: score it after the search with `endpoint invoke`"),
-    refused("test_data_size", "no second table is judged here: leave it out"),
-    refused("cv_split_column_names", FOLDS),
-    refused("weight_column_name", "rows have equal weight: leave it out"),
+    used("validation_data"),
+    used("validation_data_size"),
+    used("test_data"),
+    refused("test_data_size", "rows are not set aside here: give a table of their own as test_data"),
+    used("cv_split_column_names"),
+    used("weight_column_name"),
     refused("positive_label", "classes have equal rank: leave it out"),
-    refused("forecasting", "forecasting is not there yet: classification and regression are"),
+    refused("forecasting", FORECASTING),
     refused("sweep", "a search of images or texts is not there yet"),
     refused("search_space", "a search of images or texts is not there yet"),
 ];
@@ -90,28 +122,58 @@ impl Definition for AutomlJob {
         let fields = value.open("an AutoML job", JOB)?;
         fields.opt("resources", resources)?;
         let task = task(&fields.need("task")?)?;
-        fields.opt("featurization", featurization)?;
-        fields.opt("training", training)?;
-        if let Some(folds) = fields.get("n_cross_validations")
-            && folds.raw().is_some_and(|text| !text.eq_ignore_ascii_case("auto"))
-        {
-            folds.count(2..=100)?;
-            folds.note("the number of folds follows from the size of the table");
-        }
+        let exclude = fields.or_default("featurization", featurization)?;
+        let folds = fields.opt("n_cross_validations", folds)?.flatten();
+        let size = fields.opt("validation_data_size", |v| v.number(0.001..=0.999))?;
+        let splits = fields.or_default("cv_split_column_names", Value::texts)?;
+        let validation = fields.opt("validation_data", table)?;
+        one_way(&fields, &[folds.is_some(), size.is_some(), !splits.is_empty(), validation.is_some()])?;
         Ok(Self {
             about: About::read(&fields)?,
             task,
             training_data: table(&fields.need("training_data")?)?,
+            validation_data: validation,
+            test_data: fields.opt("test_data", table)?,
             target_column_name: fields.need("target_column_name")?.filled()?,
             primary_metric: fields.opt("primary_metric", |v| metric(v, task))?,
-            exclude: Vec::new(),
+            exclude,
+            weight_column_name: fields.opt("weight_column_name", Value::filled)?,
+            cv_split_column_names: splits,
+            n_cross_validations: folds,
+            validation_data_size: size,
+            training: fields.or_default("training", |v| training(v, task))?,
             limits: fields.or_default("limits", limits)?,
         })
     }
 }
 
+/// The number of folds; none is said by `auto`.
+fn folds(value: &Value<'_>) -> Result<Option<u32>> {
+    if value.raw().is_some_and(|text| text.eq_ignore_ascii_case("auto")) {
+        return Ok(None);
+    }
+    value.count(2..=100).map(Some)
+}
+
+/// The fields that say how rows are validated.
+const WAYS: [&str; 4] =
+    ["n_cross_validations", "validation_data_size", "cv_split_column_names", "validation_data"];
+
+/// Refuses the second of two ways to validate.
+fn one_way(fields: &Fields<'_>, given: &[bool; 4]) -> Result<()> {
+    let mut ways = WAYS.iter().zip(given).filter(|(_, given)| **given).map(|(name, _)| *name);
+    if let (Some(first), Some(second)) = (ways.next(), ways.next()) {
+        let said = format!("'{first}' says already how trials are validated: leave one of them out");
+        return Err(fields.need(second)?.wrong(said));
+    }
+    Ok(())
+}
+
 fn task(value: &Value<'_>) -> Result<AutomlTask> {
-    let later = ["forecasting", "image_", "text_"];
+    let later = ["image_", "text_"];
+    if value.raw().is_some_and(|text| text.eq_ignore_ascii_case("forecasting")) {
+        return Err(value.wrong(FORECASTING));
+    }
     if let Some(text) = value.raw()
         && later.iter().any(|word| text.to_ascii_lowercase().starts_with(word))
     {
@@ -173,8 +235,8 @@ const LIMITS: &[Field] = &[
     told("max_concurrent_trials", "a search uses all its cores for one trial after another"),
     told("max_cores_per_trial", "a search uses all its cores for one trial after another"),
     told("max_nodes", MACHINE),
-    told("enable_early_termination", "a search ends with its budget"),
-    told("exit_score", "a search ends with its budget"),
+    used("enable_early_termination"),
+    used("exit_score"),
 ];
 
 fn limits(value: &Value<'_>) -> Result<AutomlLimits> {
@@ -184,6 +246,8 @@ fn limits(value: &Value<'_>) -> Result<AutomlLimits> {
     Ok(AutomlLimits {
         timeout_minutes: if timeout.is_some() { timeout } else { fields.opt("timeout", minutes)? },
         max_trials: fields.opt("max_trials", |v| v.count(1..=1000))?,
+        exit_score: fields.opt("exit_score", |v| v.number(-1e300..=1e300))?,
+        enable_early_termination: fields.opt("enable_early_termination", Value::boolean)?,
     })
 }
 
@@ -192,34 +256,98 @@ const FEATURIZATION: &[Field] = &[
     used("mode"),
     quiet("dataset_language"),
     refused("blocked_transformers", BY_ITSELF),
-    refused("column_name_and_types", "give the types when the data is registered, in its MLTable file"),
+    used("column_name_and_types"),
     refused("transformer_params", BY_ITSELF),
     refused("enable_dnn_featurization", BY_ITSELF),
 ];
 
-fn featurization(value: &Value<'_>) -> Result<()> {
+/// The columns that are left out.
+fn featurization(value: &Value<'_>) -> Result<Vec<String>> {
     let fields = value.open("a featurization", FEATURIZATION)?;
-    let auto = fields.opt("mode", |v| v.one_of(&[("auto", true), ("custom", false), ("off", false)]))?;
-    if auto == Some(false) {
-        return Err(fields.need("mode")?.wrong("only auto is done here"));
+    let mode = fields.opt("mode", |v| v.one_of(&[("auto", true), ("custom", true), ("off", false)]))?;
+    if mode == Some(false) {
+        return Err(fields
+            .need("mode")?
+            .wrong("every learner needs prepared columns: auto and custom are done"));
     }
-    Ok(())
+    fields.or_default("column_name_and_types", column_types)
 }
 
-const LEARNERS: &str = "every learner that is here is tried: leave it out";
+/// Only what is to be ignored is said here: the other types are the data's own.
+fn column_types(value: &Value<'_>) -> Result<Vec<String>> {
+    let mut ignored = Vec::new();
+    for (name, kind) in value.entries()? {
+        if kind.text()?.eq_ignore_ascii_case("ignore") {
+            ignored.push(name.to_owned());
+        } else {
+            let said =
+                "only Ignore is read here: give the types when the data is registered, in its MLTable file";
+            return Err(kind.wrong(said));
+        }
+    }
+    Ok(ignored)
+}
+
 const TRAINING: &[Field] = &[
     quiet("enable_model_explainability"),
     quiet("enable_onnx_compatible_models"),
     quiet("enable_dnn_training"),
     quiet("training_mode"),
-    told("enable_stack_ensemble", "the winner is a weighted vote"),
-    told("enable_vote_ensemble", "the winner is a weighted vote"),
+    used("enable_stack_ensemble"),
+    used("enable_vote_ensemble"),
     told("ensemble_model_download_timeout", "nothing is downloaded"),
-    refused("allowed_training_algorithms", LEARNERS),
-    refused("blocked_training_algorithms", LEARNERS),
-    refused("stack_ensemble_settings", "the winner is a weighted vote: leave it out"),
+    used("allowed_training_algorithms"),
+    used("blocked_training_algorithms"),
+    told("stack_ensemble_settings", "a stack is linear, with weights that are not negative"),
 ];
 
-fn training(value: &Value<'_>) -> Result<()> {
-    value.open("the training of an AutoML job", TRAINING).map(|_| ())
+/// The algorithms here, by the vendor's names; case and underscores do not matter when reading.
+const BOTH: &[&str] = &[
+    "LightGBM",
+    "GradientBoosting",
+    "RandomForest",
+    "ExtremeRandomTrees",
+    "SVM",
+    "LinearSVM",
+    "NeuralNetwork",
+    "DecisionTree",
+];
+const OF_CLASSES: &[&str] = &["LogisticRegression", "XGBoostClassifier"];
+const OF_NUMBERS: &[&str] = &["ElasticNet", "XGBoostRegressor"];
+/// The vendor's others: they need not be blocked, and cannot be allowed.
+const ABSENT: &[&str] = &[
+    "SGD",
+    "MultinomialNaiveBayes",
+    "BernoulliNaiveBayes",
+    "KNN",
+    "LassoLars",
+    "FastLinearRegressor",
+    "OnlineGradientDescentRegressor",
+];
+
+fn training(value: &Value<'_>, task: AutomlTask) -> Result<AutomlTraining> {
+    let fields = value.open("the training of an AutoML job", TRAINING)?;
+    let own = if task == AutomlTask::Regression { OF_NUMBERS } else { OF_CLASSES };
+    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    let find = |list: &[&'static str], text: &str| list.iter().copied().find(|n| plain(n) == plain(text));
+    let read = |list: &Value<'_>, allowed: bool| -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for item in list.list()? {
+            let text = item.text()?;
+            if let Some(name) = find(BOTH, &text).or_else(|| find(own, &text)) {
+                names.push(name.to_owned());
+            } else if allowed || find(ABSENT, &text).is_none() {
+                let known: Vec<&str> = own.iter().chain(BOTH).copied().collect();
+                let shown = crate::fields::shown(&text);
+                return Err(item.wrong(format!("'{shown}' is no algorithm here: {}", known.join(", "))));
+            }
+        }
+        Ok(names)
+    };
+    Ok(AutomlTraining {
+        allowed: fields.or_default("allowed_training_algorithms", |v| read(v, true))?,
+        blocked: fields.or_default("blocked_training_algorithms", |v| read(v, false))?,
+        vote_ensemble: fields.opt("enable_vote_ensemble", Value::boolean)?,
+        stack_ensemble: fields.opt("enable_stack_ensemble", Value::boolean)?,
+    })
 }

@@ -175,13 +175,32 @@ log_verbosity: info
     assert_eq!(parsed.value.limits.timeout_minutes, Some(10));
     assert_eq!(parsed.notes.len(), 1);
     for (add, said) in [
-        ("validation_data: {type: mltable, path: ./v}\n", "line 10, column 18: field 'validation_data'"),
-        ("training: {allowed_training_algorithms: [LightGBM]}\n", "training.allowed_training_algorithms"),
-        ("forecasting: {time_column_name: t}\n", "not there yet"),
+        ("validation_data: {path: ./v}\nn_cross_validations: 5\n", "'n_cross_validations' says already how"),
+        (
+            "validation_data: {path: ./v}\nn_cross_validations: 5\n",
+            "line 10, column 18: field 'validation_data'",
+        ),
+        (
+            "training: {allowed_training_algorithms: [LightGBM, KNN]}\n",
+            "line 10, column 52: field 'training.allowed_training_algorithms[1]': 'KNN' is no algorithm here",
+        ),
+        ("training: {blocked_training_algorithms: [Oracle]}\n", "'Oracle' is no algorithm here"),
+        ("featurization: {mode: off}\n", "featurization"),
+        ("validation_data_size: 1.5\n", "validation_data_size"),
+        ("forecasting: {time_column_name: t}\n", "forecasting is not done here"),
     ] {
+        let text = if add.starts_with("featurization") {
+            text.replace("featurization: {mode: auto}\n", "")
+        } else {
+            text.to_owned()
+        };
         let found = bad::<crate::AutomlJob>(&format!("{text}{add}"));
         assert!(found.contains(said), "{found}");
     }
+    let task = text.replace("task: classification", "task: forecasting");
+    assert!(
+        bad::<crate::AutomlJob>(&task).contains("line 3, column 7: field 'task': forecasting is not done")
+    );
     let task = text.replace("task: classification", "task: text_ner");
     assert!(bad::<crate::AutomlJob>(&task).contains("field 'task': this task is not there yet"));
 }
@@ -213,4 +232,36 @@ fn a_type_that_is_no_job_is_refused() {
         good::<crate::jobs::Job>("command: x\ntype: command\n").value,
         crate::jobs::Job::Command(_)
     ));
+}
+
+#[test]
+fn an_automl_job_says_how_it_is_validated_tried_and_ended() {
+    let text = "\
+type: automl
+task: regression
+primary_metric: R2Score
+target_column_name: price
+training_data: ./table.csv
+test_data: {type: mltable, path: azureml:prices-test@latest}
+weight_column_name: weight
+cv_split_column_names: [fold_1, fold_2]
+n_cross_validations: auto
+limits: {max_trials: 9, exit_score: 0.9, enable_early_termination: false}
+featurization: {mode: custom, column_name_and_types: {note: Ignore}}
+training:
+  allowed_training_algorithms: [xg_boost_regressor, RandomForest]
+  blocked_training_algorithms: [LassoLars, random_forest]
+  enable_stack_ensemble: false
+";
+    let job = good::<crate::AutomlJob>(text).value;
+    assert_eq!(job.primary_metric.as_deref(), Some("r2_score"));
+    assert!(job.test_data.is_some() && job.validation_data.is_none());
+    assert_eq!(job.weight_column_name.as_deref(), Some("weight"));
+    assert_eq!(job.cv_split_column_names, ["fold_1", "fold_2"]);
+    assert_eq!((job.n_cross_validations, job.validation_data_size), (None, None));
+    assert_eq!((job.limits.exit_score, job.limits.enable_early_termination), (Some(0.9), Some(false)));
+    assert_eq!(job.exclude, ["note"]);
+    assert_eq!(job.training.allowed, ["XGBoostRegressor", "RandomForest"]);
+    assert_eq!(job.training.blocked, ["RandomForest"]);
+    assert_eq!((job.training.stack_ensemble, job.training.vote_ensemble), (Some(false), None));
 }

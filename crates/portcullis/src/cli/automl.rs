@@ -1,5 +1,6 @@
 //! `automl run`: submit a search, watch it, fetch what it made.
 
+use crate::cli::automl_how::How;
 use crate::cli::data::{Register, reference};
 use crate::cli::{automl_file, progress};
 use crate::client::segment;
@@ -35,10 +36,10 @@ pub struct Run {
     /// The primary metric; AUC_weighted or normalized_root_mean_squared_error when left out
     #[arg(long)]
     pub metric: Option<String>,
-    /// The budget in trials
-    #[arg(long, default_value_t = runs::DEFAULT_TRIALS)]
-    pub max_trials: u32,
-    /// Start no new work after this time, as 60s or 5m
+    /// The budget in trials; when left out 40, or as many as the time limit allows
+    #[arg(long)]
+    pub max_trials: Option<u32>,
+    /// End within this time, as 60s or 5m
     #[arg(long)]
     pub time_limit: Option<Span>,
     /// Same data, seed and trials: same bytes
@@ -53,6 +54,9 @@ pub struct Run {
     /// The experiment the run belongs to
     #[arg(long, default_value = "default")]
     pub experiment: String,
+    /// How rows are validated and what is tried
+    #[command(flatten)]
+    pub how: How,
 }
 
 impl Automl {
@@ -61,9 +65,11 @@ impl Automl {
         let Self::Run(run) = self;
         let run = automl_file::filled(run, session).await?;
         let (name, version) = run.asset(session).await?;
-        let ask = run.submission(&name, &version)?;
+        let mut ask = run.submission(&name, &version)?;
+        run.how.add_to(&mut ask, session).await?;
         let job: Job = session.client.post("/api/v1/jobs", &ask).await?;
-        let job = finished(session, watch(session, &job, run.max_trials).await?)?;
+        let job =
+            finished(session, watch(session, &job, run.max_trials.unwrap_or(runs::DEFAULT_TRIALS)).await?)?;
         let trials: Vec<Trial> = session.client.get(&format!("/api/v1/jobs/{}/trials", job.id)).await?;
         let files = match &run.out {
             Some(out) => fetch(session, &job, out).await?,
@@ -101,17 +107,7 @@ fn outcome(job: &Job) -> String {
 impl Run {
     /// The asset to learn from; a file is registered under its own name.
     async fn asset(&self, session: &Session) -> Result<(String, String), Fault> {
-        let data = self.data.as_deref().unwrap_or_default();
-        let file = PathBuf::from(data);
-        if !file.is_file() {
-            let (name, version) = reference(data);
-            let found: DataVersion =
-                session.client.get(&format!("/api/v1/data/{name}/versions/{version}")).await?;
-            return Ok((found.name.to_string(), found.version.to_string()));
-        }
-        let (version, created) = register_file(session, &file).await?;
-        session.out.say(&crate::cli::data::registered(&version, created));
-        Ok((version.name.to_string(), version.version.to_string()))
+        asset(session, self.data.as_deref().unwrap_or_default()).await
     }
 
     fn submission(&self, name: &str, version: &str) -> Result<Value, Fault> {
@@ -122,6 +118,20 @@ impl Run {
             "register_as": self.register_as, "experiment": self.experiment,
         }))
     }
+}
+
+/// Name and version of an asset; a file is registered under its own name.
+pub async fn asset(session: &Session, data: &str) -> Result<(String, String), Fault> {
+    let file = PathBuf::from(data);
+    if !file.is_file() {
+        let (name, version) = reference(data);
+        let found: DataVersion =
+            session.client.get(&format!("/api/v1/data/{name}/versions/{version}")).await?;
+        return Ok((found.name.to_string(), found.version.to_string()));
+    }
+    let (version, created) = register_file(session, &file).await?;
+    session.out.say(&crate::cli::data::registered(&version, created));
+    Ok((version.name.to_string(), version.version.to_string()))
 }
 
 /// Registers a file under its own name, made fit for a name.
@@ -233,9 +243,15 @@ pub fn leaderboard(job: &Job, trials: &[Trial], most: usize) -> String {
     table(&["trial", "learner", "score", second, third, "in ensemble", "time"], rows) + &others
 }
 
-/// The metrics of the result.
+/// The metrics of the result, and on the test data when there was some.
 pub fn metrics(job: &Job) -> String {
-    table(&["metric", "value"], job.metrics.iter().map(|(name, value)| [name.clone(), format!("{value:.5}")]))
+    let shown = |value: f64| format!("{value:.5}");
+    if let Some(test) = job.result["test"].as_object() {
+        let on_test = |name: &String| test.get(name).and_then(Value::as_f64).map(shown).unwrap_or_default();
+        let rows = job.metrics.iter().map(|(name, &value)| [name.clone(), shown(value), on_test(name)]);
+        return table(&["metric", "validated", "test data"], rows);
+    }
+    table(&["metric", "value"], job.metrics.iter().map(|(name, &value)| [name.clone(), shown(value)]))
 }
 
 /// Permutation importance as bars.

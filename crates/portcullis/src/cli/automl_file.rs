@@ -1,6 +1,7 @@
 //! `automl run -f FILE`: an AutoML job in the fields of the Azure ML CLI v2 as the flags of `automl run`.
 
 use crate::cli::automl::Run;
+use crate::cli::automl_how::How;
 use crate::cli::data::Register;
 use crate::definition::Text;
 use crate::session::Session;
@@ -17,13 +18,22 @@ pub async fn filled(mut run: Run, session: &Session) -> Result<Run, Fault> {
     let parsed = text.parse::<AutomlJob>(session)?;
     let job = &parsed.value;
     if run.data.is_none() {
-        run.data = Some(data(&parsed, &text.folder, session).await?);
+        let at = (&job.training_data, "training_data.path");
+        run.data = Some(data(&parsed, at, &text.folder, session).await?);
     }
+    let further = [
+        (&job.validation_data, "validation_data.path", &mut run.how.validation_data),
+        (&job.test_data, "test_data.path", &mut run.how.test_data),
+    ];
+    for (table, field, into) in further {
+        if let (Some(table), None) = (table, &into) {
+            *into = Some(data(&parsed, (table, field), &text.folder, session).await?);
+        }
+    }
+    how(&mut run.how, job);
     let target = run.target.get_or_insert_with(|| job.target_column_name.clone()).clone();
     run.metric = run.metric.or_else(|| job.primary_metric.clone());
-    if let Some(trials) = job.limits.max_trials {
-        run.max_trials = trials;
-    }
+    run.max_trials = run.max_trials.or(job.limits.max_trials);
     let minutes = job.limits.timeout_minutes.map(|m| Span(Duration::from_secs(60 * u64::from(m))));
     run.time_limit = run.time_limit.or(minutes);
     if let Some(experiment) = &job.about.experiment_name {
@@ -36,10 +46,40 @@ pub async fn filled(mut run: Run, session: &Session) -> Result<Run, Fault> {
     Ok(run)
 }
 
-/// The asset that the training data is: registered, or a table beside the file, which is registered under its own name.
-async fn data(parsed: &Parsed<AutomlJob>, folder: &Path, session: &Session) -> Result<String, Fault> {
-    let wrong = |text: &str| parsed.fault("training_data.path", text);
-    match &parsed.value.training_data {
+/// What the file says in the places of flags that were not given.
+fn how(how: &mut How, job: &AutomlJob) {
+    fn fill<T: Clone>(into: &mut Option<T>, from: &Option<T>) {
+        if into.is_none() {
+            into.clone_from(from);
+        }
+    }
+    let lists = [
+        (&mut how.exclude, &job.exclude),
+        (&mut how.cv_split_columns, &job.cv_split_column_names),
+        (&mut how.allowed_learners, &job.training.allowed),
+        (&mut how.blocked_learners, &job.training.blocked),
+    ];
+    for (into, from) in lists.into_iter().filter(|(into, _)| into.is_empty()) {
+        into.clone_from(from);
+    }
+    fill(&mut how.weight_column, &job.weight_column_name);
+    fill(&mut how.n_cross_validations, &job.n_cross_validations);
+    fill(&mut how.validation_size, &job.validation_data_size);
+    fill(&mut how.exit_score, &job.limits.exit_score);
+    how.no_early_termination |= job.limits.enable_early_termination == Some(false);
+    how.no_vote_ensemble |= job.training.vote_ensemble == Some(false);
+    how.no_stack_ensemble |= job.training.stack_ensemble == Some(false);
+}
+
+/// The asset that a table is: registered, or a table beside the file, which is registered under its own name.
+async fn data(
+    parsed: &Parsed<AutomlJob>,
+    (table, field): (&Reference, &str),
+    folder: &Path,
+    session: &Session,
+) -> Result<String, Fault> {
+    let wrong = |text: &str| parsed.fault(field, text);
+    match table {
         Reference::Registered { name, version } => match version {
             Selector::Latest => Ok(name.to_string()),
             Selector::Version(version) => Ok(format!("{name}:{version}")),

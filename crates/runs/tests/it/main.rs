@@ -87,10 +87,34 @@ async fn a_late_watcher_sees_all_and_a_cancelled_job_leaves_no_process() {
 }
 
 #[tokio::test]
-async fn a_killed_process_fails_its_job_and_the_next_one_runs() {
+async fn a_killed_process_is_taken_up_again_from_its_finished_trials() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = store(dir.path(), 300).await;
     let jobs = Jobs::start_with(store.clone(), &config(), worker()).await.unwrap();
+    let job = submit(&jobs, ask(20)).await;
+    let mut events = jobs.watch(&job.id).await.unwrap();
+    let first = until(&mut events, "trial").await;
+    until(&mut events, "trial").await;
+    let pid = process(dir.path(), &job).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    // The next process tells the finished trials again, with the seconds they took: it has not done them again.
+    until(&mut events, "plan").await;
+    let again = until(&mut events, "trial").await;
+    assert_eq!((&again["number"], &again["seconds"]), (&first["number"], &first["seconds"]));
+    let job = ended(&jobs, &job).await;
+    assert_eq!((job.status, job.error), (JobStatus::Completed, None));
+    assert!(jobs.trials(&job.id).await.unwrap().len() >= 20);
+    assert!(!dir.path().join("runs").join(job.id.as_str()).exists(), "the folder is cleared");
+    jobs.stop().await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_killed_process_fails_its_job_when_it_may_not_begin_again_and_the_next_one_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = store(dir.path(), 300).await;
+    let once = portcullis_runs::Config { max_attempts: 1, ..config() };
+    let jobs = Jobs::start_with(store.clone(), &once, worker()).await.unwrap();
     let job = submit(&jobs, ask(LONG)).await;
     until(&mut jobs.watch(&job.id).await.unwrap(), "trial").await;
     let pid = process(dir.path(), &job).unwrap();

@@ -154,7 +154,7 @@ impl Sheet<'_> {
     }
 
     /// Adds the link after the sums.
-    pub(super) fn link(&mut self, link: Link, sums: String) -> String {
+    pub(crate) fn link(&mut self, link: Link, sums: String) -> String {
         match link {
             Link::Identity => sums,
             Link::Logistic => self.make("Sigmoid", "probability", &[&sums], vec![]),

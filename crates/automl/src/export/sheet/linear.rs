@@ -29,7 +29,13 @@ impl Sheet<'_> {
             let weights: Vec<&Vec<f32>> = model.indicators.iter().collect();
             parts.push(self.multiply(&numbers, &weights, width));
         }
-        self.categories(model, &mut parts);
+        self.pieces(model, &mut parts);
+        let mut intercept = model.intercept.clone();
+        if width < MANY {
+            self.categories(model, &mut parts);
+        } else {
+            self.one_hot(model, &mut parts, &mut intercept);
+        }
         // An intercept alone has no rows: let the features carry them.
         if parts.is_empty() {
             let features = self.matrix();
@@ -39,7 +45,7 @@ impl Sheet<'_> {
             parts.push(self.make("MatMul", "nothing", &[&finite, &weights], vec![]));
         }
         let sum = self.sum("weighted_sum", &parts);
-        let intercept = self.row("intercept", model.intercept.clone());
+        let intercept = self.row("intercept", intercept);
         let scores = self.make("Add", "scores", &[&sum, &intercept], vec![]);
         Ok(self.link(model.link, scores))
     }
@@ -93,6 +99,53 @@ impl Sheet<'_> {
         self.make("MatMul", "weighted", &[input, &weights], vec![])
     }
 
+    /// The piecewise linear parts of numbers: each number repeated once a part, cut to the part and stretched to 1.
+    fn pieces(&mut self, model: &LinearModel, parts: &mut Vec<String>) {
+        let terms: Vec<&Number> = model.terms.iter().filter(|t| !t.pieces.is_empty()).collect();
+        if terms.is_empty() {
+            return;
+        }
+        let raw = self.columns("numbers_in_parts", &terms);
+        let full = self.impute(&raw, terms.iter().map(|t| t.fill).collect());
+        let of = |(i, t): (usize, &&Number)| vec![i as i64; t.pieces.len()];
+        let places: Vec<i64> = terms.iter().enumerate().flat_map(of).collect();
+        let places = self.ints("part_of", &[places.len() as i64], places);
+        let mut x = self.make("Gather", "repeated", &[&full, &places], vec![("axis", Attr::Int(1))]);
+        let part = |pick: fn(&(f32, f32)) -> f32| terms.iter().flat_map(|t| &t.pieces).map(pick).collect();
+        let low = self.row("part_low", part(|p| p.0));
+        let stretch = self.row("part_stretch", part(|p| p.1));
+        let zero = self.floats("part_start", &[], vec![0.0]);
+        let one = self.floats("part_end", &[], vec![1.0]);
+        x = self.make("Sub", "from_part", &[&x, &low], vec![]);
+        x = self.make("Mul", "stretched", &[&x, &stretch], vec![]);
+        x = self.make("Clip", "parts", &[&x, &zero, &one], vec![]);
+        let weights: Vec<&Vec<f32>> = model.pieces.iter().collect();
+        parts.push(self.multiply(&x, &weights, model.intercept.len()));
+    }
+
+    /// What the categories add when there are many outputs: comparisons with every code times a matrix. Weights are
+    /// taken from the average, which an unknown text has and the intercept keeps.
+    fn one_hot(&mut self, model: &LinearModel, parts: &mut Vec<String>, intercept: &mut [f32]) {
+        let mut flags = Vec::new();
+        let mut weights = Vec::new();
+        for outputs in &model.categories {
+            let Some(first) = outputs.first() else { continue };
+            let code = self.number(first.column as usize);
+            let codes = self.row("codes", (0..first.values.len()).map(|c| c as f32).collect());
+            let equal = self.make("Equal", "is_code", &[&code, &codes], vec![]);
+            flags.push(self.make("Cast", "hot", &[&equal], vec![("to", Attr::Int(FLOAT))]));
+            let of = |c: usize| outputs.iter().map(|d| d.values[c] - d.unknown).collect::<Vec<f32>>();
+            weights.extend((0..first.values.len()).map(of));
+            intercept.iter_mut().zip(outputs).for_each(|(i, d)| *i += d.unknown);
+        }
+        if flags.is_empty() {
+            return;
+        }
+        let hot = self.concat("one_hot", &flags);
+        let weights: Vec<&Vec<f32>> = weights.iter().collect();
+        parts.push(self.multiply(&hot, &weights, model.intercept.len()));
+    }
+
     /// What the categories add: one lookup an output, side by side, summed by a matrix of ones.
     fn categories(&mut self, model: &LinearModel, parts: &mut Vec<String>) {
         let width = model.intercept.len();
@@ -114,5 +167,7 @@ impl Sheet<'_> {
     }
 }
 
+/// Outputs from which a category is one-hot encoded in place of a lookup an output.
+const MANY: usize = 4;
 /// The number of the element type `float`.
 const FLOAT: i64 = 1;

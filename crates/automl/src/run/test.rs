@@ -1,0 +1,64 @@
+//! The finished model on a table of its own: measured by the exported file, as callers will score it.
+
+use crate::dataset::Target;
+use crate::metrics::{self, Metrics};
+use crate::prepare;
+use crate::table::{MISSING_CODE, Table, Values};
+use crate::{Error, Spec};
+
+/// The test table with its target in the classes of the training table.
+pub(super) struct Test<'a> {
+    table: &'a Table,
+    /// Rows with a target.
+    rows: Vec<u32>,
+    target: Target,
+    /// Of those rows; empty when all are equal.
+    weights: Vec<f32>,
+}
+
+impl<'a> Test<'a> {
+    /// Reads the target; it must be there, and its labels must be known.
+    pub(super) fn read(table: &'a Table, spec: &Spec, target: &Target) -> Result<Self, Error> {
+        table.check()?;
+        let (rows, values) = prepare::labels(table, target, "test data")?;
+        let weights = match &spec.weight_column {
+            Some(name) => prepare::row_weights(table, name, &rows)?,
+            None => Vec::new(),
+        };
+        Ok(Self { table, rows, target: Target { values, ..target.clone() }, weights })
+    }
+
+    /// All metrics of the file's answers.
+    pub(super) fn measure(&self, bytes: &[u8], target: &Target) -> Result<Metrics, Error> {
+        let model = onnx::Model::from_bytes(bytes)?;
+        let slots: Vec<_> =
+            self.table.columns.iter().filter_map(|c| Some((model.slot(&c.name)?, c))).collect();
+        let mut batch = model.batch();
+        for &row in &self.rows {
+            batch.push_row();
+            for (slot, column) in &slots {
+                match &column.values {
+                    Values::Numbers(v) => batch.set_number(*slot, 0, v[row as usize] as f32),
+                    Values::Texts { codes, levels } if codes[row as usize] != MISSING_CODE => {
+                        batch.set_text(&model, *slot, 0, &levels[codes[row as usize] as usize]);
+                    }
+                    Values::Texts { .. } => {}
+                }
+            }
+        }
+        model.predict(&mut batch)?;
+        let mut predictions = Vec::with_capacity(self.rows.len() * target.width());
+        for row in 0..self.rows.len() {
+            match (target.classes.is_some(), target.width()) {
+                (false, _) => predictions.push(batch.value(row)),
+                (true, 1) => predictions.push(batch.probabilities(row)[1]),
+                (true, _) => predictions.extend_from_slice(batch.probabilities(row)),
+            }
+        }
+        let all: Vec<u32> = (0..self.rows.len() as u32).collect();
+        Ok(match self.weights.as_slice() {
+            [] => metrics::all(&self.target, &all, &predictions),
+            weights => metrics::weighted(&self.target, &all, &predictions, Some(weights)),
+        })
+    }
+}

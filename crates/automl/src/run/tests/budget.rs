@@ -1,0 +1,163 @@
+//! Budgets, interruptions, and what ends a search early.
+
+use super::*;
+use crate::journal::Keeper;
+use std::sync::Mutex;
+
+/// A hold-out makes a search of many trials cheap.
+fn quick(trials: u32) -> Spec {
+    Spec { validation_size: Some(0.4), ..Spec::new("y", trials, 5) }
+}
+
+#[test]
+fn a_longer_budget_tries_the_same_first_and_never_gives_less() {
+    let table = table(220, Task::Binary);
+    let mut before: Option<Outcome> = None;
+    for trials in [2, 5, 9, 15] {
+        let outcome = search(&table, &quick(trials)).unwrap();
+        if let Some(before) = before {
+            assert!(outcome.score >= before.score, "{} {}", outcome.score, before.score);
+            let scores = |o: &Outcome, last: u32| {
+                let own = o.trials.iter().filter(|t| t.number <= last);
+                let mut list: Vec<(u32, String, u64)> = own
+                    .filter(|t| t.learner != ENSEMBLE && t.learner != STACK)
+                    .map(|t| (t.number, t.learner.clone(), t.score.to_bits()))
+                    .collect();
+                list.sort();
+                list
+            };
+            let last = before.work.trials;
+            assert_eq!(scores(&before, last), scores(&outcome, last));
+        }
+        before = Some(outcome);
+    }
+}
+
+#[test]
+fn trials_that_look_at_others_are_the_same_on_one_thread_and_on_two() {
+    let table = table(160, Task::Binary);
+    let run = |threads| {
+        let spec = Spec { threads, n_cross_validations: Some(3), validation_size: None, ..quick(30) };
+        search(&table, &spec).unwrap()
+    };
+    let (one, two) = (run(1), run(2));
+    assert!(one.model == two.model);
+    assert_eq!(one.notes, two.notes);
+    // Some came after the fixed ones, near good ones or drawn.
+    assert!(one.work.trials > 18, "{:?}", one.notes);
+}
+
+/// Entries in memory, and how often one was kept.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<u8>>>, Mutex<usize>);
+
+impl Keeper for Memory {
+    fn kept(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().clone()
+    }
+
+    fn keep(&self, entry: &[u8]) {
+        self.0.lock().unwrap().push(entry.to_vec());
+        *self.1.lock().unwrap() += 1;
+    }
+}
+
+#[test]
+fn an_interrupted_search_goes_on_and_ends_as_if_nothing_had_been() {
+    let table = table(200, Task::Multiclass);
+    let spec = Spec { threads: 2, ..quick(22) };
+    let whole = search(&table, &spec).unwrap();
+    let memory = Memory::default();
+    let mut seen = 0;
+    let interrupted = resume(&table, &spec, &memory, &mut |event| {
+        seen += usize::from(matches!(event, Event::Trial { .. }));
+        if seen >= 12 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(matches!(interrupted, Err(Error::Cancelled)));
+    let kept = *memory.1.lock().unwrap();
+    assert!((12..22).contains(&kept), "{kept}");
+    // What is torn, of another search, or no entry at all is passed over.
+    let torn = memory.kept()[3][..50].to_vec();
+    memory.0.lock().unwrap().extend([torn, b"{}\n".to_vec(), Vec::new()]);
+    let other = Spec { seed: 6, ..spec.clone() };
+    let outcome = resume(&table, &spec, &memory, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(outcome.model == whole.model);
+    assert_eq!(*memory.1.lock().unwrap() - kept, 22 - kept - dropped(&outcome));
+    let entries = memory.kept();
+    let stranger = Memory(Mutex::new(entries), Mutex::new(0));
+    resume(&table, &Spec { max_trials: Some(3), ..other }, &stranger, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
+    assert_eq!(*stranger.1.lock().unwrap(), 3);
+}
+
+/// Trials that were given up leave no entry.
+fn dropped(outcome: &Outcome) -> usize {
+    22 - outcome.work.trials as usize
+}
+
+#[test]
+fn the_score_asked_for_ends_the_search() {
+    let table = table(200, Task::Binary);
+    let outcome = search(&table, &Spec { exit_score: Some(0.8), ..quick(15) }).unwrap();
+    assert!(outcome.work.trials < 15 && !outcome.work.truncated, "{}", outcome.work.trials);
+    assert!(outcome.notes.iter().any(|note| note.contains("the score asked for")));
+}
+
+#[test]
+fn a_test_table_is_measured_and_the_label_follows_the_threshold() {
+    let (mut train, mut test) = (table(600, Task::Binary), table(240, Task::Binary));
+    // Few of the first class, so that balance wants another threshold than accuracy.
+    for table in [&mut train, &mut test] {
+        let Values::Texts { codes, .. } = &mut table.columns[5].values else { panic!("no texts") };
+        let rows = codes.len();
+        (0..rows).filter(|r| r % 4 != 0).for_each(|r| codes[r] = 0);
+    }
+    let spec = Spec { metric: Some("balanced_accuracy".into()), ..quick(6) };
+    let tables = Tables { training: &train, validation: None, test: Some(&test) };
+    let outcome = run(tables, &spec, &mut |_| ControlFlow::Continue(())).unwrap();
+    let measured = outcome.test.as_ref().unwrap();
+    assert!(measured["AUC_weighted"] > 0.5 && measured.contains_key("log_loss"));
+    let threshold = outcome.threshold.unwrap();
+    assert!(threshold < 0.45, "{threshold}");
+    let model = onnx::Model::from_bytes(&outcome.model).unwrap();
+    let mut batch = model.batch();
+    for row in 0..240 {
+        batch.push_row();
+        for (slot, column) in test.columns.iter().filter_map(|c| Some((model.slot(&c.name)?, c))) {
+            match &column.values {
+                Values::Numbers(v) => batch.set_number(slot, 0, v[row] as f32),
+                Values::Texts { codes, levels } if codes[row] != MISSING_CODE => {
+                    batch.set_text(&model, slot, 0, &levels[codes[row] as usize]);
+                }
+                Values::Texts { .. } => {}
+            }
+        }
+    }
+    model.predict(&mut batch).unwrap();
+    let mut between = 0;
+    for row in 0..240 {
+        let p = batch.probabilities(row)[1];
+        assert_eq!(batch.class(row) == 1, p > threshold, "{p}");
+        between += usize::from(p > threshold && p < 0.5);
+    }
+    assert!(between > 0);
+    let strange = Table { columns: test.columns.iter().filter(|c| c.name != "y").cloned().collect() };
+    let tables = Tables { training: &train, validation: None, test: Some(&strange) };
+    assert!(matches!(run(tables, &spec, &mut |_| ControlFlow::Continue(())), Err(Error::Target { .. })));
+}
+
+#[test]
+fn one_algorithm_and_no_ensemble() {
+    let table = table(200, Task::Binary);
+    let spec = Spec {
+        allowed_learners: vec!["lightgbm".into()],
+        vote_ensemble: false,
+        stack_ensemble: false,
+        ..quick(4)
+    };
+    let outcome = search(&table, &spec).unwrap();
+    assert!(outcome.trials.iter().all(|t| t.learner.starts_with("Gradient") || t.learner == ENSEMBLE));
+    assert_eq!(outcome.members.len(), 1);
+    let spec = Spec { blocked_learners: vec!["LightGBM".into()], ..spec };
+    assert!(matches!(search(&table, &spec), Err(Error::Spec { setting: "blocked_learners", .. })));
+}

@@ -1,0 +1,324 @@
+//! Which job comes next, and what has ended.
+
+use super::{Done, Search, Trials, pace};
+use crate::Error;
+use crate::learners::Fit;
+use crate::outcome::Event;
+use crate::portfolio::{Candidate, Past, Plan};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A drawn configuration looks at trials so many places before it.
+pub(crate) const LAG: u32 = 8;
+/// Trials in a row that do not fit in the time left before none is tried any more.
+const SKIPS: usize = 12;
+/// Bytes of out-of-fold predictions kept; those of the worst trials are let go.
+const MEMORY: usize = 256 << 20;
+/// Trials whose models of the first splits are kept.
+const PROBED: usize = 40;
+/// Splits after which a trial may be given up.
+const FIRST: usize = 2;
+
+/// The fits of a trial with their losses and seconds, one a split.
+pub(super) type Fits = Vec<Option<(Result<Fit, Error>, f64, f64)>>;
+
+/// A trial under way.
+pub(super) struct Running {
+    pub number: u32,
+    pub candidate: Candidate,
+    /// A mean loss above this after some splits ends the trial.
+    bar: Option<f64>,
+    state: Mutex<Under>,
+}
+
+/// What a trial has so far.
+struct Under {
+    fits: Fits,
+    /// Jobs not given out, and given out but not back.
+    left: usize,
+}
+
+impl Running {
+    /// Whether the mean of the first losses, after any number of splits from [`FIRST`] on, is worse than the worst
+    /// split of the best trial before: the "forgiving" rule of Bergman, Purucker, Hutter, "Don't waste your time"
+    /// (2024). It is read from the first split on, so the order in which splits end does not show.
+    pub(super) fn hopeless(&self, losses: &[f64]) -> bool {
+        let Some(bar) = self.bar else { return false };
+        let mut sum = 0.0;
+        losses.iter().enumerate().any(|(i, loss)| {
+            sum += loss;
+            i + 1 >= FIRST && sum / (i + 1) as f64 > bar
+        })
+    }
+}
+
+/// One job: a split of a trial.
+pub(super) struct Step {
+    pub trial: Arc<Running>,
+    pub split: usize,
+}
+
+/// How a trial ended.
+enum End {
+    Done(Box<Done>),
+    Dropped,
+    Failed,
+}
+
+impl End {
+    fn done(&self) -> Option<&Done> {
+        if let Self::Done(done) = self { Some(done) } else { None }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// The trial whose splits are being given out, and the next split.
+    open: Option<(Arc<Running>, usize)>,
+    /// The next number to begin.
+    next: u32,
+    ends: BTreeMap<u32, End>,
+    failure: Option<Error>,
+    /// The first trial that was good enough to end the search.
+    exit: Option<u32>,
+    /// Whether a trial was left out because it did not fit in the time.
+    skipped: bool,
+}
+
+impl State {
+    fn done(&self) -> Vec<&Done> {
+        self.ends.values().filter_map(End::done).collect()
+    }
+}
+
+/// The trials of a search in the making.
+pub(super) struct Schedule<'a> {
+    search: &'a Search<'a>,
+    plan: &'a Plan,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Wakes everyone when a worker ends, however it ends.
+pub(super) struct Waking<'a>(&'a Schedule<'a>);
+
+impl Drop for Waking<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.search.control.cancel();
+        }
+        self.0.wake();
+    }
+}
+
+impl<'a> Schedule<'a> {
+    pub(super) fn new(search: &'a Search<'a>, plan: &'a Plan) -> Self {
+        let state = Mutex::new(State { next: 1, ..State::default() });
+        Self { search, plan, state, changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn waking(&self) -> Waking<'_> {
+        Waking(self)
+    }
+
+    pub(super) fn wake(&self) {
+        self.changed.notify_all();
+    }
+
+    /// Waits for a change, or for some time.
+    pub(super) fn wait(&self, time: Duration) {
+        drop(self.changed.wait_timeout(self.lock(), time));
+    }
+
+    /// Seconds to keep for what follows the trials.
+    pub(super) fn reserve(&self, limit: f64) -> f64 {
+        let splits = self.search.folds.splits.len();
+        pace::reserve(&self.lock().done(), splits, self.search.threads, limit)
+    }
+
+    /// Puts a trial of an interrupted search in its place.
+    pub(super) fn restore(&self, done: Done) {
+        self.search.control.finish_trial();
+        self.record(&mut self.lock(), done);
+    }
+
+    fn over(&self) -> bool {
+        self.search.control.cancelled() || self.search.control.closed()
+    }
+
+    /// The next job, once there is one; `None` at the end.
+    pub(super) fn next(&self) -> Option<Step> {
+        let mut state = self.lock();
+        loop {
+            if self.over() {
+                return None;
+            }
+            if let Some((trial, split)) = state.open.take() {
+                if split < self.search.folds.splits.len() {
+                    state.open = Some((trial.clone(), split + 1));
+                    if trial.takes(split) {
+                        return Some(Step { trial, split });
+                    }
+                }
+                continue;
+            }
+            let number = state.next;
+            if number > self.plan.trials() || state.exit.is_some_and(|exit| number > exit) {
+                return None;
+            }
+            if state.ends.contains_key(&number) {
+                state.next += 1;
+                continue;
+            }
+            // What this trial may look at has to be over.
+            let seen = number.saturating_sub(LAG);
+            if !self.plan.is_fixed(number) && !(1..=seen).all(|n| state.ends.contains_key(&n)) {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let running = self.begin(&mut state, number, seen)?;
+            state.open = Some((Arc::new(running), 0));
+        }
+    }
+
+    /// The first trial from `number` on that fits in the time left.
+    fn begin(&self, state: &mut State, number: u32, seen: u32) -> Option<Running> {
+        let done = state.done();
+        let past: Vec<Past<'_>> = done
+            .iter()
+            .filter(|d| d.number <= seen)
+            .map(|d| Past { loss: d.loss, candidate: &d.candidate })
+            .collect();
+        let best = done.iter().filter(|d| d.number <= seen).min_by(|a, b| a.loss.total_cmp(&b.loss));
+        let bar = best.filter(|_| self.search.early && !self.plan.is_fixed(number)).map(|d| d.worst);
+        let left = self.search.control.limit().map_or(f64::INFINITY, |limit| {
+            let splits = self.search.folds.splits.len();
+            let reserve = pace::reserve(&done, splits, self.search.threads, limit);
+            limit - reserve - self.search.control.seconds()
+        });
+        let last = self.plan.trials().min(number + SKIPS as u32);
+        let fits = |n: &u32| {
+            let candidate = self.plan.candidate(*n, &past);
+            let cost = pace::predicted(&done, candidate.algorithm(), self.search.threads);
+            (cost <= left).then_some((*n, candidate))
+        };
+        let found = (number..=last).find_map(|n| fits(&n));
+        state.skipped |= found.as_ref().is_none_or(|(n, _)| *n > number);
+        let (chosen, candidate) = found?;
+        (number..chosen).for_each(|n| {
+            state.ends.insert(n, End::Failed);
+        });
+        state.next = chosen + 1;
+        let splits = self.search.folds.splits.len();
+        let under = Under { fits: (0..splits).map(|_| None).collect(), left: splits };
+        Some(Running { number: chosen, candidate, bar, state: Mutex::new(under) })
+    }
+
+    /// Takes a fit back; the last one of a trial gets all of them.
+    pub(super) fn fitted(
+        &self,
+        trial: &Running,
+        split: usize,
+        fit: (Result<Fit, Error>, f64, f64),
+    ) -> Option<Fits> {
+        let mut under = trial.state.lock().unwrap_or_else(PoisonError::into_inner);
+        under.fits[split] = Some(fit);
+        under.left -= 1;
+        (under.left == 0).then(|| std::mem::take(&mut under.fits))
+    }
+
+    /// Notes the end of a trial.
+    pub(super) fn finished(&self, trial: &Running, end: Result<Option<Done>, Error>) {
+        let mut state = self.lock();
+        self.search.control.finish_trial();
+        match end {
+            Ok(Some(done)) => self.record(&mut state, done),
+            Ok(None) => {
+                state.ends.insert(trial.number, End::Dropped);
+            }
+            Err(error) => {
+                if !matches!(error, Error::Cancelled) {
+                    let message = format!("trial {} gave no model: {error}", trial.number);
+                    self.search.control.tell(Event::Warning { message });
+                    state.failure.get_or_insert(error);
+                }
+                state.ends.insert(trial.number, End::Failed);
+            }
+        }
+        drop(state);
+        self.wake();
+    }
+
+    fn record(&self, state: &mut State, done: Done) {
+        let goal = self.search.goal;
+        let better = |a: f64, b: f64| if goal.better(b, a) { b } else { a };
+        let best = state.done().iter().map(|d| d.score).fold(done.score, better);
+        self.search.announce(&done, best);
+        if self.search.exit.is_some_and(|exit| !goal.better(exit, done.score)) {
+            state.exit = Some(state.exit.map_or(done.number, |n| n.min(done.number)));
+        }
+        state.ends.insert(done.number, End::Done(Box::new(done)));
+        economise(state);
+    }
+
+    /// The finished trials by number.
+    pub(super) fn end(self) -> Result<Trials, Error> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let exit = state.exit.unwrap_or(u32::MAX);
+        let mut trials = Trials {
+            done: Vec::new(),
+            dropped: 0,
+            late: self.search.control.closed() || state.skipped,
+            reached: state.exit.is_some(),
+        };
+        for (_, end) in state.ends.into_iter().filter(|(number, _)| *number <= exit) {
+            match end {
+                End::Done(done) => trials.done.push(*done),
+                End::Dropped => trials.dropped += 1,
+                End::Failed => {}
+            }
+        }
+        match (trials.done.is_empty(), state.failure) {
+            (true, Some(error)) => Err(error),
+            (true, None) => Err(Error::TimeLimit(self.search.control.limit().unwrap_or(0.0))),
+            _ => Ok(trials),
+        }
+    }
+}
+
+impl Running {
+    /// Whether the split is still wanted. One that is not counts as back.
+    fn takes(&self, split: usize) -> bool {
+        let mut under = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let losses: Vec<f64> = under.fits.iter().map_while(|f| f.as_ref().map(|f| f.1)).collect();
+        if !self.hopeless(&losses[..losses.len().min(split)]) || under.left <= 1 {
+            return true;
+        }
+        under.left -= 1;
+        false
+    }
+}
+
+/// Lets go of the models of all but the best trials, and of predictions beyond the memory for them. What is kept
+/// depends on the losses alone, not on the order in which trials ended.
+fn economise(state: &mut State) {
+    let mut done: Vec<&mut Done> = state
+        .ends
+        .values_mut()
+        .filter_map(|end| if let End::Done(done) = end { Some(&mut **done) } else { None })
+        .collect();
+    done.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.number.cmp(&b.number)));
+    done.iter_mut().skip(PROBED).for_each(|d| d.probes = Vec::new());
+    let mut bytes = 0;
+    for trial in done {
+        bytes += trial.predictions.len() * size_of::<f32>();
+        if bytes > MEMORY {
+            trial.predictions = Vec::new();
+        }
+    }
+}
