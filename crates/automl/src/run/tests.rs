@@ -125,7 +125,7 @@ fn regression_beats_the_mean() {
     let outcome = search(&table(300, Task::Regression), &Spec::new("y", 10, 2)).unwrap();
     assert_eq!((outcome.task, outcome.higher_is_better), (Task::Regression, false));
     assert!(outcome.metrics["r2_score"] > 0.7, "{}", outcome.metrics["r2_score"]);
-    assert_eq!(outcome.metrics.len(), 9);
+    assert!(outcome.metrics.len() >= 9);
     assert!(outcome.score < 0.2);
     assert!(outcome.trials.windows(2).all(|t| t[0].score <= t[1].score));
 }
