@@ -36,7 +36,7 @@ impl Part {
 
     /// The part of a moment; NaN of a missing one.
     pub(crate) fn of(self, seconds: f32) -> f32 {
-        calculate(self, seconds, &mut Plain)
+        calculate(self, &seconds, &mut Plain)
     }
 }
 
@@ -99,21 +99,21 @@ fn rest<A: Arithmetic>(on: &mut A, a: &A::Value, by: f32) -> A::Value {
 }
 
 /// A calendar part of seconds.
-pub(crate) fn calculate<A: Arithmetic>(part: Part, seconds: A::Value, on: &mut A) -> A::Value {
+pub(crate) fn calculate<A: Arithmetic>(part: Part, seconds: &A::Value, on: &mut A) -> A::Value {
     match part {
         Part::Hour => {
             // The rest of a day may be rounded to a whole one.
-            let time = rest(on, &seconds, DAY);
+            let time = rest(on, seconds, DAY);
             let hour = quotient(on, &time, HOUR);
             rest(on, &hour, 24.0)
         }
         Part::Weekday => {
             // 1970-01-01 was a Thursday.
-            let days = quotient(on, &seconds, DAY);
+            let days = quotient(on, seconds, DAY);
             let days = on.with(Step::Add, &days, 3.0);
             rest(on, &days, 7.0)
         }
-        Part::Year | Part::Month | Part::Day => date(part, &seconds, on),
+        Part::Year | Part::Month | Part::Day => date(part, seconds, on),
     }
 }
 

@@ -233,6 +233,19 @@ fn linear(strength: f64, ratio: f64, logarithms: bool) -> Candidate {
     Arc::new(Linear { strength, ratio, logarithms, pieces: 0 })
 }
 
+/// A neural network that fits the table: fewer and smaller ones on large tables.
+fn network(f: &Facts, pieces: usize) -> Candidate {
+    let members = if f.rows < LARGE { 3 } else { 1 };
+    Arc::new(Mlp { pieces, members, ..Mlp::default() })
+}
+
+/// Entropy in place of the Gini impurity.
+fn entropy(f: &Facts) -> Candidate {
+    let (trees, max_leaves) = if f.rows < LARGE { (150, 400) } else { (60, 600) };
+    let splitting = Splitting::Best;
+    Arc::new(Forest { splitting, criterion: Criterion::Entropy, trees, max_leaves, min_leaf: 2, share: 0.0 })
+}
+
 /// AutoGluon's first: random thresholds.
 fn extra_random() -> Boost {
     Boost { extra: true, lambda: 0.0, ..Boost::default() }
@@ -295,11 +308,12 @@ fn small(f: &Facts) -> Vec<Candidate> {
         linear(1.0, 0.0, true),
         f.boost(extra_random()),
         f.forest(Splitting::Random, 0.36, 1),
-        Arc::new(Mlp::default()),
-        f.boost(symmetric(6, 0.06, 3.0)),
-        f.forest(Splitting::Best, 0.0, 2),
-        f.boost(near_additive()),
+        f.boost(Boost { handling: Handling::Target, ..symmetric(6, 0.06, 3.0) }),
+        network(f, 8),
         Arc::new(Svm::default()),
+        entropy(f),
+        f.boost(symmetric(6, 0.06, 3.0)),
+        f.boost(near_additive()),
         Arc::new(Linear { strength: 10.0, pieces: 8, ..Linear::default() }),
         f.boost(leaf_wise(f.regression)),
         f.boost(sparse()),
@@ -308,9 +322,11 @@ fn small(f: &Facts) -> Vec<Candidate> {
         f.boost(additive()),
         linear(10.0, 0.5, false),
         f.boost(symmetric(4, 0.05, 4.6)),
+        network(f, 0),
+        Arc::new(Svm { kernel: Kernel::Polynomial(2), ..Svm::default() }),
         f.forest(Splitting::Random, 0.75, 2),
+        Arc::new(Svm { kernel: Kernel::Linear, c: 0.1, ..Svm::default() }),
         f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.02, 39, 0.88, 0.46, true) }),
-        Arc::new(Svm { kernel: Kernel::Polynomial(2), c: 0.1, ..Svm::default() }),
         f.forest(Splitting::Best, 0.5, 4),
         f.boost(Boost { lambda: 0.84, ..sampled(0.02, 16, 0.98, 0.56, false) }),
     ]
@@ -323,8 +339,9 @@ fn large(f: &Facts) -> Vec<Candidate> {
         linear(1.0, 0.0, true),
         f.boost(extra_random()),
         f.boost(leaf_wise(f.regression)),
+        f.boost(Boost { handling: Handling::Target, ..symmetric(6, 0.06, 3.0) }),
         f.boost(symmetric(6, 0.06, 3.0)),
-        Arc::new(if f.rows < LARGE { Mlp::default() } else { Mlp { members: 1, ..Mlp::default() } }),
+        network(f, 8),
         f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.018, 39, 0.88, 0.46, true) }),
         f.boost(near_additive()),
         f.boost(Boost { lambda: 0.84, ..sampled(0.02, 84, 0.98, 0.53, false) }),
@@ -334,12 +351,13 @@ fn large(f: &Facts) -> Vec<Candidate> {
         f.boost(Boost { bytree: 0.9, ..sampled(0.03, 128, 1.0, 0.9, false) }),
         f.forest(Splitting::Random, 0.75, 2),
         f.boost(symmetric(8, 0.04, 3.3)),
+        Arc::new(Linear { strength: 3.0, pieces: 8, ..Linear::default() }),
         f.boost(sparse()),
         f.boost(additive()),
     ];
     if f.rows < LARGE {
         // Forests and linear models are cheap here and add the most.
-        let (best, random) = (plan.remove(10), plan.remove(12));
+        let (best, random) = (plan.remove(11), plan.remove(13));
         plan.insert(4, best);
         plan.insert(5, random);
     }

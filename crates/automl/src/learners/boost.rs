@@ -291,13 +291,12 @@ fn matrix(
     let origins = origins(&data.features, handling, encoded);
     let extra = encoded.map_or(&[][..], |e| e.columns.as_slice());
     let columns: Vec<&Vec<f32>> = data.matrix.columns.iter().chain(extra).collect();
+    let value = |row: usize, o: &Origin| {
+        let x = columns[o.column][row];
+        o.code.map_or(x, |code| f32::from(u8::from(x == code as f32)))
+    };
     let mut values = Vec::with_capacity(data.rows() * origins.len());
-    for row in 0..data.rows() {
-        values.extend(origins.iter().map(|o| {
-            let x = columns[o.column][row];
-            o.code.map_or(x, |code| f32::from(u8::from(x == code as f32)))
-        }));
-    }
+    (0..data.rows()).for_each(|row| values.extend(origins.iter().map(|o| value(row, o))));
     let kind = |o: &Origin| {
         let feature = data.features.get(o.column);
         let native = o.code.is_none() && feature.is_some_and(|f| f.codes().is_some());

@@ -80,7 +80,7 @@ impl Learner for Svm {
         let work = Work {
             svm: self,
             job,
-            points: points(&design, &rows),
+            points: points(&design, &rows, sample.len()),
             labels: sample.iter().map(|&r| spread.standard(data.target.values[r as usize])).collect(),
             task: data.target.task,
             gamma: self.gamma / design.variance().max(1e-9),
@@ -131,9 +131,8 @@ fn sample(target: &Target, job: &Job<'_>) -> Vec<u32> {
 }
 
 /// Rows as sparse points; places count from 1.
-fn points(design: &Design, rows: &Rows) -> Vec<Vec<SvmNode>> {
+fn points(design: &Design, rows: &Rows, count: usize) -> Vec<Vec<SvmNode>> {
     let (dense, hot) = (design.dense(), design.categories.len());
-    let count = if dense > 0 { rows.dense.len() / dense } else { rows.hot.len() / hot.max(1) };
     let node = |place: usize, value: f32| SvmNode { index: place as i32 + 1, value: f64::from(value) };
     (0..count)
         .map(|i| {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Kind;
 use crate::Task;
+use crate::calendar;
 use crate::calibrate::Calibration;
 use crate::dataset::{Classes, Coding, Feature, Marks, Shape, Target};
 use crate::export;
@@ -124,10 +125,24 @@ fn every_learner_learns_every_task() {
     }
 }
 
+/// Adds a timestamp with its calendar parts.
+fn add_moments(data: &mut Dataset) {
+    let of = data.features.len();
+    let when: Vec<f32> = (0..data.rows()).map(|i| 1.6e9 + i as f32 * 1e5).collect();
+    data.features.push(Feature { kind: Kind::Timestamp, ..feature("when", 0) });
+    for part in calendar::Part::ALL {
+        data.features.push(Feature { shape: Shape::Moment { of, part }, ..feature(part.name(), 0) });
+    }
+    data.matrix.columns.push(when.clone());
+    let parts = calendar::Part::ALL.map(|part| when.iter().map(|&x| part.of(x)).collect());
+    data.matrix.columns.extend(parts);
+}
+
 #[test]
 fn every_graph_answers_as_its_learner() {
     for task in [Task::Binary, Task::Multiclass, Task::Regression] {
-        let data = data(task, 300);
+        let mut data = data(task, 300);
+        add_moments(&mut data);
         let shared = Shared::new(&data);
         let (send, _receive) = channel();
         let control = Control::new(1, send);

@@ -30,6 +30,6 @@ impl Sheet<'_> {
     /// A calendar part of a feature of seconds, `[N, 1]`.
     pub(super) fn moment(&mut self, of: usize, part: Part) -> String {
         let seconds = self.number(of);
-        calculate(part, seconds, self)
+        calculate(part, &seconds, self)
     }
 }
