@@ -8,7 +8,7 @@ mod check;
 mod sheet;
 mod signature;
 
-pub(crate) use check::check;
+pub(crate) use check::{check, explainable};
 pub(crate) use sheet::Sheet;
 pub(crate) use signature::signature;
 

@@ -111,6 +111,7 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
     control.tell(Event::Importance { columns: importance.clone() });
     let signature = export::signature(&data);
     let model = export::write(&data, &members, &signature, &vote.facts(&search, &done))?;
+    let model = export::explainable(&model, &data)?;
     export::check(&model, &data, &members)?;
     Ok(Outcome {
         model,
