@@ -65,7 +65,8 @@ struct Input {
 /// A node with what its operator does to contributions.
 #[derive(Debug)]
 struct Node {
-    op: Op,
+    /// None for trees, which are explained and not run.
+    op: Option<Op>,
     rule: Rule,
     inputs: Vec<String>,
     outputs: Vec<String>,

@@ -69,9 +69,10 @@ fn read(model: &Model, proto: &ModelProto) -> Result<Explainer> {
     for (index, proto) in graph.node.iter().enumerate() {
         let node = check::node_at(proto, index, &opsets)?;
         let (name, op) = node.label();
+        let rule = Rule::read(&node)?;
         nodes.push(Node {
-            op: ops::build(&node)?,
-            rule: Rule::read(&node)?,
+            op: if matches!(rule, Rule::Trees(_)) { None } else { Some(ops::build(&node)?) },
+            rule,
             inputs: proto.input.clone(),
             outputs: proto.output.clone(),
             label: format!("{name} ({op})"),

@@ -75,6 +75,7 @@ struct After {
 pub(super) struct Trees {
     stated: Option<Stated>,
     shap: Option<Shap>,
+    targets: usize,
     base: Vec<f64>,
     after: After,
 }
@@ -276,7 +277,7 @@ impl Linear {
 impl Trees {
     fn read(node: &Node<'_>) -> Result<Self> {
         let (forest, covers) = forest::stated(node)?;
-        let facts = forest.facts();
+        let (facts, targets) = (forest.facts(), forest.targets);
         let classes =
             if node.op() == "TreeEnsembleClassifier" { Some(Labels::read(node)?.len()) } else { None };
         let base: Vec<f64> = forest::base_values(node)?.into_iter().map(f64::from).collect();
@@ -285,14 +286,16 @@ impl Trees {
         let average = node.text("aggregate_function")?.as_deref() == Some("AVERAGE");
         let scale = if average { 1.0 / facts.trees.max(1) as f64 } else { 1.0 };
         let after = After { post: Post::read(node)?, classes, one };
-        Ok(Self { stated: Some(Stated { forest, covers, scale }), shap: None, base, after })
+        // Without covers there is nothing to lay out: let the trees go.
+        let stated = (!covers.is_empty()).then_some(Stated { forest, covers, scale });
+        Ok(Self { stated, shap: None, targets, base, after })
     }
 
     /// Lays the trees out for columns of these players.
     pub fn prepared(&self, players: &[u32]) -> Result<Shap, String> {
         match &self.stated {
             Some(stated) => Shap::new(stated, players),
-            None => Err("is laid out already".to_owned()),
+            None => Err("holds no covers: nodes_hitrates is not there".to_owned()),
         }
     }
 
@@ -306,12 +309,6 @@ impl Trees {
         self.shap.is_some()
     }
 
-    /// Number of sums.
-    pub fn targets(&self) -> usize {
-        let stated = self.stated.as_ref().map(|s| s.forest.targets);
-        stated.or(self.shap.as_ref().map(|s| s.base.len())).unwrap_or(1)
-    }
-
     /// Explains a row of columns for so many players.
     pub fn apply(
         &self,
@@ -319,7 +316,7 @@ impl Trees {
         players: usize,
         (hot, points): (&mut Vec<bool>, &[(f64, f64)]),
     ) -> Result<Vec<Sum>, String> {
-        let targets = self.targets();
+        let targets = self.targets;
         if self.after.classes == Some(2) && self.after.one.is_none() {
             return Err("has two classes with leaves or base values of their own".to_owned());
         }

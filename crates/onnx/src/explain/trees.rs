@@ -21,49 +21,56 @@ const COVER_TOLERANCE: f32 = 1e-2;
 const LEAST_SHARE: f64 = 1e-9;
 const NONE: u32 = u32::MAX;
 
-/// What a branch asks; true → yes.
+/// A node with the edge that leads to it. A branch asks whether `x <mode> threshold`, or whether x is in a set.
 #[derive(Debug)]
-struct Test {
+struct Node {
+    /// Share of the cover that follows all of the player's tests from the root to here.
+    share: f64,
+    /// Who asked; meaningless for a root.
+    player: u32,
+    /// The node above whose edge the same player asked for.
+    before: u32,
+    /// The second child, the first one follows its parent; none for a leaf.
+    no: u32,
+    /// What is asked; of a leaf its first value.
     column: u32,
+    threshold: f32,
+    /// Further values of a set.
+    set: (u32, u32),
     mode: Mode,
     missing_yes: bool,
-    /// One threshold, or the values of a set.
-    values: Vec<f32>,
 }
 
-impl Test {
-    fn holds(&self, row: &[f32]) -> bool {
+/// A leaf of no place yet.
+const LEAF: Node = Node {
+    share: 1.0,
+    player: 0,
+    before: NONE,
+    no: NONE,
+    column: 0,
+    threshold: 0.0,
+    set: (0, 0),
+    mode: Mode::Eq,
+    missing_yes: false,
+};
+
+impl Node {
+    fn holds(&self, row: &[f32], sets: &[f32]) -> bool {
         let x = row.get(self.column as usize).copied().unwrap_or(f32::NAN);
         if x.is_nan() && self.missing_yes {
             return true;
         }
-        let value = self.values.first().copied().unwrap_or(f32::NAN);
         match self.mode {
-            Mode::Leq => x <= value,
-            Mode::Lt => x < value,
-            Mode::Gte => x >= value,
-            Mode::Gt => x > value,
-            Mode::Eq => self.values.contains(&x),
-            Mode::Neq => x != value,
+            Mode::Leq => x <= self.threshold,
+            Mode::Lt => x < self.threshold,
+            Mode::Gte => x >= self.threshold,
+            Mode::Gt => x > self.threshold,
+            Mode::Eq => {
+                x == self.threshold || sets[self.set.0 as usize..][..self.set.1 as usize].contains(&x)
+            }
+            Mode::Neq => x != self.threshold,
         }
     }
-}
-
-/// A node with the edge that leads to it.
-#[derive(Debug)]
-struct Node {
-    /// None for a leaf.
-    test: Option<Test>,
-    /// The second child; the first one follows its parent.
-    no: u32,
-    /// Who asked; meaningless for a root.
-    player: u32,
-    /// Share of the cover that follows all of the player's tests from the root to here.
-    share: f64,
-    /// The node above whose edge the same player asked for.
-    before: u32,
-    /// Of a leaf: its first value.
-    value: u32,
 }
 
 #[derive(Debug)]
@@ -79,6 +86,8 @@ pub(super) struct Shap {
     nodes: Vec<Node>,
     trees: Vec<Tree>,
     values: Vec<f64>,
+    /// Values of the sets that branches ask for.
+    sets: Vec<f32>,
     /// The mean answer by the covers, one a target.
     pub base: Vec<f64>,
     /// Points of the quadrature: 4, 8, 16 or 32 serve 8, 16, 32 and 64 players a path.
@@ -114,6 +123,7 @@ impl Shap {
                 nodes: Vec::with_capacity(count),
                 trees: Vec::with_capacity(forest.trees.len()),
                 values: Vec::new(),
+                sets: Vec::new(),
                 base: vec![0.0; forest.targets],
                 points: Vec::new(),
                 work: 0,
@@ -197,11 +207,11 @@ impl<const N: usize> Visit<'_, N> {
     /// Visits a node whose edge is dealt with; gives the sum of its leaves' values times their products.
     fn below(&mut self, at: u32, product: [f64; N]) -> [f64; N] {
         let node = &self.shap.nodes[at as usize];
-        let Some(test) = &node.test else {
-            let value = self.shap.values[node.value as usize + self.output];
+        if node.no == NONE {
+            let value = self.shap.values[node.column as usize + self.output];
             return product.map(|p| p * value);
-        };
-        let yes = test.holds(self.row);
+        }
+        let yes = node.holds(self.row, &self.shap.sets);
         let first = self.edge(at + 1, yes, product);
         let second = self.edge(node.no, !yes, product);
         std::array::from_fn(|q| first[q] + second[q])
@@ -283,13 +293,19 @@ impl Layout<'_> {
             return Err(format!("has more than {NODES} nodes"));
         }
         let place = self.shap.nodes.len();
-        self.shap.nodes.push(Node { test: None, no: NONE, player: 0, share: 1.0, before: NONE, value: 0 });
-        let (test, yes, no) = match part.branch(at) {
-            Some(branch) => branch,
-            None => return self.leaf(part, (at, reach), place),
+        let set = self.shap.sets.len();
+        let Some((column, mode, missing_yes, yes, no)) = part.branch(at, &mut self.shap.sets) else {
+            return self.leaf(part, (at, reach));
         };
-        let player = self.players.get(test.column as usize).copied().unwrap_or(0);
-        self.shap.nodes[place].test = Some(test);
+        let player = self.players.get(column as usize).copied().unwrap_or(0);
+        let threshold = self.shap.sets[set];
+        let more = self.shap.sets.len() - set - 1;
+        if more == 0 {
+            self.shap.sets.truncate(set);
+        }
+        let set = if more == 0 { (0, 0) } else { (set as u32 + 1, more as u32) };
+        let branch = Node { column, threshold, set, mode, missing_yes, no: 0, ..LEAF };
+        self.shap.nodes.push(branch);
         let shares = part.shares(at, yes, no)?;
         for (child, share) in [(yes, shares[0]), (no, shares[1])] {
             let next = self.shap.nodes.len();
@@ -312,12 +328,12 @@ impl Layout<'_> {
         Ok(())
     }
 
-    fn leaf(&mut self, part: &Part<'_>, (at, reach): (u32, f64), place: usize) -> Result<(), String> {
+    fn leaf(&mut self, part: &Part<'_>, (at, reach): (u32, f64)) -> Result<(), String> {
         let RawNode::Leaf { first, count } = part.tree.nodes[at as usize] else {
             return Err("has a leaf that is none".to_owned());
         };
         let targets = self.shap.trees.last().map(|t| t.targets.clone()).unwrap_or_default();
-        self.shap.nodes[place].value = self.shap.values.len() as u32;
+        self.shap.nodes.push(Node { column: self.shap.values.len() as u32, ..LEAF });
         let own = &self.weights[first as usize..][..count as usize];
         for target in targets {
             let sum: f64 = own.iter().filter(|w| w.0 == target).map(|w| f64::from(w.1)).sum();
@@ -335,13 +351,14 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// The test of a branch with its ends; a chain of equalities on one column with one common end is one test of a set.
-    fn branch(&self, at: u32) -> Option<(Test, u32, u32)> {
+    /// The test of a branch with its ends; its values are added to `values`. A chain of equalities on one column with one
+    /// common end is one test of a set.
+    fn branch(&self, at: u32, values: &mut Vec<f32>) -> Option<(u32, Mode, bool, u32, u32)> {
         let RawNode::Branch { feature, mode, value, missing_yes, yes, mut no } = self.tree.nodes[at as usize]
         else {
             return None;
         };
-        let mut test = Test { column: feature, mode, missing_yes, values: vec![value] };
+        values.push(value);
         while mode == Mode::Eq {
             let RawNode::Branch { feature: f, mode: Mode::Eq, value, missing_yes: m, yes: y, no: n } =
                 self.tree.nodes[no as usize]
@@ -351,10 +368,10 @@ impl Part<'_> {
             if f != feature || y != yes || m != missing_yes {
                 break;
             }
-            test.values.push(value);
+            values.push(value);
             no = n;
         }
-        Some((test, yes, no))
+        Some((feature, mode, missing_yes, yes, no))
     }
 
     /// Shares of the cover that go to yes and to no.
