@@ -8,6 +8,8 @@ mod check;
 mod sheet;
 mod signature;
 
+#[cfg(test)]
+pub(crate) use check::scored;
 pub(crate) use check::{check, explainable};
 pub(crate) use sheet::Sheet;
 pub(crate) use signature::signature;

@@ -8,7 +8,8 @@ use crate::folds;
 use crate::importance::Question;
 use crate::learners::{Job, Shared};
 use crate::metrics::Goal;
-use crate::outcome::{Event, Outcome, Work};
+use crate::outcome::{Event, Maker, Outcome, Work};
+use crate::plots::{self, Answers};
 use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, trial_seed};
 use crate::{Error, Spec, Table};
@@ -113,19 +114,26 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
     let model = export::write(&data, &members, &signature, &vote.facts(&search, &done))?;
     let model = export::explainable(&model, &data)?;
     export::check(&model, &data, &members)?;
+    let trials = vote.leaderboard(&goal, &done);
+    let answers =
+        Answers { target: &data.target, rows: &folds.scored, predictions: &vote.predictions, weights: None };
+    let mut plots = plots::all(&answers, &trials, (&goal.name, goal.higher));
+    plots.extend(plots::rounds(&vote.curves(&done)));
     Ok(Outcome {
         model,
         task: data.target.task,
         metric: goal.name.clone(),
         higher_is_better: goal.higher,
         score: vote.score,
-        trials: vote.leaderboard(&goal, &done),
+        trials,
         members: vote.members(&done),
         metrics: vote.metrics,
         importance,
+        plots,
         columns,
         signature,
         work,
+        made_by: Maker::here(),
         notes,
     })
 }
@@ -133,6 +141,7 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
 fn work_done(search: &Search<'_>, done: &[Done], spec: &Spec) -> Work {
     Work {
         trials: done.len() as u32,
+        reached: done.last().map_or(0, |d| d.number),
         rounds: search.control.rounds(),
         rows: search.shared.data.rows(),
         splits: search.folds.splits.len(),

@@ -39,6 +39,8 @@ pub(crate) struct Done {
     pub seconds: f64,
     /// The common best round of all folds; 0 without rounds.
     pub rounds: usize,
+    /// Mean loss of the folds after each round; empty without rounds.
+    pub curve: Vec<f64>,
     /// Models of the first splits.
     pub probes: Vec<Box<dyn Fitted>>,
 }
@@ -153,6 +155,7 @@ impl Search<'_> {
         if rounds > 0 {
             models.iter_mut().for_each(|fit| fit.model.cut(rounds));
         }
+        let curve = mean_curve(&models);
         let predictions = self.out_of_fold(&models);
         let metrics = metrics::all(&self.data().target, &self.folds.scored, &predictions);
         let score = self.goal.of(&metrics);
@@ -168,6 +171,7 @@ impl Search<'_> {
             score,
             seconds,
             rounds,
+            curve,
             probes,
         })
     }
@@ -276,4 +280,12 @@ impl Search<'_> {
         let longest = costs.iter().map(|c| c.1).fold(0.0, f64::max);
         (total / self.threads as f64).max(longest) + RESERVE * limit
     }
+}
+
+/// The mean of the folds' curves; a fold that stopped earlier counts with its last loss.
+fn mean_curve(fits: &[Fit]) -> Vec<f64> {
+    let curves: Vec<&Vec<f64>> = fits.iter().map(|f| &f.curve).filter(|c| !c.is_empty()).collect();
+    let longest = curves.iter().map(|c| c.len()).max().unwrap_or(0);
+    let at = |round: usize| curves.iter().map(|c| c[round.min(c.len() - 1)]).sum::<f64>();
+    (0..longest).map(|round| at(round) / curves.len() as f64).collect()
 }

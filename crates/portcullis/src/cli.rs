@@ -24,6 +24,8 @@ mod logs;
 mod model;
 mod model_export;
 mod model_register;
+mod model_report;
+mod model_reproduce;
 mod onnx;
 mod principal;
 mod progress;

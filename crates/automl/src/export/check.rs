@@ -81,7 +81,11 @@ pub(crate) fn explainable(bytes: &[u8], data: &Dataset) -> Result<Vec<u8>, Error
 }
 
 /// The rows of a matrix as a batch of the file's model, scored.
-fn scored(model: &onnx::Model, features: &[Feature], matrix: &Matrix) -> Result<onnx::Batch, Error> {
+pub(crate) fn scored(
+    model: &onnx::Model,
+    features: &[Feature],
+    matrix: &Matrix,
+) -> Result<onnx::Batch, Error> {
     let slots: Vec<usize> = features
         .iter()
         .map(|f| model.slot(&f.name).ok_or_else(|| Error::Export(format!("input {:?} is missing", f.name))))

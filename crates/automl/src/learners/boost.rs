@@ -322,3 +322,6 @@ fn convert(model: &BoostedModel, data: &Dataset, handling: Handling) -> Trees {
         per_round: outputs,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ pub(super) struct Vote {
     /// Out of fold.
     pub metrics: Metrics,
     pub score: f64,
+    /// Out of fold, as wide as the target.
+    pub predictions: Vec<f32>,
     seconds: f64,
 }
 
@@ -47,9 +49,10 @@ impl Vote {
             let Some(heaviest) = too_large(done, &weights) else { break weights };
             allowed.retain(|&c| c != heaviest);
         };
-        let metrics = metrics::all(target, rows, &blend::mix(&candidates, &weights));
+        let predictions = blend::mix(&candidates, &weights);
+        let metrics = metrics::all(target, rows, &predictions);
         let score = search.goal.of(&metrics);
-        Self { weights, metrics, score, seconds: start.elapsed().as_secs_f64() }
+        Self { weights, metrics, score, predictions, seconds: start.elapsed().as_secs_f64() }
     }
 
     /// Trials with a weight.
@@ -64,6 +67,14 @@ impl Vote {
         let mut members: Vec<Member> = self.weighted(done).into_iter().map(member).collect();
         members.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         members
+    }
+
+    /// Loss by round of the members that have rounds, heaviest first.
+    pub(super) fn curves(&self, done: &[Done]) -> Vec<(String, Vec<f64>)> {
+        let mut members = self.weighted(done);
+        members.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let name = |d: &Done| format!("{}: {}", d.number, d.candidate.name());
+        members.iter().map(|(d, _)| (name(d), d.curve.clone())).filter(|(_, c)| !c.is_empty()).collect()
     }
 
     /// All trials and the ensemble, best first.

@@ -3,7 +3,7 @@
 use super::curves::Curve;
 use super::sums::{Softmax, added, curved, joined, matrix, product, quotient};
 use super::trees::{Shap, Stated};
-use super::value::Sum;
+use super::value::{Sum, room};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::forest;
@@ -179,7 +179,7 @@ impl Rule {
                 }
                 first.times(dims, &vec![weight; first.len()], 1)
             }
-            Self::Softmax => Softmax { points }.apply(first),
+            Self::Softmax => Softmax { points }.apply(first)?,
             Self::Linear(linear) => return linear.apply(first, points),
             Self::Keeps | Self::Widens | Self::Meets(_) | Self::Trees(_) | Self::Other => {
                 return Err("is neither a sum nor a curve of what other operators add up".to_owned());
@@ -198,6 +198,7 @@ fn moved(all: &[&Sum], run: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, String>) -
     }
     let pick = |tensor: Tensor| {
         let numbers = crate::ops::numbers(&tensor)?;
+        room(whole.players(), numbers.len())?;
         let places: Vec<usize> = numbers.iter().map(|&n| n as usize).collect();
         Ok(whole.pick(tensor.dims.clone(), &places))
     };
@@ -226,7 +227,7 @@ impl After {
             // A regressor with one value gives it as it is.
             _ if self.classes.is_none() && sums.len() == 1 && self.post != Post::Probit => sums,
             Post::Logistic => curved(&sums, Curve::Sigmoid),
-            Post::Softmax => Softmax { points }.apply(&sums),
+            Post::Softmax => Softmax { points }.apply(&sums)?,
             _ => return Err("has a post_transform that is not explained".to_owned()),
         })
     }
@@ -268,6 +269,7 @@ impl Linear {
         if input.len() * rows != self.weights.len() {
             return Err(format!("has {} coefficients for {} columns", self.weights.len(), input.len()));
         }
+        room(input.players(), rows)?;
         let mut sums = input.times(vec![1, rows], &self.weights, rows);
         sums.base.iter_mut().zip(&self.intercepts).for_each(|(b, i)| *b += i);
         Ok(self.after.outputs(self.after.apply(sums, points)?))
@@ -320,6 +322,7 @@ impl Trees {
         if self.after.classes == Some(2) && self.after.one.is_none() {
             return Err("has two classes with leaves or base values of their own".to_owned());
         }
+        room(players, targets)?;
         let mut sums = Sum::constant(vec![1, targets], vec![0.0; targets], players);
         if let Some(shap) = &self.shap {
             sums.base.copy_from_slice(&shap.base);

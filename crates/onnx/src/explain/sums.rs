@@ -1,13 +1,15 @@
 //! Arithmetic of additive values.
 
 use super::curves::Curve;
-use super::value::Sum;
+use super::value::{Sum, room};
 use crate::ops::{broadcast_places, broadcast_shape, float};
 use crate::tensor::Tensor;
 
 /// Rises of a softmax beyond this are integrated in several panels.
 const PANEL: f64 = 6.0;
 const PANELS: f64 = 64.0;
+/// Classes of a softmax at most.
+const CLASSES: usize = 300;
 
 impl Sum {
     /// All parts and the base times a number.
@@ -46,17 +48,26 @@ impl Sum {
 
 /// Elements of all, one after the other.
 pub(super) fn joined(all: &[&Sum]) -> Sum {
-    let players = all.iter().map(|s| s.parts.len() / s.len().max(1)).min().unwrap_or(0);
+    let players = all.iter().map(|s| s.players()).max().unwrap_or(0);
     let base: Vec<f64> = all.iter().flat_map(|s| s.base.iter().copied()).collect();
-    let row =
-        |p: usize| all.iter().flat_map(move |s| s.parts[p * s.len()..(p + 1) * s.len()].iter().copied());
-    let parts = (0..players).flat_map(row).collect();
+    let mut parts = Vec::with_capacity(players * base.len());
+    for player in 0..players {
+        for sum in all {
+            match sum.parts.get(player * sum.len()..(player + 1) * sum.len()) {
+                Some(row) => parts.extend_from_slice(row),
+                // A constant may have no parts at all.
+                None => parts.resize(parts.len() + sum.len(), 0.0),
+            }
+        }
+    }
     Sum { dims: vec![base.len()], base, parts, exact: all.iter().all(|s| s.exact) }
 }
 
 fn met(all: &[&Sum]) -> Result<Vec<Sum>, String> {
     let shapes: Vec<&[usize]> = all.iter().map(|s| s.dims.as_slice()).collect();
     let dims = broadcast_shape(&shapes)?;
+    let players = all.iter().map(|s| s.players()).max().unwrap_or(0);
+    room(players, dims.iter().product())?;
     Ok(all.iter().map(|s| s.broadcast(&dims)).collect())
 }
 
@@ -79,6 +90,9 @@ pub(super) fn matrix(left: &Sum, right: &Sum, turned: bool) -> Result<Sum, Strin
     if left.len() != height {
         return Err(format!("multiplies {} elements by a matrix of {height} rows", left.len()));
     }
+    // The work too: every player has a row of its own.
+    room(left.players(), height.saturating_mul(width) / 16)?;
+    room(left.players(), width)?;
     let at = |i: usize| if turned { right.base[i % width * height + i / width] } else { right.base[i] };
     let weights: Vec<f64> = (0..height * width).map(at).collect();
     let dims = if left.dims.len() == 1 { vec![width] } else { vec![1, width] };
@@ -137,8 +151,11 @@ pub(super) struct Softmax<'a> {
 }
 
 impl Softmax<'_> {
-    pub fn apply(&self, sum: &Sum) -> Sum {
+    pub fn apply(&self, sum: &Sum) -> Result<Sum, String> {
         let k = sum.len();
+        if k > CLASSES {
+            return Err(format!("has {k} classes, explained are {CLASSES} at most"));
+        }
         let to = sum.values();
         let rise: Vec<f64> = to.iter().zip(&sum.base).map(|(a, b)| a - b).collect();
         let widest = rise.iter().fold(0.0_f64, |w, r| w.max(r.abs()));
@@ -159,7 +176,7 @@ impl Softmax<'_> {
         let mut out = sum.times(sum.dims.clone(), &slopes, k);
         out.base = softmax(&sum.base);
         out.exact = false;
-        out
+        Ok(out)
     }
 }
 

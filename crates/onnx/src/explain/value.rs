@@ -7,6 +7,17 @@ use std::sync::Arc;
 /// Nobody: constants.
 pub(super) const NOBODY: u32 = 0;
 
+/// Contributions of all elements of one value at most.
+const ROOM: usize = 4 << 20;
+
+/// Refuses values of so many elements that what so many players add to them takes too much memory.
+pub(super) fn room(players: usize, elements: usize) -> Result<(), String> {
+    if players.saturating_mul(elements) <= ROOM {
+        return Ok(());
+    }
+    Err(format!("has {elements} elements for {players} columns, more than can be explained"))
+}
+
 /// A value of the graph.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
@@ -44,6 +55,11 @@ impl Sum {
         self.base.len()
     }
 
+    /// Number of players.
+    pub fn players(&self) -> usize {
+        self.parts.len() / self.len().max(1)
+    }
+
     /// The value of an element.
     pub fn value(&self, element: usize) -> f64 {
         self.base[element] + self.parts.iter().skip(element).step_by(self.len()).sum::<f64>()
@@ -74,6 +90,8 @@ impl Sum {
     /// `self + factor · other`, of the same shape.
     pub fn plus(mut self, other: &Self, factor: f64) -> Self {
         self.base.iter_mut().zip(&other.base).for_each(|(a, b)| *a += factor * b);
+        // A constant may have no parts at all.
+        self.parts.resize(self.parts.len().max(other.parts.len()), 0.0);
         self.parts.iter_mut().zip(&other.parts).for_each(|(a, b)| *a += factor * b);
         self.exact &= other.exact;
         self

@@ -2,7 +2,7 @@
 
 use super::rules::Rule;
 use super::trees::Shap;
-use super::value::{NOBODY, Players, Sum, Value};
+use super::value::{NOBODY, Players, Sum, Value, room};
 use super::{Explainer, Node, quadrature};
 use crate::ops::{broadcast_places, float, numbers};
 use crate::tensor::Tensor;
@@ -120,6 +120,9 @@ impl<'a> Walk<'a> {
                 None => None,
             });
         }
+        if inputs.iter().skip(sums.len()).flatten().any(|v| !matches!(v, Value::Const(_))) {
+            return Err("picks by what the row says".to_owned());
+        }
         let rest: Vec<Option<&Tensor>> = tensors(inputs).into_iter().skip(sums.len()).collect();
         let on = |given: &[Tensor]| {
             let all: Vec<Option<&Tensor>> = given.iter().map(Some).chain(rest.iter().copied()).collect();
@@ -139,6 +142,7 @@ impl<'a> Walk<'a> {
             Value::Opaque(why) => return Err(why.to_string()),
         };
         let values: Vec<f64> = numbers(tensor)?.iter().map(|&x| f64::from(x)).collect();
+        room(count, values.len())?;
         if let Some(record) = &mut self.record {
             let sums = record.entry(name.to_owned()).or_insert_with(|| vec![0.0; values.len()]);
             sums.iter_mut().zip(&values).for_each(|(s, x)| *s += x);
@@ -162,7 +166,9 @@ impl<'a> Walk<'a> {
         let made = run(node, &tensors(inputs))?;
         let own: Vec<Arc<[u32]>> = inputs.iter().flatten().map(owners).collect();
         let players: Vec<Vec<u32>> = match &node.rule {
-            Rule::Moves(held) if (0..*held).zip(inputs).all(|(_, v)| v.is_some()) => {
+            Rule::Moves(held)
+                if inputs.iter().skip(*held).flatten().all(|v| matches!(v, Value::Const(_))) =>
+            {
                 self.moved(node, inputs, *held)?
             }
             rule => {
@@ -209,6 +215,8 @@ impl<'a> Walk<'a> {
         let count = tensor.data.len();
         let first = own.first().filter(|o| !o.is_empty()).ok_or("has no input")?;
         match rule {
+            // Looked up in a constant by what the row says.
+            Rule::Moves(1) if own.len() > 1 && own[1].len() == count => return Ok(own[1].to_vec()),
             Rule::Keeps | Rule::Curve(_) if first.len() == count => return Ok(first.to_vec()),
             Rule::Widens if count % first.len() == 0 => {
                 return Ok((0..count).map(|e| first[e / (count / first.len())]).collect());
@@ -247,7 +255,9 @@ fn run(node: &Node, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, String> {
 }
 
 fn constant(tensor: &Tensor, players: usize) -> Result<Sum, String> {
-    let values = numbers(tensor)?.iter().map(|&x| f64::from(x)).collect();
+    let values: Vec<f64> = numbers(tensor)?.iter().map(|&x| f64::from(x)).collect();
+    // A matrix on the right of a product is as large as it is, but nobody adds to it.
+    let players = if room(players, values.len()).is_ok() { players } else { 0 };
     Ok(Sum::constant(tensor.dims.clone(), values, players))
 }
 
