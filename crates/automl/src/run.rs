@@ -8,8 +8,8 @@ use crate::folds;
 use crate::importance::Question;
 use crate::learners::{Job, Shared};
 use crate::metrics::Goal;
-use crate::outcome::{Event, Maker, Outcome, Work};
-use crate::plots::{self, Answers};
+use crate::outcome::{Event, Maker, Outcome, Trial, Work};
+use crate::plots::{self, Answers, Plot};
 use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, trial_seed};
 use crate::{Error, Spec, Table};
@@ -115,10 +115,7 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
     let model = export::explainable(&model, &data)?;
     export::check(&model, &data, &members)?;
     let trials = vote.leaderboard(&goal, &done);
-    let answers =
-        Answers { target: &data.target, rows: &folds.scored, predictions: &vote.predictions, weights: None };
-    let mut plots = plots::all(&answers, &trials, (&goal.name, goal.higher));
-    plots.extend(plots::rounds(&vote.curves(&done)));
+    let plots = pictures(&search, &vote, &done, &trials);
     Ok(Outcome {
         model,
         task: data.target.task,
@@ -136,6 +133,19 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         made_by: Maker::here(),
         notes,
     })
+}
+
+/// All plots of the search and its ensemble.
+fn pictures(search: &Search<'_>, vote: &Vote, done: &[Done], trials: &[Trial]) -> Vec<Plot> {
+    let answers = Answers {
+        target: &search.shared.data.target,
+        rows: &search.folds.scored,
+        predictions: &vote.predictions,
+        weights: None,
+    };
+    let mut plots = plots::all(&answers, trials, (&search.goal.name, search.goal.higher));
+    plots.extend(plots::rounds(&vote.curves(done)));
+    plots
 }
 
 fn work_done(search: &Search<'_>, done: &[Done], spec: &Spec) -> Work {

@@ -94,10 +94,16 @@ impl Page<'_> {
                 ]
             }),
         );
-        body += "<h2>Example request</h2><p>POST to the endpoint's <code>/score</code>; with <code>?explain=true</code> each prediction comes with what every column added.</p>";
+        self.ending(&mut body);
+        automl::page(&title, &body)
+    }
+
+    /// The example request and the plots.
+    fn ending(&self, body: &mut String) {
+        *body += "<h2>Example request</h2><p>POST to the endpoint's <code>/score</code>; with <code>?explain=true</code> each prediction comes with what every column added.</p>";
         let _ = write!(body, "<pre>{}</pre>", escape(&self.example()));
         if !self.plots.is_empty() {
-            body += "<h2>Plots</h2><div class=\"plots\">";
+            *body += "<h2>Plots</h2><div class=\"plots\">";
             for plot in self.plots {
                 let _ = write!(
                     body,
@@ -106,9 +112,8 @@ impl Page<'_> {
                     escape(&plot.description)
                 );
             }
-            body += "</div>";
+            *body += "</div>";
         }
-        automl::page(&title, &body)
     }
 
     /// Where the version comes from and where it runs.

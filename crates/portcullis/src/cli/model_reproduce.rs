@@ -37,7 +37,12 @@ pub async fn reproduce(session: &Session, model: &str) -> Result<(), Fault> {
     }
     let answer = json!({ "model": found.model, "version": found.version, "digest": digest, "run": job.id, "same": true });
     session.out.value(&answer, |_| {
-        format!("{name}:{version} is reproduced by run {}: {} bytes, sha256 {digest}", job.id, bytes.len())
+        format!(
+            "{name}:{version} is reproduced by run {}: {} bytes, sha256 {}",
+            job.id,
+            kept["bytes"],
+            digest.hex()
+        )
     });
     Ok(())
 }
