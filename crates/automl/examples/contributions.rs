@@ -44,9 +44,9 @@ fn export(model: &BoostedModel) -> Result<Vec<u8>, Box<dyn Error>> {
         for (id, node) in tree.nodes().iter().enumerate() {
             let leaf = node.is_leaf();
             let branch = [
-                node.split_feature as i64,
-                node.left as i64,
-                node.right as i64,
+                i64::from(node.split_feature),
+                i64::from(node.left),
+                i64::from(node.right),
                 i64::from(node.default_left),
             ];
             let cells = if leaf { [0; 4] } else { branch };

@@ -3,6 +3,7 @@
 mod vote;
 
 use crate::control::Control;
+use crate::dataset::Dataset;
 use crate::export::{self, Weighted};
 use crate::folds;
 use crate::importance::Question;
@@ -14,6 +15,7 @@ use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, trial_seed};
 use crate::{Error, Spec, Table};
 use crate::{parallel, portfolio};
+use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
 use vote::Vote;
@@ -101,19 +103,14 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
     });
     let members = refit(&search, &done, &vote)?;
     let work = work_done(&search, &done, spec);
-    if work.truncated {
-        let (trials, planned) = (work.trials, spec.max_trials);
-        notes.push(format!("the time limit ended the search after {trials} of {planned} trials"));
-    }
+    notes.extend(shortened(&work, spec));
     let importance = Question { search: &search, members: vote.weighted(&done) }.answer();
     if control.cancelled() {
         return Err(Error::Cancelled);
     }
     control.tell(Event::Importance { columns: importance.clone() });
     let signature = export::signature(&data);
-    let model = export::write(&data, &members, &signature, &vote.facts(&search, &done))?;
-    let model = export::explainable(&model, &data)?;
-    export::check(&model, &data, &members)?;
+    let model = written(&data, &members, &signature, &vote.facts(&search, &done))?;
     let trials = vote.leaderboard(&goal, &done);
     let plots = pictures(&search, &vote, &done, &trials);
     Ok(Outcome {
@@ -133,6 +130,20 @@ fn work(table: &Table, spec: &Spec, control: &Control) -> Result<Outcome, Error>
         made_by: Maker::here(),
         notes,
     })
+}
+
+/// What is said when there was no time for all trials.
+fn shortened(work: &Work, spec: &Spec) -> Option<String> {
+    let (trials, planned) = (work.trials, spec.max_trials);
+    work.truncated.then(|| format!("the time limit ended the search after {trials} of {planned} trials"))
+}
+
+/// The ensemble as one file that explains itself, proven against the ensemble in memory.
+fn written(data: &Dataset, members: &[Weighted], signature: &Value, facts: &Value) -> Result<Vec<u8>, Error> {
+    let model = export::write(data, members, signature, facts)?;
+    let model = export::explainable(&model, data)?;
+    export::check(&model, data, members)?;
+    Ok(model)
 }
 
 /// All plots of the search and its ensemble.

@@ -58,9 +58,8 @@ fn curves_of_two_classes_are_those_of_the_second() {
 
 #[test]
 fn plots_are_bounded() {
-    let n = 20_000;
-    let k = 40;
-    let t = target((0..n).map(|i| (i % k) as f32).collect(), Some(Classes::Integer((0..k as i64).collect())));
+    let (n, k) = (20_000_usize, 40_usize);
+    let t = target((0..n).map(|i| (i % k) as f32).collect(), Some(Classes::Integer((0..40).collect())));
     let p: Vec<f32> = (0..n * k).map(|i| ((i * 7919 % 1000) as f32) / 1000.0 / k as f32).collect();
     let plots = plots(&t, &p);
     for plot in &plots {

@@ -10,6 +10,9 @@ use crate::forest;
 use crate::scores::{Labels, Post};
 use crate::tensor::Tensor;
 
+/// Runs an operator on tensors in place of the inputs that hold elements.
+pub(super) type Run<'a> = dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, String> + 'a;
+
 /// What an operator does.
 #[derive(Debug)]
 pub(super) enum Rule {
@@ -138,7 +141,7 @@ impl Rule {
     pub fn apply(
         &self,
         inputs: &[Option<Sum>],
-        run: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, String>,
+        run: &Run<'_>,
         points: &[(f64, f64)],
     ) -> Result<Vec<Sum>, String> {
         let all: Vec<&Sum> = inputs.iter().flatten().collect();
@@ -189,7 +192,7 @@ impl Rule {
 }
 
 /// Elements in another order: the operator is run on their places.
-fn moved(all: &[&Sum], run: &dyn Fn(&[Tensor]) -> Result<Vec<Tensor>, String>) -> Result<Vec<Sum>, String> {
+fn moved(all: &[&Sum], run: &Run<'_>) -> Result<Vec<Sum>, String> {
     let (whole, mut places, mut next) = (joined(all), Vec::new(), 0);
     for sum in all {
         let numbers = (next..next + sum.len()).map(|n| n as f32).collect();

@@ -1,5 +1,4 @@
 //! Contributions against the definition of Shapley values, worked out by trying every set of columns.
-#![expect(clippy::unwrap_used, reason = "a test stops at what is not as expected")]
 
 use super::*;
 use crate::{Attr, Domain, ElementType, GraphBuilder, Model};

@@ -359,13 +359,10 @@ impl Part<'_> {
             return None;
         };
         values.push(value);
-        while mode == Mode::Eq {
-            let RawNode::Branch { feature: f, mode: Mode::Eq, value, missing_yes: m, yes: y, no: n } =
-                self.tree.nodes[no as usize]
-            else {
-                break;
-            };
-            if f != feature || y != yes || m != missing_yes {
+        while let RawNode::Branch { feature: f, mode: Mode::Eq, value, missing_yes: m, yes: y, no: n } =
+            self.tree.nodes[no as usize]
+        {
+            if mode != Mode::Eq || f != feature || y != yes || m != missing_yes {
                 break;
             }
             values.push(value);

@@ -218,7 +218,7 @@ impl<'a> Walk<'a> {
             // Looked up in a constant by what the row says.
             Rule::Moves(1) if own.len() > 1 && own[1].len() == count => return Ok(own[1].to_vec()),
             Rule::Keeps | Rule::Curve(_) if first.len() == count => return Ok(first.to_vec()),
-            Rule::Widens if count % first.len() == 0 => {
+            Rule::Widens if count.is_multiple_of(first.len()) => {
                 return Ok((0..count).map(|e| first[e / (count / first.len())]).collect());
             }
             Rule::Meets(_) => {
