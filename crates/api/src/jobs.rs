@@ -96,7 +96,7 @@ pub async fn cancel(
     Ok((StatusCode::ACCEPTED, Json(app.jobs.cancel(&id, who.actor()).await?)))
 }
 
-/// A file a completed job wrote: `model.onnx`, `leaderboard.json` or `report.html`.
+/// A file a completed job wrote: `model.onnx`, `leaderboard.json`, `report.html` or `plots.json`.
 #[utoipa::path(get, path = "/api/v1/jobs/{id}/files/{file}", tag = "jobs", params(("id" = String, Path), ("file" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>), (status = 404)))]
 pub async fn file(

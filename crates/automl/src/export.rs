@@ -8,7 +8,9 @@ mod check;
 mod sheet;
 mod signature;
 
-pub(crate) use check::check;
+#[cfg(test)]
+pub(crate) use check::scored;
+pub(crate) use check::{check, explainable};
 pub(crate) use sheet::Sheet;
 pub(crate) use signature::signature;
 

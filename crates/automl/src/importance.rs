@@ -1,9 +1,10 @@
 //! Permutation importance of the ensemble on held-out rows.
 //!
 //! Models of the first folds score rows they have not seen; a column is shuffled, and what the primary metric loses is
-//! the column's importance (Breiman 2001; Fisher, Rudin, Dominici 2019).
+//! the column's importance (Breiman 2001; Fisher, Rudin, Dominici 2019). Columns that tell the same share their importance:
+//! while one is shuffled the model still has the other.
 
-use crate::dataset::{Dataset, Matrix};
+use crate::dataset::{Dataset, Feature, Matrix, Shape};
 use crate::mixture::Mixture;
 use crate::outcome::Importance;
 use crate::parallel;
@@ -32,34 +33,47 @@ impl Question<'_> {
         self.search.shared.data
     }
 
-    /// Importance of every feature column, by falling mean.
+    /// Importance of every input column, by falling mean; those for which there was no time are left out.
     pub(crate) fn answer(&self) -> Vec<Importance> {
         let chunks = self.sample();
         let rows: Vec<u32> = chunks.iter().flatten().copied().collect();
         let matrix = self.data().matrix.take(&rows);
         let base = self.score(&matrix, &rows, &chunks);
-        let shuffles = self.data().features.len() * REPEATS;
-        let losses = parallel::map(shuffles, self.search.threads, |index| {
+        let columns = self.columns();
+        let losses = parallel::map(columns.len() * REPEATS, self.search.threads, |index| {
             if self.search.control.cancelled() || self.search.control.over() {
-                return 0.0;
+                return None;
             }
             self.search.control.pulse();
-            let column = index / REPEATS;
-            let mut random = Random::new(self.search.seed, 70_000 + index as u64);
             let mut shuffled = matrix.clone();
-            random.shuffle(&mut shuffled.columns[column]);
+            for &column in &columns[index / REPEATS] {
+                // The same order for all that is made of a column.
+                let mut random = Random::new(self.search.seed, 70_000 + index as u64);
+                random.shuffle(&mut shuffled.columns[column]);
+            }
             let score = self.score(&shuffled, &rows, &chunks);
-            if self.search.goal.higher { base - score } else { score - base }
+            Some(if self.search.goal.higher { base - score } else { score - base })
         });
-        let mut out: Vec<Importance> = self
-            .data()
-            .features
+        let mut out: Vec<Importance> = columns
             .iter()
             .zip(losses.chunks_exact(REPEATS))
-            .map(|(f, l)| summary(&f.name, l))
+            .filter_map(|(column, losses)| {
+                let losses: Option<Vec<f64>> = losses.iter().copied().collect();
+                Some(summary(&self.data().features[column[0]].name, &losses?))
+            })
             .collect();
         out.sort_by(|a, b| b.mean.total_cmp(&a.mean));
         out
+    }
+
+    /// The features that are an input column or made of it, the column itself first.
+    fn columns(&self) -> Vec<Vec<usize>> {
+        let features = &self.data().features;
+        let made = |input: usize| {
+            let of = move |f: &Feature| matches!(f.shape, Shape::Moment { of, .. } if of == input);
+            (0..features.len()).filter(move |&i| i == input || of(&features[i])).collect()
+        };
+        (0..features.len()).filter(|&i| features[i].is_input()).map(made).collect()
     }
 
     /// Held-out rows of the first splits, as many as the work allows.
@@ -97,8 +111,29 @@ impl Question<'_> {
     }
 }
 
+/// Student's t for 95 % with [`REPEATS`] − 1 = 4 degrees of freedom.
+const STUDENT: f64 = 2.776;
+
 fn summary(column: &str, losses: &[f64]) -> Importance {
-    let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-    let variance = losses.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / losses.len() as f64;
-    Importance { column: column.to_owned(), mean, deviation: variance.sqrt() }
+    let n = losses.len() as f64;
+    let mean = losses.iter().sum::<f64>() / n;
+    // Of a sample: n − 1.
+    let variance = losses.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let reach = STUDENT * (variance / n).sqrt();
+    let (low, high) = (mean - reach, mean + reach);
+    Importance { column: column.to_owned(), mean, deviation: variance.sqrt(), low, high }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_students() {
+        let got = summary("a", &[1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(got.mean, 3.0);
+        assert!((got.deviation - 2.5f64.sqrt()).abs() < 1e-12);
+        // scipy.stats.t.interval(0.95, 4, 3, sem([1, 2, 3, 4, 5]))
+        assert!((got.low - 1.0368).abs() < 1e-3 && (got.high - 4.9632).abs() < 1e-3);
+    }
 }

@@ -31,6 +31,7 @@ struct Head {
     number: u32,
     learner: String,
     rounds: usize,
+    curve: Vec<u64>,
     size: usize,
     worst: u64,
     seconds: u64,
@@ -52,6 +53,7 @@ impl<'a> Journal<'a> {
             number: done.number,
             learner: done.candidate.name(),
             rounds: done.rounds,
+            curve: done.curve.iter().map(|x| x.to_bits()).collect(),
             size: done.size,
             worst: done.worst.to_bits(),
             seconds: done.seconds.to_bits(),
@@ -96,6 +98,7 @@ impl<'a> Journal<'a> {
                 worst: f64::from_bits(head.worst),
                 seconds: f64::from_bits(head.seconds),
                 rounds: head.rounds,
+                curve: head.curve.into_iter().map(f64::from_bits).collect(),
                 size: head.size,
                 probes: Vec::new(),
             });

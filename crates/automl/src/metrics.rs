@@ -20,6 +20,9 @@ mod classes;
 mod ranking;
 mod regression;
 
+pub(crate) use classes::Scored;
+pub(crate) use ranking::{Ranked, groups, one_against_rest};
+
 use crate::dataset::Target;
 use crate::{Error, Task};
 use std::collections::BTreeMap;
@@ -149,12 +152,12 @@ pub(crate) fn weighted(
     }
     let classes: Vec<usize> = truth.iter().map(|&t| t as usize).collect();
     let probabilities = full(target, predictions);
-    let scored = classes::Scored::new(&classes, &probabilities, target.class_count(), weights.as_deref());
+    let scored = Scored::new(&classes, &probabilities, target.class_count(), weights.as_deref());
     named(of_classes(&scored, f64::from(f32::EPSILON)))
 }
 
 /// All metrics of classes; `least` is the smallest probability the log loss sees.
-fn of_classes(scored: &classes::Scored<'_>, least: f64) -> Vec<(&'static str, f64)> {
+fn of_classes(scored: &Scored<'_>, least: f64) -> Vec<(&'static str, f64)> {
     let mut named = classes::all(scored, least);
     named.extend(ranking::all(scored));
     named

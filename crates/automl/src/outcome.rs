@@ -1,6 +1,7 @@
 //! What a search tells while it runs and what it returns.
 
 use crate::Task;
+use crate::plots::Plot;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -87,6 +88,13 @@ pub struct Importance {
     pub mean: f64,
     /// Standard deviation over the repeats.
     pub deviation: f64,
+    /// The mean lies between these with a confidence of 95 %: ± Student's t · deviation / √repeats. It covers the
+    /// shuffles, not the choice of rows.
+    #[serde(default)]
+    pub low: f64,
+    /// See [`Importance::low`].
+    #[serde(default)]
+    pub high: f64,
 }
 
 /// The work really done, so that a truncated search can be told from a full one.
@@ -102,6 +110,30 @@ pub struct Work {
     pub splits: usize,
     /// Whether the time limit ended the search before all trials were done.
     pub truncated: bool,
+    /// The number of the last trial whose result counts: a search of so many trials, without a time limit, does the same
+    /// work.
+    #[serde(default)]
+    pub reached: u32,
+}
+
+/// What a model's bytes depend on beside data and specification.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Maker {
+    /// The program with its version.
+    pub program: String,
+    /// The processor's architecture and the system: other ones may round otherwise.
+    pub architecture: String,
+}
+
+impl Maker {
+    /// This program on this machine.
+    #[must_use]
+    pub fn here() -> Self {
+        Self {
+            program: concat!("portcullis-automl ", env!("CARGO_PKG_VERSION")).into(),
+            architecture: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        }
+    }
 }
 
 /// What the search tells while it runs.
@@ -202,6 +234,9 @@ pub struct Outcome {
     pub threshold: Option<f32>,
     /// Permutation importance by falling mean.
     pub importance: Vec<Importance>,
+    /// What the ensemble does out of fold, and how the search went; kept in a file of their own.
+    #[serde(skip)]
+    pub plots: Vec<Plot>,
     /// Every column of the table.
     pub columns: Vec<ColumnReport>,
     /// The model's signature, as stored in the file.
@@ -210,6 +245,8 @@ pub struct Outcome {
     pub work: Work,
     /// What about the data may make the model worse than its metrics; the most severe first.
     pub guardrails: Vec<crate::Guardrail>,
+    /// What made it.
+    pub made_by: Maker,
     /// What the user should know.
     pub notes: Vec<String>,
 }

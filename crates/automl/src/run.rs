@@ -5,19 +5,22 @@ mod test;
 mod vote;
 
 use crate::control::Control;
-use crate::export;
+use crate::dataset::Dataset;
+use crate::export::{self, Ensemble};
 use crate::folds;
 use crate::guardrails;
 use crate::importance::Question;
 use crate::journal::{Journal, Keeper};
 use crate::learners::Shared;
 use crate::metrics::Goal;
-use crate::outcome::{Event, Importance, Outcome, Work};
+use crate::outcome::{Event, Importance, Maker, Outcome, Trial, Work};
+use crate::plots::{self, Answers, Plot};
 use crate::portfolio::Plan;
 use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, Trials};
 use crate::table::Tables;
 use crate::{Error, Spec};
+use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
 use test::Test;
@@ -133,33 +136,41 @@ fn work(
     let done = &trials.done;
     let ensemble = refit::refit(&search, done, &vote, &mut notes)?;
     tell_end(&trials, plan.trials(), spec, &mut notes);
-    let importance = importance(&search, done, &vote)?;
+    let importance = importance(&search, done, &vote, &mut notes)?;
     let signature = export::signature(&data);
-    let model = export::write(&data, &ensemble, &signature, &vote.facts(&search, done))?;
-    export::check(&model, &data, &ensemble)?;
+    let model = written(&data, &ensemble, &signature, &vote.facts(&search, done))?;
     let test = held_out.map(|test| test.measure(&model, &data.target)).transpose()?;
+    let leaderboard = vote.leaderboard(&goal, done);
+    let plots = pictures(&search, &vote, done, &leaderboard);
     Ok(Outcome {
         model,
         task: data.target.task,
         metric: goal.name.clone(),
         higher_is_better: goal.higher,
         score: vote.score,
-        trials: vote.leaderboard(&goal, done),
+        trials: leaderboard,
         members: vote.members(done),
         test,
         threshold: vote.mixture.threshold,
         importance,
+        plots,
         columns,
         signature,
         work: work_done(&search, &trials, plan.trials()),
         metrics: vote.metrics,
         guardrails,
+        made_by: Maker::here(),
         notes,
     })
 }
 
 /// How much each column matters to the ensemble's members of the first splits.
-fn importance(search: &Search<'_>, done: &[Done], vote: &Vote) -> Result<Vec<Importance>, Error> {
+fn importance(
+    search: &Search<'_>,
+    done: &[Done],
+    vote: &Vote,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Importance>, Error> {
     let members: Vec<&Done> = vote.chosen().into_iter().map(|i| &done[i]).collect();
     if members.iter().any(|member| member.probes.is_empty()) {
         return Ok(Vec::new());
@@ -167,6 +178,13 @@ fn importance(search: &Search<'_>, done: &[Done], vote: &Vote) -> Result<Vec<Imp
     let importance = Question { search, members, mixture: &vote.mixture }.answer();
     if search.control.cancelled() {
         return Err(Error::Cancelled);
+    }
+    let columns = search.shared.data.features.iter().filter(|f| f.is_input()).count();
+    if importance.len() < columns {
+        let left = columns - importance.len();
+        notes.push(format!(
+            "the importance of {left} of {columns} columns was not measured: the time was over"
+        ));
     }
     search.control.tell(Event::Importance { columns: importance.clone() });
     Ok(importance)
@@ -183,6 +201,28 @@ fn tell_end(trials: &Trials, planned: u32, spec: &Spec, notes: &mut Vec<String>)
     if trials.dropped > 0 {
         notes.push(format!("{} configurations were given up after their first folds", trials.dropped));
     }
+}
+
+/// The ensemble as one file that explains itself, proven against the ensemble in memory.
+fn written(data: &Dataset, ensemble: &Ensemble, signature: &Value, facts: &Value) -> Result<Vec<u8>, Error> {
+    let model = export::write(data, ensemble, signature, facts)?;
+    let model = export::explainable(&model, data)?;
+    export::check(&model, data, ensemble)?;
+    Ok(model)
+}
+
+/// All plots of the search and its ensemble.
+fn pictures(search: &Search<'_>, vote: &Vote, done: &[Done], trials: &[Trial]) -> Vec<Plot> {
+    let weights = &search.shared.data.marks.weights;
+    let answers = Answers {
+        target: &search.shared.data.target,
+        rows: &search.folds.scored,
+        predictions: &vote.predictions,
+        weights: (!weights.is_empty()).then_some(weights.as_slice()),
+    };
+    let mut plots = plots::all(&answers, trials, (&search.goal.name, search.goal.higher));
+    plots.extend(plots::rounds(&vote.curves(done)));
+    plots
 }
 
 /// Tells what is going to be done.
@@ -202,6 +242,7 @@ fn announce(search: &Search<'_>, planned: u32) {
 fn work_done(search: &Search<'_>, trials: &Trials, planned: u32) -> Work {
     Work {
         trials: trials.done.len() as u32,
+        reached: trials.done.last().map_or(0, |d| d.number),
         rounds: search.control.rounds(),
         rows: search.shared.data.trainable(),
         splits: search.folds.splits.len(),

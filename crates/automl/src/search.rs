@@ -44,6 +44,8 @@ pub(crate) struct Done {
     pub seconds: f64,
     /// The common best round of all folds; 0 without rounds.
     pub rounds: usize,
+    /// Mean loss of the folds after each round; empty without rounds.
+    pub curve: Vec<f64>,
     /// Nodes the model takes in a file.
     pub size: usize,
     /// Models of the first splits; made again by [`Search::probes`] when they were let go.

@@ -12,6 +12,7 @@ mod deployments;
 pub mod docs;
 mod endpoints;
 pub mod error;
+mod explain;
 mod ids;
 mod keys;
 mod media;

@@ -8,7 +8,7 @@ use crate::outcome::{JSON, Outcome, TEXT};
 use crate::rows::refusal::{Refusal, Wrong};
 use crate::rows::{Reader, Target};
 use crate::servable::{Scratch, Servable, Work};
-use crate::{cors, predict, query};
+use crate::{cors, explain, predict, query};
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use std::time::Instant;
@@ -96,6 +96,10 @@ type Read = Result<(Option<Request>, u32), Box<Outcome>>;
 /// Reads, predicts, writes.
 fn run(servable: &Servable, limits: &Limits, call: &Call<'_>, work: &mut Work) -> Outcome {
     let start = Instant::now();
+    let explained = match explain::asked(servable, call.query) {
+        Ok(explained) => explained,
+        Err(refused) => return *refused,
+    };
     let read = if call.tail == "predict" {
         read_flat(servable, limits, call.body, work)
     } else {
@@ -115,9 +119,14 @@ fn run(servable: &Servable, limits: &Limits, call: &Call<'_>, work: &mut Work) -
         return Outcome::problem(StatusCode::INTERNAL_SERVER_ERROR, message, error.to_string());
     }
     let model_us = micros(read_at, Instant::now());
-    match request {
-        Some(request) => answer::write(&mut work.out, &servable.labels, &work.batch, request),
-        None => answer::write_flat(&mut work.out, &servable.labels, &work.batch),
+    match (request, explained) {
+        (Some(request), None) => answer::write(&mut work.out, &servable.labels, &work.batch, request),
+        (None, None) => answer::write_flat(&mut work.out, &servable.labels, &work.batch),
+        (request, Some(explainer)) => {
+            if let Err(refused) = explain::write(servable, explainer, work, request) {
+                return *refused;
+            }
+        }
     }
     let mut outcome = Outcome::new(StatusCode::OK, JSON, Bytes::copy_from_slice(&work.out));
     outcome.extra.exec_us = Some(model_us);

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::plan::Plan;
 use crate::rows::Memory;
 use domain::{Signature, Task};
-use onnx::{Batch, Model, Output};
+use onnx::{Batch, Explainer, Model, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most models whose buffers one [`Scratch`] keeps.
@@ -24,6 +24,8 @@ pub struct Servable {
     signature: Signature,
     pub(crate) plan: Plan,
     pub(crate) labels: Labels,
+    /// Explains its predictions, or says why they can't be explained.
+    pub(crate) explainer: Result<Explainer, onnx::Error>,
 }
 
 impl Servable {
@@ -40,6 +42,7 @@ impl Servable {
             plan: Plan::new(&model, signature)?,
             labels: Labels::new(&model, &signature.output.classes)?,
             signature: signature.clone(),
+            explainer: Explainer::new(&model, onnx_bytes),
             model,
         })
     }

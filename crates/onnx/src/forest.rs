@@ -110,6 +110,11 @@ pub(crate) fn check(node: &Node<'_>) -> Result<()> {
     read::read(node).map(|_| ())
 }
 
+/// The trees of a node as its file states them, with `nodes_hitrates` (empty when it has none).
+pub(crate) fn stated(node: &Node<'_>) -> Result<(raw::RawForest, Vec<f32>)> {
+    Ok((read::read(node)?, read::floats(node, "nodes_hitrates")?))
+}
+
 /// The `base_values` of a node, given plainly or as a tensor.
 pub(crate) fn base_values(node: &Node<'_>) -> Result<Vec<f32>> {
     read::floats(node, "base_values")

@@ -28,6 +28,8 @@ mod model;
 mod model_export;
 mod model_mlflow;
 mod model_register;
+mod model_report;
+mod model_reproduce;
 mod onnx;
 mod principal;
 mod progress;

@@ -247,6 +247,7 @@ impl Shared {
             self.store.add_trial(&job.id, trial).await?;
             trials::trial(&self.store, job, trial).await;
         }
+        results::link(&self.store, &job.id, &results).await?;
         let model = self.register(job, &mut results).await?;
         let mut facts = results.facts;
         facts.insert("files".to_owned(), json!(results.files));

@@ -15,13 +15,15 @@ pub const MODEL: &str = "model.onnx";
 pub const LEADERBOARD: &str = "leaderboard.json";
 /// A page for people.
 pub const REPORT: &str = "report.html";
+/// The plots as data.
+pub const PLOTS: &str = "plots.json";
 /// Everything about the result but the model; written last.
 pub const OUTCOME: &str = "outcome.json";
 /// What the child wrote on standard error.
 pub const LOG: &str = "worker.log";
 
 /// The files that users may have of a completed job.
-pub const FILES: [&str; 3] = [MODEL, LEADERBOARD, REPORT];
+pub const FILES: [&str; 4] = [MODEL, LEADERBOARD, REPORT, PLOTS];
 
 /// Bytes of an order at most.
 pub const ORDER_MAX: u64 = 64 * 1024 * 1024;

@@ -1,13 +1,13 @@
 //! The folder a child leaves behind, read back and kept for good.
 
 use crate::error::{Error, Result};
-use crate::order::{FILES, LEADERBOARD, MODEL, OUTCOME, REPORT};
-use domain::{Digest, Metrics, Task, Trial};
+use crate::order::{FILES, LEADERBOARD, MODEL, OUTCOME, PLOTS, REPORT};
+use domain::{Digest, Metrics, RunId, Task, Timestamp, Trial};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
-use store::Artifacts;
+use store::{ArtifactFile, Artifacts, Store};
 
 /// A file of a job, kept as an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct Results {
     pub model: Vec<u8>,
     /// Files by name, kept as artifacts.
     pub files: BTreeMap<String, KeptFile>,
+    /// The plots as pictures, by path; artifacts of the run too.
+    pub pictures: BTreeMap<String, KeptFile>,
     /// The ensemble's metrics.
     pub metrics: Metrics,
     /// The leaderboard with final weights.
@@ -50,7 +52,14 @@ pub fn keep(folder: &Path, artifacts: &Artifacts) -> Result<Results> {
     let model = keep(MODEL)?;
     keep(LEADERBOARD)?;
     keep(REPORT)?;
+    let plots: Vec<automl::Plot> = serde_json::from_slice(&keep(PLOTS)?)?;
     debug_assert_eq!(files.len(), FILES.len(), "every file users may have is kept");
+    let mut pictures = BTreeMap::new();
+    for plot in &plots {
+        let picture = automl::svg(plot).into_bytes();
+        let kept = KeptFile { digest: artifacts.put(&picture)?, bytes: picture.len() as u64 };
+        pictures.insert(format!("plots/{}.svg", plot.name), kept);
+    }
     let Value::Object(mut facts) = serde_json::from_slice(&read(folder, OUTCOME)?)? else {
         return Err(Error::Results(format!("{OUTCOME} is no object")));
     };
@@ -63,7 +72,23 @@ pub fn keep(folder: &Path, artifacts: &Artifacts) -> Result<Results> {
         .iter()
         .map(|t| trial(t, task))
         .collect::<Result<_>>()?;
-    Ok(Results { model, files, metrics, trials, facts })
+    Ok(Results { model, files, pictures, metrics, trials, facts })
+}
+
+/// Makes what a search wrote artifacts of its run, where clients of the run find them.
+pub async fn link(store: &Store, run: &RunId, results: &Results) -> Result<()> {
+    let uri = store.run_artifacts(run.as_str()).await?;
+    // An experiment may keep its artifacts elsewhere.
+    let Some(below) = uri.strip_prefix(registry::ARTIFACTS).map(|path| path.trim_matches('/')) else {
+        return Ok(());
+    };
+    let file = |(name, kept): (&String, &KeptFile)| ArtifactFile {
+        path: format!("{below}/{name}"),
+        digest: kept.digest,
+        bytes: kept.bytes,
+    };
+    let files: Vec<ArtifactFile> = results.files.iter().chain(&results.pictures).map(file).collect();
+    Ok(store.put_artifact_paths(&files, Timestamp::now()).await?)
 }
 
 fn read(folder: &Path, name: &str) -> Result<Vec<u8>> {

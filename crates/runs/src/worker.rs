@@ -2,7 +2,7 @@
 
 use crate::convert::table;
 use crate::journal::Journal;
-use crate::order::{Failed, LEADERBOARD, MODEL, ORDER_MAX, OUTCOME, Order, REPORT, Source};
+use crate::order::{Failed, LEADERBOARD, MODEL, ORDER_MAX, OUTCOME, Order, PLOTS, REPORT, Source};
 use automl::{Event, Outcome, Table, Tables};
 use domain::{Column, Fault};
 use serde::Serialize;
@@ -117,12 +117,14 @@ fn write_results(folder: &Path, outcome: &Outcome) -> Result<(), Fault> {
         |e: serde_json::Error| Fault::internal(format!("the result cannot be written as JSON: {e}"));
     let leaderboard = serde_json::to_vec_pretty(&leaderboard).map_err(unwritable)?;
     let whole = serde_json::to_vec(outcome).map_err(unwritable)?;
+    let plots = serde_json::to_vec(&outcome.plots).map_err(unwritable)?;
     let report = automl::report_html(outcome);
     // The outcome last: where it stands, the others are whole.
     let files = [
         (MODEL, &outcome.model[..]),
         (LEADERBOARD, &leaderboard),
         (REPORT, report.as_bytes()),
+        (PLOTS, &plots),
         (OUTCOME, &whole),
     ];
     for (name, bytes) in files {

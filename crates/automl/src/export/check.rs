@@ -6,6 +6,8 @@ use crate::export::Ensemble;
 
 /// Rows compared.
 const ROWS: usize = 500;
+/// Rows means are taken over at most.
+const MEAN_ROWS: usize = 2_000;
 /// Largest accepted difference of a probability, or of a number relative to the target's deviation.
 const TOLERANCE: f64 = 1e-5;
 
@@ -57,6 +59,34 @@ pub(crate) fn score(
     matrix: &Matrix,
     width: usize,
 ) -> Result<Vec<f32>, Error> {
+    let batch = scored(model, features, matrix)?;
+    let classes = matches!(model.output(), onnx::Output::Classes(_));
+    let mut out = Vec::with_capacity(matrix.rows * width);
+    for row in 0..matrix.rows {
+        match (classes, width) {
+            (false, _) => out.push(batch.value(row)),
+            (true, 1) => out.push(batch.probabilities(row)[1]),
+            (true, _) => out.extend_from_slice(batch.probabilities(row)),
+        }
+    }
+    Ok(out)
+}
+
+/// The file with the means over a sample of the table that explanations of its linear parts need.
+pub(crate) fn explainable(bytes: &[u8], data: &Dataset) -> Result<Vec<u8>, Error> {
+    let model = onnx::Model::from_bytes(bytes)?;
+    let step = data.trainable().div_ceil(MEAN_ROWS).max(1);
+    let rows: Vec<u32> = (0..data.trainable()).step_by(step).map(|r| r as u32).collect();
+    let batch = scored(&model, &data.features, &data.matrix.take(&rows))?;
+    Ok(onnx::with_means(bytes, &model, &batch)?)
+}
+
+/// The rows of a matrix as a batch of the file's model, scored.
+pub(crate) fn scored(
+    model: &onnx::Model,
+    features: &[Feature],
+    matrix: &Matrix,
+) -> Result<onnx::Batch, Error> {
     let columns = features.iter().zip(&matrix.columns).filter(|(f, _)| f.is_input());
     let slots: Vec<usize> = columns
         .clone()
@@ -74,16 +104,7 @@ pub(crate) fn score(
         }
     }
     model.predict(&mut batch)?;
-    let classes = matches!(model.output(), onnx::Output::Classes(_));
-    let mut out = Vec::with_capacity(matrix.rows * width);
-    for row in 0..matrix.rows {
-        match (classes, width) {
-            (false, _) => out.push(batch.value(row)),
-            (true, 1) => out.push(batch.probabilities(row)[1]),
-            (true, _) => out.extend_from_slice(batch.probabilities(row)),
-        }
-    }
-    Ok(out)
+    Ok(batch)
 }
 
 /// A text that has the code `x`.

@@ -319,6 +319,7 @@ fn convert(model: &BoostedModel, data: &Dataset, handling: Handling, encoded: Op
     let trees = model.trees().iter().zip(model.tree_outputs()).map(|(tree, output)| {
         let mut out = Tree { output: Some(output.start as u32), ..Tree::default() };
         for (id, node) in tree.nodes().iter().enumerate() {
+            out.covers.push(node.sum_hess);
             if node.is_leaf() {
                 out.nodes.push(Node::Leaf(out.values.len() as u32));
                 out.values.push(node.leaf_value);
@@ -358,3 +359,6 @@ fn convert(model: &BoostedModel, data: &Dataset, handling: Handling, encoded: Op
         per_round: outputs,
     }
 }
+
+#[cfg(test)]
+mod tests;

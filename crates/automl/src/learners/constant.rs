@@ -35,7 +35,12 @@ impl Learner for Constant {
             }
         };
         // A tree of one leaf: runtimes expect an ensemble to have a tree.
-        let stub = Tree { nodes: vec![Node::Leaf(0)], values: vec![0.0; base.len()], output: None };
+        let stub = Tree {
+            nodes: vec![Node::Leaf(0)],
+            covers: vec![1.0],
+            values: vec![0.0; base.len()],
+            output: None,
+        };
         let trees =
             Trees { trees: vec![stub], base, link: Link::Identity, derived: Vec::new(), per_round: 1 };
         Ok(Fit { model: Box::new(trees), curve: Vec::new() })

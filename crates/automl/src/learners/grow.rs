@@ -133,6 +133,7 @@ impl Grower<'_> {
     fn run(&mut self, random: &mut Random) {
         let mut open = BinaryHeap::new();
         self.tree.nodes.push(Node::Leaf(0));
+        self.tree.covers.push(0.0);
         let end = self.rows.len();
         self.consider(&mut open, (0, 0, end), random);
         let mut leaves = 1;
@@ -141,6 +142,7 @@ impl Grower<'_> {
             let middle = self.partition(&best);
             let left = self.tree.nodes.len() as u32;
             self.tree.nodes.extend([Node::Leaf(0); 2]);
+            self.tree.covers.extend([0.0; 2]);
             let column = &self.ground.columns[best.split.column];
             self.tree.nodes[best.node as usize] = Node::Inner {
                 column: column.column,
@@ -163,6 +165,7 @@ impl Grower<'_> {
             self.ground.add(&mut sums, row);
         }
         self.tree.nodes[node as usize] = Node::Leaf(self.tree.values.len() as u32);
+        self.tree.covers[node as usize] = sums[0] as f32;
         let weight = sums[0] + self.ground.smoothing;
         for (sum, prior) in sums[1..].iter().zip(self.ground.prior) {
             let value = (sum + self.ground.smoothing * prior) / weight;

@@ -50,6 +50,8 @@ pub(crate) enum Node {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Tree {
     pub nodes: Vec<Node>,
+    /// What of the training rows came to each node: their number, or the sum of their Hessians.
+    pub covers: Vec<f32>,
     pub values: Vec<f32>,
     /// The output a leaf's single value belongs to; `None` when a leaf has one value an output.
     pub output: Option<u32>,

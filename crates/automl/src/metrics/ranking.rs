@@ -36,7 +36,7 @@ pub(crate) fn one_against_rest(s: &Scored<'_>, class: usize) -> Ranked {
 }
 
 /// All pairs of a row and a class by falling probability.
-pub(crate) fn every_class(s: &Scored<'_>) -> Ranked {
+fn every_class(s: &Scored<'_>) -> Ranked {
     sort((0..s.k).flat_map(|c| of_class(s, c)).collect())
 }
 

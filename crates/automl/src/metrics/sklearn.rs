@@ -1,9 +1,7 @@
 //! Every metric against scikit-learn's on made cases. Runs where the environment variable `PORTCULLIS_PYTHON` names an
 //! interpreter that can import scikit-learn.
-#![expect(clippy::print_stdout, reason = "a test that is passed over says so")]
 
-use super::classes::Scored;
-use super::{Metrics, named, of_classes, regression};
+use super::{Metrics, Scored, named, of_classes, regression};
 use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;

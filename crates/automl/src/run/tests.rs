@@ -280,3 +280,31 @@ fn columns_with_a_role_are_no_features_and_validation_rows_are_not_learned_from(
     let outcome = run(tables, &spec, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!((outcome.work.splits, outcome.work.rows), (1, 200));
 }
+
+#[test]
+fn every_answer_of_a_search_is_explained_and_adds_up() {
+    for task in [Task::Binary, Task::Multiclass, Task::Regression] {
+        let outcome = search(&table(250, task), &Spec::new("y", 8, 3)).unwrap();
+        let model = onnx::Model::from_bytes(&outcome.model).unwrap();
+        let explainer = onnx::Explainer::new(&model, &outcome.model).unwrap();
+        let mut batch = model.batch();
+        for row in 0..50 {
+            batch.push_row();
+            for slot in 0..model.slots().len() {
+                batch.set_number(slot, 0, if row % 7 == 6 { f32::NAN } else { row as f32 / 10.0 - 2.0 });
+                batch.set_text(&model, slot, 0, ["red", "green", "", "unknown"][row % 4]);
+            }
+        }
+        model.predict(&mut batch).unwrap();
+        for row in 0..50 {
+            let got = explainer.explain(&batch, row).unwrap();
+            let sum = got.base + got.contributions.iter().sum::<f64>();
+            let probabilities = batch.probabilities(row);
+            let answer = probabilities.get(got.class).copied().unwrap_or_else(|| batch.value(row));
+            assert!((sum - f64::from(answer)).abs() < 1e-5, "{task:?} row {row}: {sum} {answer}");
+            assert_eq!(got.contributions.len(), 3);
+        }
+        assert!(outcome.plots.iter().any(|p| p.name == "learning_curve"));
+        assert!(report_html(&outcome).matches("<svg").count() > outcome.plots.len());
+    }
+}

@@ -25,6 +25,8 @@ pub(super) struct Vote {
     /// Out of fold.
     pub metrics: Metrics,
     pub score: f64,
+    /// Out of fold, as wide as the target.
+    pub predictions: Vec<f32>,
     seconds: f64,
 }
 
@@ -247,7 +249,8 @@ impl Vote {
             weights = choice.single(done.len());
             (mixture, metrics, score) = choice.finished(&weights, false);
         }
-        Self { weights, mixture, metrics, score, seconds: start.elapsed().as_secs_f64() }
+        let predictions = choice.mix(&mixture, &weights);
+        Self { weights, mixture, metrics, score, predictions, seconds: start.elapsed().as_secs_f64() }
     }
 
     /// Positions of the trials with a weight.
@@ -270,6 +273,15 @@ impl Vote {
         let mut members: Vec<Member> = self.chosen().into_iter().map(member).collect();
         members.sort_by(|a, b| b.weight.total_cmp(&a.weight));
         members
+    }
+
+    /// Loss by round of the members that have rounds, heaviest first.
+    pub(super) fn curves(&self, done: &[Done]) -> Vec<(String, Vec<f64>)> {
+        let mut members = self.chosen();
+        members.sort_by(|&a, &b| self.weights[b].total_cmp(&self.weights[a]));
+        let name = |d: &Done| format!("{}: {}", d.number, d.candidate.name());
+        let curve = |&i: &usize| (name(&done[i]), done[i].curve.clone());
+        members.iter().map(curve).filter(|(_, c)| !c.is_empty()).collect()
     }
 
     /// All trials and the ensemble, best first.

@@ -48,6 +48,7 @@ impl Search<'_> {
         if rounds > 0 {
             models.iter_mut().for_each(|fit| fit.model.cut(rounds));
         }
+        let curve = mean_curve(&models);
         let predictions = self.out_of_fold(&models);
         let metrics = self.metrics(&predictions);
         let score = self.goal.of(&metrics);
@@ -67,6 +68,7 @@ impl Search<'_> {
             worst,
             seconds,
             rounds,
+            curve,
             size,
             probes,
         }))
@@ -143,4 +145,12 @@ impl Search<'_> {
         }
         out
     }
+}
+
+/// The mean of the folds' curves; a fold that stopped earlier counts with its last loss.
+fn mean_curve(fits: &[Fit]) -> Vec<f64> {
+    let curves: Vec<&Vec<f64>> = fits.iter().map(|f| &f.curve).filter(|c| !c.is_empty()).collect();
+    let longest = curves.iter().map(|c| c.len()).max().unwrap_or(0);
+    let at = |round: usize| curves.iter().map(|c| c[round.min(c.len() - 1)]).sum::<f64>();
+    (0..longest).map(|round| at(round) / curves.len() as f64).collect()
 }

@@ -43,7 +43,8 @@ fn about(signature: &Signature) -> String {
 fn score(info: &DocInfo<'_>) -> Object {
     let names = ["Data", "Inputs", "InputData"];
     let forms: Vec<Object> = names.iter().map(|name| component(&format!("{name}Request"))).collect();
-    let answers: Vec<Object> = names.iter().map(|name| component(&format!("{name}Answer"))).collect();
+    let answers: Vec<Object> =
+        names.iter().chain(&["Explained"]).map(|name| component(&format!("{name}Answer"))).collect();
     let examples: Object = names
         .iter()
         .zip(example_bodies(info.signature))
@@ -58,7 +59,7 @@ fn score(info: &DocInfo<'_>) -> Object {
     );
     operation("RunMLService", "Scores rows. Columns may come in any order; unknown members are ignored.")
         .with("summary", format!("Score {}", info.name))
-        .with("parameters", one(deployment()))
+        .with("parameters", vec![deployment(), explain()])
         .with("requestBody", body)
         .with("responses", responses(answer, problem("The rows do not fit the model")))
 }
@@ -85,7 +86,7 @@ fn predict(info: &DocInfo<'_>) -> Object {
     let wrong = described("A member is missing or of the wrong type", problem_json("ValidationError"));
     operation("Predict", "Scores one row given as a flat object.")
         .with("summary", format!("Predict {}", info.name))
-        .with("parameters", one(deployment()))
+        .with("parameters", vec![deployment(), explain()])
         .with("requestBody", body)
         .with("responses", responses(answer, wrong))
 }
@@ -127,6 +128,49 @@ fn deployment() -> Object {
         .with("schema", Object::new().with("type", "string"))
 }
 
+/// The parameter that asks for explanations.
+fn explain() -> Object {
+    Object::new()
+        .with("name", "explain")
+        .with("in", "query")
+        .with("required", false)
+        .with(
+            "description",
+            "Adds to each prediction its base value and what each column adds to it; the answer is then an object",
+        )
+        .with("schema", Object::new().with("type", "boolean").with("default", false))
+}
+
+/// The explanation of one row.
+fn explanation(signature: &Signature) -> Object {
+    let number = || Object::new().with("type", "number");
+    let properties = Object::new()
+        .with("space", text().with("enum", vec!["probability", "value"]))
+        .with("class", schema::prediction(signature))
+        .with("base_value", number())
+        .with("value", number().with("description", "The base value with all contributions"))
+        .with(
+            "exact",
+            Object::new().with("type", "boolean").with(
+                "description",
+                "Whether the contributions are Shapley values; else they were carried through curves",
+            ),
+        )
+        .with("contributions", Object::new().with("type", "object").with("additionalProperties", number()));
+    Object::new().with("type", "object").with("properties", properties)
+}
+
+/// The answer of `/score` when explanations are asked: predictions under the name of the request's form.
+fn explained(signature: &Signature) -> Object {
+    let list = |items: Object| Object::new().with("type", "array").with("items", items);
+    let properties = Object::new()
+        .with("result", list(result(signature)))
+        .with("Results", list(result(signature)))
+        .with("predictions", list(result(signature)))
+        .with("explanations", list(component("Explanation")));
+    Object::new().with("type", "object").with("properties", properties).with("required", one("explanations"))
+}
+
 fn schemas(info: &DocInfo<'_>) -> Object {
     let signature = info.signature;
     let list = |items: Object| Object::new().with("type", "array").with("items", items);
@@ -143,6 +187,8 @@ fn schemas(info: &DocInfo<'_>) -> Object {
         .with("DataAnswer", output(info))
         .with("InputsAnswer", Object::new().with("type", "object").with("properties", results))
         .with("InputDataAnswer", list(result(signature)))
+        .with("ExplainedAnswer", explained(signature))
+        .with("Explanation", explanation(signature))
         .with("Prediction", prediction(signature))
         .with("Problem", problem_schema(text()))
         .with("ValidationError", problem_schema(list(validation_detail())))
@@ -204,7 +250,9 @@ fn input_data_request() -> Object {
 }
 
 fn prediction(signature: &Signature) -> Object {
-    let properties = Object::new().with("prediction", schema::prediction(signature));
+    let properties = Object::new()
+        .with("prediction", schema::prediction(signature))
+        .with("explanation", component("Explanation"));
     let schema = Object::new().with("type", "object");
     if !schema::classifies(signature) {
         return schema.with("properties", properties).with("required", one("prediction"));

@@ -45,7 +45,7 @@ pub struct Run {
     /// Same data, seed and trials: same bytes
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
-    /// Write model.onnx, leaderboard.json and report.html here
+    /// Write model.onnx, leaderboard.json, report.html and plots.json here
     #[arg(long)]
     pub out: Option<PathBuf>,
     /// Register the winner under this model name

@@ -1,9 +1,11 @@
-//! `model register|list|show|set-alias|export|delete`.
+//! `model register|list|show|set-alias|reproduce|report|export|delete`.
 
 use crate::cli::data::reference;
 use crate::cli::model_export::export;
 use crate::cli::model_mlflow;
 use crate::cli::model_register::Register;
+use crate::cli::model_report::report;
+use crate::cli::model_reproduce::reproduce;
 use crate::client::segment;
 use crate::session::Session;
 use crate::show::{number, size, table, time};
@@ -40,6 +42,19 @@ pub enum Model {
         #[arg(long)]
         all_versions: bool,
     },
+    /// Do the work of the run that made a version once more, and compare the bytes
+    Reproduce {
+        /// NAME or NAME:VERSION
+        model: String,
+    },
+    /// Write everything known of a version as one HTML page
+    Report {
+        /// NAME or NAME:VERSION
+        model: String,
+        /// The file to write; NAME-VERSION.html when left out
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
     /// Write the ONNX file of a version, or its folder
     Export {
         /// NAME or NAME:VERSION
@@ -72,6 +87,8 @@ impl Model {
             Self::Show { model } => show(session, &model).await,
             Self::SetAlias { model, alias } => set_alias(session, &model, &alias).await,
             Self::Delete { model, all_versions } => delete(session, &model, all_versions).await,
+            Self::Reproduce { model } => reproduce(session, &model).await,
+            Self::Report { model, out } => report(session, &model, out).await,
             Self::Export { model, out } => export(session, &model, out).await,
         }
     }

@@ -21,6 +21,7 @@ mod contracts_tokens;
 mod definitions;
 mod durability;
 mod environments;
+mod explained;
 mod fuzzing;
 mod issuers;
 mod launcher;

@@ -42,6 +42,7 @@ pub fn config() -> Config {
             network: false,
             read_paths: Vec::new(),
             log_bytes: 1 << 20,
+            folder_bytes: 1 << 30,
         },
     }
 }

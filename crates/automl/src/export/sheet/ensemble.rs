@@ -17,6 +17,7 @@ struct Arrays {
     yes: Vec<i64>,
     no: Vec<i64>,
     missing_yes: Vec<i64>,
+    cover: Vec<f32>,
     leaf_tree: Vec<i64>,
     leaf_node: Vec<i64>,
     leaf_output: Vec<i64>,
@@ -31,6 +32,14 @@ struct Branch<'a> {
     yes: i64,
     no: i64,
     missing_yes: bool,
+    cover: f32,
+}
+
+/// Where a chain begins, with the cover of its first node, which all of it repeats.
+struct Place {
+    tree: i64,
+    at: i64,
+    cover: f32,
 }
 
 impl Arrays {
@@ -43,6 +52,7 @@ impl Arrays {
         self.yes.push(branch.yes);
         self.no.push(branch.no);
         self.missing_yes.push(i64::from(branch.missing_yes));
+        self.cover.push(branch.cover);
     }
 
     fn tree(&mut self, id: i64, tree: &Tree, width: usize, codes: &dyn Fn(u32) -> usize) {
@@ -50,18 +60,29 @@ impl Arrays {
         // Further nodes of a chain of comparisons are numbered after the tree's own.
         let mut spare = tree.nodes.len() as i64;
         for (at, node) in tree.nodes.iter().enumerate() {
+            let cover = tree.covers[at];
             let at = at as i64;
             match *node {
-                Node::Leaf(value) => self.leaf(id, at, &tree.values[value as usize..], outputs.clone()),
+                Node::Leaf(value) => {
+                    self.leaf((id, at, cover), &tree.values[value as usize..], outputs.clone());
+                }
                 Node::Inner { column, test: Test::Less(value), missing_left, left, right } => {
                     let (yes, no) = (i64::from(left), i64::from(right));
-                    let branch =
-                        Branch { mode: "BRANCH_LT", column, value, yes, no, missing_yes: missing_left };
+                    let branch = Branch {
+                        mode: "BRANCH_LT",
+                        column,
+                        value,
+                        yes,
+                        no,
+                        missing_yes: missing_left,
+                        cover,
+                    };
                     self.branch(id, at, &branch);
                 }
                 Node::Inner { column, test: Test::Among(set), missing_left, left, right } => {
                     let ends = (i64::from(left), i64::from(right));
-                    self.chain((id, at, &mut spare), (column, codes(column)), (set, missing_left), ends);
+                    let place = Place { tree: id, at, cover };
+                    self.chain((place, &mut spare), (column, codes(column)), (set, missing_left), ends);
                 }
             }
         }
@@ -70,7 +91,7 @@ impl Arrays {
     /// A set of codes as a chain of comparisons with one common end, over the smaller of the set and its complement.
     fn chain(
         &mut self,
-        (tree, at, spare): (i64, i64, &mut i64),
+        (place, spare): (Place, &mut i64),
         (column, codes): (u32, usize),
         (set, missing_left): (CodeSet, bool),
         (left, right): (i64, i64),
@@ -82,7 +103,7 @@ impl Arrays {
         let swap = !outside.is_empty() && (inside.is_empty() || outside.len() < inside.len());
         let (members, hit, miss, missing_yes) =
             if swap { (outside, right, left, !missing_left) } else { (inside, left, right, missing_left) };
-        let mut at = at;
+        let Place { tree, mut at, cover } = place;
         for (i, &value) in members.iter().enumerate() {
             let no = if i + 1 == members.len() {
                 miss
@@ -90,15 +111,15 @@ impl Arrays {
                 *spare += 1;
                 *spare - 1
             };
-            let branch = Branch { mode: "BRANCH_EQ", column, value, yes: hit, no, missing_yes };
+            let branch = Branch { mode: "BRANCH_EQ", column, value, yes: hit, no, missing_yes, cover };
             self.branch(tree, at, &branch);
             at = no;
         }
     }
 
     /// A leaf with its values: one for `outputs`' only member, or one for each.
-    fn leaf(&mut self, tree: i64, node: i64, values: &[f32], outputs: Range<u32>) {
-        let leaf = Branch { mode: "LEAF", column: 0, value: 0.0, yes: 0, no: 0, missing_yes: false };
+    fn leaf(&mut self, (tree, node, cover): (i64, i64, f32), values: &[f32], outputs: Range<u32>) {
+        let leaf = Branch { mode: "LEAF", column: 0, value: 0.0, yes: 0, no: 0, missing_yes: false, cover };
         self.branch(tree, node, &leaf);
         for (output, &value) in outputs.zip(values) {
             self.leaf_tree.push(tree);
@@ -115,6 +136,7 @@ impl Arrays {
             ("n_targets", Attr::Int(trees.base.len() as i64)),
             ("nodes_falsenodeids", Attr::Ints(self.no)),
             ("nodes_featureids", Attr::Ints(self.column)),
+            ("nodes_hitrates", Attr::Floats(self.cover)),
             ("nodes_missing_value_tracks_true", Attr::Ints(self.missing_yes)),
             ("nodes_modes", Attr::Texts(self.mode)),
             ("nodes_nodeids", Attr::Ints(self.node)),
