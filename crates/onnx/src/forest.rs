@@ -13,6 +13,7 @@ mod lanes;
 mod layout;
 pub(crate) mod raw;
 mod read;
+mod read5;
 
 use crate::attrs::Node;
 use crate::error::Result;

@@ -76,7 +76,7 @@ impl Operator for Regressor {
         let (rows, width) = matrix(input)?;
         self.0.fits(width)?;
         let values = numbers(input)?;
-        let mut out = vec![0.0; rows * self.0.rows()];
+        let mut out = vec![0.0; inputs.count(&[rows, self.0.rows()])?];
         for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(self.0.rows())) {
             Self::predict(&self.0, from, to);
         }
@@ -156,7 +156,7 @@ impl Operator for Classifier {
         self.linear.fits(width)?;
         let values = numbers(input)?;
         let count = self.labels.len();
-        let mut out = vec![0.0; rows * count];
+        let mut out = vec![0.0; inputs.count(&[rows, count])?];
         let each = values.chunks_exact(width).zip(out.chunks_exact_mut(count));
         let classes: Vec<usize> = each.map(|(from, to)| classify(&self.linear, from, to)).collect();
         Ok(vec![label_tensor(&self.labels, &classes), float(vec![rows, count], out)])
