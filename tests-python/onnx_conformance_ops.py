@@ -343,7 +343,8 @@ def reductions(w):
             attribute = None if as_input else (1,)
             if op not in ("ReduceMax", "ReduceMin"):  # where onnxruntime drops some NaN and keeps others
                 w.op(op, version, [edges(w), *axis], constants={1}, axes=attribute)
-            w.op(op, version, [array(w, (3, 0)), *axis], constants={1}, axes=attribute)
+            if op != "ReduceMean":  # which the specification leaves undefined of nothing
+                w.op(op, version, [array(w, (3, 0)), *axis], constants={1}, axes=attribute)
 
 
 def bests(w):

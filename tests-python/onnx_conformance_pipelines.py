@@ -150,7 +150,7 @@ def with_whole_numbers(make_node):
 
     def make(*names, **attributes):
         for key, value in attributes.items():
-            if isinstance(value, (list, np.ndarray)) and len(value) and isinstance(value[0], (bool, np.bool_)):
+            if isinstance(value, (list, np.ndarray)) and any(isinstance(v, (bool, np.bool_)) for v in value):
                 attributes[key] = [int(v) for v in value]
         return make_node(*names, **attributes)
 

@@ -1,7 +1,7 @@
 //! Generated cases against onnxruntime: every operator in every version, and whole models of the converters.
 //!
-//! The normal run takes a seeded part of the cases of operators and all models. With `PORTCULLIS_BLESS=1`
-//! all cases run, and the tables in `docs/guides/onnx.md` are written anew. A wrong answer fails the test; what
+//! The normal run takes a seeded part of the cases of operators and all models. With `PORTCULLIS_BLESS=N` one
+//! in N runs, and the tables in `docs/guides/onnx.md` are written anew. A wrong answer fails the test; what
 //! the engine refuses must be refused in words, and is counted.
 #![expect(
     clippy::unwrap_used,
@@ -50,8 +50,9 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn blessing() -> bool {
-    std::env::var_os("PORTCULLIS_BLESS").is_some()
+/// One in how many cases of operators is to be run for the guide; none when it is not to be written.
+fn blessing() -> Option<String> {
+    std::env::var("PORTCULLIS_BLESS").ok()
 }
 
 /// Writes cases with Python; none where it lacks what is needed.
@@ -166,10 +167,11 @@ fn compare_rows(model: &Model, case: &Case, tolerance: f64) -> Result<bool, Stri
                 Err(format!("compiled, {name} of row {row}: {got}, expected {want}"))
             };
             match (&expected.data, model.output()) {
-                (Data::Float(v), Output::Value) if v.len() == batch.rows() => {
-                    if !close(batch.value(row).into(), v[row].into(), tolerance) {
-                        return differs(batch.value(row).to_string(), v[row].to_string());
-                    }
+                (Data::Float(v), Output::Value)
+                    if v.len() == batch.rows()
+                        && !close(batch.value(row).into(), v[row].into(), tolerance) =>
+                {
+                    return differs(batch.value(row).to_string(), v[row].to_string());
                 }
                 (Data::Float(v), Output::Classes(labels)) if v.len() == batch.rows() * labels.len() => {
                     let want = &v[row * labels.len()..(row + 1) * labels.len()];
@@ -298,10 +300,11 @@ fn finish(mark: &str, (table, wrong): (Table, Vec<String>), versions: bool) {
     let (cases, passed, compiled) = total(&table);
     println!("{cases} cases, {passed} passed, {compiled} compiled, {} refused", cases - passed - wrong.len());
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
-    if blessing() {
+    if let Some(every) = blessing() {
         let refused = cases - passed;
         let head = format!(
-            "{cases} cases: {passed} passed ({compiled} of them compiled for rows too), {refused} refused, none wrong.\n\n\
+            "{cases} cases: {passed} passed ({compiled} of them compiled for rows too), {refused} refused, none \
+             wrong (of operators one case in {every}).\n\n\
              | what | cases | passed | compiled too | refused | why, most often |\n|---|---|---|---|---|---|\n"
         );
         bless(mark, &(head + &show(&table, versions)));
@@ -310,8 +313,8 @@ fn finish(mark: &str, (table, wrong): (Table, Vec<String>), versions: bool) {
 
 #[test]
 fn operators_give_what_onnxruntime_gives() {
-    let every = if blessing() { "1" } else { EVERY };
-    let Some(cases) = generate("operators_give_what_onnxruntime_gives", &["--every", every]) else { return };
+    let every = blessing().unwrap_or_else(|| EVERY.to_owned());
+    let Some(cases) = generate("operators_give_what_onnxruntime_gives", &["--every", &every]) else { return };
     assert!(cases.len() > 1000, "only {} cases were written", cases.len());
     finish("operators", run(&cases, TOLERANCE), true);
 }

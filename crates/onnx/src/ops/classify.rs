@@ -66,7 +66,10 @@ pub(super) fn linear_regressor(node: &Node<'_>) -> Result<Op> {
 impl Regressor {
     fn predict(linear: &Linear, from: &[f32], to: &mut [f32]) {
         linear.scores(from, to);
-        linear.post.apply(to);
+        // A single value is only ever changed by PROBIT: other runtimes ignore the rest, and so do we.
+        if to.len() > 1 || linear.post == Post::Probit {
+            linear.post.apply(to);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::attrs::Node;
 use crate::error::Result;
 use crate::limits;
 use crate::program::{Block, Kind, Lower, Row, Shape, Step, Value};
-use crate::scores::{Labels, Post, linear_pair, logistic};
+use crate::scores::{Labels, Post, linear_pair};
 use crate::tensor::Tensor;
 
 /// Similarity of two rows.
@@ -289,7 +289,6 @@ impl Machine {
             let margin = margins[0] as f32;
             let pair = match self.post {
                 Post::None => [-margin, margin],
-                Post::Logistic => [logistic(-margin), logistic(margin)],
                 post => linear_pair(post, margin),
             };
             out.copy_from_slice(&pair);
