@@ -14,6 +14,11 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::OnceLock;
 
+use ::onnx as engine;
+
+#[path = "../../crates/onnx/tests/support/reference.rs"]
+mod reference;
+
 /// Public keys of each kind: Ed25519 (RFC 8037 A.2), P-256 and RSA (RFC 7517 A.1).
 const KEYS: &str = include_str!("../corpus/jwks/each-kind");
 /// Rows that a fuzzed model scores, columns of a fuzzed table, and the most rows of a fuzzed call.
@@ -136,6 +141,12 @@ pub fn onnx(bytes: &[u8]) {
     for row in 0..ROWS {
         let _ = (batch.class(row), batch.value(row), batch.probabilities(row));
     }
+}
+
+/// A model drawn from bytes, of trees, linear or of support vectors: every way of running it gives what the plain
+/// reference gives.
+pub fn onnx_eval(bytes: &[u8]) {
+    reference::check(bytes);
 }
 
 /// A text table: packed or not, in any encoding and dialect, sniffed, surveyed and read.

@@ -9,8 +9,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Every target, by the names of its file and of its folder of seeds.
-const TARGETS: &[&str] =
-    &["jwt", "jwks", "onnx", "csv", "parquet", "http", "rows", "infer", "policy", "definitions", "filter"];
+const TARGETS: &[&str] = &[
+    "jwt",
+    "jwks",
+    "onnx",
+    "onnx_eval",
+    "csv",
+    "parquet",
+    "http",
+    "rows",
+    "infer",
+    "policy",
+    "definitions",
+    "filter",
+];
 /// Seconds a target runs for `fuzz`, and for `soak`.
 const SECONDS: u64 = 60;
 const SOAK_SECONDS: u64 = 600;

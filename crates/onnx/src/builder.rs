@@ -133,16 +133,21 @@ impl GraphBuilder {
     /// Whatever the checker refuses: names used before they are defined, defined twice, outputs nothing
     /// produces, malformed trees.
     pub fn finish(self) -> Result<Vec<u8>> {
-        let model = ModelProto {
+        let model = self.unchecked();
+        check::model(&model)?;
+        Ok(model.encode_to_vec())
+    }
+
+    /// The model as it stands.
+    pub(crate) fn unchecked(self) -> ModelProto {
+        ModelProto {
             ir_version: Some(IR_VERSION),
             opset_import: vec![opset(Domain::Onnx, OPSET), opset(Domain::Ml, ML_OPSET)],
             producer_name: Some("portcullis".to_owned()),
             graph: Some(self.graph),
             metadata_props: self.metadata.into_iter().map(|(k, v)| entry(k, v)).collect(),
             ..ModelProto::default()
-        };
-        check::model(&model)?;
-        Ok(model.encode_to_vec())
+        }
     }
 
     fn initializer(

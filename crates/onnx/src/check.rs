@@ -8,6 +8,7 @@ use crate::attrs::Node;
 use crate::error::{Error, Result};
 use crate::forest;
 use crate::limits;
+use crate::ops::schema;
 use crate::proto::generated::{
     AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
     attribute_proto::AttributeType, tensor_proto::DataLocation, tensor_shape_proto::dimension, type_proto,
@@ -204,6 +205,7 @@ fn node_attributes(node: &Node<'_>) -> Result<()> {
         }
         attribute_value(node, attribute)?;
     }
+    schema::check(node)?;
     if node.is_ml() && node.op().starts_with("TreeEnsemble") {
         forest::check(node)?;
     }
@@ -244,5 +246,7 @@ fn outputs(graph: &GraphProto, known: &HashSet<&str>) -> Result<()> {
     Ok(())
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

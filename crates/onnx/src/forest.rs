@@ -17,6 +17,7 @@ mod masks;
 mod outline;
 pub(crate) mod raw;
 mod read;
+mod read5;
 
 use crate::attrs::Node;
 use crate::error::Result;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::check::{self, Opsets};
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::ops::{self, Op};
+use crate::ops::{self, Inputs, Op};
 use crate::program::{Dictionary, Ending, Groups, Kind, Lower, Program, Value, texts};
 use crate::proto::generated::{
     GraphProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
@@ -94,8 +94,8 @@ impl Graph {
         }
         for node in &self.nodes {
             let results = {
-                let inputs: Vec<Option<&Tensor>> =
-                    node.inputs.iter().map(|i| values.get(i.as_str()).map(AsRef::as_ref)).collect();
+                let inputs = node.inputs.iter().map(|i| values.get(i.as_str()).map(AsRef::as_ref)).collect();
+                let inputs = Inputs::new(inputs, limits::RUN_ELEMENTS);
                 node.op.run(&inputs).map_err(|e| node.error(e))?
             };
             for name in &node.done {
@@ -201,10 +201,11 @@ impl Graph {
             Some(inputs) => {
                 let given = inputs.iter().flatten().map(|t| t.data.len()).sum();
                 lower.fold(given).map_err(|e| node.unsupported(e))?;
+                let inputs = Inputs::new(inputs, limits::FOLDED_INPUT);
                 let results = node.op.run(&inputs).map_err(|e| node.error(e))?;
                 let made = results.iter().map(|t| t.data.len()).max().unwrap_or(0);
                 // A `Constant` is as large as the file says; everything else counts.
-                if !inputs.is_empty() {
+                if inputs.len() > 0 {
                     lower.fold(made).map_err(|e| node.unsupported(e))?;
                 }
                 results.into_iter().map(|t| Value::Const(t.into())).collect()

@@ -5,6 +5,10 @@
 pub const MODEL_BYTES: usize = 512 << 20;
 /// Largest memory the decoded messages of one model may take, bytes (estimated before decoding).
 pub const DECODED_BYTES: u64 = 2 << 30;
+/// Memory the decoded messages of a small model may take, bytes, beside [`DECODED_GROWTH`].
+pub const DECODED_SMALL: u64 = 96 << 20;
+/// How many times its size a model may grow when it is decoded.
+pub const DECODED_GROWTH: u64 = 16;
 /// Deepest nesting of protobuf messages.
 pub const MESSAGE_DEPTH: usize = 16;
 /// Most nodes in a graph.
@@ -26,6 +30,6 @@ pub const ROW_WIDTH: usize = 1 << 18;
 /// Most elements of the constants one node may be computed from while a model is loaded.
 pub const FOLDED_INPUT: usize = 1 << 20;
 /// Most elements of all constants that are computed while a model is loaded.
-pub const FOLDED_TOTAL: usize = 1 << 24;
+pub const FOLDED_TOTAL: usize = 1 << 22;
 /// Most entries of all look-up tables of a compiled model.
 pub const TABLES: usize = 1 << 25;

@@ -6,23 +6,64 @@ mod broadcast;
 mod cast;
 mod classify;
 mod compare;
+mod curves;
 mod encode;
 mod features;
+mod made;
 mod matmul;
+mod moves;
+mod order;
 mod pick;
+mod probability;
 mod reduce;
+pub(crate) mod schema;
 mod shape;
+mod svm;
 mod tree;
 mod unary;
 
 use crate::attrs::Node;
 use crate::error::Result;
+use crate::limits;
 use crate::program::{Lower, Value};
 use crate::tensor::{Data, Tensor};
 pub(crate) use broadcast::{places as broadcast_places, shape as broadcast_shape};
 
-/// Inputs of a node; an omitted one is none.
-pub(crate) type Inputs<'a> = [Option<&'a Tensor>];
+/// Inputs of a node, and how many elements it may make of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Inputs<'a> {
+    values: Vec<Option<&'a Tensor>>,
+    /// Most elements of one result.
+    pub room: usize,
+}
+
+impl<'a> Inputs<'a> {
+    pub fn new(values: Vec<Option<&'a Tensor>>, room: usize) -> Self {
+        Self { values, room }
+    }
+
+    /// Number of inputs, omitted ones too.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// An input; none when it is omitted.
+    pub fn get(&self, index: usize) -> Option<&'a Tensor> {
+        self.values.get(index).copied().flatten()
+    }
+
+    /// The number of elements of a result of these dimensions, when there is room for it.
+    pub fn count(&self, dims: &[usize]) -> Result<usize, String> {
+        if dims.len() > limits::RANK {
+            return Err(format!("makes {} dimensions, the limit is {}", dims.len(), limits::RANK));
+        }
+        let room = dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1)));
+        match room {
+            Some(n) if n <= self.room => Ok(if dims.contains(&0) { 0 } else { n }),
+            _ => Err(format!("the result {dims:?} has more than {} elements", self.room)),
+        }
+    }
+}
 
 /// A node ready to run.
 pub(crate) trait Operator: std::fmt::Debug + Send + Sync {
@@ -51,6 +92,7 @@ fn build_ml(node: &Node<'_>) -> Result<Option<Op>> {
     Ok(Some(match node.op() {
         "ArrayFeatureExtractor" => pick::array_feature_extractor(),
         "Binarizer" => features::binarizer(node)?,
+        "CategoryMapper" => encode::category_mapper(node)?,
         "FeatureVectorizer" => features::vectorizer(node)?,
         "Imputer" => features::imputer(node)?,
         "LabelEncoder" => encode::label_encoder(node)?,
@@ -58,10 +100,13 @@ fn build_ml(node: &Node<'_>) -> Result<Option<Op>> {
         "LinearRegressor" => classify::linear_regressor(node)?,
         "Normalizer" => features::normalizer(node)?,
         "OneHotEncoder" => encode::one_hot(node)?,
+        "SVMClassifier" => svm::classifier(node)?,
+        "SVMRegressor" => svm::regressor(node)?,
         "Scaler" => features::scaler(node)?,
+        "TreeEnsemble" => tree::ensemble(node)?,
         "TreeEnsembleClassifier" => tree::classifier(node)?,
         "TreeEnsembleRegressor" => tree::regressor(node)?,
-        "ZipMap" => shape::zip_map(),
+        "ZipMap" => shape::zip_map(node)?,
         _ => return Ok(None),
     }))
 }
@@ -73,26 +118,30 @@ fn build_onnx(node: &Node<'_>) -> Result<Option<Op>> {
     if let Some(op) = unary::build(node.op()).or_else(|| compare::build(node.op())) {
         return Ok(Some(op));
     }
-    if let Some(op) = arithmetic::build(node.op()) {
+    if let Some(op) = arithmetic::build(node)? {
+        return Ok(Some(op));
+    }
+    if let Some(op) = moves::build(node)?.or(curves::build(node)?).or(made::build(node)?) {
         return Ok(Some(op));
     }
     Ok(Some(match node.op() {
         "ArgMax" | "ArgMin" => reduce::arg(node)?,
         "Cast" => cast::cast(node)?,
+        "CastLike" => cast::cast_like(),
         "Clip" => unary::clip(node)?,
         "Concat" => pick::concat(node)?,
-        "Constant" => shape::constant(node)?,
+        "CumSum" => order::cum_sum(node)?,
         "Flatten" => shape::flatten(node)?,
         "Gather" => pick::gather(node)?,
         "Gemm" => matmul::gemm(node)?,
         "Identity" | "Dropout" => shape::identity(),
+        "IsInf" => unary::is_inf(node)?,
         "IsNaN" => unary::is_nan(),
         "MatMul" => matmul::matmul(),
         "Reshape" => shape::reshape(node)?,
-        "Shape" => shape::shape_of(node)?,
-        "Softmax" | "LogSoftmax" => reduce::softmax(node)?,
+        "Softmax" | "LogSoftmax" | "Hardmax" => reduce::softmax(node)?,
         "Squeeze" => shape::squeeze(node)?,
-        "Transpose" => shape::transpose(node)?,
+        "TopK" => order::top_k(node)?,
         "Unsqueeze" => shape::unsqueeze(node)?,
         name if name.starts_with("Reduce") => return reduce::reduce(node),
         _ => return Ok(None),
@@ -101,7 +150,7 @@ fn build_onnx(node: &Node<'_>) -> Result<Option<Op>> {
 
 /// The input at `index`, which must be there.
 pub(crate) fn need<'a>(inputs: &Inputs<'a>, index: usize) -> Result<&'a Tensor, String> {
-    inputs.get(index).copied().flatten().ok_or_else(|| format!("input {index} is missing"))
+    inputs.get(index).ok_or_else(|| format!("input {index} is missing"))
 }
 
 /// The value at `index`, which must be there.

@@ -205,6 +205,7 @@ impl TreeRule {
 pub(crate) fn linear_pair(post: Post, score: f32) -> [f32; 2] {
     match post {
         Post::Probit => [probit(score), 0.0],
+        Post::Logistic => [logistic(-score), logistic(score)],
         _ => [1.0 - score, score],
     }
 }

@@ -7,7 +7,7 @@ use crate::proto::generated::{OperatorSetIdProto, StringStringEntryProto};
 use prost::Message as _;
 
 /// A graph with one `Add`.
-fn good() -> ModelProto {
+pub(super) fn good() -> ModelProto {
     let mut graph = GraphBuilder::new("g");
     graph.input("x", ElementType::Float, 2);
     graph.output("y", ElementType::Float, &[-1, 2]);
@@ -27,7 +27,7 @@ fn graph(proto: &mut ModelProto) -> &mut GraphProto {
     proto.graph.as_mut().unwrap()
 }
 
-fn attribute(name: &str) -> AttributeProto {
+pub(super) fn attribute(name: &str) -> AttributeProto {
     AttributeProto { name: Some(name.to_owned()), ..AttributeProto::default() }
 }
 

@@ -15,6 +15,7 @@ pub(super) fn read(node: &Node<'_>) -> Result<RawForest> {
     let leaf = match node.op() {
         "TreeEnsembleClassifier" => "class",
         "TreeEnsembleRegressor" => "target",
+        "TreeEnsemble" => return super::read5::read(node),
         other => return Err(node.unsupported(format!("{other} is not a tree operator known here"))),
     };
     let columns = Columns::read(node)?;
@@ -175,7 +176,7 @@ fn mode(node: &Node<'_>, text: &str) -> Result<Option<Mode>> {
 }
 
 /// The one node that is nobody's child; refuses trees with none, several, or unreachable parts.
-fn root(nodes: &[RawNode]) -> Result<u32, String> {
+pub(super) fn root(nodes: &[RawNode]) -> Result<u32, String> {
     let mut parents = vec![0_u32; nodes.len()];
     for node in nodes {
         if let RawNode::Branch { yes, no, .. } = *node {

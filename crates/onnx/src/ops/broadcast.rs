@@ -1,9 +1,9 @@
 //! Multidirectional broadcasting.
 
-use crate::limits;
-
 /// Common shape of several shapes.
-pub(crate) fn shape(shapes: &[&[usize]]) -> Result<Vec<usize>, String> {
+///
+/// The result has at most `room` elements.
+pub(crate) fn shape(shapes: &[&[usize]], room: usize) -> Result<Vec<usize>, String> {
     let rank = shapes.iter().map(|s| s.len()).max().unwrap_or(0);
     let mut out = vec![1; rank];
     for dims in shapes {
@@ -17,8 +17,8 @@ pub(crate) fn shape(shapes: &[&[usize]]) -> Result<Vec<usize>, String> {
     }
     let count = out.iter().try_fold(1_usize, |n, &d| n.checked_mul(d.max(1)));
     match count {
-        Some(n) if n <= limits::RUN_ELEMENTS => Ok(out),
-        _ => Err(format!("the result {out:?} has more than {} elements", limits::RUN_ELEMENTS)),
+        Some(n) if n <= room => Ok(out),
+        _ => Err(format!("the result {out:?} has more than {room} elements")),
     }
 }
 
@@ -54,15 +54,16 @@ pub(crate) fn places(dims: &[usize], out: &[usize]) -> Vec<usize> {
 }
 
 /// Combines two sequences element by element under broadcasting.
-pub(super) fn zip<T: Clone, U>(
+pub(super) fn zip<T, U, V>(
     a: (&[usize], &[T]),
-    b: (&[usize], &[T]),
-    f: impl Fn(&T, &T) -> U,
-) -> Result<(Vec<usize>, Vec<U>), String> {
+    b: (&[usize], &[U]),
+    room: usize,
+    f: impl Fn(&T, &U) -> V,
+) -> Result<(Vec<usize>, Vec<V>), String> {
     if a.0 == b.0 {
         return Ok((a.0.to_vec(), a.1.iter().zip(b.1).map(|(x, y)| f(x, y)).collect()));
     }
-    let out = shape(&[a.0, b.0])?;
+    let out = shape(&[a.0, b.0], room)?;
     let (pa, pb) = (places(a.0, &out), places(b.0, &out));
     let values = pa.iter().zip(&pb).map(|(&x, &y)| f(&a.1[x], &b.1[y])).collect();
     Ok((out, values))
@@ -74,10 +75,10 @@ mod tests {
 
     #[test]
     fn shapes_meet() {
-        assert_eq!(shape(&[&[3, 1], &[4]]).unwrap(), [3, 4]);
-        assert_eq!(shape(&[&[], &[2, 0]]).unwrap(), [2, 0]);
-        assert!(shape(&[&[3], &[4]]).is_err());
-        assert!(shape(&[&[1 << 20, 1], &[1, 1 << 20]]).is_err());
+        assert_eq!(shape(&[&[3, 1], &[4]], 99).unwrap(), [3, 4]);
+        assert_eq!(shape(&[&[], &[2, 0]], 99).unwrap(), [2, 0]);
+        assert!(shape(&[&[3], &[4]], 99).is_err());
+        assert!(shape(&[&[1 << 20, 1], &[1, 1 << 20]], 1 << 30).is_err());
     }
 
     #[test]
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(places(&[2, 1], &[2, 3]), [0, 0, 0, 1, 1, 1]);
         assert_eq!(places(&[3], &[2, 3]), [0, 1, 2, 0, 1, 2]);
         assert_eq!(places(&[], &[2]), [0, 0]);
-        let (dims, sums) = zip((&[2, 1], &[10, 20]), (&[2], &[1, 2]), |a, b| a + b).unwrap();
+        let (dims, sums) = zip((&[2, 1], &[10, 20]), (&[2], &[1, 2]), 9, |a, b| a + b).unwrap();
         assert_eq!((dims, sums), (vec![2, 2], vec![11, 12, 21, 22]));
     }
 }

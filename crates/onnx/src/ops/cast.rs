@@ -10,7 +10,28 @@ use crate::tensor::{Data, Tensor};
 #[derive(Debug)]
 struct Cast(DataType);
 
+/// `CastLike`: to the type of its second input.
+#[derive(Debug)]
+struct CastLike;
+
+pub(super) fn cast_like() -> Op {
+    Box::new(CastLike)
+}
+
+impl Operator for CastLike {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        Cast(need(inputs, 1)?.data.data_type()).run(inputs)
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        Cast(need_value(inputs, 1)?.constant()?.data.data_type()).lower(lower, &inputs[..1])
+    }
+}
+
 pub(super) fn cast(node: &Node<'_>) -> Result<Op> {
+    if node.version < 6 {
+        return Err(node.unsupported("Cast before version 6 is not supported"));
+    }
     let to = node.int("to")?.ok_or_else(|| node.error("attribute to is missing"))?;
     match i32::try_from(to).ok().and_then(|t| DataType::try_from(t).ok()) {
         Some(
@@ -51,13 +72,40 @@ fn both(data: &Data) -> Result<(Vec<f64>, Vec<i64>), String> {
     })
 }
 
+/// A number as C's `%.8g` writes it, which is how other runtimes cast to text, f64 too.
+fn general(x: f64) -> String {
+    const DIGITS: usize = 8;
+    if x.is_nan() {
+        return "NaN".to_owned();
+    }
+    if x.is_infinite() {
+        return if x < 0.0 { "-INF" } else { "INF" }.to_owned();
+    }
+    let places = DIGITS - 1;
+    let scientific = format!("{x:.places$e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trim = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if exponent < -4 || exponent >= DIGITS as i32 {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{}e{sign}{:02}", trim(mantissa), exponent.abs());
+    }
+    let places = (places as i32 - exponent).max(0) as usize;
+    trim(&format!("{x:.places$}"))
+}
+
 fn to_text(data: &Data) -> Result<Vec<String>, String> {
     match data {
         Data::Text(v) => Ok(v.clone()),
         Data::Int64(v) => Ok(v.iter().map(ToString::to_string).collect()),
         Data::Int32(v) => Ok(v.iter().map(ToString::to_string).collect()),
         Data::Uint8(v) => Ok(v.iter().map(ToString::to_string).collect()),
-        other => Err(format!("does not write {} as text", other.type_name())),
+        Data::Bool(v) => Ok(v.iter().map(|&x| u8::from(x).to_string()).collect()),
+        Data::Float(v) => Ok(v.iter().map(|&x| general(x.into())).collect()),
+        Data::Double(v) => Ok(v.iter().map(|&x| general(x)).collect()),
     }
 }
 
@@ -118,5 +166,28 @@ impl Operator for Cast {
             other => return Err(format!("casts to {} are not compiled", other.as_str_name())),
         };
         Ok(vec![Value::Row(row)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_by_c() {
+        let cases = [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.5, "1.5"),
+            (100.0, "100"),
+            (123_456_789.0, "1.2345679e+08"),
+            (0.0001, "0.0001"),
+            (0.000_012_5, "1.25e-05"),
+            (1e30, "1e+30"),
+            (f64::INFINITY, "INF"),
+        ];
+        for (x, text) in cases {
+            assert_eq!(general(x), text);
+        }
     }
 }

@@ -66,7 +66,10 @@ pub(super) fn linear_regressor(node: &Node<'_>) -> Result<Op> {
 impl Regressor {
     fn predict(linear: &Linear, from: &[f32], to: &mut [f32]) {
         linear.scores(from, to);
-        linear.post.apply(to);
+        // A single value is only ever changed by PROBIT: other runtimes ignore the rest, and so do we.
+        if to.len() > 1 || linear.post == Post::Probit {
+            linear.post.apply(to);
+        }
     }
 }
 
@@ -76,7 +79,7 @@ impl Operator for Regressor {
         let (rows, width) = matrix(input)?;
         self.0.fits(width)?;
         let values = numbers(input)?;
-        let mut out = vec![0.0; rows * self.0.rows()];
+        let mut out = vec![0.0; inputs.count(&[rows, self.0.rows()])?];
         for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(self.0.rows())) {
             Self::predict(&self.0, from, to);
         }
@@ -156,7 +159,7 @@ impl Operator for Classifier {
         self.linear.fits(width)?;
         let values = numbers(input)?;
         let count = self.labels.len();
-        let mut out = vec![0.0; rows * count];
+        let mut out = vec![0.0; inputs.count(&[rows, count])?];
         let each = values.chunks_exact(width).zip(out.chunks_exact_mut(count));
         let classes: Vec<usize> = each.map(|(from, to)| classify(&self.linear, from, to)).collect();
         Ok(vec![label_tensor(&self.labels, &classes), float(vec![rows, count], out)])

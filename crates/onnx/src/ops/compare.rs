@@ -1,8 +1,10 @@
 //! Comparisons, logic and selection.
 
+use std::sync::Arc;
+
 use super::broadcast::{self, zip};
 use super::{Inputs, Op, Operator, need, need_value};
-use crate::program::{Kind, Lower, Row, Value};
+use crate::program::{Dict, Kind, Levels, Lower, Row, Value};
 use crate::tensor::{Data, Tensor};
 
 #[derive(Debug, Clone, Copy)]
@@ -46,14 +48,17 @@ impl Operator for Compare {
         let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
         let (da, db) = (a.dims.as_slice(), b.dims.as_slice());
         let (dims, values) = match (&a.data, &b.data) {
-            (Data::Float(x), Data::Float(y)) => zip((da, x), (db, y), self.single)?,
-            (Data::Double(x), Data::Double(y)) => zip((da, x), (db, y), self.double)?,
-            (Data::Int64(x), Data::Int64(y)) => zip((da, x), (db, y), self.int)?,
+            (Data::Float(x), Data::Float(y)) => zip((da, x), (db, y), inputs.room, self.single)?,
+            (Data::Double(x), Data::Double(y)) => zip((da, x), (db, y), inputs.room, self.double)?,
+            (Data::Int64(x), Data::Int64(y)) => zip((da, x), (db, y), inputs.room, self.int)?,
             (Data::Int32(x), Data::Int32(y)) => {
-                zip((da, x), (db, y), |&x, &y| (self.int)(&x.into(), &y.into()))?
+                zip((da, x), (db, y), inputs.room, |&x, &y| (self.int)(&x.into(), &y.into()))?
             }
-            (Data::Bool(x), Data::Bool(y)) if self.equal => zip((da, x), (db, y), bool::eq)?,
-            (Data::Text(x), Data::Text(y)) if self.equal => zip((da, x), (db, y), String::eq)?,
+            (Data::Uint8(x), Data::Uint8(y)) => {
+                zip((da, x), (db, y), inputs.room, |&x, &y| (self.int)(&x.into(), &y.into()))?
+            }
+            (Data::Bool(x), Data::Bool(y)) if self.equal => zip((da, x), (db, y), inputs.room, bool::eq)?,
+            (Data::Text(x), Data::Text(y)) if self.equal => zip((da, x), (db, y), inputs.room, String::eq)?,
             (x, y) => {
                 return Err(format!("does not compare {} with {}", x.type_name(), y.type_name()));
             }
@@ -91,6 +96,45 @@ fn equal_text(lower: &mut Lower, row: &Row, dims: &[usize], texts: &[String]) ->
     Ok(Value::Row(lower.lookup(row, table, Kind::Bool)?))
 }
 
+/// A choice between texts: between codes of one dictionary, in which constant texts are looked up.
+fn where_text(lower: &mut Lower, hit: &Value, sides: [&Value; 2]) -> Result<Option<Row>, String> {
+    let text = |v: &Value| match v {
+        Value::Row(Row { kind: Kind::Code(dict), .. }) if matches!(dict.levels, Levels::Text(_)) => {
+            Some(Arc::clone(dict))
+        }
+        _ => None,
+    };
+    let [a, b] = sides.map(text);
+    let dict = match (a, b) {
+        (None, None) => return Ok(None),
+        (Some(a), Some(b)) if a != b => return Err("chooses between texts of two kinds".to_owned()),
+        (Some(dict), _) | (None, Some(dict)) => dict,
+    };
+    let codes = |lower: &Lower, value: &Value| match value {
+        Value::Row(row) => match row.kind {
+            Kind::Code(_) => Ok(Value::Row(lower.view(row, row.shape.clone(), Kind::Int))),
+            _ => Err("chooses between texts and numbers".to_owned()),
+        },
+        Value::Const(tensor) => constant_codes(tensor, &dict).map(|t| Value::Const(t.into())),
+    };
+    let (a, b) = (codes(lower, sides[0])?, codes(lower, sides[1])?);
+    let choose = |c: f32, x: f32, y: f32| if c == 0.0 { y } else { x };
+    lower.zip3([hit, &a, &b], Kind::Code(dict), choose).map(Some)
+}
+
+/// The codes of constant texts.
+fn constant_codes(tensor: &Tensor, dict: &Dict) -> Result<Tensor, String> {
+    let (Data::Text(texts), Levels::Text(levels)) = (&tensor.data, &dict.levels) else {
+        return Err("chooses between texts and numbers".to_owned());
+    };
+    let code = |text: &String| match levels.iter().position(|l| l == text) {
+        Some(at) => Ok(at as f32),
+        None => Err(format!("chooses {text:?}, which the other side never is")),
+    };
+    let codes = texts.iter().map(code).collect::<Result<_, _>>()?;
+    Ok(Tensor { dims: tensor.dims.clone(), data: Data::Float(codes) })
+}
+
 fn bools<'a>(inputs: &Inputs<'a>, index: usize) -> Result<(&'a [usize], &'a [bool]), String> {
     let tensor = need(inputs, index)?;
     match &tensor.data {
@@ -101,7 +145,7 @@ fn bools<'a>(inputs: &Inputs<'a>, index: usize) -> Result<(&'a [usize], &'a [boo
 
 impl Operator for Logic {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
-        let (dims, values) = zip(bools(inputs, 0)?, bools(inputs, 1)?, |&a, &b| (self.0)(a, b))?;
+        let (dims, values) = zip(bools(inputs, 0)?, bools(inputs, 1)?, inputs.room, |&a, &b| (self.0)(a, b))?;
         Ok(vec![Tensor { dims, data: Data::Bool(values) }])
     }
 
@@ -140,13 +184,14 @@ impl Operator for Where {
         }
         let (hit_dims, hit) = bools(inputs, 0)?;
         let (a, b) = (need(inputs, 1)?, need(inputs, 2)?);
-        let dims = broadcast::shape(&[hit_dims, &a.dims, &b.dims])?;
+        let dims = broadcast::shape(&[hit_dims, &a.dims, &b.dims], inputs.room)?;
         let places = [hit_dims, &a.dims, &b.dims].map(|d| broadcast::places(d, &dims));
         let data = match (&a.data, &b.data) {
             (Data::Float(x), Data::Float(y)) => Data::Float(select(&places, hit, x, y)),
             (Data::Double(x), Data::Double(y)) => Data::Double(select(&places, hit, x, y)),
             (Data::Int64(x), Data::Int64(y)) => Data::Int64(select(&places, hit, x, y)),
             (Data::Int32(x), Data::Int32(y)) => Data::Int32(select(&places, hit, x, y)),
+            (Data::Uint8(x), Data::Uint8(y)) => Data::Uint8(select(&places, hit, x, y)),
             (Data::Bool(x), Data::Bool(y)) => Data::Bool(select(&places, hit, x, y)),
             (Data::Text(x), Data::Text(y)) => Data::Text(select(&places, hit, x, y)),
             (x, y) => {
@@ -158,6 +203,9 @@ impl Operator for Where {
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let (hit, a, b) = (need_value(inputs, 0)?, need_value(inputs, 1)?, need_value(inputs, 2)?);
+        if let Some(row) = where_text(lower, hit, [a, b])? {
+            return Ok(vec![Value::Row(row)]);
+        }
         let kind = match (a, b) {
             (Value::Row(row), _) | (_, Value::Row(row)) => row.kind.clone(),
             (Value::Const(t), _) => match t.data {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::{Inputs, Op, Operator, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::limits;
 use crate::program::{Dict, Kind, Levels, Lower, Row, Shape, Value, exact};
 use crate::tensor::{Data, Tensor};
 
@@ -113,8 +112,12 @@ pub(super) fn label_encoder(node: &Node<'_>) -> Result<Op> {
         return Err(node.error("default_tensor holds no value"));
     }
     let kind = keys.type_name();
-    let keys =
-        Keys::new(&keys).ok_or_else(|| node.unsupported(format!("keys of {kind} are not supported")))?;
+    let mut read = Keys::new(&keys);
+    if let (Some(Keys::Float(_, nan)), ..4) = (&mut read, node.version) {
+        // Up to version 3 NaN is no key: nothing equals it.
+        *nan = None;
+    }
+    let keys = read.ok_or_else(|| node.unsupported(format!("keys of {kind} are not supported")))?;
     Ok(Box::new(LabelEncoder { keys, values }))
 }
 
@@ -135,6 +138,21 @@ fn label_encoder_1(node: &Node<'_>) -> Result<Op> {
     let map = index(&classes);
     Ok(Box::new(Both {
         to_int: LabelEncoder { keys: Keys::Text(classes, map), values: Data::Int64(numbers) },
+        to_text: LabelEncoder { keys: by_int, values: Data::Text(texts) },
+    }))
+}
+
+/// Texts and numbers of the same categories, read in the direction that the input's type asks for.
+pub(super) fn category_mapper(node: &Node<'_>) -> Result<Op> {
+    let (mut texts, mut numbers) = (node.texts("cats_strings")?, node.ints("cats_int64s")?.to_vec());
+    if texts.len() != numbers.len() {
+        return Err(node.error(format!("has {} texts and {} numbers", texts.len(), numbers.len())));
+    }
+    let (by_text, by_int) = (Keys::Text(texts.clone(), index(&texts)), Keys::Int(index(&numbers)));
+    texts.push(node.text("default_string")?.unwrap_or_else(|| "_Unused".to_owned()));
+    numbers.push(node.int("default_int64")?.unwrap_or(-1));
+    Ok(Box::new(Both {
+        to_int: LabelEncoder { keys: by_text, values: Data::Int64(numbers) },
         to_text: LabelEncoder { keys: by_int, values: Data::Text(texts) },
     }))
 }
@@ -285,10 +303,7 @@ impl Operator for OneHot {
         if !self.zeros && places.contains(&None) {
             return Err("meets a value that is no category".to_owned());
         }
-        if places.len().saturating_mul(self.count) > limits::RUN_ELEMENTS {
-            return Err(format!("the result has more than {} elements", limits::RUN_ELEMENTS));
-        }
-        let mut out = vec![0.0; places.len() * self.count];
+        let mut out = vec![0.0; inputs.count(&[places.len(), self.count])?];
         for (row, place) in places.iter().enumerate() {
             if let Some(place) = place {
                 out[row * self.count + place] = 1.0;

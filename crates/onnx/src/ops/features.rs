@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::program::{Kind, Lower, Shape, Value};
+use crate::limits;
+use crate::program::{Kind, Lower, Shape, Value, exact};
 use crate::tensor::{Data, Tensor};
 
 type RowFn = Arc<dyn Fn(&[f32], &mut [f32]) + Send + Sync>;
@@ -17,8 +18,8 @@ struct Rowwise {
     f: RowFn,
     /// Widths it accepts; none accepts any.
     width: Option<usize>,
-    /// Integers stay integers (`Imputer`).
-    keeps_integers: bool,
+    /// Integers stay integers (`Imputer`): what is replaced, by what of each column.
+    whole: Option<(i64, Vec<i64>)>,
 }
 
 impl fmt::Debug for Rowwise {
@@ -41,6 +42,11 @@ impl Operator for Rowwise {
         let input = need(inputs, 0)?;
         let width = input.dims.last().copied().unwrap_or(1);
         self.fits(width)?;
+        if let (Data::Int64(v), Some((replaced, values))) = (&input.data, &self.whole) {
+            let filled = v.iter().zip(values.iter().cycle());
+            let filled = filled.map(|(&x, &value)| if x == *replaced { value } else { x }).collect();
+            return Ok(vec![Tensor { dims: input.dims.clone(), data: Data::Int64(filled) }]);
+        }
         let values = numbers(input)?;
         let mut out = vec![0.0; values.len()];
         if width > 0 {
@@ -48,17 +54,19 @@ impl Operator for Rowwise {
                 (self.f)(from, to);
             }
         }
-        if self.keeps_integers && matches!(input.data, Data::Int64(_)) {
-            let data = Data::Int64(out.iter().map(|&x| x as i64).collect());
-            return Ok(vec![Tensor { dims: input.dims.clone(), data }]);
-        }
         Ok(vec![float(input.dims.clone(), out)])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         self.fits(row.shape.matrix_width()?)?;
-        let kind = if self.keeps_integers { row.kind.clone() } else { Kind::Float };
+        let kind = match &self.whole {
+            Some((replaced, values)) => {
+                values.iter().chain([replaced]).try_for_each(|&v| exact(v).map(|_| ()))?;
+                row.kind.clone()
+            }
+            None => Kind::Float,
+        };
         let f = Arc::clone(&self.f);
         let row = lower.map(&row, row.shape.clone(), kind, move |from, to| f(from, to))?;
         Ok(vec![Value::Row(row)])
@@ -86,7 +94,7 @@ pub(super) fn scaler(node: &Node<'_>) -> Result<Op> {
             *to = (x - offset) * scale;
         }
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: offsets.or(scales), keeps_integers: false }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: offsets.or(scales), whole: None }))
 }
 
 pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
@@ -102,12 +110,14 @@ pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
         return Err(node.error("has no imputed values"));
     }
     let (values, width) = per_column(given, 0.0);
+    let exactly =
+        (node.int("replaced_value_int64")?.unwrap_or(0), node.ints("imputed_value_int64s")?.to_vec());
     let f = move |from: &[f32], to: &mut [f32]| {
         for ((to, &x), &value) in to.iter_mut().zip(from).zip(values.iter().cycle()) {
             *to = if x == replaced || (replaced.is_nan() && x.is_nan()) { value } else { x };
         }
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width, keeps_integers: true }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width, whole: whole.then_some(exactly) }))
 }
 
 pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
@@ -122,7 +132,7 @@ pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
         let divisor = if norm == 0.0 { 1.0 } else { norm };
         to.iter_mut().zip(from).for_each(|(to, x)| *to = x / divisor);
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, keeps_integers: false }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, whole: None }))
 }
 
 pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
@@ -130,7 +140,7 @@ pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
     let f = move |from: &[f32], to: &mut [f32]| {
         to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, keeps_integers: false }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, whole: None }))
 }
 
 /// Puts inputs side by side as floats, each cut or padded with zeros to its width.
@@ -143,7 +153,10 @@ pub(super) fn vectorizer(node: &Node<'_>) -> Result<Op> {
     let widths = node.ints("inputdimensions")?.iter().map(|&w| usize::try_from(w).ok());
     let widths = widths.collect::<Option<Vec<_>>>().filter(|w| w.len() == node.proto.input.len());
     let widths = widths.ok_or_else(|| node.error("inputdimensions does not give a width for each input"))?;
-    crate::check::at_most("width of a FeatureVectorizer", widths.iter().sum(), crate::limits::ROW_WIDTH)?;
+    let total = widths.iter().fold(0, |sum: usize, &w| sum.saturating_add(w));
+    if total > limits::ROW_WIDTH {
+        return Err(node.error(format!("makes a width of {total}, the limit is {}", limits::ROW_WIDTH)));
+    }
     Ok(Box::new(Vectorizer { widths }))
 }
 
@@ -151,10 +164,7 @@ impl Operator for Vectorizer {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let total: usize = self.widths.iter().sum();
         let (rows, _) = matrix(need(inputs, 0)?)?;
-        if rows.saturating_mul(total) > crate::limits::RUN_ELEMENTS {
-            return Err("the result is too large".to_owned());
-        }
-        let mut out = vec![0.0; rows * total];
+        let mut out = vec![0.0; inputs.count(&[rows, total])?];
         let mut column = 0;
         for (index, &wanted) in self.widths.iter().enumerate() {
             let tensor = need(inputs, index)?;

@@ -3,7 +3,6 @@
 use super::{Inputs, Op, Operator, broadcast, float, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::limits;
 use crate::program::{Kind, Lower, Shape, Value};
 use crate::tensor::{Data, Tensor};
 
@@ -12,6 +11,32 @@ struct MatMul;
 
 pub(super) fn matmul() -> Op {
     Box::new(MatMul)
+}
+
+/// Runs on f32, or on f64 when both are of it.
+trait Number: Copy + Default {
+    fn dot(a: &[Self], b: &[Self]) -> Self;
+    fn scaled(self, alpha: f32, added: Self, beta: f32) -> Self;
+}
+
+impl Number for f32 {
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        dot(a, b) as Self
+    }
+
+    fn scaled(self, alpha: f32, added: Self, beta: f32) -> Self {
+        alpha * self + beta * added
+    }
+}
+
+impl Number for f64 {
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+
+    fn scaled(self, alpha: f32, added: Self, beta: f32) -> Self {
+        Self::from(alpha) * self + Self::from(beta) * added
+    }
 }
 
 fn floats(tensor: &Tensor) -> Result<&[f32], String> {
@@ -44,53 +69,60 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 /// Columns of a `[rows, columns]` matrix one after the other.
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+fn transposed<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+}
+
+/// The product of two stacks of matrices.
+fn product<T: Number>(
+    inputs: &Inputs<'_>,
+    (a, va): (&Tensor, &[T]),
+    (b, vb): (&Tensor, &[T]),
+) -> Result<(Vec<usize>, Vec<T>), String> {
+    let (mut da, mut db) = (a.dims.clone(), b.dims.clone());
+    let (vector_a, vector_b) = (da.len() == 1, db.len() == 1);
+    if vector_a {
+        da.insert(0, 1);
+    }
+    if vector_b {
+        db.push(1);
+    }
+    let ([oa @ .., rows, inner], [ob @ .., height, columns]) = (da.as_slice(), db.as_slice()) else {
+        return Err("does not take scalars".to_owned());
+    };
+    let (&rows, &inner, &columns) = (rows, inner, columns);
+    if inner != *height {
+        return Err(format!("shapes {:?} and {:?} do not fit", a.dims, b.dims));
+    }
+    let outer = broadcast::shape(&[oa, ob], inputs.room)?;
+    inputs.count(&[inner, columns])?;
+    let count: usize = outer.iter().product();
+    let mut out = vec![T::default(); inputs.count(&[count, rows, columns])?];
+    let (pa, pb) = (broadcast::places(oa, &outer), broadcast::places(ob, &outer));
+    for (block, (&pa, &pb)) in pa.iter().zip(&pb).enumerate() {
+        let right = transposed(&vb[pb * inner * columns..][..inner * columns], inner, columns);
+        for row in 0..rows {
+            let from = &va[(pa * rows + row) * inner..][..inner];
+            let to = &mut out[(block * rows + row) * columns..][..columns];
+            for (at, to) in to.iter_mut().enumerate() {
+                *to = T::dot(from, &right[at * inner..][..inner]);
+            }
+        }
+    }
+    let mut dims = outer;
+    dims.extend((!vector_a).then_some(rows));
+    dims.extend((!vector_b).then_some(columns));
+    Ok((dims, out))
 }
 
 impl Operator for MatMul {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
-        let (va, vb) = (floats(a)?, floats(b)?);
-        let (mut da, mut db) = (a.dims.clone(), b.dims.clone());
-        let (vector_a, vector_b) = (da.len() == 1, db.len() == 1);
-        if vector_a {
-            da.insert(0, 1);
+        if let (Data::Double(va), Data::Double(vb)) = (&a.data, &b.data) {
+            let (dims, out) = product(inputs, (a, va), (b, vb))?;
+            return Ok(vec![Tensor { dims, data: Data::Double(out) }]);
         }
-        if vector_b {
-            db.push(1);
-        }
-        let (Some((&inner, oa)), Some((&columns, ob))) = (da.split_last(), db.split_last()) else {
-            return Err("does not take scalars".to_owned());
-        };
-        let (Some((&rows, oa)), Some((&height, ob))) = (oa.split_last(), ob.split_last()) else {
-            return Err("does not take scalars".to_owned());
-        };
-        if inner != height {
-            return Err(format!("shapes {:?} and {:?} do not fit", a.dims, b.dims));
-        }
-        let outer = broadcast::shape(&[oa, ob])?;
-        let count: usize = outer.iter().product();
-        let size = count.checked_mul(rows).and_then(|n| n.checked_mul(columns));
-        if size.is_none_or(|n| n > limits::RUN_ELEMENTS) {
-            return Err(format!("the result has more than {} elements", limits::RUN_ELEMENTS));
-        }
-        let mut out = vec![0.0; count * rows * columns];
-        let (pa, pb) = (broadcast::places(oa, &outer), broadcast::places(ob, &outer));
-        for (block, (&pa, &pb)) in pa.iter().zip(&pb).enumerate() {
-            let right = transposed(&vb[pb * inner * columns..][..inner * columns], inner, columns);
-            for row in 0..rows {
-                let from = &va[(pa * rows + row) * inner..][..inner];
-                dot_each(from, &right, &mut out[(block * rows + row) * columns..][..columns]);
-            }
-        }
-        let mut dims = outer;
-        if !vector_a {
-            dims.push(rows);
-        }
-        if !vector_b {
-            dims.push(columns);
-        }
+        let (dims, out) = product(inputs, (a, floats(a)?), (b, floats(b)?))?;
         Ok(vec![float(dims, out)])
     }
 
@@ -135,21 +167,21 @@ pub(super) fn gemm(node: &Node<'_>) -> Result<Op> {
 
 impl Gemm {
     /// Columns of the second matrix one after the other, with its height and width.
-    fn right(&self, tensor: &Tensor) -> Result<(Vec<f32>, usize, usize), String> {
-        let values = floats(tensor)?;
-        match *tensor.dims.as_slice() {
+    fn right<T: Copy>(&self, dims: &[usize], values: &[T]) -> Result<(Vec<T>, usize, usize), String> {
+        match *dims {
             [columns, height] if self.turn_b => Ok((values.to_vec(), height, columns)),
             [height, columns] => Ok((transposed(values, height, columns), height, columns)),
-            _ => Err(format!("takes matrices, got shape {:?}", tensor.dims)),
+            _ => Err(format!("takes matrices, got shape {dims:?}")),
         }
     }
-}
 
-impl Operator for Gemm {
-    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+    fn product<T: Number>(
+        &self,
+        inputs: &Inputs<'_>,
+        values: impl Fn(&Tensor) -> Result<Vec<T>, String>,
+    ) -> Result<(Vec<usize>, Vec<T>), String> {
         let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
-        let (right, height, columns) = self.right(b)?;
-        let values = floats(a)?;
+        let (right, height, columns) = self.right(&b.dims, &values(b)?)?;
         let (rows, inner) = match *a.dims.as_slice() {
             [inner, rows] if self.turn_a => (rows, inner),
             [rows, inner] => (rows, inner),
@@ -158,29 +190,35 @@ impl Operator for Gemm {
         if inner != height {
             return Err(format!("shapes {:?} and {:?} do not fit", a.dims, b.dims));
         }
-        let left = if self.turn_a { transposed(values, inner, rows) } else { values.to_vec() };
-        let size = rows.checked_mul(columns).filter(|&n| n <= limits::RUN_ELEMENTS);
-        let size =
-            size.ok_or_else(|| format!("the result has more than {} elements", limits::RUN_ELEMENTS))?;
-        let mut out = vec![0.0; size];
-        for row in 0..rows {
-            dot_each(&left[row * inner..][..inner], &right, &mut out[row * columns..][..columns]);
-        }
+        let left = if self.turn_a { transposed(&values(a)?, inner, rows) } else { values(a)? };
         let dims = vec![rows, columns];
-        let bias = inputs.get(2).copied().flatten();
-        let added = match bias {
-            None => vec![0.0; size],
-            Some(bias) => {
-                if broadcast::shape(&[&bias.dims, &dims])? != dims {
-                    return Err(format!("the third input has shape {:?}, the result {dims:?}", bias.dims));
-                }
-                let values = floats(bias)?;
-                broadcast::places(&bias.dims, &dims).into_iter().map(|p| values[p]).collect()
+        let mut added = vec![T::default(); inputs.count(&dims)?];
+        if let Some(bias) = inputs.get(2) {
+            if broadcast::shape(&[&bias.dims, &dims], inputs.room)? != dims {
+                return Err(format!("the third input has shape {:?}, the result {dims:?}", bias.dims));
             }
-        };
-        for (out, added) in out.iter_mut().zip(added) {
-            *out = self.alpha * *out + self.beta * added;
+            let values = values(bias)?;
+            added = broadcast::places(&bias.dims, &dims).into_iter().map(|p| values[p]).collect();
         }
+        for (at, to) in added.iter_mut().enumerate() {
+            let (row, column) = (at / columns, at % columns);
+            let sum = T::dot(&left[row * inner..][..inner], &right[column * inner..][..inner]);
+            *to = sum.scaled(self.alpha, *to, self.beta);
+        }
+        Ok((dims, added))
+    }
+}
+
+impl Operator for Gemm {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        if let Data::Double(_) = need(inputs, 0)?.data {
+            let (dims, out) = self.product(inputs, |t| match &t.data {
+                Data::Double(v) => Ok(v.clone()),
+                other => Err(format!("combines double with {}", other.type_name())),
+            })?;
+            return Ok(vec![Tensor { dims, data: Data::Double(out) }]);
+        }
+        let (dims, out) = self.product(inputs, |t| floats(t).map(<[f32]>::to_vec))?;
         Ok(vec![float(dims, out)])
     }
 
@@ -189,7 +227,8 @@ impl Operator for Gemm {
             return Err("turns rows into columns".to_owned());
         }
         let row = lower.number(need_value(inputs, 0)?)?;
-        let (weights, height, columns) = self.right(need_value(inputs, 1)?.constant()?)?;
+        let right = need_value(inputs, 1)?.constant()?;
+        let (weights, height, columns) = self.right(&right.dims, floats(right)?)?;
         let width = row.shape.matrix_width()?;
         if width != height {
             return Err(format!("multiplies rows of {width} with a matrix of height {height}"));
@@ -199,7 +238,7 @@ impl Operator for Gemm {
             let tensor = value.constant()?;
             let values = floats(tensor)?;
             let dims = [1, columns];
-            if broadcast::shape(&[&tensor.dims, &dims])? != dims {
+            if broadcast::shape(&[&tensor.dims, &dims], columns)? != dims {
                 return Err(format!("adds a constant of shape {:?} to rows", tensor.dims));
             }
             let places = broadcast::places(&tensor.dims, &dims);

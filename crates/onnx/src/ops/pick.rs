@@ -37,6 +37,11 @@ pub(super) fn gather(node: &Node<'_>) -> Result<Op> {
     Ok(Box::new(Gather { axis: node.int("axis")?.unwrap_or(0), extractor: false }))
 }
 
+/// The elements at a list of indices along an axis.
+pub(super) fn gather_along(axis: i64) -> Op {
+    Box::new(Gather { axis, extractor: false })
+}
+
 pub(super) fn array_feature_extractor() -> Op {
     Box::new(Gather { axis: -1, extractor: true })
 }
@@ -60,11 +65,7 @@ impl Operator for Gather {
         let picks = self.indices(index, data.dims[at])?;
         let (outer, inner) = (&data.dims[..at], &data.dims[at + 1..]);
         let (before, after): (usize, usize) = (outer.iter().product(), inner.iter().product());
-        let count = before.checked_mul(picks.len()).and_then(|n| n.checked_mul(after));
-        if count.is_none_or(|n| n > limits::RUN_ELEMENTS) {
-            return Err(format!("the result has more than {} elements", limits::RUN_ELEMENTS));
-        }
-        let mut places = Vec::with_capacity(before * picks.len() * after);
+        let mut places = Vec::with_capacity(inputs.count(&[before, picks.len(), after])?);
         for block in 0..before {
             for pick in &picks {
                 let start = (block * data.dims[at] + pick) * after;

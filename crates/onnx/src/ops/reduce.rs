@@ -6,44 +6,81 @@ use crate::error::Result;
 use crate::program::{Kind, Lower, Shape, Value};
 use crate::tensor::{Data, Tensor};
 
-/// Integers are reduced as f32, which is exact up to here.
-const EXACT: f32 = 16_777_216.0;
-
-type Fold = fn(&mut dyn Iterator<Item = f32>) -> f32;
+type Fold = fn(&mut dyn Iterator<Item = f64>) -> f64;
+type WholeFold = fn(&mut dyn Iterator<Item = i64>) -> i64;
 
 #[derive(Debug)]
 struct Reduce {
     fold: Fold,
+    whole: WholeFold,
     axes: Vec<i64>,
     keep: bool,
-    /// Without axes: reduce nothing instead of everything.
+    takes_integers: bool,
+    /// Whether f32 gives the right integer for small integers.
+    keeps_integers: bool,
+    /// Without axes: every element by itself instead of all together.
     noop: bool,
 }
 
+fn sum(values: &mut dyn Iterator<Item = i64>) -> i64 {
+    values.fold(0, i64::wrapping_add)
+}
+
+fn folds(name: &str) -> Option<(Fold, WholeFold)> {
+    Some(match name {
+        "ReduceSum" => (|v| v.sum(), sum),
+        "ReduceMean" => (
+            |v| {
+                let (sum, count) = v.fold((0.0, 0.0), |(s, n), x| (s + x, n + 1.0));
+                sum / count
+            },
+            |v| {
+                let (sum, count) = v.fold((0_i64, 0), |(s, n), x| (s.wrapping_add(x), n + 1));
+                sum.checked_div(count).unwrap_or(0)
+            },
+        ),
+        "ReduceMax" => (
+            |v| v.fold(f64::NEG_INFINITY, |a, b| if a.is_nan() || a > b { a } else { b }),
+            |v| v.max().unwrap_or(i64::MIN),
+        ),
+        "ReduceMin" => (
+            |v| v.fold(f64::INFINITY, |a, b| if a.is_nan() || a < b { a } else { b }),
+            |v| v.min().unwrap_or(i64::MAX),
+        ),
+        "ReduceProd" => (|v| v.product(), |v| v.fold(1, i64::wrapping_mul)),
+        "ReduceL1" => (|v| v.map(f64::abs).sum(), |v| sum(&mut v.map(i64::wrapping_abs))),
+        "ReduceL2" => (
+            |v| v.map(|x| x * x).sum::<f64>().sqrt(),
+            |v| v.map(|x| x as f64 * x as f64).sum::<f64>().sqrt() as i64,
+        ),
+        "ReduceSumSquare" => (|v| v.map(|x| x * x).sum(), |v| sum(&mut v.map(|x| x.wrapping_mul(x)))),
+        "ReduceLogSum" => (|v| v.sum::<f64>().ln(), |v| (sum(v) as f64).ln() as i64),
+        // Powers of e are no integers: `reduce` leaves these out.
+        "ReduceLogSumExp" => (log_sum_exp, sum),
+        _ => return None,
+    })
+}
+
+fn log_sum_exp(values: &mut dyn Iterator<Item = f64>) -> f64 {
+    let (top, sum) = values.fold((f64::NEG_INFINITY, 0.0), |(top, sum): (f64, f64), x| {
+        if x == top || x == f64::NEG_INFINITY {
+            (top, if x == top && top.is_finite() { sum + 1.0 } else { sum })
+        } else if x > top {
+            (x, sum * (top - x).exp() + 1.0)
+        } else {
+            (top, sum + (x - top).exp())
+        }
+    });
+    if top.is_infinite() { if sum.is_nan() { sum } else { top } } else { top + sum.ln() }
+}
+
 pub(super) fn reduce(node: &Node<'_>) -> Result<Option<Op>> {
-    let fold: Fold = match node.op() {
-        "ReduceSum" => |v| v.map(f64::from).sum::<f64>() as f32,
-        "ReduceMean" => |v| {
-            let (sum, count) = v.fold((0.0, 0.0), |(s, n), x| (s + f64::from(x), n + 1.0));
-            (sum / count) as f32
-        },
-        "ReduceMax" => |v| v.fold(f32::NEG_INFINITY, |a, b| if a.is_nan() || a > b { a } else { b }),
-        "ReduceMin" => |v| v.fold(f32::INFINITY, |a, b| if a.is_nan() || a < b { a } else { b }),
-        "ReduceProd" => |v| v.product(),
-        "ReduceL1" => |v| v.map(|x| f64::from(x.abs())).sum::<f64>() as f32,
-        "ReduceL2" => |v| v.map(|x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt() as f32,
-        "ReduceSumSquare" => |v| v.map(|x| f64::from(x) * f64::from(x)).sum::<f64>() as f32,
-        "ReduceLogSum" => |v| v.map(f64::from).sum::<f64>().ln() as f32,
-        "ReduceLogSumExp" => |v| {
-            let (top, sum) = v.map(f64::from).fold((f64::MIN, 0.0), |(top, sum): (f64, f64), x| {
-                if x > top { (x, sum * (top - x).exp() + 1.0) } else { (top, sum + (x - top).exp()) }
-            });
-            (top + sum.ln()) as f32
-        },
-        _ => return Ok(None),
-    };
+    let Some((fold, whole)) = folds(node.op()) else { return Ok(None) };
     Ok(Some(Box::new(Reduce {
         fold,
+        whole,
+        takes_integers: node.op() != "ReduceLogSumExp",
+        keeps_integers: matches!(node.op(), "ReduceMax" | "ReduceMin"),
         axes: node.ints("axes")?.to_vec(),
         keep: node.int("keepdims")?.unwrap_or(1) != 0,
         noop: node.int("noop_with_empty_axes")?.unwrap_or(0) != 0,
@@ -51,20 +88,20 @@ pub(super) fn reduce(node: &Node<'_>) -> Result<Option<Op>> {
 }
 
 impl Reduce {
-    /// Which of `rank` axes are reduced; none when nothing is to be done.
-    fn reduced(&self, rank: usize, parameter: Option<&Tensor>) -> Result<Option<Vec<bool>>, String> {
+    /// Which of `rank` axes are reduced.
+    fn reduced(&self, rank: usize, parameter: Option<&Tensor>) -> Result<Vec<bool>, String> {
         let axes = match parameter {
             Some(tensor) => integers(tensor)?,
             None => self.axes.clone(),
         };
         if axes.is_empty() {
-            return Ok(if self.noop { None } else { Some(vec![true; rank]) });
+            return Ok(vec![!self.noop; rank]);
         }
         let mut reduced = vec![false; rank];
         for a in axes {
             reduced[axis(a, rank)?] = true;
         }
-        Ok(Some(reduced))
+        Ok(reduced)
     }
 
     fn dims_after(&self, dims: &[usize], reduced: &[bool]) -> Vec<usize> {
@@ -93,25 +130,24 @@ fn sources(dims: &[usize], reduced: &[bool]) -> Vec<Vec<usize>> {
 impl Operator for Reduce {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
-        let Some(reduced) = self.reduced(input.dims.len(), inputs.get(1).copied().flatten())? else {
-            return Ok(vec![input.clone()]);
-        };
-        let whole = match &input.data {
-            Data::Float(_) => false,
-            Data::Int64(_) | Data::Int32(_) => true,
-            other => return Err(format!("does not take {}", other.type_name())),
-        };
-        let values = numbers(input)?;
-        let out = sources(&input.dims, &reduced);
-        let out: Vec<f32> = out.iter().map(|s| (self.fold)(&mut s.iter().map(|&i| values[i]))).collect();
-        if whole && values.iter().chain(&out).any(|v| v.abs() > EXACT) {
-            return Err("meets integers beyond 2^24".to_owned());
-        }
+        let reduced = self.reduced(input.dims.len(), inputs.get(1))?;
         let dims = self.dims_after(&input.dims, &reduced);
-        let data = match (whole, &input.data) {
-            (true, Data::Int32(_)) => Data::Int32(out.iter().map(|&v| v as i32).collect()),
-            (true, _) => Data::Int64(out.iter().map(|&v| v as i64).collect()),
-            _ => Data::Float(out),
+        let sources = sources(&input.dims, &reduced);
+        let wide = |get: &dyn Fn(usize) -> f64| -> Vec<f64> {
+            sources.iter().map(|s| (self.fold)(&mut s.iter().map(|&i| get(i)))).collect()
+        };
+        let whole = |get: &dyn Fn(usize) -> i64| -> Vec<i64> {
+            sources.iter().map(|s| (self.whole)(&mut s.iter().map(|&i| get(i)))).collect()
+        };
+        let data = match &input.data {
+            Data::Int64(_) | Data::Int32(_) if !self.takes_integers => {
+                return Err(format!("does not take {}", input.data.type_name()));
+            }
+            Data::Float(v) => Data::Float(wide(&|i| v[i].into()).into_iter().map(|x| x as f32).collect()),
+            Data::Double(v) => Data::Double(wide(&|i| v[i])),
+            Data::Int64(v) => Data::Int64(whole(&|i| v[i])),
+            Data::Int32(v) => Data::Int32(whole(&|i| v[i].into()).into_iter().map(|x| x as i32).collect()),
+            other => return Err(format!("does not take {}", other.type_name())),
         };
         Ok(vec![Tensor { dims, data }])
     }
@@ -119,9 +155,7 @@ impl Operator for Reduce {
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         let parameter = inputs.get(1).and_then(Option::as_ref).map(Value::constant).transpose()?;
-        let Some(reduced) = self.reduced(row.shape.rank(), parameter.map(AsRef::as_ref))? else {
-            return Ok(vec![Value::Row(row)]);
-        };
+        let reduced = self.reduced(row.shape.rank(), parameter.map(AsRef::as_ref))?;
         let (before, inner) = reduced.split_at(row.shape.before + 1);
         if before.contains(&true) && (before[row.shape.before] || !self.keep) {
             return Err("reduces over rows".to_owned());
@@ -130,9 +164,12 @@ impl Operator for Reduce {
         let sources = sources(&row.shape.inner, inner);
         let fold = self.fold;
         let kind = row.kind.clone();
+        if !matches!(kind, Kind::Float) && !self.keeps_integers {
+            return Err("computes with integers per row; cast them to float first".to_owned());
+        }
         let row = lower.map(&row, shape, kind, move |from, to| {
             for (to, sources) in to.iter_mut().zip(&sources) {
-                *to = fold(&mut sources.iter().map(|&i| from[i]));
+                *to = fold(&mut sources.iter().map(|&i| from[i].into())) as f32;
             }
         })?;
         Ok(vec![Value::Row(row)])
@@ -158,15 +195,22 @@ pub(super) fn arg(node: &Node<'_>) -> Result<Op> {
 }
 
 impl Arg {
-    fn best(&self, values: impl Iterator<Item = f32>) -> usize {
-        let mut best = (0, f32::NAN);
+    fn best<T: PartialOrd>(&self, values: impl Iterator<Item = T>) -> usize {
+        let mut best = (0, None);
         for (at, value) in values.enumerate() {
-            let better = if self.least { value < best.1 } else { value > best.1 };
-            if at == 0 || better || (self.last && value == best.1) {
-                best = (at, value);
+            let better = best.1.as_ref().is_none_or(|top| {
+                let beats = if self.least { value < *top } else { value > *top };
+                beats || (self.last && value == *top)
+            });
+            if better {
+                best = (at, Some(value));
             }
         }
         best.0
+    }
+
+    fn each<T: PartialOrd + Copy>(&self, values: &[T], sources: &[Vec<usize>]) -> Vec<i64> {
+        sources.iter().map(|s| self.best(s.iter().map(|&i| values[i])) as i64).collect()
     }
 }
 
@@ -174,11 +218,17 @@ impl Operator for Arg {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
         let at = axis(self.axis, input.dims.len())?;
-        let values = numbers(input)?;
         let mut reduced = vec![false; input.dims.len()];
         reduced[at] = true;
-        let found = sources(&input.dims, &reduced);
-        let found = found.iter().map(|s| self.best(s.iter().map(|&i| values[i])) as i64).collect();
+        let sources = sources(&input.dims, &reduced);
+        let found = match &input.data {
+            Data::Float(v) => self.each(v, &sources),
+            Data::Double(v) => self.each(v, &sources),
+            Data::Int64(v) => self.each(v, &sources),
+            Data::Int32(v) => self.each(v, &sources),
+            Data::Uint8(v) => self.each(v, &sources),
+            other => return Err(format!("does not take {}", other.type_name())),
+        };
         let mut dims = input.dims.clone();
         if self.keep {
             dims[at] = 1;
@@ -209,28 +259,46 @@ impl Operator for Arg {
     }
 }
 
-/// `Softmax` and `LogSoftmax`: along one axis from version 13 on, over all axes from `axis` before.
+/// `Softmax`, `LogSoftmax` and `Hardmax`: along one axis from version 13 on, over all axes from `axis` before.
 #[derive(Debug, Clone, Copy)]
 struct Softmax {
     axis: i64,
     flat: bool,
-    log: bool,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Log,
+    /// 1 for the first of the largest, 0 for the others.
+    Hard,
 }
 
 pub(super) fn softmax(node: &Node<'_>) -> Result<Op> {
     let flat = node.version < 13;
     let axis = node.int("axis")?.unwrap_or(if flat { 1 } else { -1 });
-    Ok(Box::new(Softmax { axis, flat, log: node.op() == "LogSoftmax" }))
+    let form = match node.op() {
+        "LogSoftmax" => Form::Log,
+        "Hardmax" => Form::Hard,
+        _ => Form::Plain,
+    };
+    Ok(Box::new(Softmax { axis, flat, form }))
 }
 
 impl Softmax {
     fn apply(self, values: &mut [f32]) {
-        if self.log {
-            let top = values.iter().copied().fold(f32::MIN, f32::max);
-            let sum = values.iter().map(|v| (v - top).exp()).sum::<f32>().ln();
-            values.iter_mut().for_each(|v| *v = *v - top - sum);
-        } else {
-            crate::scores::softmax(values);
+        match self.form {
+            Form::Plain => crate::scores::softmax(values),
+            Form::Log => {
+                let top = values.iter().copied().fold(f32::MIN, f32::max);
+                let sum = values.iter().map(|v| (v - top).exp()).sum::<f32>().ln();
+                values.iter_mut().for_each(|v| *v = *v - top - sum);
+            }
+            Form::Hard => {
+                let best = (1..values.len()).fold(0, |b, at| if values[at] > values[b] { at } else { b });
+                values.iter_mut().enumerate().for_each(|(at, v)| *v = f32::from(u8::from(at == best)));
+            }
         }
     }
 }
@@ -238,17 +306,26 @@ impl Softmax {
 impl Operator for Softmax {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
-        let Data::Float(values) = &input.data else {
-            return Err(format!("does not take {}", input.data.type_name()));
+        let values = match &input.data {
+            Data::Float(_) | Data::Double(_) => numbers(input)?,
+            other => return Err(format!("does not take {}", other.type_name())),
         };
-        let at = axis(self.axis, input.dims.len())?;
+        let at = if self.flat && self.axis == input.dims.len() as i64 {
+            input.dims.len()
+        } else {
+            axis(self.axis, input.dims.len())?
+        };
         let reduced: Vec<bool> =
             (0..input.dims.len()).map(|a| if self.flat { a >= at } else { a == at }).collect();
-        let mut out = values.clone();
+        let mut out = values.to_vec();
         for places in sources(&input.dims, &reduced) {
             let mut group: Vec<f32> = places.iter().map(|&i| values[i]).collect();
             self.apply(&mut group);
             places.iter().zip(group).for_each(|(&i, v)| out[i] = v);
+        }
+        if let Data::Double(_) = input.data {
+            let data = Data::Double(out.into_iter().map(f64::from).collect());
+            return Ok(vec![Tensor { dims: input.dims.clone(), data }]);
         }
         Ok(vec![float(input.dims.clone(), out)])
     }

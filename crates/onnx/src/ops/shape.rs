@@ -1,9 +1,10 @@
 //! Operators that change how numbers are arranged, or nothing at all.
 
-use super::{Inputs, Op, Operator, axis, integers, need, need_value};
+use super::{Inputs, Op, Operator, axis, integers, matrix, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::program::{Lower, Row, Shape, Value};
+use crate::scores::Labels;
 use crate::tensor::{Data, Tensor, elements};
 
 #[derive(Debug)]
@@ -14,13 +15,42 @@ pub(super) fn identity() -> Op {
 }
 
 /// The map of class names to probabilities stays what it was made from: the probabilities in order.
-pub(super) fn zip_map() -> Op {
-    Box::new(Identity)
+#[derive(Debug)]
+struct ZipMap {
+    classes: usize,
+}
+
+pub(super) fn zip_map(node: &Node<'_>) -> Result<Op> {
+    Ok(Box::new(ZipMap { classes: Labels::read(node)?.len() }))
+}
+
+impl ZipMap {
+    fn fits(&self, width: usize) -> Result<(), String> {
+        let classes = self.classes;
+        if width == classes { Ok(()) } else { Err(format!("names {classes} classes, got {width} columns")) }
+    }
+}
+
+impl Operator for ZipMap {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let input = need(inputs, 0)?;
+        self.fits(matrix(input)?.1)?;
+        Ok(vec![input.clone()])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let row = need_value(inputs, 0)?.row()?;
+        self.fits(row.width())?;
+        Ok(vec![Value::Row(lower.view(row, row.shape.clone(), row.kind.clone()))])
+    }
 }
 
 impl Operator for Identity {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
-        Ok(vec![need(inputs, 0)?.clone()])
+        let input = need(inputs, 0)?;
+        // The second output of a `Dropout` that drops nothing.
+        let mask = Tensor { dims: input.dims.clone(), data: Data::Bool(vec![true; input.data.len()]) };
+        Ok(vec![input.clone(), mask])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -28,45 +58,6 @@ impl Operator for Identity {
             Value::Row(row) => Value::Row(lower.view(row, row.shape.clone(), row.kind.clone())),
             constant => constant.clone(),
         }])
-    }
-}
-
-#[derive(Debug)]
-struct Constant(Tensor);
-
-pub(super) fn constant(node: &Node<'_>) -> Result<Op> {
-    let list = |n: usize, data: Data| Tensor { dims: vec![n], data };
-    let scalar = |data: Data| Tensor { dims: Vec::new(), data };
-    let tensor = if let Some(tensor) = node.tensor("value")? {
-        tensor
-    } else if let Some(v) = node.float("value_float")? {
-        scalar(Data::Float(vec![v]))
-    } else if let Some(v) = node.int("value_int")? {
-        scalar(Data::Int64(vec![v]))
-    } else if let Some(v) = node.text("value_string")? {
-        scalar(Data::Text(vec![v]))
-    } else if node.has("value_floats") {
-        let v = node.floats("value_floats")?.to_vec();
-        list(v.len(), Data::Float(v))
-    } else if node.has("value_ints") {
-        let v = node.ints("value_ints")?.to_vec();
-        list(v.len(), Data::Int64(v))
-    } else if node.has("value_strings") {
-        let v = node.texts("value_strings")?;
-        list(v.len(), Data::Text(v))
-    } else {
-        return Err(node.unsupported("it has none of the values known here"));
-    };
-    Ok(Box::new(Constant(tensor)))
-}
-
-impl Operator for Constant {
-    fn run(&self, _: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
-        Ok(vec![self.0.clone()])
-    }
-
-    fn lower(&self, _: &mut Lower, _: &[Option<Value>]) -> Result<Vec<Value>, String> {
-        Ok(vec![Value::Const(self.0.clone().into())])
     }
 }
 
@@ -173,7 +164,7 @@ fn unsqueezed(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
 impl Operator for Form {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
-        let dims = self.dims(&input.dims, inputs.get(1).copied().flatten())?;
+        let dims = self.dims(&input.dims, inputs.get(1))?;
         Ok(vec![Tensor { dims, data: input.data.clone() }])
     }
 
@@ -206,77 +197,6 @@ impl Form {
     }
 }
 
-#[derive(Debug)]
-struct ShapeOf {
-    start: i64,
-    end: Option<i64>,
-}
-
-pub(super) fn shape_of(node: &Node<'_>) -> Result<Op> {
-    Ok(Box::new(ShapeOf { start: node.int("start")?.unwrap_or(0), end: node.int("end")? }))
-}
-
-impl Operator for ShapeOf {
-    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
-        let dims = &need(inputs, 0)?.dims;
-        let rank = dims.len() as i64;
-        let place = |at: i64| (if at < 0 { at + rank } else { at }).clamp(0, rank) as usize;
-        let (start, end) = (place(self.start), place(self.end.unwrap_or(rank)));
-        let out: Vec<i64> = dims[start..end.max(start)].iter().map(|&d| d as i64).collect();
-        Ok(vec![Tensor { dims: vec![out.len()], data: Data::Int64(out) }])
-    }
-
-    fn lower(&self, _: &mut Lower, _: &[Option<Value>]) -> Result<Vec<Value>, String> {
-        Err("depends on the number of rows".to_owned())
-    }
-}
-
-#[derive(Debug)]
-struct Transpose {
-    order: Vec<i64>,
-}
-
-pub(super) fn transpose(node: &Node<'_>) -> Result<Op> {
-    Ok(Box::new(Transpose { order: node.ints("perm")?.to_vec() }))
-}
-
-impl Operator for Transpose {
-    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
-        let input = need(inputs, 0)?;
-        let rank = input.dims.len();
-        let mut order: Vec<usize> = (0..rank).rev().collect();
-        if !self.order.is_empty() {
-            order = self.order.iter().map(|&a| axis(a, rank)).collect::<Result<_, _>>()?;
-        }
-        let mut sorted = order.clone();
-        sorted.sort_unstable();
-        if sorted != (0..rank).collect::<Vec<_>>() {
-            return Err(format!("perm {:?} is no order of {rank} axes", self.order));
-        }
-        let mut strides = vec![1; rank];
-        for at in (1..rank).rev() {
-            strides[at - 1] = strides[at] * input.dims[at];
-        }
-        let dims: Vec<usize> = order.iter().map(|&a| input.dims[a]).collect();
-        let count: usize = dims.iter().product();
-        let places: Vec<usize> = (0..count)
-            .map(|mut flat| {
-                let mut place = 0;
-                for (&size, &from) in dims.iter().zip(&order).rev() {
-                    place += flat % size * strides[from];
-                    flat /= size;
-                }
-                place
-            })
-            .collect();
-        Ok(vec![Tensor { dims, data: super::pick::gather_places(&input.data, &places) }])
-    }
-
-    fn lower(&self, _: &mut Lower, _: &[Option<Value>]) -> Result<Vec<Value>, String> {
-        Err("moves rows to another axis".to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,13 +215,5 @@ mod tests {
         assert!(form(&Form::Squeeze { axes: Some(vec![1]) }, &[1, 3]).is_err());
         assert_eq!(form(&Form::Unsqueeze { axes: Some(vec![0, -1]) }, &[3]).unwrap(), [1, 3, 1]);
         assert!(form(&Form::Unsqueeze { axes: Some(vec![0, 0]) }, &[3]).is_err());
-    }
-
-    #[test]
-    fn transposes() {
-        let input = Tensor { dims: vec![2, 3], data: Data::Int64((0..6).collect()) };
-        let out = Transpose { order: vec![] }.run(&[Some(&input)]).unwrap();
-        assert_eq!(out[0], Tensor { dims: vec![3, 2], data: Data::Int64(vec![0, 3, 1, 4, 2, 5]) });
-        assert!(Transpose { order: vec![0, 0] }.run(&[Some(&input)]).is_err());
     }
 }

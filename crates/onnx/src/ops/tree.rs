@@ -92,6 +92,23 @@ pub(super) fn regressor(node: &Node<'_>) -> Result<Op> {
     Ok(Box::new(Trees { ensemble: Arc::new(Ensemble { forest, rule }), labels: None }))
 }
 
+/// `TreeEnsemble` says with numbers what the others say with names, and has no base values.
+pub(super) fn ensemble(node: &Node<'_>) -> Result<Op> {
+    let (forest, facts) = Forest::from_node(node)?;
+    let post = match node.int("post_transform")?.unwrap_or(0) {
+        0 => Post::None,
+        1 => Post::Softmax,
+        2 => Post::Logistic,
+        3 => Post::SoftmaxZero,
+        4 => Post::Probit,
+        other => return Err(node.error(format!("post_transform {other} is unknown"))),
+    };
+    let average = node.int("aggregate_function")? == Some(0);
+    let trees = if average { facts.trees as f64 } else { 1.0 };
+    let rule = Rule::Values(ValueRule { base: Vec::new(), post, trees });
+    Ok(Box::new(Trees { ensemble: Arc::new(Ensemble { forest, rule }), labels: None }))
+}
+
 impl Trees {
     fn fits(&self, width: usize) -> Result<(), String> {
         let needed = self.ensemble.forest.features();
@@ -109,7 +126,7 @@ impl Operator for Trees {
         let targets = forest.targets();
         let mut words = vec![0; forest.scratch_words()];
         let mut sums = vec![0.0; targets * BLOCK];
-        let mut out = vec![0.0; rows * targets];
+        let mut out = vec![0.0; inputs.count(&[rows, targets])?];
         let mut classes = Vec::with_capacity(rows);
         for (block, out) in out.chunks_mut(targets * BLOCK).enumerate() {
             let count = out.len() / targets;

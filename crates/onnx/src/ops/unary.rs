@@ -1,6 +1,6 @@
 //! Functions of one element.
 
-use super::{Inputs, Op, Operator, float, need, need_value, numbers};
+use super::{Inputs, Op, Operator, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::program::{Kind, Lower, Value};
@@ -68,19 +68,37 @@ impl Operator for Unary {
     }
 }
 
+/// `IsNaN` and `IsInf`.
 #[derive(Debug)]
-struct IsNan;
-
-pub(super) fn is_nan() -> Op {
-    Box::new(IsNan)
+struct Is {
+    nan: bool,
+    above: bool,
+    below: bool,
 }
 
-impl Operator for IsNan {
+pub(super) fn is_nan() -> Op {
+    Box::new(Is { nan: true, above: false, below: false })
+}
+
+pub(super) fn is_inf(node: &Node<'_>) -> Result<Op> {
+    let flag = |name: &str| node.int(name).map(|v| v.unwrap_or(1) != 0);
+    Ok(Box::new(Is { nan: false, above: flag("detect_positive")?, below: flag("detect_negative")? }))
+}
+
+impl Is {
+    fn holds(&self, x: f64) -> bool {
+        (self.nan && x.is_nan())
+            || (self.above && x == f64::INFINITY)
+            || (self.below && x == f64::NEG_INFINITY)
+    }
+}
+
+impl Operator for Is {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
         let data = match &input.data {
-            Data::Float(v) => v.iter().map(|x| x.is_nan()).collect(),
-            Data::Double(v) => v.iter().map(|x| x.is_nan()).collect(),
+            Data::Float(v) => v.iter().map(|&x| self.holds(x.into())).collect(),
+            Data::Double(v) => v.iter().map(|&x| self.holds(x)).collect(),
             other => return Err(format!("does not take {}", other.type_name())),
         };
         Ok(vec![Tensor { dims: input.dims.clone(), data: Data::Bool(data) }])
@@ -88,14 +106,15 @@ impl Operator for IsNan {
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
-        let row = lower.map(&row, row.shape.clone(), Kind::Bool, |from, to| {
-            to.iter_mut().zip(from).for_each(|(to, x)| *to = f32::from(u8::from(x.is_nan())));
+        let is = Self { ..*self };
+        let row = lower.map(&row, row.shape.clone(), Kind::Bool, move |from, to| {
+            to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(is.holds(x.into()))));
         })?;
         Ok(vec![Value::Row(row)])
     }
 }
 
-/// `Clip`: bounds are attributes up to version 6, inputs from 11 on.
+/// `Clip`: bounds are attributes up to version 10, inputs from 11 on.
 #[derive(Debug)]
 struct Clip {
     low: f32,
@@ -103,49 +122,55 @@ struct Clip {
 }
 
 pub(super) fn clip(node: &Node<'_>) -> Result<Op> {
-    let low = node.float("min")?.unwrap_or(f32::NEG_INFINITY);
-    let high = node.float("max")?.unwrap_or(f32::INFINITY);
+    // An infinity is clipped too: what is not given is the largest finite number.
+    let (low, high) = (node.float("min")?.unwrap_or(f32::MIN), node.float("max")?.unwrap_or(f32::MAX));
     Ok(Box::new(Clip { low, high }))
 }
 
-impl Clip {
-    fn bounds(&self, low: Option<&Tensor>, high: Option<&Tensor>) -> Result<(f32, f32), String> {
-        let read = |bound: Option<&Tensor>, default: f32| match bound {
-            None => Ok(default),
-            Some(t) => numbers(t)?.first().copied().ok_or_else(|| "has an empty bound".to_owned()),
-        };
-        Ok((read(low, self.low)?, read(high, self.high)?))
-    }
+fn clamp<T: PartialOrd>(x: T, low: T, high: T) -> T {
+    let x = if x < low { low } else { x };
+    if x > high { high } else { x }
 }
 
-fn clamp(x: f32, low: f32, high: f32) -> f32 {
-    if x.is_nan() { x } else { x.max(low).min(high) }
+/// Clips elements of a type to bounds of the same type; the last two are those where none is given.
+macro_rules! clip {
+    ($kind:ident, $values:expr, $bounds:expr, $low:expr, $high:expr) => {{
+        let bound = |tensor: Option<&Tensor>, default| match tensor.map(|t| &t.data) {
+            None => Ok(default),
+            Some(Data::$kind(v)) => v.first().copied().ok_or_else(|| "has an empty bound".to_owned()),
+            Some(other) => Err(format!("has a bound of {}", other.type_name())),
+        };
+        let [low, high] = $bounds;
+        let (low, high) = (bound(low, $low)?, bound(high, $high)?);
+        Data::$kind($values.iter().map(|&x| clamp(x, low, high)).collect())
+    }};
 }
 
 impl Operator for Clip {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
-        let bound = |i: usize| inputs.get(i).copied().flatten();
-        if let (Data::Int64(v), None | Some(Data::Int64(_))) = (&input.data, bound(1).map(|t| &t.data)) {
-            let get = |i: usize, default| {
-                bound(i).and_then(|t| super::integers(t).ok()?.first().copied()).unwrap_or(default)
-            };
-            let (low, high) = (get(1, i64::MIN), get(2, i64::MAX));
-            let data = v.iter().map(|&x| x.max(low).min(high)).collect();
-            return Ok(vec![Tensor { dims: input.dims.clone(), data: Data::Int64(data) }]);
-        }
-        let Data::Float(values) = &input.data else {
-            return Err(format!("does not take {}", input.data.type_name()));
+        let bounds = [inputs.get(1), inputs.get(2)];
+        let data = match &input.data {
+            Data::Float(v) => clip!(Float, v, bounds, self.low, self.high),
+            Data::Double(v) => clip!(Double, v, bounds, f64::MIN, f64::MAX),
+            Data::Int64(v) => clip!(Int64, v, bounds, i64::MIN, i64::MAX),
+            Data::Int32(v) => clip!(Int32, v, bounds, i32::MIN, i32::MAX),
+            Data::Uint8(v) => clip!(Uint8, v, bounds, u8::MIN, u8::MAX),
+            other => return Err(format!("does not take {}", other.type_name())),
         };
-        let (low, high) = self.bounds(bound(1), bound(2))?;
-        Ok(vec![float(input.dims.clone(), values.iter().map(|&x| clamp(x, low, high)).collect())])
+        Ok(vec![Tensor { dims: input.dims.clone(), data }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
-        let bound = |i: usize| inputs.get(i).and_then(Option::as_ref).map(Value::constant).transpose();
-        let (low, high) = (bound(1)?.cloned(), bound(2)?.cloned());
-        let (low, high) = self.bounds(low.as_deref(), high.as_deref())?;
+        let bound = |i: usize, default: f32| match inputs.get(i).and_then(Option::as_ref) {
+            None => Ok(default),
+            Some(value) => {
+                let bound = numbers(value.constant()?)?.first().copied();
+                bound.ok_or_else(|| "has an empty bound".to_owned())
+            }
+        };
+        let (low, high) = (bound(1, self.low)?, bound(2, self.high)?);
         let row = lower.map(&row, row.shape.clone(), row.kind.clone(), move |from, to| {
             to.iter_mut().zip(from).for_each(|(to, &x)| *to = clamp(x, low, high));
         })?;

@@ -204,7 +204,7 @@ impl Lower {
             inners.push(inner);
         }
         let shapes: Vec<&[usize]> = inners.iter().map(Vec::as_slice).collect();
-        let out = ops::broadcast_shape(&shapes)?;
+        let out = ops::broadcast_shape(&shapes, limits::ROW_WIDTH)?;
         let mut places = Vec::new();
         for ((value, row), inner) in values.iter().zip(rows).zip(&inners) {
             let columns = ops::broadcast_places(inner, &out);
@@ -337,7 +337,7 @@ fn constant_shape(dims: &[usize], rank: usize) -> Result<(usize, Vec<usize>), St
 
 /// An integer as f32, when that loses nothing.
 pub(crate) fn exact(value: i64) -> Result<f32, String> {
-    if value.abs() <= EXACT {
+    if value.unsigned_abs() <= EXACT.unsigned_abs() {
         Ok(value as f32)
     } else {
         Err(format!("integer {value} is too large to be compiled"))

@@ -49,13 +49,21 @@ enum Content {
     Packed,
 }
 
-/// Refuses a model whose decoded form would go beyond [`limits::DECODED_BYTES`].
+/// Refuses a model whose decoded form would go beyond [`limits::DECODED_BYTES`], or would be out of all
+/// proportion to its file.
 pub(crate) fn measure(bytes: &[u8]) -> Result<()> {
-    let mut total = 0;
-    walk(bytes, Kind::Model, 0, &mut total)
+    let grown = limits::DECODED_SMALL + bytes.len() as u64 * limits::DECODED_GROWTH;
+    let mut room = Room { used: 0, most: grown.min(limits::DECODED_BYTES) };
+    walk(bytes, Kind::Model, 0, &mut room)
 }
 
-fn walk(mut bytes: &[u8], kind: Kind, depth: usize, total: &mut u64) -> Result<()> {
+/// Memory used so far, and how much there is.
+struct Room {
+    used: u64,
+    most: u64,
+}
+
+fn walk(mut bytes: &[u8], kind: Kind, depth: usize, room: &mut Room) -> Result<()> {
     if depth > limits::MESSAGE_DEPTH {
         return Err(broken("messages are nested too deeply"));
     }
@@ -64,29 +72,29 @@ fn walk(mut bytes: &[u8], kind: Kind, depth: usize, total: &mut u64) -> Result<(
         match tag & 7 {
             0 => {
                 varint(&mut bytes)?;
-                *total += PACKED;
+                room.used += PACKED;
             }
             1 => drop(take(&mut bytes, 8)?),
             5 => drop(take(&mut bytes, 4)?),
             2 => {
                 let length = varint(&mut bytes)?;
                 let content = take(&mut bytes, length)?;
-                *total += length;
+                room.used += length;
                 match kind.field(tag >> 3) {
-                    Content::Bytes => *total += TEXT,
-                    Content::Packed => *total += length * PACKED,
-                    Content::Message(Kind::Other) => *total += MESSAGE + length * UNSEEN,
+                    Content::Bytes => room.used += TEXT,
+                    Content::Packed => room.used += length * PACKED,
+                    Content::Message(Kind::Other) => room.used += MESSAGE + length * UNSEEN,
                     Content::Message(inner) => {
-                        *total += MESSAGE;
-                        walk(content, inner, depth + 1, total)?;
+                        room.used += MESSAGE;
+                        walk(content, inner, depth + 1, room)?;
                     }
                 }
             }
             other => return Err(broken(&format!("wire type {other} is unknown"))),
         }
-        if *total > limits::DECODED_BYTES {
+        if room.used > room.most {
             let what = "decoded model (bytes, estimated)".to_owned();
-            return Err(Error::TooLarge { what, amount: *total, limit: limits::DECODED_BYTES });
+            return Err(Error::TooLarge { what, amount: room.used, limit: room.most });
         }
     }
     Ok(())

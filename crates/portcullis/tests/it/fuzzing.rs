@@ -10,10 +10,11 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [Target; 10] = [
+    let targets: [Target; 11] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
+        ("onnx_eval", bodies::onnx_eval),
         ("csv", bodies::csv),
         ("parquet", bodies::parquet),
         ("rows", bodies::rows),
