@@ -13,6 +13,7 @@ mod element;
 mod error;
 mod forest;
 mod graph;
+pub mod import;
 pub mod limits;
 mod model;
 mod ops;
@@ -23,7 +24,7 @@ mod slots;
 pub mod tensor;
 
 pub use batch::Batch;
-pub use builder::{Attr, GraphBuilder, IR_VERSION, ML_OPSET, OPSET};
+pub use builder::{Attr, GraphBuilder, IR_VERSION, ML_OPSET, OPSET, with_metadata};
 pub use element::{Domain, ElementType};
 pub use error::{Error, Result};
 pub use model::{Model, Output};

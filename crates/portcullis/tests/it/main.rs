@@ -20,6 +20,7 @@ mod definitions;
 mod durability;
 mod environments;
 mod fuzzing;
+mod imported;
 mod issuers;
 mod launcher;
 mod ledger;
