@@ -160,7 +160,10 @@ mlflow.sklearn.save_model(
 loaded = mlflow.pyfunc.load_model(str(folder / "mlflow-ridge"))
 case("mlflow-ridge", folder / "mlflow-ridge", asked, loaded.predict(asked))
 model = RandomForestClassifier(20, random_state=0).fit(filled, words)
-mlflow.sklearn.save_model(model, folder / "mlflow-forest", signature=infer_signature(filled, words))
+trusted = ["sklearn.tree._tree.Tree"]
+mlflow.sklearn.save_model(
+    model, folder / "mlflow-forest", signature=infer_signature(filled, words), skops_trusted_types=trusted
+)
 loaded = mlflow.pyfunc.load_model(str(folder / "mlflow-forest"))
 case("mlflow-forest", folder / "mlflow-forest", filled[:200], model.predict_proba(filled[:200]), loaded.predict(filled[:200]))
 model = lightgbm.LGBMClassifier(n_estimators=15, verbose=-1).fit(numbers, binary)

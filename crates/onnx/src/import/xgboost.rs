@@ -12,6 +12,9 @@ use super::{Input, Told, names, ubjson};
 use crate::builder::Attr;
 use crate::element::Domain;
 
+/// How a base score becomes a margin.
+type ToMargin = fn(f64) -> f64;
+
 /// Most classes and features.
 const WIDE: f64 = 20_000.0;
 
@@ -232,7 +235,7 @@ fn labels(facts: &Facts, classes: Option<Classes>) -> Told<Classes> {
 }
 
 /// What follows the sum, and how the base score becomes a margin.
-fn link(objective: &str) -> Told<(Link, fn(f64) -> f64)> {
+fn link(objective: &str) -> Told<(Link, ToMargin)> {
     Ok(match objective {
         "reg:logistic" => (Link::Sigmoid, logit),
         "binary:hinge" => (Link::Step, |b| b),
@@ -441,7 +444,7 @@ fn linear(
         ("replaced_value_float", Attr::Float(f32::NAN)),
     ];
     let all = graph.node((Domain::Ml, "Imputer"), &[&all], filled);
-    let (to_margin, link): (fn(f64) -> f64, Link) = match facts.objective.as_str() {
+    let (to_margin, link): (ToMargin, Link) = match facts.objective.as_str() {
         "binary:logistic" => (logit, Link::Sigmoid),
         "multi:softmax" | "multi:softprob" => (|b| b, Link::Identity),
         other => link(other).map(|(link, to_margin)| (to_margin, link))?,

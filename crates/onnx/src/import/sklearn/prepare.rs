@@ -26,9 +26,9 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
         "RobustScaler" => scale(node, columns, ("center_", Op::Add), ("scale_", Op::Div)),
         "MaxAbsScaler" => scale(node, columns, ("", Op::Add), ("scale_", Op::Div)),
         "MinMaxScaler" => min_max(node, columns),
-        "SimpleImputer" => impute(node, columns),
-        "OneHotEncoder" => one_hot(graph, node, columns),
-        "OrdinalEncoder" => ordinal(graph, node, columns),
+        "SimpleImputer" => impute(node, &columns),
+        "OneHotEncoder" => one_hot(graph, node, &columns),
+        "OrdinalEncoder" => ordinal(graph, node, &columns),
         "ColumnTransformer" => by_column(graph, node, &columns),
         "FunctionTransformer" if node.find("func")?.is_none() => Ok(columns),
         "Pipeline" => {
@@ -108,7 +108,7 @@ fn values(node: Node<'_>) -> Told<Vec<Value>> {
     Ok(array.numbers()?.into_iter().map(Value::Number).collect())
 }
 
-fn impute(node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
+fn impute(node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
     if let Some(missing) = node.find("missing_values")? {
         let nan = missing.is_scalar() && matches!(missing.scalar()?, Value::Number(n) if n.is_nan());
         if !nan && missing.class() != "NAType" {
@@ -251,8 +251,8 @@ impl<'a> Encoder<'a> {
     }
 }
 
-fn one_hot(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
-    let encoder = Encoder::read(node, &columns)?;
+fn one_hot(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+    let encoder = Encoder::read(node, columns)?;
     let unknown = node.word("handle_unknown", "error")?;
     let mut dropped = vec![None; columns.len()];
     let drops = match node.find("_drop_idx_after_grouping")? {
@@ -286,8 +286,8 @@ fn one_hot(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>) -> Told<Vec<
     Ok(out)
 }
 
-fn ordinal(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
-    let encoder = Encoder::read(node, &columns)?;
+fn ordinal(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+    let encoder = Encoder::read(node, columns)?;
     let absent = node.find("encoded_missing_value")?.map_or(Ok(f64::NAN), Node::number)?;
     let unknown = match node.word("handle_unknown", "error")?.as_str() {
         "use_encoded_value" => node.get("unknown_value")?.number()?,

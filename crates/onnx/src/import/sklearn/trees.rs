@@ -9,6 +9,9 @@ use super::super::links::{self, Link};
 use super::super::skops::Node;
 use super::{classes, prepare};
 
+/// The weights by target of the numbers a leaf holds.
+type Leaf<'a> = dyn Fn(&[f64]) -> Vec<(usize, f64)> + 'a;
+
 /// One tree: its nodes, and what its leaves hold, by node.
 struct Tree {
     left: Vec<f64>,
@@ -48,7 +51,7 @@ impl Tree {
         &self,
         graph: &mut Graph,
         (forest, columns): (&mut Forest, &[Column]),
-        leaf: &dyn Fn(&[f64]) -> Vec<(usize, f64)>,
+        leaf: &Leaf<'_>,
     ) -> Told<()> {
         let count = self.left.len();
         forest.begin(count)?;

@@ -50,7 +50,7 @@ impl Machine {
                 let product = graph.plain("Mul", &[&product, &gamma]);
                 let product = graph.plain("Add", &[&product, &shift]);
                 if kernel == "poly" {
-                    power(graph, product, node.get("degree")?.number()?)?
+                    power(graph, &product, node.get("degree")?.number()?)?
                 } else {
                     graph.plain("Tanh", &[&product])
                 }
@@ -92,13 +92,13 @@ fn rbf(
 }
 
 /// A whole power by multiplication: what is below zero has none by logarithms.
-fn power(graph: &mut Graph, value: String, degree: f64) -> Told<String> {
+fn power(graph: &mut Graph, value: &str, degree: f64) -> Told<String> {
     if !(1.0..=16.0).contains(&degree) || degree.fract() != 0.0 {
         return Err(format!("degree: {degree} is no whole number from 1 to 16"));
     }
-    let mut out = value.clone();
+    let mut out = value.to_owned();
     for _ in 1..degree as usize {
-        out = graph.plain("Mul", &[&out, &value]);
+        out = graph.plain("Mul", &[&out, value]);
     }
     Ok(out)
 }
