@@ -1,3 +1,5 @@
+//! Small files by hand: what is read, and what damaged and hostile ones are told.
+
 use super::*;
 use crate::model::Model;
 
