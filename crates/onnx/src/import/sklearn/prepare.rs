@@ -161,6 +161,8 @@ fn missing(column: &Column) -> Told<Column> {
 /// The categories of an encoder's column; a missing value is none of the levels.
 struct Categories {
     levels: Vec<Option<Level>>,
+    /// The missing value is None, not NaN: imputers and codes for missing values pass it by.
+    none: bool,
 }
 
 impl Categories {
@@ -173,7 +175,9 @@ impl Categories {
             Value::Bool(truth) => Ok(Some(Level::Number(f32::from(u8::from(truth))))),
             other => Err(format!("a category is {}", other.kind())),
         };
-        let levels: Vec<Option<Level>> = values(node)?.into_iter().map(level).collect::<Told<_>>()?;
+        let values = values(node)?;
+        let none = values.contains(&Value::Null);
+        let levels: Vec<Option<Level>> = values.into_iter().map(level).collect::<Told<_>>()?;
         let mut numbers: Vec<f32> = levels
             .iter()
             .filter_map(|l| if let Some(Level::Number(n)) = l { Some(*n) } else { None })
@@ -182,7 +186,7 @@ impl Categories {
         if numbers.windows(2).any(|w| w[0] == w[1]) {
             return Err("two categories are the same number in single precision".to_owned());
         }
-        Ok(Self { levels })
+        Ok(Self { levels, none })
     }
 
     /// The column whose values are given one a category, with one for any other value.
@@ -200,6 +204,7 @@ impl Categories {
                 for op in ops.iter().rev() {
                     missing = match op {
                         Op::Fill(v) => number(*v),
+                        Op::FillText(_) if self.none => missing,
                         Op::FillText(text) => find(Some(&Level::Text(text.clone()))),
                         _ => return Err("an encoder behind a scaler is not supported".to_owned()),
                     };
@@ -297,7 +302,7 @@ fn ordinal(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Co
     for (at, column) in columns.iter().enumerate() {
         let (categories, mut codes, _) = encoder.column(at)?;
         for (code, level) in codes.iter_mut().zip(&categories.levels) {
-            if level.is_none() {
+            if level.is_none() && !categories.none {
                 *code = absent;
             }
         }
