@@ -122,6 +122,12 @@ impl GraphBuilder {
         name
     }
 
+    /// Moves the last `count` nodes before all others: what they need must have a value without these.
+    pub(crate) fn last_first(&mut self, count: usize) {
+        let count = count.min(self.graph.node.len());
+        self.graph.node.rotate_right(count);
+    }
+
     /// Sets an entry of the model's metadata; a later value of the same key replaces the earlier one.
     pub fn metadata(&mut self, key: &str, value: &str) {
         self.metadata.insert(key.to_owned(), value.to_owned());
@@ -168,6 +174,14 @@ impl GraphBuilder {
         self.graph.initializer.push(tensor);
         name
     }
+}
+
+/// An encoded model with a further entry of metadata: messages may be joined by joining their bytes.
+pub fn with_metadata(mut bytes: Vec<u8>, key: &str, value: &str) -> Vec<u8> {
+    let more =
+        ModelProto { metadata_props: vec![entry(key.to_owned(), value.to_owned())], ..ModelProto::default() };
+    bytes.extend(more.encode_to_vec());
+    bytes
 }
 
 fn opset(domain: Domain, version: i64) -> OperatorSetIdProto {

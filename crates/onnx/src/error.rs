@@ -45,6 +45,14 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// A model of another tool could not be converted.
+    #[error("{file}: {reason}")]
+    Import {
+        /// Name of the file.
+        file: String,
+        /// The place within it, and what is wrong there.
+        reason: String,
+    },
     /// An input given to a model, or an output asked of it, does not fit.
     #[error("input {name}: {reason}")]
     Input {

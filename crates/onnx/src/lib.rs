@@ -14,6 +14,7 @@ mod error;
 mod explain;
 mod forest;
 mod graph;
+pub mod import;
 pub mod limits;
 mod model;
 mod ops;
@@ -24,7 +25,7 @@ mod slots;
 pub mod tensor;
 
 pub use batch::Batch;
-pub use builder::{Attr, GraphBuilder, IR_VERSION, ML_OPSET, OPSET};
+pub use builder::{Attr, GraphBuilder, IR_VERSION, ML_OPSET, OPSET, with_metadata};
 pub use element::{Domain, ElementType};
 pub use error::{Error, Result};
 pub use explain::{Explainer, Explanation, with_means};

@@ -1,6 +1,7 @@
 //! What a version holds: a folder is looked through when it is registered, and an ONNX file has a folder around it for MLflow's clients.
 
 use crate::error::{Error, Result};
+use crate::import;
 use crate::mlmodel::{self, MLMODEL, MODEL_FILE};
 use crate::models::Registry;
 use crate::signature;
@@ -35,7 +36,7 @@ impl Content {
 }
 
 /// Keeps a folder's list and looks it through: with an `MLmodel` file it is an MLflow model, which runs here when its ONNX flavour
-/// does. Blocks.
+/// does, or what another of its flavours is converted to. Blocks.
 pub(crate) fn inspect(artifacts: &Artifacts, tree: Tree) -> Result<Content> {
     let KeptTree { digest, tree } = artifacts.put_tree(tree)?;
     let mut content = Content {
@@ -60,7 +61,11 @@ pub(crate) fn inspect(artifacts: &Artifacts, tree: Tree) -> Result<Content> {
         {
             content.native = Some(file.digest);
             content.signature = signature::from_model(&model);
+            return Ok(content);
         }
+    }
+    if let Some(made) = import::folder(artifacts, (&tree, &described), &content.signature.inputs)? {
+        (content.native, content.signature) = (Some(made.0), made.1);
     }
     Ok(content)
 }

@@ -6,6 +6,7 @@ pub mod artifacts;
 mod content;
 mod error;
 mod folders;
+pub mod import;
 mod lineage;
 mod logged;
 pub mod mlmodel;

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::folders::Folders;
+use crate::import;
 use crate::lineage::{self, LineageView};
 use crate::signature;
 use domain::{
@@ -19,7 +20,7 @@ const LATEST: &str = "latest";
 pub struct NewVersion {
     /// The model's name.
     pub name: ModelName,
-    /// The ONNX file.
+    /// The ONNX file, or one of another tool that is converted.
     pub bytes: Vec<u8>,
     /// What it takes and answers; from the file when none.
     pub signature: Option<Signature>,
@@ -60,12 +61,18 @@ impl NewVersion {
     }
 }
 
-/// Registers a version: the file is read and compiled first, what cannot be run is refused, naming node and operator.
+/// Registers a version: the file is read and compiled first, what cannot be run is refused, naming node and operator. A LightGBM, XGBoost
+/// or `.skops` file is converted first; the version's properties then say from what, and the file is kept beside.
 pub async fn register(store: &Store, new: NewVersion, by: &Actor, now: Timestamp) -> Result<ModelVersion> {
     let artifacts = store.artifacts().clone();
     let (bytes, signature) = (new.bytes, new.signature);
-    let kept = tokio::task::spawn_blocking(move || keep(&artifacts, &bytes, signature));
-    let (signature, digest, bytes) = kept.await.map_err(|_| Error::Interrupted)??;
+    let kept = tokio::task::spawn_blocking(move || {
+        let (bytes, source) = converted(&artifacts, bytes)?;
+        keep(&artifacts, &bytes, signature).map(|kept| (kept, source))
+    });
+    let ((signature, digest, bytes), source) = kept.await.map_err(|_| Error::Interrupted)??;
+    let mut properties = new.properties;
+    properties.extend(source);
     let record = NewModelVersion {
         metrics: new.metrics,
         run: new.run,
@@ -74,10 +81,21 @@ pub async fn register(store: &Store, new: NewVersion, by: &Actor, now: Timestamp
         lineage: new.lineage,
         description: new.description,
         tags: new.tags,
-        properties: new.properties,
+        properties,
         ..NewModelVersion::onnx(new.name, digest, bytes, signature)
     };
     Ok(store.add_model_version(record, by, now).await?)
+}
+
+/// The ONNX file of what was sent, and what is to be said of its source.
+fn converted(artifacts: &store::Artifacts, bytes: Vec<u8>) -> Result<(Vec<u8>, Tags)> {
+    if onnx::import::Format::of(&bytes).is_none() {
+        return Ok((bytes, Tags::new()));
+    }
+    let (made, format) = import::onnx_of("the file", &bytes, &[])?;
+    let source = artifacts.put(&bytes)?.hex();
+    let facts = [(import::FORMAT, format.name().to_owned()), (import::SOURCE, source)];
+    Ok((made, facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
 }
 
 /// Reads and compiles the file, settles the signature, keeps the bytes.

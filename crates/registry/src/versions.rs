@@ -11,6 +11,9 @@ use domain::{
 };
 use store::{ModelChange, NewModelVersion, Search, Tree, VersionChange};
 
+/// Endings of files of other tools that are converted when they are all a job left at a path.
+const CONVERTED: [&str; 3] = ["skops", "lgb", "ubj"];
+
 /// What goes with a version, whatever it is made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VersionFacts {
@@ -255,7 +258,7 @@ impl Registry {
         Ok(self.store.delete_alias(model, alias, by, Timestamp::now()).await?)
     }
 
-    /// Registers a file or folder among the outputs of a job: an ONNX file as such, the rest as a folder. What lies there now is taken.
+    /// Registers a file or folder among the outputs of a job: an ONNX file as such, and one that is converted to it, the rest as a folder. What lies there now is taken.
     pub async fn register_output(
         &self,
         (name, kind): (ModelName, Option<ModelKind>),
@@ -268,8 +271,11 @@ impl Registry {
         if tree.files.is_empty() {
             return Err(Error::NoFile(at));
         }
-        let only =
-            tree.files.iter().next().filter(|(file, _)| tree.files.len() == 1 && file.ends_with(".onnx"));
+        let model = |file: &str| {
+            let ending = file.rsplit_once('.').map_or("", |(_, ending)| ending);
+            ending == "onnx" || (kind.is_none() && CONVERTED.contains(&ending))
+        };
+        let only = tree.files.iter().next().filter(|(file, _)| tree.files.len() == 1 && model(file));
         if let Some((_, file)) = only {
             let (artifacts, digest) = (self.store.artifacts().clone(), file.digest);
             let bytes = tokio::task::spawn_blocking(move || artifacts.read(&digest)).await;

@@ -2,6 +2,7 @@
 
 use super::curves::Curve;
 use super::value::{Sum, room};
+use crate::limits;
 use crate::ops::{broadcast_places, broadcast_shape, float};
 use crate::tensor::Tensor;
 
@@ -65,7 +66,7 @@ pub(super) fn joined(all: &[&Sum]) -> Sum {
 
 fn met(all: &[&Sum]) -> Result<Vec<Sum>, String> {
     let shapes: Vec<&[usize]> = all.iter().map(|s| s.dims.as_slice()).collect();
-    let dims = broadcast_shape(&shapes)?;
+    let dims = broadcast_shape(&shapes, limits::FOLDED_INPUT)?;
     let players = all.iter().map(|s| s.players()).max().unwrap_or(0);
     room(players, dims.iter().product())?;
     Ok(all.iter().map(|s| s.broadcast(&dims)).collect())

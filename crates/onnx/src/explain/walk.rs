@@ -4,7 +4,8 @@ use super::rules::Rule;
 use super::trees::Shap;
 use super::value::{NOBODY, Players, Sum, Value, room};
 use super::{Explainer, Node, quadrature};
-use crate::ops::{broadcast_places, float, numbers};
+use crate::limits;
+use crate::ops::{Inputs, broadcast_places, float, numbers};
 use crate::tensor::Tensor;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -251,7 +252,8 @@ impl<'a> Walk<'a> {
 
 /// Runs an operator.
 fn run(node: &Node, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, String> {
-    node.op.as_ref().ok_or("reads the same for every row")?.run(inputs)
+    let op = node.op.as_ref().ok_or("reads the same for every row")?;
+    op.run(&Inputs::new(inputs.to_vec(), limits::FOLDED_INPUT))
 }
 
 fn constant(tensor: &Tensor, players: usize) -> Result<Sum, String> {

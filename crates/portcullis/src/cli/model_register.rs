@@ -1,4 +1,4 @@
-//! `model register`: an ONNX file, a folder, outputs of a job, or what a model YAML names.
+//! `model register`: an ONNX file or one that is converted to it, a folder, outputs of a job, or what a model YAML names.
 
 use crate::client::{file_stream, segment};
 use crate::folder::{Snapshot, upload};
@@ -8,10 +8,11 @@ use api::models::{FolderType, RegisterFolder};
 use clap::Args;
 use definitions::{AssetKind, ModelFile, Parsed, Reference};
 use domain::{Fault, ModelVersion, RunId, Tags};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// Files of this ending are registered as what they are.
-const ONNX: &str = "onnx";
+/// How much of a file is looked at to see what it is.
+const HEAD_BYTES: u64 = 256;
 
 /// `model register`.
 #[derive(Debug, Args)]
@@ -19,7 +20,8 @@ pub struct Register {
     /// The model's name; with -f that of the file when left out
     #[arg(required_unless_present = "definition")]
     pub name: Option<String>,
-    /// An ONNX file, or a folder: an MLflow model when it holds an MLmodel file
+    /// An ONNX file; a LightGBM (.txt, .lgb), XGBoost (.json, .ubj) or scikit-learn (.skops) file, which is converted; or a folder: an
+    /// MLflow model when it holds an MLmodel file
     #[arg(required_unless_present_any = ["definition", "from_job"], conflicts_with_all = ["definition", "from_job"])]
     pub file: Option<PathBuf>,
     /// A model file (Azure ML CLI v2 YAML): name, path, type, description, tags, properties
@@ -177,7 +179,7 @@ fn described(session: &Session, file: &Path) -> Result<Order, Fault> {
     };
     let model = parsed.value;
     // A type that is not written is custom_model; an ONNX file is more than that whatever is written.
-    let file = matches!(&from, Origin::Local(path) if path.is_file() && is_onnx(path));
+    let file = matches!(&from, Origin::Local(path) if path.is_file() && is_model(path));
     let kind = match model.kind {
         AssetKind::MlflowModel => Some(FolderType::MlflowModel),
         _ if file => None,
@@ -218,7 +220,7 @@ impl Order {
             Origin::Local(file) if file.is_dir() => {
                 ask.tree = Some(upload(&session.client, &file, Snapshot::Whole, |_| {}).await?.digest);
             }
-            Origin::Local(file) if ask.kind.is_some() || !is_onnx(&file) => {
+            Origin::Local(file) if ask.kind.is_some() || !is_model(&file) => {
                 let alone = alone(&file)?;
                 ask.tree = Some(upload(&session.client, alone.path(), Snapshot::Whole, |_| {}).await?.digest);
             }
@@ -229,9 +231,25 @@ impl Order {
     }
 }
 
-/// Without an ending it is what it always was: an ONNX file.
-fn is_onnx(file: &Path) -> bool {
-    file.extension().is_none_or(|ending| ending.eq_ignore_ascii_case(ONNX))
+/// Without an ending it is what it always was: an ONNX file. Of text and JSON only what is a model's is one.
+fn is_model(file: &Path) -> bool {
+    let Some(ending) = file.extension() else { return true };
+    if !registry::import::is_model(file) {
+        return false;
+    }
+    if !["txt", "json"].iter().any(|loose| ending.eq_ignore_ascii_case(loose)) {
+        return true;
+    }
+    let mut head = Vec::new();
+    let read = std::fs::File::open(file).and_then(|f| f.take(HEAD_BYTES).read_to_end(&mut head));
+    read.is_ok() && onnx::import::Format::of(&head).is_some() && (head.starts_with(b"tree") || holds(&head))
+}
+
+/// Whether an object begins as XGBoost's do.
+fn holds(head: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(head);
+    let name = text.trim_start_matches('{').trim_start();
+    name.starts_with("\"learner\"") || name.starts_with("\"version\"") || name.starts_with("L\0")
 }
 
 /// A folder with this file alone in it.

@@ -1,4 +1,4 @@
-//! `onnx check|score|run`: ONNX files without a server.
+//! `onnx check|score|run|convert`: ONNX files without a server.
 
 use crate::cli::Global;
 use crate::show::{Printer, line, size, table};
@@ -26,6 +26,13 @@ pub enum Onnx {
         /// The rows
         input: PathBuf,
     },
+    /// Convert a LightGBM (.txt), XGBoost (.json, .ubj) or scikit-learn (.skops) model to ONNX
+    Convert {
+        /// The model of the other tool
+        input: PathBuf,
+        /// The ONNX file to write
+        output: PathBuf,
+    },
     /// Run tensors: `IN_DIR/input_N.pb` → `OUT_DIR/output_N.pb` (`TensorProto`), in the graph's order
     Run {
         /// The ONNX file
@@ -44,6 +51,7 @@ impl Onnx {
         match self {
             Self::Check { model } => check(out, &model),
             Self::Score { model, input } => score(out, &model, &input),
+            Self::Convert { input, output } => convert(out, &input, &output),
             Self::Run { model, in_dir, out_dir } => run(out, &model, &in_dir, &out_dir),
         }?;
         Ok(ExitCode::SUCCESS)
@@ -76,6 +84,20 @@ fn check(out: Printer, file: &Path) -> Result<(), Fault> {
             signature.output.task,
             classes.join(" | ")
         )
+    });
+    Ok(())
+}
+
+fn convert(out: Printer, input: &Path, output: &Path) -> Result<(), Fault> {
+    let shown = input.display().to_string();
+    let wrong = |e: registry::Error| match e {
+        registry::Error::Model(e) => Fault::new(ErrorCode::Unprocessable, e.to_string()),
+        other => other.into(),
+    };
+    let (bytes, format) = registry::import::onnx_of(&shown, &read(input)?, &[]).map_err(wrong)?;
+    registry::write_file(output, &bytes)?;
+    out.value(&json!({ "source_format": format.name(), "file": output, "bytes": bytes.len() }), |_| {
+        format!("{shown} ({}) → {}, {}", format.name(), output.display(), size(bytes.len() as u64))
     });
     Ok(())
 }

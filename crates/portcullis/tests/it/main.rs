@@ -23,6 +23,7 @@ mod durability;
 mod environments;
 mod explained;
 mod fuzzing;
+mod imported;
 mod issuers;
 mod launcher;
 mod ledger;

@@ -1,0 +1,285 @@
+//! Trees in the making: tests on columns become tests on inputs, written as the attributes of a tree operator.
+
+use std::collections::HashMap;
+
+use super::Told;
+use super::columns::{Column, Level, value};
+use super::graph::{Answer, Classes, Graph, Read};
+use crate::builder::Attr;
+use crate::element::Domain;
+
+/// Most nodes of all trees of a model, with those that sets become.
+const NODES: usize = 20_000_000;
+/// Most levels that all branches on tables may look at.
+const WORK: usize = 1 << 29;
+/// Most nodes one tree may state.
+pub(super) const TREE_NODES: usize = 5_000_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Leaf,
+    Leq,
+    Lt,
+    Eq,
+}
+
+impl Mode {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Leaf => "LEAF",
+            Self::Leq => "BRANCH_LEQ",
+            Self::Lt => "BRANCH_LT",
+            Self::Eq => "BRANCH_EQ",
+        }
+    }
+}
+
+/// The children of a branch, and which of them a missing value takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ways {
+    pub yes: usize,
+    pub no: usize,
+    pub missing_yes: bool,
+}
+
+impl Ways {
+    fn swapped(self) -> Self {
+        Self { yes: self.no, no: self.yes, missing_yes: !self.missing_yes }
+    }
+}
+
+/// How the sums of the leaves become an answer.
+#[derive(Debug)]
+pub(super) struct Sums {
+    pub targets: usize,
+    pub base: Vec<f64>,
+    /// Divided by the number of trees.
+    pub average: bool,
+}
+
+/// An ensemble.
+#[derive(Debug, Default)]
+pub(super) struct Forest {
+    trees: Vec<i64>,
+    ids: Vec<i64>,
+    features: Vec<usize>,
+    values: Vec<f32>,
+    modes: Vec<Mode>,
+    yes: Vec<i64>,
+    no: Vec<i64>,
+    missing: Vec<i64>,
+    leaf_trees: Vec<i64>,
+    leaf_nodes: Vec<i64>,
+    leaf_targets: Vec<i64>,
+    leaf_weights: Vec<f32>,
+    keys: Vec<(usize, Read)>,
+    index: HashMap<(usize, Read), usize>,
+    tree: i64,
+    next: usize,
+    work: usize,
+}
+
+impl Forest {
+    /// Begins a tree whose file numbers its nodes from 0 to `nodes - 1`.
+    pub(super) fn begin(&mut self, nodes: usize) -> Told<()> {
+        if nodes == 0 || nodes > TREE_NODES {
+            return Err(format!("a tree of {nodes} nodes, expected 1 to {TREE_NODES}"));
+        }
+        self.tree += 1;
+        self.next = nodes;
+        Ok(())
+    }
+
+    /// A number for a node the file does not have.
+    pub(super) fn fresh(&mut self) -> usize {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn feature(&mut self, key: (usize, Read)) -> usize {
+        let next = self.keys.len();
+        let at = *self.index.entry(key).or_insert(next);
+        if at == next {
+            self.keys.push(key);
+        }
+        at
+    }
+
+    fn push(&mut self, id: usize, key: (usize, Read), (mode, value): (Mode, f32), ways: Ways) -> Told<()> {
+        if self.trees.len() >= NODES {
+            return Err(format!("its trees have more than {NODES} nodes"));
+        }
+        let feature = if mode == Mode::Leaf { 0 } else { self.feature(key) };
+        self.trees.push(self.tree - 1);
+        self.ids.push(id as i64);
+        self.features.push(feature);
+        self.values.push(value);
+        self.modes.push(mode);
+        self.yes.push(ways.yes as i64);
+        self.no.push(ways.no as i64);
+        self.missing.push(i64::from(ways.missing_yes));
+        Ok(())
+    }
+
+    /// A leaf with its weights by target.
+    pub(super) fn leaf(&mut self, id: usize, weights: &[(usize, f64)]) -> Told<()> {
+        self.push(id, (0, Read::Raw), (Mode::Leaf, 0.0), Ways { yes: 0, no: 0, missing_yes: false })?;
+        for &(target, weight) in weights {
+            let single = weight as f32;
+            if !single.is_finite() {
+                return Err(format!("node {id}: the leaf value {weight} is out of range"));
+            }
+            self.leaf_trees.push(self.tree - 1);
+            self.leaf_nodes.push(id as i64);
+            self.leaf_targets.push(target as i64);
+            self.leaf_weights.push(single);
+        }
+        Ok(())
+    }
+
+    /// A tree that is one leaf.
+    pub(super) fn constant(&mut self, target: usize, weight: f64) -> Told<()> {
+        self.begin(1)?;
+        self.leaf(0, &[(target, weight)])
+    }
+
+    /// A branch on a column: `test` tells the way of every value but a missing one, and holds up to some number
+    /// and not beyond it.
+    pub(super) fn less(
+        &mut self,
+        graph: &mut Graph,
+        id: usize,
+        (column, test): (&Column, &dyn Fn(f64) -> bool),
+        ways: Ways,
+    ) -> Told<()> {
+        let Column::Number { source, ops } = column else {
+            return self.table(graph, id, (column, &|v| Some(test(v))), ways);
+        };
+        let filled = value(ops, f64::NAN);
+        let missing_yes = if filled.is_nan() { ways.missing_yes } else { test(filled) };
+        let test = match Column::last(ops, test) {
+            None => (Mode::Lt, f32::NEG_INFINITY),
+            Some(last) => (Mode::Leq, last),
+        };
+        self.push(id, (*source, Read::Raw), test, Ways { missing_yes, ..ways })
+    }
+
+    /// A branch whether what is read of an input is among some numbers.
+    pub(super) fn member(&mut self, id: usize, key: (usize, Read), values: &[f32], ways: Ways) -> Told<()> {
+        let Some((last, before)) = values.split_last() else {
+            return self.push(id, key, (Mode::Lt, f32::NEG_INFINITY), ways);
+        };
+        let mut at = id;
+        for &value in before {
+            let next = self.fresh();
+            self.push(at, key, (Mode::Eq, value), Ways { no: next, ..ways })?;
+            at = next;
+        }
+        self.push(at, key, (Mode::Eq, *last), ways)
+    }
+
+    /// A branch on a table: `test` tells the way of its values, none for the way of missing ones.
+    pub(super) fn table(
+        &mut self,
+        graph: &mut Graph,
+        id: usize,
+        (column, test): (&Column, &dyn Fn(f64) -> Option<bool>),
+        ways: Ways,
+    ) -> Told<()> {
+        let Column::Table { source, levels, other, missing } = column else {
+            return Err("a set is tested of a number that was computed".to_owned());
+        };
+        self.work = self.work.saturating_add(levels.len());
+        if self.work > WORK {
+            return Err("it has too many branches on columns with too many categories".to_owned());
+        }
+        let way = |v: f64| if v.is_nan() { None } else { test(v) }.unwrap_or(ways.missing_yes);
+        let (other, missing) = (way(*other), way(*missing));
+        // The chain names the levels that go another way than unknown ones.
+        let named: Vec<Level> =
+            levels.iter().filter(|(_, v)| way(*v) != other).map(|(level, _)| level.clone()).collect();
+        let all: Vec<Level> = levels.iter().map(|(level, _)| level.clone()).collect();
+        let (read, _) = graph.levels(*source, &all)?;
+        let (_, numbers) = graph.levels(*source, &named)?;
+        let ways = Ways { missing_yes: missing, ..ways };
+        let ways = if other { ways.swapped() } else { ways };
+        self.member(id, (*source, read), &numbers, ways)
+    }
+
+    fn attributes(&self, places: &[usize], leaf: &'static [&'static str; 4]) -> Vec<(&'static str, Attr)> {
+        let features =
+            self.features.iter().zip(&self.modes).map(|(&f, &mode)| {
+                if mode == Mode::Leaf { 0 } else { places.get(f).map_or(0, |&p| p as i64) }
+            });
+        let modes = self.modes.iter().map(|m| m.text().to_owned()).collect();
+        vec![
+            ("nodes_treeids", Attr::Ints(self.trees.clone())),
+            ("nodes_nodeids", Attr::Ints(self.ids.clone())),
+            ("nodes_featureids", Attr::Ints(features.collect())),
+            ("nodes_values", Attr::Floats(self.values.clone())),
+            ("nodes_modes", Attr::Texts(modes)),
+            ("nodes_truenodeids", Attr::Ints(self.yes.clone())),
+            ("nodes_falsenodeids", Attr::Ints(self.no.clone())),
+            ("nodes_missing_value_tracks_true", Attr::Ints(self.missing.clone())),
+            (leaf[0], Attr::Ints(self.leaf_trees.clone())),
+            (leaf[1], Attr::Ints(self.leaf_nodes.clone())),
+            (leaf[2], Attr::Ints(self.leaf_targets.clone())),
+            (leaf[3], Attr::Floats(self.leaf_weights.clone())),
+        ]
+    }
+
+    fn rows(&mut self, graph: &mut Graph) -> Told<(String, Vec<usize>)> {
+        if self.tree == 0 {
+            return Err("it has no trees".to_owned());
+        }
+        if self.keys.is_empty() {
+            // Trees of one leaf read nothing, but the operator needs rows.
+            self.keys.push((0, Read::Raw));
+        }
+        graph.features(&self.keys)
+    }
+
+    /// The sums of every row: `[N, targets]`.
+    pub(super) fn sums(mut self, graph: &mut Graph, sums: &Sums) -> Told<String> {
+        const LEAF: [&str; 4] = ["target_treeids", "target_nodeids", "target_ids", "target_weights"];
+        let (rows, places) = self.rows(graph)?;
+        let mut attrs = self.attributes(&places, &LEAF);
+        attrs.push(("n_targets", Attr::Int(sums.targets as i64)));
+        if sums.average {
+            attrs.push(("aggregate_function", Attr::Text("AVERAGE".to_owned())));
+        }
+        attrs.extend(base(&sums.base)?);
+        Ok(graph.node((Domain::Ml, "TreeEnsembleRegressor"), &[&rows], attrs))
+    }
+
+    /// Classes out of margins: one for two classes, through the logistic function, else one a class, through
+    /// `SOFTMAX`.
+    pub(super) fn margins(mut self, graph: &mut Graph, classes: Classes, margin: &[f64]) -> Told<Answer> {
+        const LEAF: [&str; 4] = ["class_treeids", "class_nodeids", "class_ids", "class_weights"];
+        let mut margin = margin.to_vec();
+        if classes.len() == 2 && self.leaf_weights.iter().all(|&w| w >= 0.0) {
+            // Where no weight is below zero, the operator takes the sum for a probability.
+            self.constant(0, -1.0)?;
+            margin = vec![margin.first().copied().unwrap_or(0.0) + 1.0];
+        }
+        let (rows, places) = self.rows(graph)?;
+        let mut attrs = self.attributes(&places, &LEAF);
+        let post = if classes.len() == 2 { "LOGISTIC" } else { "SOFTMAX" };
+        attrs.extend([("post_transform", Attr::Text(post.to_owned())), classes.attribute()]);
+        attrs.extend(base(&margin)?);
+        let label = graph.builder().fresh("class");
+        let probabilities = graph.builder().fresh("scores");
+        let builder = graph.builder();
+        builder.node(Domain::Ml, "TreeEnsembleClassifier", &[&rows], &[&label, &probabilities], attrs);
+        Ok(Answer::Classes { label, probabilities: Some(probabilities), classes })
+    }
+}
+
+fn base(values: &[f64]) -> Told<Option<(&'static str, Attr)>> {
+    let single: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+    if let Some(wrong) = values.iter().zip(&single).find(|(_, s)| !s.is_finite()) {
+        return Err(format!("the base value {} is out of range", wrong.0));
+    }
+    let some = single.iter().any(|&v| v != 0.0);
+    Ok(some.then_some(("base_values", Attr::Floats(single))))
+}

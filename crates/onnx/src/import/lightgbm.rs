@@ -1,0 +1,470 @@
+//! LightGBM's text format (version 3 and 4), as `Booster.save_model` writes it.
+//!
+//! Read are the objectives' output functions, average output (random forests), numeric splits with their three
+//! kinds of missing values, categorical splits, and the category lists of pandas columns. Linear trees are
+//! refused. Thresholds are f64 there; see [`super`] for what becomes of them.
+
+use std::collections::HashMap;
+use std::str::{FromStr, Lines};
+
+use super::columns::{Column, Level};
+use super::forest::{Forest, Ways};
+use super::graph::{Answer, Classes, Graph, Read};
+use super::links::{self, Link};
+use super::value::Value;
+use super::{Input, Told, names};
+
+/// What LightGBM takes for zero.
+const ZERO: f64 = 1e-35_f32 as f64;
+/// Most features.
+const FEATURES: usize = 20_000;
+/// Most classes.
+const CLASSES: usize = 10_000;
+
+/// The members of one section, with the line each stands in.
+#[derive(Debug, Default)]
+struct Section<'a> {
+    line: usize,
+    members: HashMap<&'a str, (&'a str, usize)>,
+}
+
+impl<'a> Section<'a> {
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.members.get(name).map(|m| m.0)
+    }
+
+    fn text(&self, name: &str) -> Told<&'a str> {
+        self.get(name).ok_or_else(|| format!("line {}: the section has no '{name}='", self.line))
+    }
+
+    fn one<T: FromStr>(&self, name: &str) -> Told<T> {
+        let text = self.text(name)?;
+        text.trim().parse().map_err(|_| self.wrong(name, &format!("{text:?} is no such number")))
+    }
+
+    fn all<T: FromStr>(&self, name: &str, count: usize) -> Told<Vec<T>> {
+        let text = self.text(name)?;
+        let mut out = Vec::new();
+        for part in text.split_ascii_whitespace() {
+            out.push(part.parse().map_err(|_| self.wrong(name, &format!("{part:?} is no such number")))?);
+        }
+        if out.len() != count {
+            return Err(self.wrong(name, &format!("{} numbers, expected {count}", out.len())));
+        }
+        Ok(out)
+    }
+
+    fn wrong(&self, name: &str, reason: &str) -> String {
+        let line = self.members.get(name).map_or(self.line, |m| m.1);
+        format!("line {line}: {name}: {reason}")
+    }
+}
+
+/// A file in its parts.
+#[derive(Debug)]
+struct File<'a> {
+    header: Section<'a>,
+    trees: Vec<Section<'a>>,
+    categories: Option<&'a str>,
+}
+
+impl<'a> File<'a> {
+    fn read(text: &'a str) -> Told<Self> {
+        let mut lines = Numbered { lines: text.lines(), at: 0 };
+        let mut header = Section { line: 1, ..Section::default() };
+        let mut trees: Vec<Section<'a>> = Vec::new();
+        let mut ended = false;
+        while let Some((at, line)) = lines.next_line() {
+            if line == "end of trees" {
+                ended = true;
+                break;
+            }
+            let section = trees.last_mut().unwrap_or(&mut header);
+            match line.split_once('=') {
+                Some(("Tree", _)) => trees.push(Section { line: at, ..Section::default() }),
+                Some((name, value)) => {
+                    section.members.insert(name, (value, at));
+                }
+                None if line.is_empty() => {}
+                None => {
+                    section.members.insert(line, ("", at));
+                }
+            }
+        }
+        if !ended {
+            return Err(format!("line {}: the file ends before 'end of trees'", lines.at));
+        }
+        let mut categories = None;
+        while let Some((_, line)) = lines.next_line() {
+            categories = line.strip_prefix("pandas_categorical:").or(categories);
+        }
+        Ok(Self { header, trees, categories })
+    }
+}
+
+struct Numbered<'a> {
+    lines: Lines<'a>,
+    at: usize,
+}
+
+impl<'a> Numbered<'a> {
+    fn next_line(&mut self) -> Option<(usize, &'a str)> {
+        let line = self.lines.next()?;
+        self.at += 1;
+        Some((self.at, line.trim_end()))
+    }
+}
+
+/// The header's facts.
+#[derive(Debug)]
+struct Facts {
+    per_iteration: usize,
+    objective: Vec<String>,
+    average: bool,
+    features: usize,
+    names: Vec<String>,
+}
+
+impl Facts {
+    fn read(header: &Section<'_>) -> Told<Self> {
+        let per_iteration: usize = header.one("num_tree_per_iteration")?;
+        let last: usize = header.one("max_feature_idx")?;
+        if per_iteration == 0 || per_iteration > CLASSES || last >= FEATURES {
+            return Err(format!("line {}: more than {CLASSES} classes or {FEATURES} features", header.line));
+        }
+        let names: Vec<String> = match header.get("feature_names") {
+            Some(text) => text.split(' ').map(str::to_owned).collect(),
+            None => Vec::new(),
+        };
+        if names.len() != last + 1 {
+            let wrong = format!("{} names for {} features", names.len(), last + 1);
+            return Err(header.wrong("feature_names", &wrong));
+        }
+        let objective = header.get("objective").unwrap_or("custom");
+        Ok(Self {
+            per_iteration,
+            objective: objective.split_ascii_whitespace().map(str::to_owned).collect(),
+            average: header.members.contains_key("average_output"),
+            features: last + 1,
+            names,
+        })
+    }
+
+    /// A parameter of the objective, as `sigmoid:1`.
+    fn parameter(&self, name: &str) -> Option<f64> {
+        let find = |word: &String| word.strip_prefix(name)?.strip_prefix(':')?.parse().ok();
+        self.objective.iter().find_map(find)
+    }
+}
+
+/// Converts a file.
+pub(super) fn convert(bytes: &[u8], columns: &[String]) -> Told<(Vec<u8>, Vec<Input>)> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let file = File::read(text)?;
+    let facts = Facts::read(&file.header)?;
+    // `Column_0` is what the library calls columns without a name.
+    let plain = facts.names.iter().enumerate().all(|(at, name)| *name == format!("Column_{at}"));
+    let known = (!plain || columns.len() != facts.features).then(|| facts.names.clone());
+    let names = names(known, columns, ("Column_", facts.features));
+    let mut graph = Graph::new("lightgbm", names)?;
+    let columns = categories(&graph, &file)?;
+    let answer = model(&mut graph, (&file, &facts), (&columns, None), None)?;
+    graph.finish(&answer)
+}
+
+/// A model within another one, over the columns made for it: its text, the labels of its classes, and how many
+/// iterations count.
+pub(super) fn part(
+    graph: &mut Graph,
+    text: &str,
+    (columns, classes): (&[Column], Option<Classes>),
+    iterations: Option<usize>,
+) -> Told<Answer> {
+    let file = File::read(text)?;
+    let facts = Facts::read(&file.header)?;
+    if facts.features != columns.len() {
+        return Err(format!("it reads {} columns, got {}", facts.features, columns.len()));
+    }
+    let categories = categories(graph, &file)?;
+    let columns = match (categories == graph.inputs(), columns == graph.inputs()) {
+        (true, _) => columns,
+        (false, true) => &categories,
+        (false, false) => return Err("pandas categories behind transformers are not supported".to_owned()),
+    };
+    model(graph, (&file, &facts), (columns, classes), iterations)
+}
+
+/// The inputs; one that was a pandas category is read by its categories.
+fn categories(graph: &Graph, file: &File<'_>) -> Told<Vec<Column>> {
+    let mut columns = graph.inputs();
+    let lists = match file.categories.map(|text| Value::json(text.as_bytes())).transpose() {
+        Ok(None | Some(Value::Null)) => return Ok(columns),
+        Ok(Some(Value::Numbers(none))) if none.is_empty() => return Ok(columns),
+        Ok(Some(Value::List(lists))) => lists,
+        Ok(Some(other)) => {
+            return Err(format!("pandas_categorical: is {}, expected a list", other.kind()));
+        }
+        Err(e) => return Err(format!("pandas_categorical: {e}")),
+    };
+    // Categories stand as `1:2:3` where numbers stand as `[low:high]`.
+    let infos = file.header.text("feature_infos")?.split(' ');
+    let is_category = |info: &str| !info.starts_with('[') && info != "none";
+    let places: Vec<usize> = infos.enumerate().filter(|(_, info)| is_category(info)).map(|i| i.0).collect();
+    if places.len() != lists.len() {
+        return Err(format!(
+            "pandas_categorical: {} lists for {} categorical features: which belongs to which is not told",
+            lists.len(),
+            places.len()
+        ));
+    }
+    for (&at, list) in places.iter().zip(&lists) {
+        let levels = match list {
+            Value::Numbers(values) => values.iter().map(|&v| Level::Number(v as f32)).collect(),
+            Value::List(values) => values.iter().map(level).collect::<Told<Vec<_>>>()?,
+            other => return Err(format!("pandas_categorical: is {}, expected a list", other.kind())),
+        };
+        let levels = levels.into_iter().zip(0..).map(|(level, code)| (level, f64::from(code))).collect();
+        let column = columns.get_mut(at).ok_or("feature_infos: has more entries than features")?;
+        *column = Column::Table { source: at, levels, other: f64::NAN, missing: f64::NAN };
+    }
+    Ok(columns)
+}
+
+fn level(value: &Value) -> Told<Level> {
+    match value {
+        Value::Text(text) => Ok(Level::Text(text.clone())),
+        Value::Number(v) => Ok(Level::Number(*v as f32)),
+        Value::Bool(v) => Ok(Level::Number(f32::from(u8::from(*v)))),
+        other => Err(format!("pandas_categorical: a category is {}", other.kind())),
+    }
+}
+
+fn model(
+    graph: &mut Graph,
+    (file, facts): (&File<'_>, &Facts),
+    (columns, classes): (&[Column], Option<Classes>),
+    iterations: Option<usize>,
+) -> Told<Answer> {
+    let kind = facts.objective.first().map_or("custom", String::as_str);
+    let sigmoid = facts.parameter("sigmoid").unwrap_or(1.0);
+    let per = facts.per_iteration;
+    let count = iterations.map_or(file.trees.len(), |n| n.saturating_mul(per).min(file.trees.len()));
+    let trees = &file.trees[..count];
+    let mut scale = if facts.average { 1.0 / (count / per).max(1) as f64 } else { 1.0 };
+    if matches!(kind, "binary" | "multiclassova") {
+        scale *= sigmoid;
+    }
+    // Of two classes with a sum each only the difference counts.
+    let pair = kind == "multiclass" && per == 2;
+    let mut forest = Forest::default();
+    for (at, tree) in trees.iter().enumerate() {
+        let target = at % per;
+        let (target, scale) = match pair {
+            true => (0, if target == 0 { -scale } else { scale }),
+            false => (target, scale),
+        };
+        let told = |e: String| format!("tree {at}, {e}");
+        Tree::read(tree).and_then(|t| t.write(graph, &mut forest, (columns, target, scale))).map_err(told)?;
+    }
+    if trees.is_empty() {
+        (0..if pair { 1 } else { per }).try_for_each(|target| forest.constant(target, 0.0))?;
+    }
+    let classes = |count: usize| match &classes {
+        Some(classes) if classes.len() == count => Ok(classes.clone()),
+        Some(classes) => Err(format!("{} class labels for {count} classes", classes.len())),
+        None => Ok(Classes::count(count)),
+    };
+    match (kind, per) {
+        ("binary", 1) => forest.margins(graph, classes(2)?, &[0.0]),
+        ("multiclass", 2) => forest.margins(graph, classes(2)?, &[0.0]),
+        ("multiclass", 3..) => forest.margins(graph, classes(per)?, &[]),
+        ("multiclassova", 2..) => links::one_against_rest(graph, forest, vec![0.0; per], classes(per)?),
+        (_, 1) => links::value(graph, forest, 0.0, link(kind, facts)?),
+        _ => Err(format!("the objective '{kind}' with {per} trees an iteration is not known here")),
+    }
+}
+
+fn link(kind: &str, facts: &Facts) -> Told<Link> {
+    Ok(match kind {
+        "regression" if facts.objective.iter().any(|w| w == "sqrt") => Link::SignedSquare,
+        "regression" | "regression_l1" | "l1" | "l2" | "huber" | "fair" | "quantile" | "mape"
+        | "lambdarank" | "rank_xendcg" | "custom" | "none" => Link::Identity,
+        "poisson" | "gamma" | "tweedie" => Link::Exp,
+        "cross_entropy" => Link::Sigmoid,
+        "cross_entropy_lambda" => Link::Softplus,
+        other => return Err(format!("the objective '{other}' is not known here")),
+    })
+}
+
+/// One tree.
+#[derive(Debug)]
+struct Tree<'a> {
+    section: &'a Section<'a>,
+    features: Vec<usize>,
+    thresholds: Vec<f64>,
+    decisions: Vec<u8>,
+    left: Vec<i64>,
+    right: Vec<i64>,
+    leaves: Vec<f64>,
+    /// Where the bits of each category set begin.
+    bounds: Vec<usize>,
+    bits: Vec<u32>,
+}
+
+impl<'a> Tree<'a> {
+    fn read(section: &'a Section<'a>) -> Told<Self> {
+        if section.get("is_linear").is_some_and(|v| v.trim() != "0") {
+            return Err(section.wrong("is_linear", "linear trees are not supported"));
+        }
+        let leaves: usize = section.one("num_leaves")?;
+        if leaves == 0 || leaves > super::forest::TREE_NODES {
+            return Err(section.wrong("num_leaves", "out of range"));
+        }
+        let inner = leaves - 1;
+        let sets: usize = section.one("num_cat")?;
+        let (mut bounds, mut bits) = (Vec::new(), Vec::new());
+        if sets > 0 {
+            bounds = section.all("cat_boundaries", sets.saturating_add(1))?;
+            bits = section.all("cat_threshold", bounds.last().copied().unwrap_or(0))?;
+        }
+        let mut tree = Self {
+            section,
+            features: Vec::new(),
+            thresholds: Vec::new(),
+            decisions: Vec::new(),
+            left: Vec::new(),
+            right: Vec::new(),
+            leaves: section.all("leaf_value", leaves)?,
+            bounds,
+            bits,
+        };
+        if inner > 0 {
+            tree.features = section.all("split_feature", inner)?;
+            tree.thresholds = section.all("threshold", inner)?;
+            tree.decisions = section.all("decision_type", inner)?;
+            tree.left = section.all("left_child", inner)?;
+            tree.right = section.all("right_child", inner)?;
+        }
+        Ok(tree)
+    }
+
+    /// The number of a child: leaves stand behind the branches.
+    fn child(&self, of: i64) -> Told<usize> {
+        let inner = self.features.len();
+        let at = if of >= 0 {
+            usize::try_from(of).ok().filter(|&at| at < inner)
+        } else {
+            usize::try_from(!of).ok().filter(|&at| at <= inner).map(|at| at + inner)
+        };
+        at.ok_or_else(|| format!("line {}: there is no child {of}", self.section.line))
+    }
+
+    fn write(
+        &self,
+        graph: &mut Graph,
+        forest: &mut Forest,
+        (columns, target, scale): (&[Column], usize, f64),
+    ) -> Told<()> {
+        let inner = self.features.len();
+        forest.begin(inner + self.leaves.len())?;
+        for at in 0..inner {
+            let feature = self.features[at];
+            let column = columns.get(feature).ok_or_else(|| {
+                self.section.wrong("split_feature", &format!("there is no feature {feature}"))
+            })?;
+            let (yes, no) = (self.child(self.left[at])?, self.child(self.right[at])?);
+            if self.decisions[at] & 1 == 1 {
+                self.set(graph, forest, (at, column), Ways { yes, no, missing_yes: false })?;
+            } else {
+                self.number(graph, forest, (at, column), (yes, no))?;
+            }
+        }
+        for (at, &leaf) in self.leaves.iter().enumerate() {
+            forest.leaf(inner + at, &[(target, leaf * scale)])?;
+        }
+        Ok(())
+    }
+
+    fn number(
+        &self,
+        graph: &mut Graph,
+        forest: &mut Forest,
+        (at, column): (usize, &Column),
+        (yes, no): (usize, usize),
+    ) -> Told<()> {
+        let (threshold, decision) = (self.thresholds[at], self.decisions[at]);
+        let default_left = decision & 2 != 0;
+        let plain = |v: f64| snapped(v) <= threshold;
+        let missing_yes = match decision >> 2 & 3 {
+            // A missing value counts as zero.
+            0 => 0.0 <= threshold,
+            1 => return zero(graph, forest, (at, column), (threshold, default_left, yes, no)),
+            2 => default_left,
+            _ => return Err(self.section.wrong("decision_type", &format!("{decision} is unknown"))),
+        };
+        forest.less(graph, at, (column, &plain), Ways { yes, no, missing_yes })
+    }
+
+    fn set(
+        &self,
+        graph: &mut Graph,
+        forest: &mut Forest,
+        (at, column): (usize, &Column),
+        ways: Ways,
+    ) -> Told<()> {
+        let number = self.thresholds[at];
+        let bounds =
+            (number >= 0.0).then(|| self.bounds.get(number as usize..)?.first_chunk::<2>()).flatten();
+        let words = bounds.and_then(|&[from, to]| self.bits.get(from..to));
+        let words = words.ok_or_else(|| {
+            self.section.wrong("threshold", &format!("{number} is not the number of a category set"))
+        })?;
+        let holds = |v: f64| {
+            let code = v.trunc();
+            code >= 0.0 && words.get(code as usize / 32).is_some_and(|w| w >> (code as usize % 32) & 1 == 1)
+        };
+        match column {
+            Column::Table { .. } => forest.table(graph, at, (column, &|v| Some(holds(v))), ways),
+            Column::Number { source, ops } if ops.is_empty() => {
+                let all = (0..words.len() * 32).filter(|&code| holds(code as f64));
+                let codes: Vec<f32> = all.map(|code| code as f32).collect();
+                forest.member(at, (*source, Read::Trunc), &codes, ways)
+            }
+            Column::Number { .. } => Err(self.section.wrong(
+                "decision_type",
+                "a categorical split of a number that was computed is not supported",
+            )),
+        }
+    }
+}
+
+/// The library's own readers of rows take what is next to zero for zero.
+fn snapped(v: f64) -> f64 {
+    if v.abs() <= ZERO { 0.0 } else { v }
+}
+
+/// A branch under which zero counts as missing: what lies around zero goes the default way.
+fn zero(
+    graph: &mut Graph,
+    forest: &mut Forest,
+    (at, column): (usize, &Column),
+    (threshold, default_left, yes, no): (f64, bool, usize, usize),
+) -> Told<()> {
+    let ways = Ways { yes, no, missing_yes: default_left };
+    let inside = (-ZERO..ZERO).contains(&threshold);
+    let beyond = if default_left { threshold < -ZERO } else { threshold >= ZERO };
+    match (inside, default_left) {
+        (true, true) => return forest.less(graph, at, (column, &|v| v <= ZERO), ways),
+        (true, false) => return forest.less(graph, at, (column, &|v| v < -ZERO), ways),
+        (false, _) if !beyond => return forest.less(graph, at, (column, &|v| v <= threshold), ways),
+        _ => {}
+    }
+    // Zero lies on the side that is not the default one: it is sent across.
+    let (low, high) = (forest.fresh(), forest.fresh());
+    let (outside, across) = if default_left { (no, yes) } else { (yes, no) };
+    let first = if default_left { Ways { no: low, ..ways } } else { Ways { yes: low, ..ways } };
+    forest.less(graph, at, (column, &|v| v <= threshold), first)?;
+    let missing_yes = false;
+    forest.less(graph, low, (column, &|v| v < -ZERO), Ways { yes: outside, no: high, missing_yes })?;
+    forest.less(graph, high, (column, &|v| v <= ZERO), Ways { yes: across, no: outside, missing_yes })
+}

@@ -1,0 +1,203 @@
+//! Columns as a matrix of numbers, for models that add them up.
+
+use super::super::Told;
+use super::super::columns::{Column, Level, Op, value};
+use super::super::graph::{Graph, Read};
+use crate::builder::Attr;
+use crate::element::{Domain, ElementType};
+
+/// Below this share of a column's unit the second half of an offset is left out.
+const SMALL: f64 = 1e-9;
+
+/// A matrix of the graph, and which column stands at each of its places.
+pub(super) struct Matrix {
+    pub name: String,
+    pub order: Vec<usize>,
+}
+
+impl Matrix {
+    /// Writes the columns side by side, in an order of its own.
+    pub(super) fn write(graph: &mut Graph, columns: &[Column]) -> Told<Self> {
+        if columns.is_empty() {
+            return Err("it reads no column".to_owned());
+        }
+        let number = |&at: &usize| matches!(columns[at], Column::Number { .. });
+        let (mut order, mut rest): (Vec<usize>, Vec<usize>) = (0..columns.len()).partition(number);
+        rest.sort_by_key(|&at| columns[at].source());
+        let name = graph.once(format!("matrix {columns:?}"), |graph| {
+            let mut parts = Vec::new();
+            if !order.is_empty() {
+                let numbers: Vec<&Column> = order.iter().map(|&at| &columns[at]).collect();
+                parts.push(scaled(graph, &numbers)?);
+            }
+            for group in rest.chunk_by(|&a, &b| columns[a].source() == columns[b].source()) {
+                let tables: Vec<&Column> = group.iter().map(|&at| &columns[at]).collect();
+                parts.push(looked_up(graph, &tables)?);
+            }
+            Ok(graph.concat(&parts))
+        })?;
+        order.extend(rest);
+        Ok(Self { name, order })
+    }
+
+    /// Rows of coefficients by column, in the order of this matrix.
+    pub(super) fn arrange(&self, coefficients: &[f64]) -> Vec<f32> {
+        let width = self.order.len();
+        let rows = coefficients.chunks_exact(width);
+        rows.flat_map(|row| self.order.iter().map(|&at| row[at] as f32)).collect()
+    }
+}
+
+/// A chain of steps as `(x - shift) · scale` within bounds, and what a missing value becomes.
+struct Affine {
+    shift: f64,
+    scale: f64,
+    bounds: Option<(f64, f64)>,
+    missing: f64,
+}
+
+impl Affine {
+    fn of(ops: &[Op]) -> Self {
+        let (mut offset, mut scale, mut bounds) = (0.0, 1.0, None);
+        for op in ops {
+            if let Op::Add(v) = op {
+                offset += v;
+            } else if let Op::Mul(_) | Op::Div(_) = op {
+                (offset, scale) = (op.apply(offset), op.apply(scale));
+            }
+            bounds = match (bounds, op) {
+                (None, &Op::Clip(low, high)) => Some((low, high)),
+                (Some((low, high)), op) => Some((op.apply(low), op.apply(high))),
+                (None, _) => None,
+            };
+        }
+        Self { shift: -offset / scale, scale, bounds, missing: value(ops, f64::NAN) }
+    }
+}
+
+/// Numeric columns: gathered, filled, shifted, scaled, bounded, each step for all of them at once.
+fn scaled(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
+    let mut names = Vec::new();
+    let mut steps = Vec::new();
+    for column in columns {
+        let Column::Number { source, ops } = column else { continue };
+        names.push(graph.number(*source)?);
+        steps.push(Affine::of(ops));
+    }
+    let mut all = graph.concat(&names);
+    if steps.iter().any(|s| s.shift != 0.0 || s.scale != 1.0) {
+        // A shift is subtracted in two halves, so that f32 loses nothing of it.
+        let high: Vec<f32> = steps.iter().map(|s| s.shift as f32).collect();
+        let rest = |s: &Affine| s.shift - f64::from(s.shift as f32);
+        let exact = steps.iter().all(|s| (rest(s) * s.scale).abs() < SMALL);
+        let scale: Vec<f32> = steps.iter().map(|s| s.scale as f32).collect();
+        let first = if exact { scale.clone() } else { vec![1.0; steps.len()] };
+        all = scaler(graph, &all, high, first);
+        if !exact {
+            let low = steps.iter().map(|s| rest(s) as f32).collect();
+            all = scaler(graph, &all, low, scale);
+        }
+    }
+    if steps.iter().any(|s| !s.missing.is_nan()) {
+        let fills = steps.iter().map(|s| s.missing as f32).collect();
+        let attrs = vec![
+            ("imputed_value_floats", Attr::Floats(fills)),
+            ("replaced_value_float", Attr::Float(f32::NAN)),
+        ];
+        all = graph.node((Domain::Ml, "Imputer"), &[&all], attrs);
+    }
+    if steps.iter().any(|s| s.bounds.is_some()) {
+        let bound = |s: &Affine| s.bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let low = graph.row(steps.iter().map(|s| bound(s).0 as f32).collect());
+        let high = graph.row(steps.iter().map(|s| bound(s).1 as f32).collect());
+        all = graph.plain("Max", &[&all, &low]);
+        all = graph.plain("Min", &[&all, &high]);
+    }
+    Ok(all)
+}
+
+fn scaler(graph: &mut Graph, all: &str, offset: Vec<f32>, scale: Vec<f32>) -> String {
+    let attrs = vec![("offset", Attr::Floats(offset)), ("scale", Attr::Floats(scale))];
+    graph.node((Domain::Ml, "Scaler"), &[all], attrs)
+}
+
+/// Tables over one input: which level it has, one column a level, and from there the values.
+fn looked_up(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
+    let source = columns[0].source();
+    let mut levels: Vec<&Level> = Vec::new();
+    let mut tables = Vec::new();
+    for column in columns {
+        let Column::Table { levels: own, other, missing, .. } = column else { continue };
+        if own.iter().map(|(_, v)| v).chain([other, missing]).any(|v| v.is_nan()) {
+            return Err(format!(
+                "the column '{}' has a missing value after its encoder, which is not supported here",
+                graph.name(source)
+            ));
+        }
+        if levels.is_empty() {
+            levels = own.iter().map(|(level, _)| level).collect();
+        } else if !own.iter().map(|(level, _)| level).eq(levels.iter().copied()) {
+            return Err(format!("the column '{}' is encoded in two ways", graph.name(source)));
+        }
+        tables.push((own, *other, *missing));
+    }
+    // Levels that are like an unknown one need no place of their own.
+    let kept: Vec<usize> =
+        (0..levels.len()).filter(|&at| tables.iter().any(|(own, other, _)| own[at].1 != *other)).collect();
+    let with_missing = tables.iter().any(|&(_, other, missing)| other != missing);
+    let named: Vec<Level> = kept.iter().map(|&at| levels[at].clone()).collect();
+    let hot = one_hot(graph, source, (&named, with_missing))?;
+    let rows = kept.len() + usize::from(with_missing);
+    let cell = |row: usize, (own, other, missing): &(&Vec<(Level, f64)>, f64, f64)| {
+        kept.get(row).map_or(*missing, |&at| own[at].1) - other
+    };
+    let table: Vec<f32> = (0..rows).flat_map(|r| tables.iter().map(move |t| cell(r, t) as f32)).collect();
+    let width = tables.len();
+    let same = rows == width
+        && table.iter().enumerate().all(|(i, &v)| v == f32::from(u8::from(i % (width + 1) == 0)));
+    if same && tables.iter().all(|t| t.1 == 0.0) {
+        return Ok(hot);
+    }
+    let table = graph.builder().floats("levels", &[rows as i64, width as i64], table);
+    let others = graph.row(tables.iter().map(|t| t.1 as f32).collect());
+    let values = graph.plain("MatMul", &[&hot, &table]);
+    Ok(graph.plain("Add", &[&values, &others]))
+}
+
+/// 1 in the column of the level an input has, 0 elsewhere; the last one is for a missing value.
+fn one_hot(graph: &mut Graph, source: usize, (levels, with_missing): (&[Level], bool)) -> Told<String> {
+    if levels.is_empty() && !with_missing {
+        return Err(format!("the column '{}' has the same value for every input", graph.name(source)));
+    }
+    let (read, numbers) = graph.levels(source, levels)?;
+    if read == Read::Code {
+        let mut texts: Vec<String> = levels
+            .iter()
+            .filter_map(|level| if let Level::Text(text) = level { Some(text.clone()) } else { None })
+            .collect();
+        texts.extend(with_missing.then(String::new));
+        let width = texts.len() as i64;
+        let name = graph.name(source).to_owned();
+        let hot =
+            graph.node((Domain::Ml, "OneHotEncoder"), &[&name], vec![("cats_strings", Attr::Texts(texts))]);
+        let shape = graph.builder().ints("shape", &[2], vec![-1, width]);
+        return Ok(graph.plain("Reshape", &[&hot, &shape]));
+    }
+    let name = graph.number(source)?;
+    let mut parts = Vec::new();
+    if !numbers.is_empty() {
+        let levels = graph.row(numbers);
+        let equal = graph.plain("Equal", &[&name, &levels]);
+        parts.push(float(graph, &equal));
+    }
+    if with_missing {
+        let missing = graph.plain("IsNaN", &[&name]);
+        parts.push(float(graph, &missing));
+    }
+    Ok(graph.concat(&parts))
+}
+
+fn float(graph: &mut Graph, from: &str) -> String {
+    let to = Attr::Int(ElementType::Float.code().into());
+    graph.node((Domain::Onnx, "Cast"), &[from], vec![("to", to)])
+}

@@ -1,0 +1,180 @@
+//! Linear models.
+
+use super::super::Told;
+use super::super::columns::Column;
+use super::super::graph::{Answer, Classes, Graph};
+use super::super::links::Link;
+use super::super::skops::Node;
+use super::dense::Matrix;
+use super::{classes, unknown};
+use crate::builder::Attr;
+use crate::element::Domain;
+
+/// How the scores of a classifier become probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chances {
+    /// Softmax over the classes; of two, the logistic function.
+    Joint,
+    /// The logistic function of each class, divided by their sum.
+    Each,
+    /// `modified_huber`: half of the score within -1 and 1, plus one half.
+    Huber,
+    None,
+}
+
+/// Writes a linear model; refuses what is none.
+pub(super) fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
+    match node.class() {
+        "LinearRegression"
+        | "Ridge"
+        | "RidgeCV"
+        | "Lasso"
+        | "LassoCV"
+        | "LassoLars"
+        | "LassoLarsCV"
+        | "LassoLarsIC"
+        | "Lars"
+        | "LarsCV"
+        | "ElasticNet"
+        | "ElasticNetCV"
+        | "SGDRegressor"
+        | "BayesianRidge"
+        | "ARDRegression"
+        | "HuberRegressor"
+        | "TheilSenRegressor"
+        | "QuantileRegressor"
+        | "LinearSVR"
+        | "PassiveAggressiveRegressor"
+        | "OrthogonalMatchingPursuit" => regressor(graph, node, columns, Link::Identity),
+        "PoissonRegressor" | "GammaRegressor" => regressor(graph, node, columns, Link::Exp),
+        "LogisticRegression" | "LogisticRegressionCV" => {
+            let apart =
+                node.word("multi_class", "auto")? == "ovr" || node.word("solver", "lbfgs")? == "liblinear";
+            classifier(graph, node, columns, if apart { Chances::Each } else { Chances::Joint })
+        }
+        "SGDClassifier" => {
+            let chances = match node.word("loss", "hinge")?.as_str() {
+                "log_loss" | "log" => Chances::Each,
+                "modified_huber" => Chances::Huber,
+                _ => Chances::None,
+            };
+            classifier(graph, node, columns, chances)
+        }
+        "RidgeClassifier"
+        | "RidgeClassifierCV"
+        | "LinearSVC"
+        | "Perceptron"
+        | "PassiveAggressiveClassifier" => classifier(graph, node, columns, Chances::None),
+        _ => Err(unknown(node)),
+    }
+}
+
+/// Coefficients by class and intercepts; an intercept stands for all.
+fn coefficients(node: Node<'_>, columns: &[Column]) -> Told<(usize, Vec<f64>, Vec<f64>)> {
+    let (rows, width, weights) = node.matrix("coef_")?;
+    if width != columns.len() {
+        return Err(format!("coef_: {width} coefficients for {} columns", columns.len()));
+    }
+    let found = node.get("intercept_")?;
+    let shifts = if found.is_array() { found.numbers() } else { found.number().map(|n| vec![n]) }
+        .map_err(|e| format!("intercept_: {e}"))?;
+    match shifts.as_slice() {
+        all if all.len() == rows => Ok((rows, weights, shifts)),
+        &[one] => Ok((rows, weights, vec![one; rows])),
+        _ => Err(format!("intercept_: {} numbers for {rows} rows of coefficients", shifts.len())),
+    }
+}
+
+fn regressor(graph: &mut Graph, node: Node<'_>, columns: &[Column], link: Link) -> Told<Answer> {
+    let (rows, weights, shifts) = coefficients(node, columns)?;
+    if rows != 1 {
+        return Err(format!("{rows} outputs, only models of one output are supported"));
+    }
+    let matrix = Matrix::write(graph, columns)?;
+    let attrs = vec![
+        ("coefficients", Attr::Floats(matrix.arrange(&weights))),
+        ("intercepts", Attr::Floats(vec![shifts[0] as f32])),
+        ("targets", Attr::Int(1)),
+    ];
+    let sum = graph.node((Domain::Ml, "LinearRegressor"), &[&matrix.name], attrs);
+    Ok(Answer::Value(link.write(graph, sum)))
+}
+
+fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column], chances: Chances) -> Told<Answer> {
+    let classes = classes(node, "classes_")?;
+    let (rows, weights, shifts) = coefficients(node, columns)?;
+    let matrix = Matrix::write(graph, columns)?;
+    let weights = matrix.arrange(&weights);
+    let shifts: Vec<f32> = shifts.iter().map(|&v| v as f32).collect();
+    if rows == 1 && classes.len() == 2 {
+        if chances == Chances::Huber {
+            return huber(graph, &matrix, (weights, shifts), classes);
+        }
+        // The other class has the same score with the sign changed.
+        let both = weights.iter().map(|w| -w).chain(weights.iter().copied()).collect();
+        let post = if chances == Chances::None { "NONE" } else { "LOGISTIC" };
+        return Ok(scored(graph, &matrix, (both, vec![-shifts[0], shifts[0]], post), (classes, chances)));
+    }
+    if rows != classes.len() {
+        return Err(format!("coef_: {rows} rows of coefficients for {} classes", classes.len()));
+    }
+    let post = match chances {
+        Chances::Joint => "SOFTMAX",
+        Chances::Each => "LOGISTIC",
+        Chances::Huber | Chances::None => "NONE",
+    };
+    // The probabilities of `modified_huber` for several classes are left out.
+    let chances = if chances == Chances::Huber { Chances::None } else { chances };
+    let answer = scored(graph, &matrix, (weights, shifts, post), (classes, chances));
+    match answer {
+        Answer::Classes { label, probabilities: Some(scores), classes } if chances == Chances::Each => {
+            let norm = vec![("norm", Attr::Text("L1".to_owned()))];
+            let shares = graph.node((Domain::Ml, "Normalizer"), &[&scores], norm);
+            Ok(Answer::Classes { label, probabilities: Some(shares), classes })
+        }
+        answer => Ok(answer),
+    }
+}
+
+/// A classifier node; its scores are kept where they are probabilities.
+fn scored(
+    graph: &mut Graph,
+    matrix: &Matrix,
+    (weights, shifts, post): (Vec<f32>, Vec<f32>, &str),
+    (classes, chances): (Classes, Chances),
+) -> Answer {
+    let attrs = vec![
+        ("coefficients", Attr::Floats(weights)),
+        ("intercepts", Attr::Floats(shifts)),
+        ("post_transform", Attr::Text(post.to_owned())),
+        ("multi_class", Attr::Int(0)),
+        classes.attribute(),
+    ];
+    let label = graph.builder().fresh("class");
+    let scores = graph.builder().fresh("scores");
+    graph.builder().node(Domain::Ml, "LinearClassifier", &[&matrix.name], &[&label, &scores], attrs);
+    let probabilities = (chances != Chances::None).then_some(scores);
+    Answer::Classes { label, probabilities, classes }
+}
+
+fn huber(
+    graph: &mut Graph,
+    matrix: &Matrix,
+    (weights, shifts): (Vec<f32>, Vec<f32>),
+    classes: Classes,
+) -> Told<Answer> {
+    let attrs = vec![
+        ("coefficients", Attr::Floats(weights)),
+        ("intercepts", Attr::Floats(shifts)),
+        ("targets", Attr::Int(1)),
+    ];
+    let score = graph.node((Domain::Ml, "LinearRegressor"), &[&matrix.name], attrs);
+    let [low, high, half] = [-1.0, 1.0, 0.5].map(|v| graph.row(vec![v]));
+    let score = graph.plain("Max", &[&score, &low]);
+    let score = graph.plain("Min", &[&score, &high]);
+    let score = graph.plain("Mul", &[&score, &half]);
+    let share = graph.plain("Add", &[&score, &half]);
+    let probabilities = graph.pair(&share);
+    let label = graph.greatest(&probabilities, &classes);
+    Ok(Answer::Classes { label, probabilities: Some(probabilities), classes })
+}

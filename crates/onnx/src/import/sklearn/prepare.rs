@@ -1,0 +1,339 @@
+//! Transformers: every one takes columns and gives columns; see [`super::super::columns`].
+
+use super::super::Told;
+use super::super::columns::{Column, Level, Op};
+use super::super::graph::Graph;
+use super::super::skops::Node;
+use super::super::value::Value;
+use super::{second, unknown};
+
+/// Most columns that transformers make.
+const COLUMNS: usize = 100_000;
+
+/// Carries a fitted transformer over to columns.
+pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
+    if node.is_scalar() {
+        return match node.text()?.as_str() {
+            "passthrough" => Ok(columns),
+            "drop" => Ok(Vec::new()),
+            other => Err(format!("the step '{other}' is unknown")),
+        };
+    }
+    let class = node.class();
+    let done = match class {
+        _ if !node.is_of("sklearn") => Err(unknown(node)),
+        "StandardScaler" => scale(node, columns, ("mean_", Op::Add), ("scale_", Op::Div)),
+        "RobustScaler" => scale(node, columns, ("center_", Op::Add), ("scale_", Op::Div)),
+        "MaxAbsScaler" => scale(node, columns, ("", Op::Add), ("scale_", Op::Div)),
+        "MinMaxScaler" => min_max(node, columns),
+        "SimpleImputer" => impute(node, &columns),
+        "OneHotEncoder" => one_hot(graph, node, &columns),
+        "OrdinalEncoder" => ordinal(graph, node, &columns),
+        "ColumnTransformer" => by_column(graph, node, &columns),
+        "FunctionTransformer" if node.find("func")?.is_none() => Ok(columns),
+        "Pipeline" => {
+            let steps = node.get("steps")?.items()?;
+            steps.into_iter().try_fold(columns, |columns, step| transform(graph, second(step)?, columns))
+        }
+        _ => Err(unknown(node)),
+    };
+    let done = done.map_err(|e| if e.starts_with(class) { e } else { format!("{class}: {e}") })?;
+    if done.len() > COLUMNS {
+        return Err(format!("{class}: it makes more than {COLUMNS} columns"));
+    }
+    Ok(done)
+}
+
+/// The numbers of a member, one a column; none when the transformer does without.
+fn each(node: Node<'_>, name: &str, columns: &[Column]) -> Told<Option<Vec<f64>>> {
+    if name.is_empty() || node.find(name)?.is_none() {
+        return Ok(None);
+    }
+    let numbers = node.list(name)?;
+    if numbers.len() != columns.len() {
+        return Err(format!("{name}: {} numbers for {} columns", numbers.len(), columns.len()));
+    }
+    Ok(Some(numbers))
+}
+
+fn scale(
+    node: Node<'_>,
+    columns: Vec<Column>,
+    (shift, add): (&str, fn(f64) -> Op),
+    (factor, by): (&str, fn(f64) -> Op),
+) -> Told<Vec<Column>> {
+    let shifts = each(node, shift, &columns)?;
+    let factors = each(node, factor, &columns)?;
+    let mut out = Vec::with_capacity(columns.len());
+    for (at, mut column) in columns.into_iter().enumerate() {
+        if let Some(shifts) = &shifts {
+            column = column.then(add(-shifts[at]))?;
+        }
+        if let Some(factors) = &factors {
+            column = column.then(by(factors[at]))?;
+        }
+        out.push(column);
+    }
+    Ok(out)
+}
+
+fn min_max(node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
+    let factors = each(node, "scale_", &columns)?.ok_or("scale_: is missing")?;
+    let shifts = each(node, "min_", &columns)?.ok_or("min_: is missing")?;
+    let range = node.flag("clip")?.then(|| node.get("feature_range")?.numbers()).transpose()?;
+    let mut out = Vec::with_capacity(columns.len());
+    for (at, column) in columns.into_iter().enumerate() {
+        let mut column = column.then(Op::Mul(factors[at]))?.then(Op::Add(shifts[at]))?;
+        if let Some([low, high]) = range.as_deref() {
+            column = column.then(Op::Clip(*low, *high))?;
+        }
+        out.push(column);
+    }
+    Ok(out)
+}
+
+/// The elements of an array of numbers, or of objects.
+fn values(node: Node<'_>) -> Told<Vec<Value>> {
+    if node.is_object_array() || node.is_list() {
+        return node
+            .items()?
+            .into_iter()
+            .map(|item| if item.is_array() { item.number().map(Value::Number) } else { item.scalar() })
+            .collect();
+    }
+    let array = node.array()?;
+    if array.is_text() {
+        return Ok(array.texts()?.into_iter().map(Value::Text).collect());
+    }
+    Ok(array.numbers()?.into_iter().map(Value::Number).collect())
+}
+
+fn impute(node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+    if let Some(missing) = node.find("missing_values")? {
+        let nan = missing.is_scalar() && matches!(missing.scalar()?, Value::Number(n) if n.is_nan());
+        if !nan && missing.class() != "NAType" {
+            return Err("missing_values: other values than NaN are not supported".to_owned());
+        }
+    }
+    let statistics = values(node.get("statistics_")?).map_err(|e| format!("statistics_: {e}"))?;
+    if statistics.len() != columns.len() {
+        return Err(format!("statistics_: {} values for {} columns", statistics.len(), columns.len()));
+    }
+    let keep = node.flag("keep_empty_features")?;
+    let mut out = Vec::with_capacity(columns.len());
+    for (column, fill) in columns.iter().cloned().zip(statistics) {
+        match fill {
+            Value::Number(n) if n.is_nan() && keep => out.push(column.then(Op::Fill(0.0))?),
+            // A column in which training saw no value is left out.
+            Value::Number(n) if n.is_nan() => {}
+            Value::Number(n) => out.push(column.then(Op::Fill(n))?),
+            Value::Text(text) => out.push(column.then(Op::FillText(text))?),
+            Value::Bool(truth) => out.push(column.then(Op::Fill(f64::from(u8::from(truth))))?),
+            other => return Err(format!("statistics_: {} among them", other.kind())),
+        }
+    }
+    if let Some(indicator) = node.find("indicator_")?.filter(|_| node.flag("add_indicator") == Ok(true)) {
+        for at in indicator.list("features_")? {
+            let column = columns.get(at as usize).ok_or("indicator_: a column is out of range")?;
+            out.push(missing(column)?);
+        }
+    }
+    Ok(out)
+}
+
+/// 1 where a column is missing, else 0.
+fn missing(column: &Column) -> Told<Column> {
+    let flag = |v: f64| f64::from(u8::from(v.is_nan()));
+    match column {
+        Column::Number { source, ops }
+            if ops.iter().all(|op| !matches!(op, Op::Fill(_) | Op::FillText(_))) =>
+        {
+            Ok(Column::Table { source: *source, levels: Vec::new(), other: 0.0, missing: 1.0 })
+        }
+        Column::Number { .. } => Err("an indicator of a column that was filled is not supported".to_owned()),
+        Column::Table { source, levels, other, missing } => {
+            let levels = levels.iter().map(|(level, v)| (level.clone(), flag(*v))).collect();
+            Ok(Column::Table { source: *source, levels, other: flag(*other), missing: flag(*missing) })
+        }
+    }
+}
+
+/// The categories of an encoder's column; a missing value is none of the levels.
+struct Categories {
+    levels: Vec<Option<Level>>,
+    /// The missing value is None, not NaN: imputers and codes for missing values pass it by.
+    none: bool,
+}
+
+impl Categories {
+    fn read(node: Node<'_>) -> Told<Self> {
+        let level = |value: Value| match value {
+            Value::Text(text) => Ok(Some(Level::Text(text))),
+            Value::Number(n) if n.is_nan() => Ok(None),
+            Value::Null => Ok(None),
+            Value::Number(n) => Ok(Some(Level::Number(n as f32))),
+            Value::Bool(truth) => Ok(Some(Level::Number(f32::from(u8::from(truth))))),
+            other => Err(format!("a category is {}", other.kind())),
+        };
+        let values = values(node)?;
+        let none = values.contains(&Value::Null);
+        let levels: Vec<Option<Level>> = values.into_iter().map(level).collect::<Told<_>>()?;
+        let mut numbers: Vec<f32> = levels
+            .iter()
+            .filter_map(|l| if let Some(Level::Number(n)) = l { Some(*n) } else { None })
+            .collect();
+        numbers.sort_by(f32::total_cmp);
+        if numbers.windows(2).any(|w| w[0] == w[1]) {
+            return Err("two categories are the same number in single precision".to_owned());
+        }
+        Ok(Self { levels, none })
+    }
+
+    /// The column whose values are given one a category, with one for any other value.
+    fn encode(&self, column: &Column, values: &[f64], other: f64) -> Told<Column> {
+        let pairs = || self.levels.iter().zip(values);
+        let find = |wanted: Option<&Level>| {
+            pairs().find(|(level, _)| level.as_ref() == wanted).map_or(other, |(_, &value)| value)
+        };
+        let number = |v: f64| {
+            if v.is_nan() { find(None) } else { find(Some(&Level::Number(v as f32))) }
+        };
+        match column {
+            Column::Number { source, ops } => {
+                let mut missing = find(None);
+                for op in ops.iter().rev() {
+                    missing = match op {
+                        Op::Fill(v) => number(*v),
+                        Op::FillText(_) if self.none => missing,
+                        Op::FillText(text) => find(Some(&Level::Text(text.clone()))),
+                        _ => return Err("an encoder behind a scaler is not supported".to_owned()),
+                    };
+                }
+                let known = pairs().filter_map(|(level, &value)| Some((level.clone()?, value)));
+                Ok(Column::Table { source: *source, levels: known.collect(), other, missing })
+            }
+            Column::Table { source, levels, other, missing } => {
+                let levels = levels.iter().map(|(level, v)| (level.clone(), number(*v))).collect();
+                let (other, missing) = (number(*other), number(*missing));
+                Ok(Column::Table { source: *source, levels, other, missing })
+            }
+        }
+    }
+}
+
+/// What an encoder keeps of each column.
+struct Encoder<'a> {
+    categories: Vec<Node<'a>>,
+    /// Which code each category has when rare ones share one; empty when none do.
+    mappings: Vec<Option<Vec<f64>>>,
+}
+
+impl<'a> Encoder<'a> {
+    fn read(node: Node<'a>, columns: &[Column]) -> Told<Self> {
+        let categories = node.get("categories_")?.items()?;
+        if categories.len() != columns.len() {
+            return Err(format!("categories_: {} lists for {} columns", categories.len(), columns.len()));
+        }
+        let mut mappings = vec![None; columns.len()];
+        if let Some(found) = node.find("_default_to_infrequent_mappings")? {
+            for (to, from) in mappings.iter_mut().zip(found.items()?) {
+                *to = from.is_array().then(|| from.numbers()).transpose()?;
+            }
+        }
+        Ok(Self { categories, mappings })
+    }
+
+    /// The categories of a column with their codes, and the code of rare ones.
+    fn column(&self, at: usize) -> Told<(Categories, Vec<f64>, Option<f64>)> {
+        let categories = Categories::read(self.categories[at]).map_err(|e| format!("categories_: {e}"))?;
+        let plain: Vec<f64> = (0..categories.levels.len()).map(|code| code as f64).collect();
+        let Some(codes) = &self.mappings[at] else { return Ok((categories, plain, None)) };
+        if codes.len() != categories.levels.len() {
+            return Err("_default_to_infrequent_mappings: not as many codes as categories".to_owned());
+        }
+        let rare = codes.iter().copied().fold(0.0, f64::max);
+        Ok((categories, codes.clone(), Some(rare)))
+    }
+}
+
+fn one_hot(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+    let encoder = Encoder::read(node, columns)?;
+    let unknown = node.word("handle_unknown", "error")?;
+    let mut dropped = vec![None; columns.len()];
+    let drops = match node.find("_drop_idx_after_grouping")? {
+        Some(drops) => Some(drops),
+        None => node.find("drop_idx_")?,
+    };
+    if let Some(drops) = drops {
+        for (to, from) in dropped.iter_mut().zip(values(drops)?) {
+            *to = from.as_number();
+        }
+    }
+    let mut out = Vec::new();
+    for (at, column) in columns.iter().enumerate() {
+        let (categories, codes, rare) = encoder.column(at)?;
+        let told = |e: String| format!("column '{}': {e}", graph.name(column.source()));
+        let last = codes.iter().copied().fold(-1.0, f64::max);
+        let other = rare.filter(|_| matches!(unknown.as_str(), "infrequent_if_exist" | "warn"));
+        let mut hot = 0.0;
+        while hot <= last {
+            if dropped[at] != Some(hot) {
+                let values: Vec<f64> = codes.iter().map(|&c| f64::from(u8::from(c == hot))).collect();
+                let other = f64::from(u8::from(other == Some(hot)));
+                out.push(categories.encode(column, &values, other).map_err(told)?);
+            }
+            if out.len() > COLUMNS {
+                return Err(format!("it makes more than {COLUMNS} columns"));
+            }
+            hot += 1.0;
+        }
+    }
+    Ok(out)
+}
+
+fn ordinal(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+    let encoder = Encoder::read(node, columns)?;
+    let absent = node.find("encoded_missing_value")?.map_or(Ok(f64::NAN), Node::number)?;
+    let unknown = match node.word("handle_unknown", "error")?.as_str() {
+        "use_encoded_value" => node.get("unknown_value")?.number()?,
+        _ => f64::NAN,
+    };
+    let mut out = Vec::with_capacity(columns.len());
+    for (at, column) in columns.iter().enumerate() {
+        let (categories, mut codes, _) = encoder.column(at)?;
+        for (code, level) in codes.iter_mut().zip(&categories.levels) {
+            if level.is_none() && !categories.none {
+                *code = absent;
+            }
+        }
+        let told = |e: String| format!("column '{}': {e}", graph.name(column.source()));
+        out.push(categories.encode(column, &codes, unknown).map_err(told)?);
+    }
+    Ok(out)
+}
+
+fn by_column(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+    if node.find("transformer_weights")?.is_some() {
+        return Err("transformer_weights are not supported".to_owned());
+    }
+    let indices = node.get("_transformer_to_input_indices")?;
+    let mut out = Vec::new();
+    for step in node.get("transformers_")?.items()? {
+        let step = step.items()?;
+        let (Some(name), Some(inner)) = (step.first(), step.get(1)) else {
+            return Err("transformers_: an entry is no triple".to_owned());
+        };
+        let name = name.text()?;
+        let told = |e: String| format!("transformer '{name}': {e}");
+        let Some(places) = indices.find(&name)? else { continue };
+        let mut taken = Vec::new();
+        for at in places.numbers().map_err(told)? {
+            let column = columns.get(at as usize).filter(|_| at >= 0.0);
+            taken.push(column.ok_or_else(|| told(format!("there is no column {at}")))?.clone());
+        }
+        if !taken.is_empty() {
+            out.extend(transform(graph, *inner, taken).map_err(told)?);
+        }
+    }
+    Ok(out)
+}
