@@ -171,6 +171,55 @@ fn every_graph_answers_as_its_learner() {
     }
 }
 
+/// One model whose predictions are the ensemble's.
+fn alone(model: std::sync::Arc<dyn Fitted>, data: &Dataset) -> export::Ensemble {
+    let mixture = Mixture {
+        task: data.target.task,
+        width: data.target.width(),
+        parts: vec![Part { weight: 1.0, calibration: Calibration::None }],
+        rule: Rule::Mean,
+        calibration: Calibration::None,
+        threshold: None,
+    };
+    export::Ensemble { models: vec![model], mixture }
+}
+
+#[test]
+fn every_graph_explains_its_answers_by_input_column() {
+    for task in [Task::Binary, Task::Multiclass, Task::Regression] {
+        let mut data = data(task, 200);
+        add_moments(&mut data);
+        let shared = Shared::new(&data);
+        let (send, _receive) = channel();
+        let control = Control::new(1, send);
+        let train: Vec<u32> = (0..200).collect();
+        for learner in learners() {
+            let job = Job { train: &train, valid: &[], rounds: 6, weights: &[], seed: 3, control: &control };
+            let model = learner.fit(&shared, &job).unwrap().model;
+            let bytes = export::write(&data, &alone(model.into(), &data), &().into(), &().into()).unwrap();
+            let bytes = export::explainable(&bytes, &data).unwrap();
+            let model = onnx::Model::from_bytes(&bytes).unwrap();
+            let name = format!("{} on {}", learner.name(), task.name());
+            let explainer = onnx::Explainer::new(&model, &bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let rows: Vec<u32> = (0..20).collect();
+            let batch = export::scored(&model, &data.features, &data.matrix.take(&rows)).unwrap();
+            for row in 0..rows.len() {
+                let got = explainer.explain(&batch, row).unwrap_or_else(|e| panic!("{name}: {e}"));
+                // The calendar parts count for the column they are made of.
+                assert_eq!(got.contributions.len(), 4, "{name}");
+                let sum = got.base + got.contributions.iter().sum::<f64>();
+                let answer = if task == Task::Regression {
+                    batch.value(row)
+                } else {
+                    batch.probabilities(row)[got.class]
+                };
+                let size = f64::from(answer.abs()).max(1.0);
+                assert!((sum - f64::from(answer)).abs() < 1e-4 * size, "{name} row {row}: {sum} {answer}");
+            }
+        }
+    }
+}
+
 #[test]
 fn cutting_keeps_the_first_rounds() {
     let data = data(Task::Multiclass, 400);

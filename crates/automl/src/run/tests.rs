@@ -93,7 +93,7 @@ fn a_binary_search_gives_a_model_that_scores() {
 #[test]
 fn the_same_bytes_come_from_one_thread_and_from_two() {
     for task in [Task::Binary, Task::Regression] {
-        let table = table(200, task);
+        let table = table(120, task);
         let model = |threads| {
             let spec = Spec { threads, ..Spec::new("y", 11, 5) };
             search(&table, &spec).unwrap().model
@@ -286,7 +286,7 @@ fn columns_with_a_role_are_no_features_and_validation_rows_are_not_learned_from(
 #[test]
 fn every_answer_of_a_search_is_explained_and_adds_up() {
     for task in [Task::Binary, Task::Multiclass, Task::Regression] {
-        let outcome = search(&table(250, task), &Spec::new("y", 8, 3)).unwrap();
+        let outcome = search(&table(160, task), &Spec::new("y", 8, 3)).unwrap();
         let model = onnx::Model::from_bytes(&outcome.model).unwrap();
         let explainer = onnx::Explainer::new(&model, &outcome.model).unwrap();
         let mut batch = model.batch();

@@ -203,6 +203,9 @@ fn moved(all: &[&Sum], run: &Run<'_>) -> Result<Vec<Sum>, String> {
         let numbers = crate::ops::numbers(&tensor)?;
         room(whole.players(), numbers.len())?;
         let places: Vec<usize> = numbers.iter().map(|&n| n as usize).collect();
+        if places.iter().any(|&place| place >= whole.len()) {
+            return Err("makes elements that it was not given".to_owned());
+        }
         Ok(whole.pick(tensor.dims.clone(), &places))
     };
     run(&places)?.into_iter().map(pick).collect()

@@ -253,7 +253,10 @@ impl<'a> Walk<'a> {
 /// Runs an operator.
 fn run(node: &Node, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, String> {
     let op = node.op.as_ref().ok_or("reads the same for every row")?;
-    op.run(&Inputs::new(inputs.to_vec(), limits::FOLDED_INPUT))
+    let mut made = op.run(&Inputs::new(inputs.to_vec(), limits::FOLDED_INPUT))?;
+    // Some give more than the node names.
+    made.truncate(node.outputs.len());
+    Ok(made)
 }
 
 fn constant(tensor: &Tensor, players: usize) -> Result<Sum, String> {
