@@ -163,7 +163,7 @@ fn every_route_that_is_not_open_to_jobs_refuses_their_token() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for (method, route, needs) in super::roles::NEEDS.iter().filter(|(_, _, needs)| !needs.is_empty()) {
         let path = route.replace("{id}", &id(&ended)).replace("{*path}", "a").replace("{scope}", "workspace");
-        let path = path.replace('{', "").replace('}', "");
+        let path = path.replace(['{', '}'], "");
         let mut ask =
             shop.server.http().request(method.parse().unwrap(), format!("{}{path}", shop.server.url));
         if *method != "GET" {
