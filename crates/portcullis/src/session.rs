@@ -31,8 +31,9 @@ impl Session {
             return Ok(Self { client: Client::new(&url, token(global)?, &tls)?, out, tls, own: None });
         }
         if !makes && !store::is_workspace(&global.data_dir) {
+            let above = if global.data_dir == Path::new(FOLDER) { " nor above" } else { "" };
             return Err(Fault::invalid(format!(
-                "{}: there is no workspace here nor above: name one with --data-dir or a server with --server; `portcullis serve` makes a new one",
+                "{}: there is no workspace here{above}: name one with --data-dir or a server with --server; `portcullis serve` makes a new one",
                 global.data_dir.display()
             )));
         }

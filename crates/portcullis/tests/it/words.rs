@@ -21,8 +21,13 @@ fn a_mistyped_data_directory_stays_what_it_is() {
     assert_eq!(told["error"]["code"], "invalid_input");
     assert!(told["error"]["message"].as_str().unwrap().contains("--data-dir"), "{told}");
     assert!(json.stdout.is_empty() && !typo.exists());
-    // What puts something into a workspace makes it.
-    let made = binary().args(["principal", "create", "ci", "--data-dir"]).arg(&typo).output().unwrap();
+    let none = binary().args(["principal", "create", "ci", "--data-dir"]).arg(&typo).output().unwrap();
+    assert!(!none.status.success() && !typo.exists(), "{}", said(&none));
+    // What begins a workspace makes it.
+    let table = folder.path().join("t.csv");
+    std::fs::write(&table, "a,b\n1,2\n").unwrap();
+    let made = binary().args(["data", "register", "t"]).arg(&table).arg("--data-dir").arg(&typo).output();
+    let made = made.unwrap();
     assert!(made.status.success(), "{}", said(&made));
     assert!(binary().args(["principal", "list", "--data-dir"]).arg(&typo).output().unwrap().status.success());
 }

@@ -111,11 +111,18 @@ impl Line {
     }
 }
 
-/// Text without control characters: what a caller sent must not steer a terminal. A newline stays: JSON writes it as `\n`, so that it
-/// forges no line.
+/// Text without control characters: what a caller sent must not forge a line or steer a terminal. Ends of lines and tabs stay legible.
 fn plain(text: &str) -> String {
-    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
-    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push(char::REPLACEMENT_CHARACTER),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -140,6 +147,7 @@ mod tests {
         assert_eq!(text, "2023-11-14T22:13:20.123456Z INFO  job ended note=\"two words\" run=1f trials=3\n");
         let forged = line("x\n2023 ERROR \u{1b}[31m", &[("a", Value::from("b\nc"))]).text();
         assert_eq!(forged.matches('\n').count(), 1);
+        assert!(forged.contains("x\\n2023") && forged.contains("a=b\\nc"), "{forged}");
         assert!(!forged.contains('\u{1b}'));
     }
 
