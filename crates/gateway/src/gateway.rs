@@ -243,6 +243,9 @@ async fn follow(gateway: Weak<Gateway>) {
             continue;
         }
         if let Err(fault) = gateway.refresh().await {
+            if gateway.store.is_closed() {
+                return;
+            }
             tracing::error!(error = %fault, "the routing snapshot could not be renewed");
         }
     }

@@ -130,13 +130,22 @@ impl Shared {
             },
         };
         let keep_log = end.status == JobStatus::Failed;
-        self.end(run, end).await?;
+        let job = self.settle(run, end).await?;
+        // Between the two: who hears of the end finds nothing left over, and a crash leaves no ended job to begin again.
         clear(&folder, keep_log).await;
+        self.feeds.end(&job);
         Ok(())
     }
 
     /// Writes a job's end, if it has none, and tells the watchers the end it has.
     pub async fn end(&self, run: &RunId, end: JobEnd) -> Result<()> {
+        let job = self.settle(run, end).await?;
+        self.feeds.end(&job);
+        Ok(())
+    }
+
+    /// Writes a job's end, if it has none; the job as it ended.
+    async fn settle(&self, run: &RunId, end: JobEnd) -> Result<Job> {
         let job = self.store.job(run).await?;
         if !job.status.is_final() {
             // First: a run whose job has ended is looked at no more.
@@ -145,8 +154,7 @@ impl Shared {
         }
         let job = self.store.job(run).await?;
         tracing::info!(%run, status = job.status.as_str(), error = job.error, "job ended");
-        self.feeds.end(&job);
-        Ok(())
+        Ok(job)
     }
 
     /// Trains until there is a result or none can come. A child that was killed from outside is begun again when it had

@@ -166,9 +166,9 @@ impl Store {
         self.inner.writer.close().await;
     }
 
-    /// Whether it was closed: nothing can be read or written any more.
+    /// Whether it was closed, or is about to be: not everything can be read and written any more.
     pub fn is_closed(&self) -> bool {
-        self.inner.writer.is_closed()
+        self.inner.reader.is_closed() || self.inner.writer.is_closed()
     }
 
     /// The pool that reads; its connections refuse to write.

@@ -1,7 +1,7 @@
 //! Whether a deployment needs Python workers, and in which environment they run.
 
 use crate::endpoints::Endpoints;
-use domain::{EnvironmentSpec, Fault, ModelKind, ModelVersion, PythonSpec};
+use domain::{EnvironmentSpec, ErrorCode, Fault, ModelKind, ModelVersion, PythonSpec};
 use environments::describe;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -38,11 +38,8 @@ impl Endpoints {
     async fn own_environment(&self, model: &ModelVersion) -> Result<Option<EnvironmentSpec>, Fault> {
         let mut texts = BTreeMap::new();
         for file in describe::MLFLOW_FILES {
-            if let Ok(reader) = self.registry.open_file(model, file).await {
-                let mut bytes = Vec::new();
-                let read = reader.take(TEXT_MAX).read_to_end(&mut bytes);
-                read.map_err(|e| Fault::internal(format!("{file}: {e}")))?;
-                texts.insert(file, String::from_utf8_lossy(&bytes).into_owned());
+            if let Some(text) = self.text(model, file).await? {
+                texts.insert(file, text);
             }
         }
         let found = describe::of_mlflow(&|file| texts.get(file).map(String::as_str));
@@ -54,5 +51,26 @@ impl Endpoints {
             ))
         };
         Ok(found.map_err(wrong)?.map(EnvironmentSpec::Packages))
+    }
+
+    /// A text file of a version's folder; none when it has no such file.
+    async fn text(&self, model: &ModelVersion, file: &'static str) -> Result<Option<String>, Fault> {
+        let reader = match self.registry.open_file(model, file).await.map_err(Fault::from) {
+            Err(fault) if fault.code == ErrorCode::NotFound => return Ok(None),
+            reader => reader?,
+        };
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut text = String::new();
+            reader.take(TEXT_MAX + 1).read_to_string(&mut text).map(|_| text)
+        });
+        let wrong = |why: &str| {
+            Fault::invalid(format!("{file} of the model {}:{}: {why}", model.model, model.version))
+        };
+        let text = reading.await.map_err(|_| Fault::internal("reading was interrupted"))?;
+        let text = text.map_err(|e| wrong(&e.to_string()))?;
+        if text.len() as u64 > TEXT_MAX {
+            return Err(wrong(&format!("it has more than {TEXT_MAX} bytes: deploy it with --environment")));
+        }
+        Ok(Some(text))
     }
 }

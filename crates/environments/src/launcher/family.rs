@@ -4,6 +4,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, wait};
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// All processes below this one.
 pub fn descendants() -> Vec<Pid> {
@@ -40,9 +41,11 @@ pub fn memory() -> u64 {
 
 /// Bytes in the `/dev/shm` of a process that is not ours.
 fn kept(id: Pid) -> Option<u64> {
-    let at = format!("/proc/{}/root/dev/shm", id.as_raw_pid());
-    let device = |path: &str| std::fs::metadata(path).ok().map(|facts| facts.dev());
-    if device(&at)? == device("/dev/shm").unwrap_or_default() {
+    // What the process sees under this name (proc_pid_root(5)).
+    let own = Path::new("/proc").join(id.as_raw_pid().to_string()).join("root");
+    let at = own.join("dev/shm");
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|facts| facts.dev());
+    if device(&at)? == device(Path::new("/dev/shm")).unwrap_or_default() {
         return None;
     }
     let facts = rustix::fs::statvfs(&at).ok()?;

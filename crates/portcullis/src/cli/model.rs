@@ -154,14 +154,8 @@ fn described(v: &ModelVersion, lineage: &Value) -> String {
     );
     let runs_in: Vec<String> =
         lineage["deployments"].as_array().into_iter().flatten().map(deployment).collect();
-    let predicts = match v.native {
-        Some(_) => {
-            format!("\npredicts {} ({}) {}\n", v.signature.output.name, task(v), classes.join(" | "))
-        }
-        None => String::new(),
-    };
-    format!(
-        "{}:{} · {} · {} · sha256 {}\nfrom {came}{} → deployments: {}\n{}\n{}\n{predicts}\n{}",
+    let head = format!(
+        "{}:{} · {} · {} · sha256 {}\nfrom {came}{} → deployments: {}\n{}",
         v.model,
         v.version,
         kind(v),
@@ -170,13 +164,16 @@ fn described(v: &ModelVersion, lineage: &Value) -> String {
         v.run.as_ref().map(|r| format!(" → run {r}")).unwrap_or_default(),
         if runs_in.is_empty() { "none".to_owned() } else { runs_in.join(", ") },
         labels(v),
-        if v.native.is_none() {
-            String::new()
-        } else {
-            table(&["input", "type", "", "example", "seen"], inputs)
-        },
-        if v.metrics.is_empty() { String::new() } else { table(&["metric", "value"], metrics) }
-    )
+    );
+    let mut parts = vec![head];
+    if v.native.is_some() {
+        parts.push(table(&["input", "type", "", "example", "seen"], inputs));
+        parts.push(format!("predicts {} ({}) {}", v.signature.output.name, task(v), classes.join(" | ")));
+    }
+    if !v.metrics.is_empty() {
+        parts.push(table(&["metric", "value"], metrics));
+    }
+    parts.iter().map(|part| part.trim_end()).collect::<Vec<_>>().join("\n\n") + "\n"
 }
 
 /// What a version holds, and whether it runs here without Python.
