@@ -42,11 +42,11 @@ impl Classes {
         }
     }
 
-    /// The attribute of a classifier node.
-    pub(super) fn attribute(&self) -> (&'static str, Attr) {
+    /// The attribute of a classifier node, which has its own name for integers: `classlabels_ints` or `classlabels_int64s`.
+    pub(super) fn attribute(&self, integers: &'static str) -> (&'static str, Attr) {
         match self {
             Self::Text(v) => ("classlabels_strings", Attr::Texts(v.clone())),
-            Self::Integer(v) => ("classlabels_int64s", Attr::Ints(v.clone())),
+            Self::Integer(v) => (integers, Attr::Ints(v.clone())),
         }
     }
 }

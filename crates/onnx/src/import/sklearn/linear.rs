@@ -148,7 +148,7 @@ fn scored(
         ("intercepts", Attr::Floats(shifts)),
         ("post_transform", Attr::Text(post.to_owned())),
         ("multi_class", Attr::Int(0)),
-        classes.attribute(),
+        classes.attribute("classlabels_ints"),
     ];
     let label = graph.builder().fresh("class");
     let scores = graph.builder().fresh("scores");
