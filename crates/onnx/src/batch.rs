@@ -67,6 +67,7 @@ impl Batch {
 
     /// Sets element `index` of slot `slot` in the last row to a text. Does nothing when there is no such
     /// place, or when it holds numbers. A text the model does not know is scored as unknown.
+    #[inline]
     pub fn set_text(&mut self, model: &Model, slot: usize, index: usize, text: &str) {
         if let (Some(code), Some(&columns)) = (model.code(slot, text), self.form.slots.get(slot)) {
             self.set(columns, index, code);

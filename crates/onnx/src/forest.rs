@@ -1,7 +1,7 @@
 //! Tree ensembles: read from a node's attributes, checked, folded, laid out flat and evaluated.
 //!
 //! `read` → [`raw::RawForest`] (what the file says) → `fold` (two kinds of tests: `x < t`, and membership
-//! of a set of values) → `masks` (small trees: tables of open leaves) or `layout` (flat nodes over prepared
+//! of a set of values) → in a compiled graph `through` (tests on what columns are made of) → `masks` (small trees: tables of open leaves) or `layout` (flat nodes over prepared
 //! lanes) → [`Forest::sum`].
 //!
 //! Leaf weights are f32; their sum is kept in f64 and rounded once. Trees are added in an order that depends
@@ -18,13 +18,15 @@ mod outline;
 pub(crate) mod raw;
 mod read;
 mod read5;
+mod through;
 
 use crate::attrs::Node;
 use crate::error::Result;
-use fold::FoldedForest;
+pub(crate) use fold::FoldedForest;
 use lanes::Lane;
 use layout::{Compact, Wide};
 use masks::Masks;
+pub(crate) use through::Reads;
 
 /// Rows evaluated together.
 pub(crate) const BLOCK: usize = 64;
@@ -122,15 +124,17 @@ pub(crate) fn base_values(node: &Node<'_>) -> Result<Vec<f32>> {
 }
 
 impl Forest {
-    /// Compiles the ensemble of a node.
-    pub fn from_node(node: &Node<'_>) -> Result<(Self, raw::Facts)> {
+    /// Compiles the ensemble of a node; gives what it was compiled from, too.
+    pub fn from_node(node: &Node<'_>) -> Result<(Self, FoldedForest, raw::Facts)> {
         let raw = read::read(node)?;
         let facts = raw.facts();
-        let forest = Self::compile(&fold::fold(raw)).map_err(|e| node.unsupported(e))?;
-        Ok((forest, facts))
+        let folded = fold::fold(raw);
+        let forest = Self::compile(&folded).map_err(|e| node.unsupported(e))?;
+        Ok((forest, folded, facts))
     }
 
-    fn compile(folded: &FoldedForest) -> std::result::Result<Self, String> {
+    /// Compiles a folded ensemble.
+    pub fn compile(folded: &FoldedForest) -> std::result::Result<Self, String> {
         let single = layout::single_target(folded);
         let masks = single.and_then(|targets| masks::build(folded, &targets));
         let engine = match masks {

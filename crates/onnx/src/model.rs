@@ -162,6 +162,7 @@ impl Model {
         self.graph.run(inputs)
     }
 
+    #[inline]
     pub(crate) fn code(&self, slot: usize, text: &str) -> Option<f32> {
         let dictionary = self.form.dictionaries.get(slot)?.as_ref()?;
         Some(dictionary.code(text) as f32)

@@ -7,13 +7,17 @@
 //! into its place.
 
 mod lower;
+mod origin;
 mod outputs;
 mod steps;
+mod sums;
 mod texts;
 mod value;
 
 pub(crate) use lower::{Lower, exact, texts};
+pub(crate) use origin::{Map, Origin, Source, Way};
 pub(crate) use outputs::Ending;
+pub(crate) use sums::Sums;
 pub(crate) use texts::{Dictionary, Groups};
 pub(crate) use value::{Dict, Kind, Levels, Row, Shape, Value};
 
@@ -43,8 +47,17 @@ pub(crate) struct Block<'a> {
     pub sums: &'a mut [f64],
 }
 
+/// A place and how many columns of it.
+pub(crate) type Span = (usize, usize);
+
 /// One step: reads some places, writes others.
 pub(crate) trait Step: std::fmt::Debug + Send + Sync {
+    /// What it reads.
+    fn reads(&self) -> Vec<Span>;
+
+    /// What it writes; a step is dropped when nobody reads that.
+    fn writes(&self) -> Vec<Span>;
+
     fn run(&self, block: &mut Block<'_>);
 }
 

@@ -82,6 +82,18 @@ impl Post {
     }
 }
 
+/// `[1 / (1 + eˣ), 1 / (1 + e⁻ˣ)]`, to the bit what [`logistic`] gives for `-x` and `x`.
+pub(crate) fn logistic_pair(x: f32) -> [f32; 2] {
+    let v = 1.0 / (1.0 + (-x.abs()).exp());
+    if x < 0.0 {
+        [v, 1.0 - v]
+    } else if x > 0.0 {
+        [1.0 - v, v]
+    } else {
+        [v, v]
+    }
+}
+
 /// `1 / (1 + e⁻ˣ)`, without overflow.
 pub(crate) fn logistic(x: f32) -> f32 {
     let v = 1.0 / (1.0 + (-x.abs()).exp());
@@ -193,7 +205,7 @@ impl TreeRule {
             // With weights for both classes and one base value, a row that only the first class speaks for
             // gets the sum as it is.
             _ if !self.one_sum && self.base.len() == 1 => [sum, 0.0],
-            Post::Logistic => [logistic(-sum), logistic(sum)],
+            Post::Logistic => logistic_pair(sum),
             _ if self.one_sum && self.all_positive => [1.0 - sum, sum],
             _ => [-sum, sum],
         };
@@ -205,7 +217,7 @@ impl TreeRule {
 pub(crate) fn linear_pair(post: Post, score: f32) -> [f32; 2] {
     match post {
         Post::Probit => [probit(score), 0.0],
-        Post::Logistic => [logistic(-score), logistic(score)],
+        Post::Logistic => logistic_pair(score),
         _ => [1.0 - score, score],
     }
 }

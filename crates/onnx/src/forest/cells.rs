@@ -24,6 +24,8 @@ pub(super) struct Cells {
     cells: Vec<u32>,
     /// Cell of a missing value.
     missing: u32,
+    /// By code, where the feature is one: the cell.
+    by_code: Vec<u32>,
     count: usize,
 }
 
@@ -75,9 +77,10 @@ fn cuts(tests: &[&Test]) -> Vec<f32> {
 }
 
 impl Cells {
-    /// The cells of these tests, and for each cell a value that lies in it.
-    pub fn new(tests: &[&Test]) -> (Self, Vec<f32>) {
-        let thresholds = cuts(tests);
+    /// The cells of these tests, and for each cell a value that lies in it. A feature that is a code has no
+    /// values but so many codes.
+    pub fn new(tests: &[&Test], codes: Option<usize>) -> (Self, Vec<f32>) {
+        let thresholds = if codes.is_some() { Vec::new() } else { cuts(tests) };
         let mut by_answers: HashMap<Vec<u64>, u32> = HashMap::new();
         let mut samples = Vec::new();
         let mut cell = |x: f32| {
@@ -87,9 +90,14 @@ impl Cells {
                 next
             })
         };
-        let mut cells = vec![cell(f32::NEG_INFINITY)];
-        cells.extend(thresholds.iter().map(|&t| cell(t)));
-        let missing = cell(f32::NAN);
+        let by_code: Vec<u32> = (0..codes.unwrap_or(0)).map(|code| cell(code as f32)).collect();
+        let mut cells = Vec::new();
+        let mut missing = 0;
+        if codes.is_none() {
+            cells.push(cell(f32::NEG_INFINITY));
+            cells.extend(thresholds.iter().map(|&t| cell(t)));
+            missing = cell(f32::NAN);
+        }
         let mut lasts = Vec::new();
         if thresholds.len() > COMPARED * GROUP {
             let last: Vec<f32> = thresholds.chunks_exact(GROUP).map(|group| group[GROUP - 1]).collect();
@@ -97,7 +105,7 @@ impl Cells {
         }
         let only = if let [threshold] = thresholds[..] { Some((threshold, cells[1])) } else { None };
         let count = samples.len();
-        (Self { thresholds: groups(&thresholds), lasts, only, cells, missing, count }, samples)
+        (Self { thresholds: groups(&thresholds), lasts, only, cells, missing, by_code, count }, samples)
     }
 
     /// Number of cells.
@@ -108,6 +116,7 @@ impl Cells {
     /// Makes every cell a multiple of itself.
     pub fn scale(&mut self, factor: u32) {
         self.cells.iter_mut().for_each(|cell| *cell *= factor);
+        self.by_code.iter_mut().for_each(|cell| *cell *= factor);
         self.missing *= factor;
         if let Some((_, above)) = &mut self.only {
             *above *= factor;
@@ -118,6 +127,12 @@ impl Cells {
     #[inline(always)]
     pub fn add(&self, values: (&[f32], usize), places: (&mut [u32], usize), count: usize) {
         let ((values, stride), (places, step)) = (values, places);
+        if let Some(last) = self.by_code.len().checked_sub(1) {
+            for at in 0..count {
+                places[at * step] += self.by_code[(values[at * stride] as usize).min(last)];
+            }
+            return;
+        }
         match (self.only, self.thresholds.as_slice(), self.lasts.as_slice()) {
             (Some((threshold, above)), ..) => {
                 for at in 0..count {

@@ -2,6 +2,8 @@
 //! `x < next(t)`, the others swap their children); equalities become sets, and a chain of equalities on one
 //! feature with one common true child becomes a single set.
 
+use std::collections::BTreeMap;
+
 use super::Aggregate;
 use super::raw::{Mode, RawForest, RawNode, RawTree};
 
@@ -20,13 +22,15 @@ pub(super) enum Folded {
 }
 
 #[derive(Debug)]
-pub(super) struct FoldedForest {
+pub(crate) struct FoldedForest {
     /// Nodes by tree, with the root.
-    pub trees: Vec<(Vec<Folded>, u32)>,
-    pub weights: Vec<(u32, f32)>,
-    pub targets: usize,
-    pub features: usize,
-    pub aggregate: Aggregate,
+    pub(super) trees: Vec<(Vec<Folded>, u32)>,
+    pub(super) weights: Vec<(u32, f32)>,
+    pub(super) targets: usize,
+    pub(super) features: usize,
+    /// Features that are codes, with how many there are of each.
+    pub(super) codes: BTreeMap<u32, usize>,
+    pub(super) aggregate: Aggregate,
 }
 
 pub(super) fn fold(raw: RawForest) -> FoldedForest {
@@ -36,6 +40,7 @@ pub(super) fn fold(raw: RawForest) -> FoldedForest {
         weights: raw.weights,
         targets: raw.targets,
         features: raw.features,
+        codes: BTreeMap::new(),
         aggregate: raw.aggregate,
     }
 }

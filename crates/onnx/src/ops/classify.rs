@@ -6,8 +6,8 @@ use super::matmul::dot_each;
 use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::program::{Block, Dict, Kind, Levels, Lower, Shape, Step, Value};
-use crate::scores::{Labels, Post, linear_pair};
+use crate::program::{Block, Dict, Kind, Levels, Lower, Row, Shape, Span, Step, Sums, Value};
+use crate::scores::{Labels, Post, linear_pair, logistic_pair};
 use crate::tensor::{Data, Tensor};
 
 /// Rows of coefficients over one width, with intercepts.
@@ -45,7 +45,18 @@ impl Linear {
     /// Raw scores of one row.
     fn scores(&self, row: &[f32], to: &mut [f32]) {
         dot_each(row, &self.coefficients, to);
+        self.add_intercepts(to);
+    }
+
+    fn add_intercepts(&self, to: &mut [f32]) {
         to.iter_mut().zip(&self.intercepts).for_each(|(to, b)| *to += b);
+    }
+
+    /// Whether there are two rows, one the other with all signs changed: so are their scores, to the bit.
+    fn is_mirrored(&self) -> bool {
+        let (first, second) = self.coefficients.split_at(self.width);
+        let opposite = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| *a == -b);
+        self.rows() == 2 && opposite(first, second) && opposite(&self.intercepts[..1], &self.intercepts[1..])
     }
 }
 
@@ -64,8 +75,8 @@ pub(super) fn linear_regressor(node: &Node<'_>) -> Result<Op> {
 }
 
 impl Regressor {
-    fn predict(linear: &Linear, from: &[f32], to: &mut [f32]) {
-        linear.scores(from, to);
+    /// The values out of raw scores.
+    fn finish(linear: &Linear, to: &mut [f32]) {
         // A single value is only ever changed by PROBIT: other runtimes ignore the rest, and so do we.
         if to.len() > 1 || linear.post == Post::Probit {
             linear.post.apply(to);
@@ -81,7 +92,8 @@ impl Operator for Regressor {
         let values = numbers(input)?;
         let mut out = vec![0.0; inputs.count(&[rows, self.0.rows()])?];
         for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(self.0.rows())) {
-            Self::predict(&self.0, from, to);
+            self.0.scores(from, to);
+            Self::finish(&self.0, to);
         }
         Ok(vec![float(vec![rows, self.0.rows()], out)])
     }
@@ -91,7 +103,17 @@ impl Operator for Regressor {
         self.0.fits(row.shape.matrix_width()?)?;
         let linear = Arc::clone(&self.0);
         let shape = Shape::matrix(linear.rows());
-        let row = lower.map(&row, shape, Kind::Float, move |from, to| Self::predict(&linear, from, to))?;
+        let finish = |linear: &Linear, to: &mut [f32]| {
+            linear.add_intercepts(to);
+            Self::finish(linear, to);
+        };
+        let row = match lower.weigh(&row, &self.0.coefficients, linear.rows()) {
+            Some(sums) => lower.total(sums, shape, move |to| finish(&linear, to))?,
+            None => lower.map(&row, shape, Kind::Float, move |from, to| {
+                dot_each(from, &linear.coefficients, to);
+                finish(&linear, to);
+            })?,
+        };
         Ok(vec![Value::Row(row)])
     }
 }
@@ -117,13 +139,17 @@ pub(super) fn linear_classifier(node: &Node<'_>) -> Result<Op> {
 
 /// Scores of one row, and its class.
 fn classify(linear: &Linear, from: &[f32], to: &mut [f32]) -> usize {
+    linear.scores(from, &mut to[..linear.rows()]);
+    finish(linear, to)
+}
+
+/// The same out of raw scores.
+fn finish(linear: &Linear, to: &mut [f32]) -> usize {
     if linear.rows() == 1 {
-        linear.scores(from, &mut to[..1]);
         let score = to[0];
         to.copy_from_slice(&linear_pair(linear.post, score));
         return usize::from(score > 0.0);
     }
-    linear.scores(from, to);
     let mut best = 0;
     for (class, score) in to.iter().enumerate() {
         if *score > to[best] {
@@ -132,6 +158,16 @@ fn classify(linear: &Linear, from: &[f32], to: &mut [f32]) -> usize {
     }
     linear.post.apply(to);
     best
+}
+
+/// The same out of the second raw score of two mirrored ones.
+fn finish_mirrored(linear: &Linear, score: f32, to: &mut [f32]) -> usize {
+    if linear.post == Post::Logistic {
+        to.copy_from_slice(&logistic_pair(score));
+        return usize::from(score > 0.0);
+    }
+    to.copy_from_slice(&[-score, score]);
+    finish(linear, to)
 }
 
 /// The label tensor of these classes.
@@ -168,11 +204,12 @@ impl Operator for Classifier {
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         self.linear.fits(row.shape.matrix_width()?)?;
+        let sums = self.sums(lower, &row);
         let label = lower.make(0, Shape::column(), label_kind(&self.labels))?;
         let scores = lower.make(1, Shape::matrix(self.labels.len()), Kind::Float)?;
         lower.push(ClassifyStep {
             linear: Arc::clone(&self.linear),
-            from: row.place,
+            from: sums.map_or(From::Row(row.place), |(sums, mirrored)| From::Sums { sums, mirrored }),
             label: label.place,
             scores: scores.place,
             classes: self.labels.len(),
@@ -181,24 +218,75 @@ impl Operator for Classifier {
     }
 }
 
+impl Classifier {
+    /// The raw scores as sums over what the columns are made of; of mirrored rows only the second.
+    fn sums(&self, lower: &mut Lower, row: &Row) -> Option<(Sums, bool)> {
+        let mirrored = self.linear.is_mirrored();
+        let first = if mirrored { self.linear.width } else { 0 };
+        let rows = if mirrored { 1 } else { self.linear.rows() };
+        Some((lower.weigh(row, &self.linear.coefficients[first..], rows)?, mirrored))
+    }
+}
+
+/// What the scores are computed from.
+#[derive(Debug)]
+enum From {
+    Row(usize),
+    Sums { sums: Sums, mirrored: bool },
+}
+
 #[derive(Debug)]
 struct ClassifyStep {
     linear: Arc<Linear>,
-    from: usize,
+    from: From,
     label: usize,
     scores: usize,
     classes: usize,
 }
 
 impl Step for ClassifyStep {
+    fn reads(&self) -> Vec<Span> {
+        match &self.from {
+            From::Row(place) => vec![(*place, self.linear.width)],
+            From::Sums { sums, .. } => sums.reads(),
+        }
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![(self.label, 1), (self.scores, self.classes)]
+    }
+
     fn run(&self, block: &mut Block<'_>) {
-        let [from, label, scores] = [self.from, self.label, self.scores].map(|p| block.places[p]);
-        let split = label.offset.min(scores.offset);
-        let (read, write) = block.arena.split_at_mut(split);
-        for row in 0..block.rows {
-            let source = &read[from.row(row)..][..self.linear.width];
-            let class = classify(&self.linear, source, &mut write[scores.row(row) - split..][..self.classes]);
-            write[label.row(row) - split] = class as f32;
+        let [label, scores] = [self.label, self.scores].map(|p| block.places[p]);
+        match &self.from {
+            From::Row(from) => {
+                let from = block.places[*from];
+                let split = label.offset.min(scores.offset);
+                let (read, write) = block.arena.split_at_mut(split);
+                for row in 0..block.rows {
+                    let source = &read[from.row(row)..][..self.linear.width];
+                    let to = &mut write[scores.row(row) - split..][..self.classes];
+                    let class = classify(&self.linear, source, to);
+                    write[label.row(row) - split] = class as f32;
+                }
+            }
+            From::Sums { sums, mirrored } => {
+                sums.run(block);
+                let Block { rows, arena, sums, .. } = block;
+                for row in 0..*rows {
+                    let to = &mut arena[scores.row(row)..][..self.classes];
+                    let class = if *mirrored {
+                        finish_mirrored(&self.linear, sums[row] as f32 + self.linear.intercepts[1], to)
+                    } else {
+                        let count = self.linear.rows();
+                        let raw = &sums[row * count..][..count];
+                        to.iter_mut().zip(raw).for_each(|(to, sum)| *to = *sum as f32);
+                        self.linear.add_intercepts(to);
+                        finish(&self.linear, to)
+                    };
+                    arena[label.row(row)] = class as f32;
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Inputs, Op, Operator, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::program::{Dict, Kind, Levels, Lower, Row, Shape, Value, exact};
+use crate::program::{Dict, Kind, Levels, Lower, Row, Shape, Value, Way, exact};
 use crate::tensor::{Data, Tensor};
 
 /// Position of a key.
@@ -319,6 +319,7 @@ impl Operator for OneHot {
         let row = need_value(inputs, 0)?.row()?.clone();
         let count = self.count;
         let shape = Shape { inner: [row.shape.inner.as_slice(), &[count]].concat(), ..row.shape.clone() };
+        let mut ways = Vec::new();
         let encode: Box<dyn Fn(f32) -> Option<usize> + Send + Sync> = match &row.kind {
             Kind::Code(dict) => {
                 let mut places: Vec<Option<usize>> = match &dict.levels {
@@ -327,6 +328,9 @@ impl Operator for OneHot {
                 };
                 places.extend(dict.open.then_some(None));
                 lower.table(places.len())?;
+                let entry = |place: &Option<usize>| place.map_or(u32::MAX, |p| p as u32);
+                let entries: Arc<[u32]> = places.iter().map(entry).collect();
+                ways = (0..count as u32).map(|hot| Way::Hot(Arc::clone(&entries), hot)).collect();
                 Box::new(move |code| places.get(code as usize).copied().flatten())
             }
             _ if matches!(self.keys, Keys::Int(_)) => {
@@ -335,7 +339,7 @@ impl Operator for OneHot {
             }
             _ => return Err("looks numbers up among texts".to_owned()),
         };
-        let row = lower.map(&row, shape, Kind::Float, move |from, to| {
+        let hot = lower.map(&row, shape, Kind::Float, move |from, to| {
             to.fill(0.0);
             for (hot, &x) in to.chunks_exact_mut(count).zip(from) {
                 if let Some(place) = encode(x) {
@@ -343,7 +347,10 @@ impl Operator for OneHot {
                 }
             }
         })?;
-        Ok(vec![Value::Row(row)])
+        if !ways.is_empty() {
+            lower.decode(&row, &hot, &ways);
+        }
+        Ok(vec![Value::Row(hot)])
     }
 
     fn levels(&self) -> Option<Vec<String>> {

@@ -8,7 +8,7 @@ use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::limits;
-use crate::program::{Kind, Lower, Shape, Value, exact};
+use crate::program::{Kind, Lower, Map, Shape, Value, exact};
 use crate::tensor::{Data, Tensor};
 
 type RowFn = Arc<dyn Fn(&[f32], &mut [f32]) + Send + Sync>;
@@ -18,6 +18,8 @@ struct Rowwise {
     f: RowFn,
     /// Widths it accepts; none accepts any.
     width: Option<usize>,
+    /// What happens to each column by itself, repeated over the columns; empty when they depend on each other.
+    maps: Vec<Vec<Map>>,
     /// Integers stay integers (`Imputer`): what is replaced, by what of each column.
     whole: Option<(i64, Vec<i64>)>,
 }
@@ -68,8 +70,13 @@ impl Operator for Rowwise {
             None => Kind::Float,
         };
         let f = Arc::clone(&self.f);
-        let row = lower.map(&row, row.shape.clone(), kind, move |from, to| f(from, to))?;
-        Ok(vec![Value::Row(row)])
+        let made = lower.map(&row, row.shape.clone(), kind, move |from, to| f(from, to))?;
+        if !self.maps.is_empty() {
+            lower.derive(&row, &made, |column, origin| {
+                origin.maps.extend(&self.maps[column % self.maps.len()]);
+            });
+        }
+        Ok(vec![Value::Row(made)])
     }
 }
 
@@ -88,13 +95,17 @@ pub(super) fn scaler(node: &Node<'_>) -> Result<Op> {
     if offsets.is_some() && scales.is_some() && offsets != scales {
         return Err(node.error("offset and scale have different lengths"));
     }
+    let columns = offset.len().max(scale.len());
+    let maps = (0..columns)
+        .map(|c| vec![Map::Sub(offset[c % offset.len()]), Map::Mul(scale[c % scale.len()])])
+        .collect();
     let f = move |from: &[f32], to: &mut [f32]| {
         let columns = offset.iter().cycle().zip(scale.iter().cycle());
         for ((to, &x), (offset, scale)) in to.iter_mut().zip(from).zip(columns) {
             *to = (x - offset) * scale;
         }
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: offsets.or(scales), whole: None }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: offsets.or(scales), maps, whole: None }))
 }
 
 pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
@@ -112,12 +123,13 @@ pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
     let (values, width) = per_column(given, 0.0);
     let exactly =
         (node.int("replaced_value_int64")?.unwrap_or(0), node.ints("imputed_value_int64s")?.to_vec());
+    let maps = values.iter().map(|&value| vec![Map::Fill { replaced, value }]).collect();
     let f = move |from: &[f32], to: &mut [f32]| {
         for ((to, &x), &value) in to.iter_mut().zip(from).zip(values.iter().cycle()) {
             *to = if x == replaced || (replaced.is_nan() && x.is_nan()) { value } else { x };
         }
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width, whole: whole.then_some(exactly) }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width, maps, whole: whole.then_some(exactly) }))
 }
 
 pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
@@ -132,7 +144,7 @@ pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
         let divisor = if norm == 0.0 { 1.0 } else { norm };
         to.iter_mut().zip(from).for_each(|(to, x)| *to = x / divisor);
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, whole: None }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, maps: Vec::new(), whole: None }))
 }
 
 pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
@@ -140,7 +152,7 @@ pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
     let f = move |from: &[f32], to: &mut [f32]| {
         to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, whole: None }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, maps: Vec::new(), whole: None }))
 }
 
 /// Puts inputs side by side as floats, each cut or padded with zeros to its width.

@@ -3,7 +3,7 @@
 use super::{Inputs, Op, Operator, broadcast, float, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::program::{Kind, Lower, Shape, Value};
+use crate::program::{Kind, Lower, Row, Shape, Value};
 use crate::tensor::{Data, Tensor};
 
 #[derive(Debug)]
@@ -66,6 +66,23 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f64 {
     }
     let tail: f64 = rest.iter().zip(rest_b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
     sums.iter().sum::<f64>() + tail
+}
+
+/// The sums of a row under weights (those of each output side by side), and what becomes of them.
+fn weighted(
+    lower: &mut Lower,
+    row: &Row,
+    weights: Vec<f32>,
+    shape: Shape,
+    finish: impl Fn(&mut [f32]) + Send + Sync + 'static,
+) -> Result<Row, String> {
+    match lower.weigh(row, &weights, shape.width()) {
+        Some(sums) => lower.total(sums, shape, finish),
+        None => lower.map(row, shape, Kind::Float, move |from, to| {
+            dot_each(from, &weights, to);
+            finish(to);
+        }),
+    }
 }
 
 /// Columns of a `[rows, columns]` matrix one after the other.
@@ -142,7 +159,7 @@ impl Operator for MatMul {
         }
         let weights = transposed(floats(right)?, height, columns.unwrap_or(1));
         let shape = columns.map_or_else(Shape::column, Shape::matrix);
-        let row = lower.map(&row, shape, Kind::Float, move |from, to| dot_each(from, &weights, to))?;
+        let row = weighted(lower, &row, weights, shape, |_| {})?;
         Ok(vec![Value::Row(row)])
     }
 }
@@ -245,8 +262,7 @@ impl Operator for Gemm {
             bias.iter_mut().zip(places).for_each(|(b, p)| *b = values[p] * self.beta);
         }
         let alpha = self.alpha;
-        let row = lower.map(&row, Shape::matrix(columns), Kind::Float, move |from, to| {
-            dot_each(from, &weights, to);
+        let row = weighted(lower, &row, weights, Shape::matrix(columns), move |to| {
             to.iter_mut().zip(&bias).for_each(|(to, b)| *to = alpha * *to + b);
         })?;
         Ok(vec![Value::Row(row)])

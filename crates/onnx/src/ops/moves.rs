@@ -9,7 +9,7 @@ mod picks;
 use super::{Inputs, Op, Operator, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::program::{Block, Kind, Lower, Row, Shape, Step, Value};
+use crate::program::{Block, Kind, Lower, Row, Shape, Span, Step, Value};
 use crate::tensor::{Data, Tensor};
 
 /// Where nothing of the input stands.
@@ -218,6 +218,14 @@ struct Pick {
 }
 
 impl Step for Pick {
+    fn reads(&self) -> Vec<Span> {
+        vec![self.from]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![(self.to, self.columns.len())]
+    }
+
     fn run(&self, block: &mut Block<'_>) {
         let (from, to) = (block.places[self.from.0], block.places[self.to]);
         let (read, write) = block.arena.split_at_mut(to.offset);

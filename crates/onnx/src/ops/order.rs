@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Inputs, Op, Operator, axis, integers, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::program::{Block, Kind, Lower, Row, Shape, Step, Value};
+use crate::program::{Block, Kind, Lower, Row, Shape, Span, Step, Value};
 use crate::tensor::{Data, Tensor};
 
 /// The largest or smallest elements along an axis, in order: `k` is an attribute in version 1, an input later.
@@ -123,6 +123,14 @@ struct TopStep {
 }
 
 impl Step for TopStep {
+    fn reads(&self) -> Vec<Span> {
+        vec![self.from]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        self.to.map(|place| (place, self.count)).to_vec()
+    }
+
     fn run(&self, block: &mut Block<'_>) {
         let from = block.places[self.from.0];
         let [values, indices] = self.to.map(|p| block.places[p]);

@@ -9,7 +9,7 @@ use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::limits;
-use crate::program::{Block, Kind, Lower, Row, Shape, Step, Value};
+use crate::program::{Block, Kind, Lower, Row, Shape, Span, Step, Value};
 use crate::scores::{Labels, Post, linear_pair};
 use crate::tensor::Tensor;
 
@@ -343,6 +343,14 @@ struct SvmStep {
 }
 
 impl Step for SvmStep {
+    fn reads(&self) -> Vec<Span> {
+        vec![(self.from, self.machine.support.width)]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        [(self.scores, self.machine.width())].into_iter().chain(self.label.map(|l| (l, 1))).collect()
+    }
+
     fn run(&self, block: &mut Block<'_>) {
         let (from, scores) = (block.places[self.from], block.places[self.scores]);
         let label = self.label.map(|l| block.places[l]);

@@ -1,13 +1,13 @@
 //! `TreeEnsembleClassifier` and `TreeEnsembleRegressor`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::classify::{label_kind, label_tensor};
 use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::forest::{self, BLOCK, Forest, Rows};
-use crate::program::{Block, Kind, Lower, Row, Shape, Step, Value};
+use crate::forest::{self, BLOCK, FoldedForest, Forest, Reads, Rows};
+use crate::program::{Block, Kind, Lower, Origin, Row, Shape, Source, Span, Step, Value};
 use crate::scores::{Labels, Post, TreeRule};
 use crate::tensor::Tensor;
 
@@ -60,13 +60,21 @@ struct Ensemble {
 #[derive(Debug)]
 struct Trees {
     ensemble: Arc<Ensemble>,
+    /// What the forest was compiled from, until the graph is.
+    folded: Mutex<Option<FoldedForest>>,
     /// None for a regressor.
     labels: Option<Labels>,
 }
 
+impl Trees {
+    fn new((forest, folded): (Forest, FoldedForest), rule: Rule, labels: Option<Labels>) -> Self {
+        Self { ensemble: Arc::new(Ensemble { forest, rule }), folded: Mutex::new(Some(folded)), labels }
+    }
+}
+
 pub(super) fn classifier(node: &Node<'_>) -> Result<Op> {
     let labels = Labels::read(node)?;
-    let (forest, facts) = Forest::from_node(node)?;
+    let (forest, folded, facts) = Forest::from_node(node)?;
     let base = forest::base_values(node)?;
     if base.len() > labels.len() {
         return Err(node.error(format!("has {} base values for {} classes", base.len(), labels.len())));
@@ -77,11 +85,11 @@ pub(super) fn classifier(node: &Node<'_>) -> Result<Op> {
         one_sum: labels.len() == 2 && facts.only_target.is_some(),
         all_positive: facts.all_positive,
     });
-    Ok(Box::new(Trees { ensemble: Arc::new(Ensemble { forest, rule }), labels: Some(labels) }))
+    Ok(Box::new(Trees::new((forest, folded), rule, Some(labels))))
 }
 
 pub(super) fn regressor(node: &Node<'_>) -> Result<Op> {
-    let (forest, facts) = Forest::from_node(node)?;
+    let (forest, folded, facts) = Forest::from_node(node)?;
     let base = forest::base_values(node)?;
     if !base.is_empty() && base.len() != forest.targets() {
         return Err(node.error(format!("has {} base values for {} targets", base.len(), forest.targets())));
@@ -89,12 +97,12 @@ pub(super) fn regressor(node: &Node<'_>) -> Result<Op> {
     let average = node.text("aggregate_function")?.as_deref() == Some("AVERAGE");
     let trees = if average { facts.trees as f64 } else { 1.0 };
     let rule = Rule::Values(ValueRule { base, post: Post::read(node)?, trees });
-    Ok(Box::new(Trees { ensemble: Arc::new(Ensemble { forest, rule }), labels: None }))
+    Ok(Box::new(Trees::new((forest, folded), rule, None)))
 }
 
 /// `TreeEnsemble` says with numbers what the others say with names, and has no base values.
 pub(super) fn ensemble(node: &Node<'_>) -> Result<Op> {
-    let (forest, facts) = Forest::from_node(node)?;
+    let (forest, folded, facts) = Forest::from_node(node)?;
     let post = match node.int("post_transform")?.unwrap_or(0) {
         0 => Post::None,
         1 => Post::Softmax,
@@ -106,13 +114,36 @@ pub(super) fn ensemble(node: &Node<'_>) -> Result<Op> {
     let average = node.int("aggregate_function")? == Some(0);
     let trees = if average { facts.trees as f64 } else { 1.0 };
     let rule = Rule::Values(ValueRule { base: Vec::new(), post, trees });
-    Ok(Box::new(Trees { ensemble: Arc::new(Ensemble { forest, rule }), labels: None }))
+    Ok(Box::new(Trees::new((forest, folded), rule, None)))
 }
 
 impl Trees {
     fn fits(&self, width: usize) -> Result<(), String> {
         let needed = self.ensemble.forest.features();
         if width >= needed { Ok(()) } else { Err(format!("reads {needed} columns, got {width}")) }
+    }
+
+    /// The forest over what the columns of the row are made of, and the place it reads; none when it does as well
+    /// with the row.
+    fn through(&self, lower: &mut Lower, row: &Row) -> Option<(Forest, usize)> {
+        let folded = self.folded.lock().ok()?.take()?;
+        let origins = lower.origins(row)?;
+        let first = origins.first()?.source;
+        let beside = |(at, o): (usize, &Origin)| {
+            o.is_itself() && o.source == Source { column: first.column + at, ..first }
+        };
+        if origins.iter().enumerate().all(beside) {
+            return None;
+        }
+        let (folded, reads) = folded.through(&origins)?;
+        let forest = Forest::compile(&folded).ok()?;
+        Some((
+            forest,
+            match reads {
+                Reads::Place(place) => place,
+                Reads::Sources(sources) => lower.gather(&sources).ok()?,
+            },
+        ))
     }
 }
 
@@ -146,14 +177,17 @@ impl Operator for Trees {
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         self.fits(row.shape.matrix_width()?)?;
-        let targets = self.ensemble.forest.targets();
+        let (forest, from) = self.through(lower, &row).map_or((None, row.place), |(f, from)| (Some(f), from));
+        let used = forest.as_ref().unwrap_or(&self.ensemble.forest);
+        let targets = used.targets();
+        lower.scratch(used.scratch_words(), targets * BLOCK);
         let label = self.labels.as_ref().map(|l| lower.make(0, Shape::column(), label_kind(l)));
         let label = label.transpose()?;
         let scores = lower.make(usize::from(label.is_some()), Shape::matrix(targets), Kind::Float)?;
-        lower.scratch(self.ensemble.forest.scratch_words(), targets * BLOCK);
         lower.push(TreeStep {
             ensemble: Arc::clone(&self.ensemble),
-            from: row.place,
+            forest,
+            from,
             label: label.as_ref().map(|l: &Row| l.place),
             scores: scores.place,
         });
@@ -164,14 +198,31 @@ impl Operator for Trees {
 #[derive(Debug)]
 struct TreeStep {
     ensemble: Arc<Ensemble>,
+    /// The forest over what columns are made of, when there is one.
+    forest: Option<Forest>,
     from: usize,
     label: Option<usize>,
     scores: usize,
 }
 
+impl TreeStep {
+    fn forest(&self) -> &Forest {
+        self.forest.as_ref().unwrap_or(&self.ensemble.forest)
+    }
+}
+
 impl Step for TreeStep {
+    fn reads(&self) -> Vec<Span> {
+        vec![(self.from, self.forest().features())]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        let scores = (self.scores, self.ensemble.forest.targets());
+        [scores].into_iter().chain(self.label.map(|label| (label, 1))).collect()
+    }
+
     fn run(&self, block: &mut Block<'_>) {
-        let Ensemble { forest, rule } = &*self.ensemble;
+        let (forest, rule) = (self.forest(), &self.ensemble.rule);
         let (from, scores) = (block.places[self.from], block.places[self.scores]);
         let rows = Rows { data: block.arena, offset: from.offset, stride: from.stride, count: block.rows };
         forest.sum(rows, block.words, block.sums);

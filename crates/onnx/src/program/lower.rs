@@ -1,19 +1,23 @@
 //! Builds a program: makes places, adds steps, keeps constants.
 
+mod layout;
+mod trace;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::outputs::Ending;
+use super::Step;
+use super::origin::{Origin, Way};
 use super::steps::{Copy, RowFn, Rowwise, Zip};
 use super::value::{Dict, Kind, Levels, Row, Shape, Value};
-use super::{Place, Program, Step};
-use crate::forest::BLOCK;
 use crate::limits;
 use crate::ops::{self, numbers};
 use crate::tensor::{Data, Tensor};
 
 /// Largest integer f32 holds exactly together with all smaller ones.
 const EXACT: i64 = 1 << 24;
+/// The place of all inputs.
+pub(super) const INPUTS: usize = 0;
 
 #[derive(Debug, Clone, Copy)]
 enum PlaceDef {
@@ -45,6 +49,10 @@ pub(crate) struct Lower {
     sums: usize,
     tables: usize,
     folded: usize,
+    /// By place, where its columns come from.
+    origins: HashMap<usize, Vec<Origin>>,
+    /// Columns traced so far.
+    traced: usize,
     uses: HashMap<String, usize>,
     /// Whether the outputs of the node in work are each read once.
     sole: Vec<bool>,
@@ -53,7 +61,7 @@ pub(crate) struct Lower {
 impl Lower {
     /// `uses` counts the readers of each name.
     pub fn new(input_width: usize, uses: HashMap<String, usize>) -> Self {
-        Self { input_width, uses, ..Self::default() }
+        Self { input_width, uses, places: vec![PlaceDef::Input { column: 0 }], ..Self::default() }
     }
 
     /// Prepares for a node with these outputs.
@@ -131,11 +139,15 @@ impl Lower {
     pub fn lookup(&mut self, row: &Row, table: Vec<f32>, kind: Kind) -> Result<Row, String> {
         self.table(table.len())?;
         let last = table.len().saturating_sub(1);
-        self.map(row, row.shape.clone(), kind, move |from, to| {
+        let table: Arc<[f32]> = table.into();
+        let entries = Arc::clone(&table);
+        let to = self.map(row, row.shape.clone(), kind, move |from, to| {
             for (to, &code) in to.iter_mut().zip(from) {
                 *to = table[(code as usize).min(last)];
             }
-        })
+        })?;
+        self.decode(row, &to, &[Way::Entry(entries)]);
+        Ok(to)
     }
 
     /// A function of one row.
@@ -243,17 +255,23 @@ impl Lower {
             let place = self.place(PlaceDef::Part { parent: row.place, column: first });
             return Ok(Row { place, shape, kind: row.kind.clone(), sole: false });
         }
+        let origins = self.trace(row);
+        let origins = columns.iter().map(|&c| origins[c].clone()).collect();
         let columns = columns.to_vec();
-        self.map(row, shape, row.kind.clone(), move |from, to| {
+        let picked = self.map(row, shape, row.kind.clone(), move |from, to| {
             for (to, &column) in to.iter_mut().zip(&columns) {
                 *to = from[column];
             }
-        })
+        })?;
+        self.originate(&picked, origins);
+        Ok(picked)
     }
 
     /// Rows side by side.
     pub fn concat(&mut self, rows: &[Row], shape: Shape, kind: Kind) -> Result<Row, String> {
         let whole = self.make(0, shape, kind)?;
+        let origins = rows.iter().flat_map(|row| self.trace(row)).collect();
+        self.originate(&whole, origins);
         let mut column = 0;
         for row in rows {
             let part = PlaceDef::Part { parent: whole.place, column };
@@ -271,55 +289,6 @@ impl Lower {
     fn place(&mut self, def: PlaceDef) -> usize {
         self.places.push(def);
         self.places.len() - 1
-    }
-
-    /// Lays the arena out.
-    pub fn finish(self, ending: Ending) -> Program {
-        let mut cursor = self.constants.len();
-        let inputs = Place { offset: cursor, stride: self.input_width };
-        cursor += BLOCK * self.input_width;
-        let mut places: Vec<Option<Place>> = Vec::with_capacity(self.places.len());
-        for def in &self.places {
-            places.push(match *def {
-                PlaceDef::Input { column } => {
-                    Some(Place { offset: inputs.offset + column, stride: inputs.stride })
-                }
-                PlaceDef::Constant { at } => Some(Place { offset: at, stride: 0 }),
-                PlaceDef::Root { width } => {
-                    let offset = cursor;
-                    cursor += BLOCK * width;
-                    Some(Place { offset, stride: width })
-                }
-                PlaceDef::Part { .. } => None,
-            });
-        }
-        let places = (0..places.len()).map(|at| self.resolve(&places, at)).collect();
-        Program {
-            steps: self.steps,
-            places,
-            constants: self.constants,
-            inputs,
-            arena: cursor,
-            words: self.words,
-            sums: self.sums,
-            ending,
-        }
-    }
-
-    fn resolve(&self, places: &[Option<Place>], mut at: usize) -> Place {
-        let mut shift = 0;
-        loop {
-            match (places[at], self.places[at]) {
-                (Some(place), _) => {
-                    return Place { offset: place.offset + shift, ..place };
-                }
-                (None, PlaceDef::Part { parent, column }) => {
-                    shift += column;
-                    at = parent;
-                }
-                (None, _) => return Place { offset: 0, stride: 0 },
-            }
-        }
     }
 }
 

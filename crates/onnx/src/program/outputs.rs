@@ -1,5 +1,6 @@
 //! Reads a graph's outputs as a prediction: a class with probabilities, or a value.
 
+use super::Span;
 use super::value::{Kind, Levels, Row};
 use crate::scores::Labels;
 
@@ -40,6 +41,14 @@ impl Ending {
                 Err("the graph gives neither a class (with a probability for each class) nor one value a row"
                     .to_owned())
             }
+        }
+    }
+
+    /// The places it takes predictions from.
+    pub fn reads(&self) -> Vec<Span> {
+        match self {
+            Self::Classes { label, scores, .. } => [(label.place, 1)].into_iter().chain(*scores).collect(),
+            Self::Value { place } => vec![(*place, 1)],
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Block, Step};
+use super::{Block, Span, Step};
 
 /// A function from one row to another.
 pub(super) struct RowFn(pub Box<Function>);
@@ -15,9 +15,6 @@ impl fmt::Debug for RowFn {
     }
 }
 
-/// A place and its width.
-type Span = (usize, usize);
-
 /// Applies a function to every row.
 #[derive(Debug)]
 pub(super) struct Rowwise {
@@ -27,6 +24,14 @@ pub(super) struct Rowwise {
 }
 
 impl Step for Rowwise {
+    fn reads(&self) -> Vec<Span> {
+        vec![self.from]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![self.to]
+    }
+
     fn run(&self, block: &mut Block<'_>) {
         let (from, to) = (block.places[self.from.0], block.places[self.to.0]);
         let (read, write) = block.arena.split_at_mut(to.offset);
@@ -46,12 +51,47 @@ pub(super) struct Copy {
 }
 
 impl Step for Copy {
+    fn reads(&self) -> Vec<Span> {
+        vec![(self.from, self.width)]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![(self.to, self.width)]
+    }
+
     fn run(&self, block: &mut Block<'_>) {
         let (from, to) = (block.places[self.from], block.places[self.to]);
         let (read, write) = block.arena.split_at_mut(to.offset);
         for row in 0..block.rows {
             let source = &read[from.row(row)..][..self.width];
             write[row * to.stride..][..self.width].copy_from_slice(source);
+        }
+    }
+}
+
+/// Brings columns of several places together.
+#[derive(Debug)]
+pub(super) struct Gather {
+    pub from: Vec<usize>,
+    pub to: usize,
+}
+
+impl Step for Gather {
+    fn reads(&self) -> Vec<Span> {
+        self.from.iter().map(|&place| (place, 1)).collect()
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![(self.to, self.from.len())]
+    }
+
+    fn run(&self, block: &mut Block<'_>) {
+        let to = block.places[self.to];
+        let (read, write) = block.arena.split_at_mut(to.offset);
+        for (column, from) in self.from.iter().map(|&from| block.places[from]).enumerate() {
+            for row in 0..block.rows {
+                write[row * to.stride + column] = read[from.row(row)];
+            }
         }
     }
 }
@@ -96,6 +136,14 @@ impl Zip {
 }
 
 impl Step for Zip {
+    fn reads(&self) -> Vec<Span> {
+        self.from.map(|place| (place, self.to.1)).to_vec()
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![self.to]
+    }
+
     fn run(&self, block: &mut Block<'_>) {
         let from = self.from.map(|p| block.places[p]);
         let to = block.places[self.to.0];

@@ -5,25 +5,43 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// Most places looked at for a short text.
+/// Most places looked at for a text.
 const PROBES: usize = 8;
+/// Longest text that two words tell exactly, bytes.
+const SHORT: usize = 16;
+/// Most texts for which a seed is sought that gives each a place of its own, and most seeds tried.
+const APART: usize = 256;
+const SEEDS: u64 = 64;
 
 /// Codes of texts.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
-    /// Texts of at most 16 bytes, which two words tell exactly; a power of two of places, half of them free.
-    short: Vec<Option<Short>>,
-    /// The others, and those that found their places taken.
-    long: HashMap<String, u32, BuildHasherDefault<Fold>>,
+    /// A power of two of places, at least half of them free.
+    places: Vec<Entry>,
+    seed: u64,
+    /// Texts that found their places taken.
+    crowded: HashMap<String, u32, BuildHasherDefault<Fold>>,
     pub levels: Vec<String>,
 }
 
+/// A text by its key.
 #[derive(Debug, Clone, Copy)]
-struct Short {
-    words: (u64, u64),
-    length: u32,
+struct Entry {
+    key: Key,
     code: u32,
 }
+
+/// The first and the last bytes of a text in two words, which may overlap, and its length: what tells a short
+/// text from all others, and most long ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Key {
+    first: u64,
+    last: u64,
+    length: u32,
+}
+
+/// The code of a free place.
+const FREE: u32 = u32::MAX;
 
 impl Dictionary {
     /// The empty text gets code 0.
@@ -31,72 +49,89 @@ impl Dictionary {
         let mut seen = HashSet::from([String::new()]);
         let mut levels = vec![String::new()];
         levels.extend(texts.into_iter().filter(|t| seen.insert(t.clone())));
-        let places = (2 * levels.len()).next_power_of_two();
-        let mut made = Self { short: vec![None; places], long: HashMap::default(), levels: Vec::new() };
-        for (code, text) in (0..).zip(&levels) {
-            made.add(text, code);
+        let keys: Vec<Key> = levels.iter().map(|t| Key::new(t.as_bytes())).collect();
+        let room = if keys.len() <= APART { 4 } else { 2 };
+        let count = (room * keys.len()).next_power_of_two();
+        let free = Entry { key: Key { first: 0, last: 0, length: 0 }, code: FREE };
+        let seed = best_seed(&keys, count);
+        let mut made = Self { places: vec![free; count], seed, crowded: HashMap::default(), levels };
+        for (code, key) in (0..).zip(keys) {
+            made.add(key, code);
         }
-        Self { levels, ..made }
+        made
     }
 
-    fn add(&mut self, text: &str, code: u32) {
-        let length = text.len() as u32;
-        if let Some(words) = words(text.as_bytes()) {
-            let mask = self.short.len() - 1;
-            let start = place(words, length);
-            for at in start..start + PROBES {
-                let found = &mut self.short[at & mask];
-                if found.is_none() {
-                    *found = Some(Short { words, length, code });
-                    return;
-                }
+    fn add(&mut self, key: Key, code: u32) {
+        let (mask, start) = (self.places.len() - 1, key.place(self.seed));
+        for at in start..start + PROBES {
+            let found = &mut self.places[at & mask];
+            if found.code == FREE {
+                *found = Entry { key, code };
+                return;
             }
         }
-        self.long.insert(text.to_owned(), code);
+        self.crowded.insert(self.levels[code as usize].clone(), code);
     }
 
     /// Code of a text; texts it does not hold share the code after the last.
+    #[inline]
     pub fn code(&self, text: &str) -> u32 {
-        self.known(text).unwrap_or(self.levels.len() as u32)
-    }
-
-    fn known(&self, text: &str) -> Option<u32> {
-        let length = text.len() as u32;
-        if let Some(words) = words(text.as_bytes()) {
-            let mask = self.short.len() - 1;
-            let start = place(words, length);
-            for at in start..start + PROBES {
-                let found = self.short[at & mask]?;
-                if found.words == words && found.length == length {
-                    return Some(found.code);
-                }
+        let key = Key::new(text.as_bytes());
+        let (mask, start) = (self.places.len() - 1, key.place(self.seed));
+        for at in start..start + PROBES {
+            let found = &self.places[at & mask];
+            if found.code == FREE {
+                return self.levels.len() as u32;
+            }
+            if found.key == key && (text.len() <= SHORT || self.levels[found.code as usize] == text) {
+                return found.code;
             }
         }
-        self.long.get(text).copied()
+        self.crowded.get(text).copied().unwrap_or(self.levels.len() as u32)
     }
 }
 
-/// The bytes of a short text in two words, which may overlap: with the length they tell it from all others.
-fn words(text: &[u8]) -> Option<(u64, u64)> {
-    if text.len() > 16 {
-        return None;
+/// The seed under which the fewest texts meet at one place.
+fn best_seed(keys: &[Key], count: usize) -> u64 {
+    let tries = if keys.len() <= APART { SEEDS } else { 1 };
+    let seeds = (1..=tries).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let meeting = |seed: u64| {
+        let mut taken = vec![false; count];
+        keys.iter().filter(|key| std::mem::replace(&mut taken[key.place(seed) & (count - 1)], true)).count()
+    };
+    let mut best = (usize::MAX, 0);
+    for seed in seeds {
+        best = best.min((meeting(seed), seed));
+        if best.0 == 0 {
+            break;
+        }
     }
-    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return Some((u64::from_le_bytes(*first), u64::from_le_bytes(*last)));
-    }
-    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
-        return Some((u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()));
-    }
-    let byte = |at: usize| text.get(at).copied().map_or(0, u64::from);
-    Some((byte(0) | byte(1) << 8 | byte(2) << 16, 0))
+    best.1
 }
 
-/// Where to look first for a short text.
-fn place(words: (u64, u64), length: u32) -> usize {
-    let (a, b) = (words.0 ^ 0x9e37_79b9_7f4a_7c15, words.1 ^ u64::from(length) ^ 0xbf58_476d_1ce4_e5b9);
-    let mixed = u128::from(a) * u128::from(b);
-    // Half the width is plenty, and a sum with PROBES can't overflow.
-    ((mixed >> 64) as u64 ^ mixed as u64) as u32 as usize
+impl Key {
+    #[inline]
+    fn new(text: &[u8]) -> Self {
+        let length = text.len() as u32;
+        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            return Self { first: u64::from_le_bytes(*first), last: u64::from_le_bytes(*last), length };
+        }
+        if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+            let [first, last] = [first, last].map(|word| u32::from_le_bytes(*word).into());
+            return Self { first, last, length };
+        }
+        let byte = |at: usize| text.get(at).copied().map_or(0, u64::from);
+        Self { first: byte(0) | byte(1) << 8 | byte(2) << 16, last: 0, length }
+    }
+
+    /// Where to look first.
+    #[inline]
+    fn place(self, seed: u64) -> usize {
+        let (a, b) = (self.first ^ seed, self.last ^ u64::from(self.length) ^ 0xbf58_476d_1ce4_e5b9);
+        let mixed = u128::from(a) * u128::from(b);
+        // Half the width is plenty, and a sum with PROBES can't overflow.
+        ((mixed >> 64) as u64 ^ mixed as u64) as u32 as usize
+    }
 }
 
 /// Multiply-and-fold hash. The keys come from the model and lookups never add any, so nobody who sends rows
@@ -211,7 +246,7 @@ mod tests {
         let dictionary = Dictionary::new((0..20_000).map(|n| n.to_string()));
         assert!((0..20_000).all(|n: u32| dictionary.code(&n.to_string()) == n + 1));
         assert!((20_000..40_000).all(|n: u32| dictionary.code(&n.to_string()) == 20_001));
-        assert!(dictionary.long.len() < 200, "{}", dictionary.long.len());
+        assert!(dictionary.crowded.len() < 200, "{}", dictionary.crowded.len());
     }
 
     #[test]

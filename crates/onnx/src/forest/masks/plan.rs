@@ -40,7 +40,7 @@ pub(in crate::forest) fn make(forest: &FoldedForest, targets: &[u32], visit_cycl
         return None;
     }
     let outlines = (0..forest.trees.len()).map(|tree| Outline::new(forest, tree)).collect::<Option<_>>()?;
-    let plan = Plan::new(outlines, targets).filter(|plan| !plan.tables.is_empty())?;
+    let plan = Plan::new(forest, outlines, targets).filter(|plan| !plan.tables.is_empty())?;
     let sizes = [8, 16, 32, 64];
     let (cost, bits) = sizes.map(|bits| (plan.cost(bits), bits)).into_iter().min()?;
     let visits = plan.outlines.iter().map(|o| o.visits).sum::<f64>();
@@ -62,7 +62,7 @@ fn words(leaves: usize, bits: usize) -> usize {
 }
 
 impl<'a> Plan<'a> {
-    fn new(outlines: Vec<Outline<'a>>, targets: &'a [u32]) -> Option<Self> {
+    fn new(forest: &FoldedForest, outlines: Vec<Outline<'a>>, targets: &'a [u32]) -> Option<Self> {
         let mut features: BTreeMap<u32, Vec<&Test>> = BTreeMap::new();
         for split in outlines.iter().flat_map(|o| &o.splits) {
             features.entry(split.feature).or_default().push(split.test);
@@ -76,7 +76,7 @@ impl<'a> Plan<'a> {
         }
         let mut found: Vec<(u32, Cells, Vec<f32>)> = Vec::new();
         for (feature, tests) in &features {
-            let (cells, samples) = Cells::new(tests);
+            let (cells, samples) = Cells::new(tests, forest.codes.get(feature).copied());
             found.push((*feature, cells, samples));
         }
         found.sort_by_key(|f| f.1.count());

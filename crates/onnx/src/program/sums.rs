@@ -1,0 +1,239 @@
+//! Weighted sums of columns, taken from the sources of the columns. A code adds the sum of all that the columns
+//! made of it would add, which is looked up: no one-hot vector is built, and each text column costs one addition
+//! however many levels it has. A number is mapped on the way by the functions of the graph, in f32 as in the graph:
+//! moving scales and offsets into the weights would save little and change what overflows.
+//!
+//! Products and sums are f64, as in the sums over whole rows; only the order of the additions differs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use super::origin::{Map, Origin, Source, Way};
+use super::{Block, Kind, Lower, Row, Shape, Span, Step};
+use crate::forest::BLOCK;
+
+/// Most sums a row.
+const OUTPUTS: usize = 4096;
+
+/// A number with its weight in each sum.
+#[derive(Debug)]
+struct Number {
+    place: usize,
+    maps: Vec<Map>,
+    weights: Vec<f64>,
+}
+
+/// A code, and what it adds to each sum, code by code.
+#[derive(Debug)]
+struct Codes {
+    place: usize,
+    count: usize,
+    added: Vec<f64>,
+}
+
+/// Sums over the columns of a row.
+#[derive(Debug)]
+pub(crate) struct Sums {
+    outputs: usize,
+    numbers: Vec<Number>,
+    codes: Vec<Codes>,
+}
+
+impl Lower {
+    /// The sums of a row's columns under these weights (those of each output side by side), where the columns are
+    /// made of numbers and codes that can be read instead.
+    pub fn weigh(&mut self, row: &Row, weights: &[f32], outputs: usize) -> Option<Sums> {
+        if outputs > OUTPUTS || weights.len() != outputs * row.width() {
+            return None;
+        }
+        let origins = self.origins(row)?;
+        if origins.iter().all(Origin::is_itself) {
+            return None;
+        }
+        let mut places: BTreeMap<Source, usize> = BTreeMap::new();
+        let mut codes: BTreeMap<Source, usize> = BTreeMap::new();
+        for origin in &origins {
+            places.entry(origin.source).or_insert_with(|| self.source(origin.source));
+            if let Some(count) = origin.codes() {
+                codes.entry(origin.source).and_modify(|most| *most = count.max(*most)).or_insert(count);
+            }
+        }
+        let columns = |o: &Origin| codes.get(&o.source).filter(|_| !is_plain(o)).map_or(0, |&c| c);
+        let work = origins.iter().map(columns).chain(codes.values().copied());
+        self.spend(work.fold(0, usize::saturating_add).saturating_mul(outputs))?;
+        self.scratch(0, outputs * BLOCK);
+        let mut sums = Sums { outputs, numbers: Vec::new(), codes: Vec::new() };
+        let tables = codes.into_iter().map(|(source, count)| {
+            (source, Codes { place: places[&source], count, added: vec![0.0; count * outputs] })
+        });
+        sums.fill(&origins, weights, (&places, tables.collect()));
+        Some(sums)
+    }
+
+    /// The sums in f32, after `finish`.
+    pub fn total(
+        &mut self,
+        sums: Sums,
+        shape: Shape,
+        finish: impl Fn(&mut [f32]) + Send + Sync + 'static,
+    ) -> Result<Row, String> {
+        let to = self.make(0, shape, Kind::Float)?;
+        self.push(Total { sums, to: (to.place, to.width()), finish: Box::new(finish) });
+        Ok(to)
+    }
+}
+
+type Finish = dyn Fn(&mut [f32]) + Send + Sync;
+
+/// Rounds sums to f32 and hands them on.
+struct Total {
+    sums: Sums,
+    to: Span,
+    finish: Box<Finish>,
+}
+
+impl fmt::Debug for Total {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Total").field("sums", &self.sums).field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+impl Step for Total {
+    fn reads(&self) -> Vec<Span> {
+        self.sums.reads()
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![self.to]
+    }
+
+    fn run(&self, block: &mut Block<'_>) {
+        self.sums.run(block);
+        let (to, width) = (block.places[self.to.0], self.to.1);
+        for (row, sums) in block.sums.chunks_exact(width).take(block.rows).enumerate() {
+            let to = &mut block.arena[to.row(row)..][..width];
+            to.iter_mut().zip(sums).for_each(|(to, sum)| *to = *sum as f32);
+            (self.finish)(to);
+        }
+    }
+}
+
+/// Whether the column is 1 for some codes and 0 for the others.
+fn is_plain(origin: &Origin) -> bool {
+    matches!(origin.way, Way::Hot(..)) && origin.maps.is_empty()
+}
+
+impl Sums {
+    /// `weights` as for [`Lower::weigh`].
+    fn fill(
+        &mut self,
+        origins: &[Origin],
+        weights: &[f32],
+        (places, mut codes): (&BTreeMap<Source, usize>, BTreeMap<Source, Codes>),
+    ) {
+        let (width, outputs) = (origins.len(), self.outputs);
+        let column = |c: usize| (0..outputs).map(move |output| f64::from(weights[output * width + c]));
+        let mut hot: Vec<HotColumns<'_>> = Vec::new();
+        let mut found: HashMap<(Source, usize), usize> = HashMap::new();
+        for (at, origin) in origins.iter().enumerate() {
+            let weights: Vec<f64> = column(at).collect();
+            match (&origin.way, codes.get_mut(&origin.source)) {
+                (Way::Hot(table, level), _) if is_plain(origin) && weights.iter().all(|w| w.is_finite()) => {
+                    let of = *found.entry((origin.source, table.as_ptr().addr())).or_insert_with(|| {
+                        hot.push((origin.source, table, HashMap::new()));
+                        hot.len() - 1
+                    });
+                    hot[of].2.entry(*level).or_default().push(at);
+                }
+                (Way::Itself, _) | (_, None) => {
+                    let place = places[&origin.source];
+                    self.numbers.push(Number { place, maps: origin.maps.clone(), weights });
+                }
+                (_, Some(codes)) => codes.add(origin, &weights),
+            }
+        }
+        for (source, table, columns) in hot {
+            let Some(codes) = codes.get_mut(&source) else { continue };
+            for (added, level) in codes.added.chunks_exact_mut(outputs).zip(table) {
+                for &at in columns.get(level).into_iter().flatten() {
+                    added.iter_mut().zip(column(at)).for_each(|(sum, weight)| *sum += weight);
+                }
+            }
+        }
+        self.codes = codes.into_values().collect();
+    }
+
+    /// What it reads.
+    pub fn reads(&self) -> Vec<Span> {
+        self.numbers
+            .iter()
+            .map(|n| n.place)
+            .chain(self.codes.iter().map(|c| c.place))
+            .map(|p| (p, 1))
+            .collect()
+    }
+
+    /// Writes the sums of all rows to the scratch of the block, row by row.
+    pub fn run(&self, block: &mut Block<'_>) {
+        let Block { rows, arena, places, sums, .. } = block;
+        let column = |place: usize| (&arena[places[place].offset..], places[place].stride);
+        let sums = &mut sums[..*rows * self.outputs];
+        sums.fill(0.0);
+        for number in &self.numbers {
+            let from = column(number.place);
+            match number.maps[..] {
+                [] => number.add(from, sums, |x| x),
+                [Map::Sub(offset), Map::Mul(scale)] => number.add(from, sums, |x| (x - offset) * scale),
+                ref maps => number.add(from, sums, |x| maps.iter().fold(x, |x, map| map.apply(x))),
+            }
+        }
+        for codes in &self.codes {
+            codes.run(column(codes.place), sums, self.outputs);
+        }
+    }
+}
+
+/// A code, its table of hot numbers, and the columns that are hot for each.
+type HotColumns<'a> = (Source, &'a [u32], HashMap<u32, Vec<usize>>);
+
+impl Number {
+    /// Adds a column to the sums of its rows.
+    #[inline(always)]
+    fn add(&self, (from, stride): (&[f32], usize), sums: &mut [f64], map: impl Fn(f32) -> f32) {
+        if let [weight] = self.weights[..] {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum += weight * f64::from(map(from[row * stride]));
+            }
+            return;
+        }
+        for (row, sums) in sums.chunks_exact_mut(self.weights.len()).enumerate() {
+            let x = f64::from(map(from[row * stride]));
+            sums.iter_mut().zip(&self.weights).for_each(|(sum, weight)| *sum += weight * x);
+        }
+    }
+}
+
+impl Codes {
+    /// Adds what a column adds for each code.
+    fn add(&mut self, origin: &Origin, weights: &[f64]) {
+        for (code, added) in self.added.chunks_exact_mut(weights.len()).enumerate() {
+            let x = f64::from(origin.of_code(code));
+            added.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight * x);
+        }
+    }
+
+    #[inline(always)]
+    fn run(&self, (from, stride): (&[f32], usize), sums: &mut [f64], outputs: usize) {
+        let code = |row: usize| (from[row * stride] as usize).min(self.count - 1);
+        if outputs == 1 {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                *sum += self.added[code(row)];
+            }
+            return;
+        }
+        for (row, sums) in sums.chunks_exact_mut(outputs).enumerate() {
+            let added = &self.added[code(row) * outputs..][..outputs];
+            sums.iter_mut().zip(added).for_each(|(sum, added)| *sum += added);
+        }
+    }
+}
