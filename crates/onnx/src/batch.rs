@@ -9,17 +9,18 @@ use crate::program::{Dictionary, Memory};
 #[derive(Debug, Default)]
 pub(crate) struct Form {
     pub slots: Vec<Columns>,
-    pub dictionaries: Vec<Option<Arc<Dictionary>>>,
     /// A row in which everything is missing.
     pub missing: Vec<f32>,
 }
 
 /// Where a slot lies in a row.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Columns {
     pub first: usize,
-    pub width: usize,
-    pub text: bool,
+    /// Columns of numbers; 0 for texts.
+    pub numbers: usize,
+    /// The codes of texts, and how many columns.
+    pub texts: Option<(Arc<Dictionary>, usize)>,
 }
 
 /// A reusable block of rows. `clear` keeps the memory, so a warm batch allocates nothing.
@@ -28,6 +29,8 @@ pub struct Batch {
     pub(crate) form: Arc<Form>,
     pub(crate) rows: usize,
     pub(crate) inputs: Vec<f32>,
+    /// Where the last row begins in them.
+    pub(crate) start: usize,
     pub(crate) memory: Memory,
     /// Probabilities, row by row, or values.
     pub(crate) outputs: Vec<f32>,
@@ -48,6 +51,7 @@ impl Batch {
     /// Adds a row in which every slot is missing: NaN for numbers, the empty text for texts.
     pub fn push_row(&mut self) {
         self.rows += 1;
+        self.start = self.inputs.len();
         self.inputs.extend_from_slice(&self.form.missing);
     }
 
@@ -60,27 +64,24 @@ impl Batch {
     /// when there is no such place, or when it holds texts.
     #[inline]
     pub fn set_number(&mut self, slot: usize, index: usize, value: f32) {
-        if let Some(columns) = self.form.slots.get(slot).copied().filter(|c| !c.text) {
-            self.set(columns, index, value);
+        if let Some(columns) = self.form.slots.get(slot).filter(|c| index < c.numbers)
+            && let Some(place) = self.inputs.get_mut(self.start + columns.first + index)
+        {
+            *place = value;
         }
     }
 
     /// Sets element `index` of slot `slot` in the last row to a text. Does nothing when there is no such
-    /// place, or when it holds numbers. A text the model does not know is scored as unknown.
+    /// place, when it holds numbers, or when another model made the batch. A text the model does not know is
+    /// scored as unknown.
     #[inline]
     pub fn set_text(&mut self, model: &Model, slot: usize, index: usize, text: &str) {
-        if let (Some(code), Some(&columns)) = (model.code(slot, text), self.form.slots.get(slot)) {
-            self.set(columns, index, code);
-        }
-    }
-
-    #[inline]
-    fn set(&mut self, columns: Columns, index: usize, value: f32) {
-        let row = self.inputs.len().wrapping_sub(self.form.missing.len());
-        if index < columns.width
-            && let Some(place) = self.inputs.get_mut(row.wrapping_add(columns.first + index))
+        if let Some(Columns { first, texts: Some((dictionary, width)), .. }) = self.form.slots.get(slot)
+            && index < *width
+            && Arc::ptr_eq(&self.form, model.form())
+            && let Some(place) = self.inputs.get_mut(self.start + first + index)
         {
-            *place = value;
+            *place = dictionary.code(text) as f32;
         }
     }
 

@@ -112,7 +112,7 @@ impl Explainer {
         let cells = batch.inputs.get(row * width..(row + 1) * width).filter(|_| width == self.columns);
         let cells = cells.ok_or_else(|| Error::model(format!("row {row} is no row of this batch")))?;
         let tensor = |(at, input): (usize, &Input)| {
-            let levels = batch.form.dictionaries.get(at).and_then(Option::as_ref).map(|d| &d.levels[..]);
+            let levels = batch.form.slots.get(at).and_then(|s| s.texts.as_ref()).map(|t| &t.0.levels[..]);
             input.tensor(&cells[input.offset..input.offset + input.width], levels)
         };
         Ok(self.inputs.iter().enumerate().map(tensor).collect())

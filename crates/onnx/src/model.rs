@@ -129,6 +129,7 @@ impl Model {
             form: Arc::clone(&self.form),
             rows: 0,
             inputs: Vec::new(),
+            start: 0,
             memory,
             outputs: Vec::new(),
             classes: Vec::new(),
@@ -163,9 +164,8 @@ impl Model {
     }
 
     #[inline]
-    pub(crate) fn code(&self, slot: usize, text: &str) -> Option<f32> {
-        let dictionary = self.form.dictionaries.get(slot)?.as_ref()?;
-        Some(dictionary.code(text) as f32)
+    pub(crate) fn form(&self) -> &Arc<Form> {
+        &self.form
     }
 }
 
@@ -175,8 +175,12 @@ fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>) -> Form {
         let value = if slot.kind == SlotKind::Text { 0.0 } else { f32::NAN };
         missing.extend(std::iter::repeat_n(value, slot.width));
     }
-    let columns = |s: &Slot| Columns { first: s.offset, width: s.width, text: s.kind == SlotKind::Text };
-    Form { slots: slots.iter().map(columns).collect(), dictionaries, missing }
+    let columns = |(slot, dictionary): (&Slot, Option<Arc<Dictionary>>)| Columns {
+        first: slot.offset,
+        numbers: if dictionary.is_none() { slot.width } else { 0 },
+        texts: dictionary.map(|d| (d, slot.width)),
+    };
+    Form { slots: slots.iter().zip(dictionaries).map(columns).collect(), missing }
 }
 
 /// Takes the predictions of a block out of the arena.

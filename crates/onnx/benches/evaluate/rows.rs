@@ -40,14 +40,18 @@ impl Cells<'_> {
     pub fn push(&self, model: &Model, batch: &mut Batch, row: usize) {
         batch.push_row();
         for &(slot, width, data) in &self.inputs {
-            for index in 0..width {
-                let at = row * width + index;
-                match data {
-                    Data::Float(v) => batch.set_number(slot, index, v[at]),
-                    Data::Int64(v) => batch.set_number(slot, index, v[at] as f32),
-                    Data::Text(v) => batch.set_text(model, slot, index, &v[at]),
-                    _ => {}
+            let cells = row * width..(row + 1) * width;
+            match data {
+                Data::Float(v) => {
+                    v[cells].iter().enumerate().for_each(|(i, &x)| batch.set_number(slot, i, x));
                 }
+                Data::Int64(v) => {
+                    v[cells].iter().enumerate().for_each(|(i, &x)| batch.set_number(slot, i, x as f32));
+                }
+                Data::Text(v) => {
+                    v[cells].iter().enumerate().for_each(|(i, x)| batch.set_text(model, slot, i, x));
+                }
+                _ => {}
             }
         }
     }

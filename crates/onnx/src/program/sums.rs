@@ -201,8 +201,8 @@ impl Number {
     #[inline(always)]
     fn add(&self, (from, stride): (&[f32], usize), sums: &mut [f64], map: impl Fn(f32) -> f32) {
         if let [weight] = self.weights[..] {
-            for (row, sum) in sums.iter_mut().enumerate() {
-                *sum += weight * f64::from(map(from[row * stride]));
+            for (sum, row) in sums.iter_mut().zip(from.chunks(stride.max(1))) {
+                *sum += weight * f64::from(map(row[0]));
             }
             return;
         }

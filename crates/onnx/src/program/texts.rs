@@ -19,6 +19,7 @@ pub(crate) struct Dictionary {
     /// A power of two of places, at least half of them free.
     places: Vec<Entry>,
     seed: u64,
+    shift: u32,
     /// Texts that found their places taken.
     crowded: HashMap<String, u32, BuildHasherDefault<Fold>>,
     pub levels: Vec<String>,
@@ -40,8 +41,8 @@ struct Key {
     length: u32,
 }
 
-/// The code of a free place.
-const FREE: u32 = u32::MAX;
+/// No text is as long as the key of a free place says.
+const FREE: Entry = Entry { key: Key { first: 0, last: 0, length: u32::MAX }, code: 0 };
 
 impl Dictionary {
     /// The empty text gets code 0.
@@ -52,9 +53,9 @@ impl Dictionary {
         let keys: Vec<Key> = levels.iter().map(|t| Key::new(t.as_bytes())).collect();
         let room = if keys.len() <= APART { 4 } else { 2 };
         let count = (room * keys.len()).next_power_of_two();
-        let free = Entry { key: Key { first: 0, last: 0, length: 0 }, code: FREE };
-        let seed = best_seed(&keys, count);
-        let mut made = Self { places: vec![free; count], seed, crowded: HashMap::default(), levels };
+        let shift = u64::BITS - count.trailing_zeros();
+        let seed = best_seed(&keys, shift);
+        let mut made = Self { places: vec![FREE; count], seed, shift, crowded: HashMap::default(), levels };
         for (code, key) in (0..).zip(keys) {
             made.add(key, code);
         }
@@ -62,10 +63,10 @@ impl Dictionary {
     }
 
     fn add(&mut self, key: Key, code: u32) {
-        let (mask, start) = (self.places.len() - 1, key.place(self.seed));
+        let (mask, start) = (self.places.len() - 1, key.place(self.seed, self.shift));
         for at in start..start + PROBES {
             let found = &mut self.places[at & mask];
-            if found.code == FREE {
+            if found.key == FREE.key {
                 *found = Entry { key, code };
                 return;
             }
@@ -77,27 +78,38 @@ impl Dictionary {
     #[inline]
     pub fn code(&self, text: &str) -> u32 {
         let key = Key::new(text.as_bytes());
-        let (mask, start) = (self.places.len() - 1, key.place(self.seed));
+        let place = key.place(self.seed, self.shift);
+        match self.places.get(place) {
+            Some(found) if found.key == key && text.len() <= SHORT => found.code,
+            _ => self.seek(text, key, place),
+        }
+    }
+
+    /// The same for what is not a short text in its first place.
+    #[inline(never)]
+    fn seek(&self, text: &str, key: Key, start: usize) -> u32 {
+        let (mask, unknown) = (self.places.len() - 1, self.levels.len() as u32);
         for at in start..start + PROBES {
             let found = &self.places[at & mask];
-            if found.code == FREE {
-                return self.levels.len() as u32;
+            if found.key == FREE.key {
+                return unknown;
             }
-            if found.key == key && (text.len() <= SHORT || self.levels[found.code as usize] == text) {
+            if found.key == key && self.levels[found.code as usize] == text {
                 return found.code;
             }
         }
-        self.crowded.get(text).copied().unwrap_or(self.levels.len() as u32)
+        self.crowded.get(text).copied().unwrap_or(unknown)
     }
 }
 
 /// The seed under which the fewest texts meet at one place.
-fn best_seed(keys: &[Key], count: usize) -> u64 {
+fn best_seed(keys: &[Key], shift: u32) -> u64 {
     let tries = if keys.len() <= APART { SEEDS } else { 1 };
-    let seeds = (1..=tries).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    // Odd, and as good as random.
+    let seeds = (0..tries).map(|n| 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(2 * n + 1));
     let meeting = |seed: u64| {
-        let mut taken = vec![false; count];
-        keys.iter().filter(|key| std::mem::replace(&mut taken[key.place(seed) & (count - 1)], true)).count()
+        let mut taken = HashSet::new();
+        keys.iter().filter(|key| !taken.insert(key.place(seed, shift))).count()
     };
     let mut best = (usize::MAX, 0);
     for seed in seeds {
@@ -124,13 +136,11 @@ impl Key {
         Self { first: byte(0) | byte(1) << 8 | byte(2) << 16, last: 0, length }
     }
 
-    /// Where to look first.
+    /// Where to look first: the highest bits of a product, which depend on all others.
     #[inline]
-    fn place(self, seed: u64) -> usize {
-        let (a, b) = (self.first ^ seed, self.last ^ u64::from(self.length) ^ 0xbf58_476d_1ce4_e5b9);
-        let mixed = u128::from(a) * u128::from(b);
-        // Half the width is plenty, and a sum with PROBES can't overflow.
-        ((mixed >> 64) as u64 ^ mixed as u64) as u32 as usize
+    fn place(self, seed: u64, shift: u32) -> usize {
+        let mixed = self.first ^ self.last.rotate_left(23) ^ u64::from(self.length);
+        (mixed.wrapping_mul(seed) >> shift) as usize
     }
 }
 
