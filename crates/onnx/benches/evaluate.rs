@@ -3,8 +3,8 @@
 //! `PORTCULLIS_BENCH_MODELS` names a folder that `models.py` wrote; without it one made ensemble is measured.
 //! `ORT_DYLIB_PATH` names ONNX Runtime's library; without it our side stands alone. Both run in one thread and score
 //! real rows in turn, so that no branch predictor learns a row by heart. Turns alternate, and the fastest turn
-//! counts: other work on the machine spoils some, not all. Ours reads every cell, texts among them; ONNX Runtime
-//! gets tensors made beforehand. `PORTCULLIS_BENCH_BATCH` asks for one size of batch.
+//! counts: other work on the machine spoils some, not all. Ours reads every cell, texts among them, single rows cell
+//! by cell and larger batches column by column; ONNX Runtime gets tensors made beforehand. `PORTCULLIS_BENCH_BATCH` asks for one size of batch.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
 #[path = "evaluate/made.rs"]
@@ -77,7 +77,11 @@ fn measure(case: &Case, environment: Option<&ort::environment::Environment>) -> 
     let cells = case.rows.for_model(&model);
     let score = |from: usize, count: usize, batch: &mut Batch| {
         batch.clear();
-        (from..from + count).for_each(|row| cells.push(&model, batch, row));
+        if count == 1 {
+            cells.push(&model, batch, from);
+        } else {
+            cells.push_all(&model, batch, from..from + count);
+        }
         model.predict(batch)
     };
     let wanted = std::env::var("PORTCULLIS_BENCH_BATCH").ok().and_then(|v| v.parse::<usize>().ok());

@@ -55,6 +55,11 @@ impl Batch {
         self.inputs.extend_from_slice(&self.form.missing);
     }
 
+    /// Adds rows in which every slot is missing.
+    pub fn push_rows(&mut self, count: usize) {
+        (0..count).for_each(|_| self.push_row());
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
@@ -85,6 +90,38 @@ impl Batch {
         }
     }
 
+    /// Sets slot `slot` in the last rows to numbers: for each row as many as the slot is wide. Does nothing when
+    /// there is no such slot, when it holds texts, or when there are fewer rows.
+    pub fn set_numbers(&mut self, slot: usize, values: &[f32]) {
+        let Some(&Columns { first, numbers: width @ 1.., .. }) = self.form.slots.get(slot) else { return };
+        let length = self.form.missing.len();
+        let Some(rows) = last_rows(&mut self.inputs, values.len() / width, length) else { return };
+        if width == 1 {
+            rows.chunks_exact_mut(length).zip(values).for_each(|(row, &value)| row[first] = value);
+            return;
+        }
+        for (row, values) in rows.chunks_exact_mut(length).zip(values.chunks_exact(width)) {
+            row[first..first + width].copy_from_slice(values);
+        }
+    }
+
+    /// The same with texts; does nothing either when another model made the batch.
+    pub fn set_texts<T: AsRef<str>>(&mut self, model: &Model, slot: usize, values: &[T]) {
+        let Some(Columns { first, texts: Some((dictionary, width)), .. }) = self.form.slots.get(slot) else {
+            return;
+        };
+        let length = self.form.missing.len();
+        let Some(rows) = last_rows(&mut self.inputs, values.len() / width.max(&1), length) else { return };
+        if !Arc::ptr_eq(&self.form, model.form()) {
+            return;
+        }
+        for (row, values) in rows.chunks_exact_mut(length).zip(values.chunks_exact(*width)) {
+            for (place, text) in row[*first..].iter_mut().zip(values) {
+                *place = dictionary.code(text.as_ref()) as f32;
+            }
+        }
+    }
+
     /// Class probabilities of a row, in the order of [`crate::Labels`]; empty for a regression.
     pub fn probabilities(&self, row: usize) -> &[f32] {
         if self.classes.is_empty() {
@@ -102,4 +139,10 @@ impl Batch {
     pub fn value(&self, row: usize) -> f32 {
         if self.classes.is_empty() { self.outputs.get(row).copied().unwrap_or(f32::NAN) } else { f32::NAN }
     }
+}
+
+/// The last rows of this length.
+fn last_rows(inputs: &mut [f32], count: usize, length: usize) -> Option<&mut [f32]> {
+    let start = inputs.len().checked_sub(count.checked_mul(length)?)?;
+    inputs.get_mut(start..)
 }

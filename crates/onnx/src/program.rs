@@ -15,7 +15,7 @@ mod texts;
 mod value;
 
 pub(crate) use lower::{Lower, exact, texts};
-pub(crate) use origin::{Map, Origin, Source, Way};
+pub(crate) use origin::{CODES, Map, Origin, Source, Way, index};
 pub(crate) use outputs::Ending;
 pub(crate) use sums::Sums;
 pub(crate) use texts::{Dictionary, Groups};

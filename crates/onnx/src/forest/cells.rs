@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use super::fold::Test;
+use crate::program;
 
 /// Thresholds compared together.
 const GROUP: usize = 16;
@@ -129,7 +130,7 @@ impl Cells {
         let ((values, stride), (places, step)) = (values, places);
         if let Some(last) = self.by_code.len().checked_sub(1) {
             for at in 0..count {
-                places[at * step] += self.by_code[(values[at * stride] as usize).min(last)];
+                places[at * step] += self.by_code[program::index(values[at * stride]).min(last)];
             }
             return;
         }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fold::{Folded, FoldedForest, Test};
-use crate::program::{Origin, Source, Way};
+use crate::program::{CODES, Origin, Source, Way};
 
 /// Most answers asked for, over all tests.
 const WORK: usize = 1 << 25;
@@ -71,6 +71,9 @@ impl Through<'_> {
             return Some(node.clone());
         };
         let origin = self.origins.get(*feature as usize)?;
+        if origin.codes().is_some_and(|count| count > CODES) {
+            return None;
+        }
         let feature = self.feature(origin)?;
         let (test, swap) = match (origin.codes(), test) {
             _ if origin.is_itself() => (test.clone(), false),
