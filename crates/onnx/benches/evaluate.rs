@@ -4,9 +4,13 @@
 //! `ORT_DYLIB_PATH` names ONNX Runtime's library; without it our side stands alone. Both run in one thread and score
 //! real rows in turn, so that no branch predictor learns a row by heart. Turns alternate, and the fastest turn
 //! counts: other work on the machine spoils some, not all. Ours reads every cell, texts among them, single rows cell
-//! by cell and larger batches column by column; ONNX Runtime gets tensors made beforehand. `PORTCULLIS_BENCH_BATCH` asks for one size of batch.
+//! by cell and larger batches column by column; ONNX Runtime gets tensors made beforehand. `floor ns` is the least
+//! time the counted work of the compiled graph can take (see `floor.rs`), `of it` how many times that was taken,
+//! `limit` what makes most of it, `KiB` the tables all rows share. `PORTCULLIS_BENCH_BATCH` asks for one size of batch.
 #![expect(clippy::print_stdout, reason = "a bench prints")]
 
+#[path = "evaluate/floor.rs"]
+mod floor;
 #[path = "evaluate/made.rs"]
 mod made;
 #[path = "evaluate/rows.rs"]
@@ -18,6 +22,7 @@ use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
 
+use floor::Floor;
 use portcullis_onnx::{Batch, Model};
 use rows::Rows;
 use runtime::Runtime;
@@ -31,22 +36,23 @@ const SINGLES: usize = 256;
 /// Sizes of batches.
 const BATCHES: [usize; 3] = [1, 32, 1000];
 
-/// A model, its rows, and the branches a row meets in it (0: not counted).
+/// A model and its rows.
 struct Case {
     name: String,
     model: Vec<u8>,
     rows: Rows,
-    visits: f64,
 }
 
 fn main() -> Fallible<()> {
     let runtime = runtime::library()?;
+    let cycle = floor::cycle();
+    println!("a cycle takes {cycle:.3} ns");
     println!(
-        "{:<32} {:>5} {:>9} {:>9} {:>6} {:>9} {:>7} {:>9}",
-        "model", "batch", "ours ns", "ort ns", "ratio", "off by", "visits", "ns/visit"
+        "{:<32} {:>5} {:>9} {:>9} {:>6} {:>9} {:>8} {:>6} {:>8} limit",
+        "model", "batch", "ours ns", "ort ns", "ratio", "off by", "floor ns", "of it", "KiB"
     );
     for case in cases()? {
-        measure(&case, runtime.as_ref())?;
+        measure(&case, runtime.as_ref(), cycle)?;
     }
     Ok(())
 }
@@ -66,11 +72,10 @@ fn case(folder: &Path) -> Fallible<Case> {
         name: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         model: std::fs::read(folder.join("model.onnx"))?,
         rows: Rows::read(folder)?,
-        visits: std::fs::read_to_string(folder.join("visits"))?.trim().parse()?,
     })
 }
 
-fn measure(case: &Case, environment: Option<&ort::environment::Environment>) -> Fallible<()> {
+fn measure(case: &Case, environment: Option<&ort::environment::Environment>, cycle: f64) -> Fallible<()> {
     let model = Model::from_bytes(&case.model)?;
     model.predictable()?;
     let mut batch = model.batch();
@@ -116,12 +121,15 @@ fn measure(case: &Case, environment: Option<&ort::environment::Environment>) -> 
         }
         let rows = (turn * size) as f64;
         let (ours, theirs) = (ours_best / rows, theirs_best / rows);
-        let visit = if case.visits > 0.0 { ours / case.visits } else { f64::NAN };
+        let (work, floor) = (model.work(), Floor::new(&model.work(), size, cycle));
         println!(
-            "{:<32} {size:>5} {ours:>9.0} {theirs:>9.0} {:>6.1} {worst:>9.1e} {:>7.0} {visit:>9.2}",
+            "{:<32} {size:>5} {ours:>9.0} {theirs:>9.0} {:>6.1} {worst:>9.1e} {:>8.0} {:>6.1} {:>8.0} {}",
             case.name,
             theirs / ours,
-            case.visits
+            floor.ns,
+            ours / floor.ns,
+            work.table_bytes / 1024.0,
+            floor.limit
         );
     }
     Ok(())

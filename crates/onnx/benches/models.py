@@ -1,10 +1,9 @@
 """Writes the models and rows that `evaluate` measures.
 
-Usage: models.py FOLDER BANK.csv [ENSEMBLE.onnx]; writes FOLDER/NAME/{model.onnx, input_N.pb, visits}.
+Usage: models.py FOLDER BANK.csv [ENSEMBLE.onnx]; writes FOLDER/NAME/{model.onnx, input_N.pb}.
 
 BANK.csv is the bank marketing table; its last rows are the ones scored. ENSEMBLE.onnx is what AutoML made of the table.
-Needs lightgbm, numpy, onnx, onnxmltools, pandas, scikit-learn and skl2onnx. `visits` is the mean number of branches on
-the way of a row through all trees, where the rows reach the trees as they are.
+Needs lightgbm, numpy, onnx, onnxmltools, pandas, scikit-learn and skl2onnx.
 """
 
 import pathlib
@@ -38,37 +37,14 @@ train, test = table.iloc[:-ROWS], table.iloc[-ROWS:]
 known = labels.iloc[:-ROWS]
 
 
-def write(name, model, inputs, visits=0.0):
+def write(name, model, inputs):
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
-    (folder / "visits").write_text(f"{visits}")
     for index, (key, values) in enumerate(inputs.items()):
         tensor = numpy_helper.from_array(values, key)
         (folder / f"input_{index}.pb").write_bytes(tensor.SerializeToString())
     print(name, "written")
-
-
-def count_visits(model, rows):
-    """Branches of all trees met by a row, mean over rows."""
-    node = next(n for n in model.graph.node if n.op_type.startswith("TreeEnsemble"))
-    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-    trees, modes = np.array(given["nodes_treeids"]), np.array([m.decode() for m in given["nodes_modes"]])
-    feature, value = np.array(given["nodes_featureids"]), np.array(given["nodes_values"], dtype=np.float32)
-    yes, no = np.array(given["nodes_truenodeids"]), np.array(given["nodes_falsenodeids"])
-    place = {key: at for at, key in enumerate(zip(trees.tolist(), given["nodes_nodeids"]))}
-    met = 0
-    for tree in np.unique(trees):
-        at = np.full(len(rows), place[(tree, 0)])
-        while True:
-            inner = modes[at] != "LEAF"
-            if not inner.any():
-                break
-            met += inner.sum()
-            hit = rows[np.arange(len(rows)), feature[at]] <= value[at]
-            child = np.where(hit, yes[at], no[at])
-            at = np.array([place[(tree, c)] if i else a for a, c, i in zip(at, child, inner)])
-    return met / len(rows)
 
 
 def columns(frame):
@@ -90,7 +66,7 @@ def light():
         model, initial_types=[("x", LightFloat([None, whole.shape[1]]))], zipmap=False, target_opset=15
     )
     rows = whole[-ROWS:]
-    write("lightgbm 300x31", graph, {"x": rows}, count_visits(graph, rows[:256]))
+    write("lightgbm 300x31", graph, {"x": rows})
 
 
 def pipeline(name, model, scale):

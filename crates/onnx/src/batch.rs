@@ -115,9 +115,16 @@ impl Batch {
         if !Arc::ptr_eq(&self.form, model.form()) {
             return;
         }
+        let (find, first) = (dictionary.finder(), *first);
+        if *width == 1 {
+            for (row, text) in rows.chunks_exact_mut(length).zip(values) {
+                row[first] = find.code(text.as_ref()) as f32;
+            }
+            return;
+        }
         for (row, values) in rows.chunks_exact_mut(length).zip(values.chunks_exact(*width)) {
-            for (place, text) in row[*first..].iter_mut().zip(values) {
-                *place = dictionary.code(text.as_ref()) as f32;
+            for (place, text) in row[first..].iter_mut().zip(values) {
+                *place = find.code(text.as_ref()) as f32;
             }
         }
     }

@@ -22,6 +22,7 @@ mod through;
 
 use crate::attrs::Node;
 use crate::error::Result;
+use crate::work::Work;
 pub(crate) use fold::FoldedForest;
 use lanes::Lane;
 use layout::{Compact, Wide};
@@ -97,6 +98,8 @@ struct Walk {
     weights: Vec<(u32, f32)>,
     targets: usize,
     aggregate: Aggregate,
+    /// Branches a row meets when every branch halves the rows.
+    visits: f64,
 }
 
 /// Rows of numbers inside a larger buffer: row `r` begins at `offset + r · stride`.
@@ -154,6 +157,14 @@ impl Forest {
             // Compiled once for any machine and once for wider vectors; both give the same bits.
             Engine::Masks(masks) => self.machine.dispatch(masks::Call { masks, rows, words, sums }),
             Engine::Walk(walk) => walk.sum(rows, words, sums),
+        }
+    }
+
+    /// What a row takes.
+    pub fn work(&self) -> Work {
+        match &self.engine {
+            Engine::Masks(masks) => masks.work(),
+            Engine::Walk(walk) => walk.work(),
         }
     }
 

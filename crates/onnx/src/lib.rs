@@ -23,6 +23,7 @@ mod proto;
 mod scores;
 mod slots;
 pub mod tensor;
+mod work;
 
 pub use batch::Batch;
 pub use builder::{Attr, GraphBuilder, IR_VERSION, ML_OPSET, OPSET, with_metadata};
@@ -33,3 +34,4 @@ pub use model::{Model, Output};
 pub use scores::Labels;
 pub use slots::{Slot, SlotKind};
 pub use tensor::{Data, Tensor};
+pub use work::Work;

@@ -15,6 +15,7 @@ use crate::proto::{self, generated::ModelProto};
 use crate::scores::Labels;
 use crate::slots::{Slot, SlotKind};
 use crate::tensor::Tensor;
+use crate::work::Work;
 
 /// What the model predicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +111,17 @@ impl Model {
     /// Number of steps of the compiled graph; 0 when it is not predictable.
     pub fn steps(&self) -> usize {
         self.program.as_ref().map_or(0, Program::steps)
+    }
+
+    /// What scoring a row takes at least; nothing when it is not predictable.
+    pub fn work(&self) -> Work {
+        let mut work = self.program.as_ref().map(Program::work).unwrap_or_default();
+        let width = |text: bool| {
+            let of = self.slots.iter().filter(|s| (s.kind == SlotKind::Text) == text);
+            of.map(|s| s.width as f64).sum::<f64>()
+        };
+        (work.texts, work.cells_set) = (width(true), width(false));
+        work
     }
 
     /// Size of the file the model was read from, bytes.

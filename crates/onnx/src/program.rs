@@ -22,6 +22,7 @@ pub(crate) use texts::{Dictionary, Groups};
 pub(crate) use value::{Dict, Kind, Levels, Row, Shape, Value};
 
 use crate::forest::BLOCK;
+use crate::work::Work;
 
 /// Where a value lies: row `r` begins at `offset + r · stride`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,11 @@ pub(crate) trait Step: std::fmt::Debug + Send + Sync {
     /// What it writes; a step is dropped when nobody reads that.
     fn writes(&self) -> Vec<Span>;
 
+    /// What a row takes; of most steps that is what they write.
+    fn work(&self) -> Work {
+        Work { numbers: self.writes().iter().map(|span| span.1 as f64).sum(), ..Work::default() }
+    }
+
     fn run(&self, block: &mut Block<'_>);
 }
 
@@ -86,6 +92,13 @@ impl Program {
     /// Number of steps.
     pub fn steps(&self) -> usize {
         self.steps.len()
+    }
+
+    /// What a row takes.
+    pub fn work(&self) -> Work {
+        let mut work = Work::default();
+        self.steps.iter().for_each(|step| work += step.work());
+        work
     }
 
     /// Memory for one block.

@@ -40,7 +40,11 @@ impl Drawn {
         let mut batch = model.batch();
         for &size in sizes {
             for (part, rows) in self.rows.chunks(size).enumerate() {
-                fill(model, &mut batch, rows);
+                if rows.len() % 2 == 0 {
+                    fill_columns(model, &mut batch, rows);
+                } else {
+                    fill(model, &mut batch, rows);
+                }
                 model.predict(&mut batch).unwrap();
                 (0..rows.len()).for_each(|row| seen(part * size + row, &batch, row));
             }
@@ -61,28 +65,56 @@ fn fill(model: &Model, batch: &mut Batch, rows: &[Vec<Cell>]) {
     }
 }
 
+/// The same a column at a time.
+fn fill_columns(model: &Model, batch: &mut Batch, rows: &[Vec<Cell>]) {
+    batch.clear();
+    batch.push_rows(rows.len());
+    for slot in 0..rows[0].len() {
+        let mut numbers = Vec::new();
+        let mut texts = Vec::new();
+        for row in rows {
+            match row[slot] {
+                Cell::Number(x) => numbers.push(x),
+                Cell::Text(text) => texts.push(text),
+            }
+        }
+        // What is not of the slot's type changes nothing.
+        batch.set_numbers(slot, if numbers.is_empty() { &[1.0] } else { &numbers });
+        batch.set_texts(model, slot, if texts.is_empty() { &["a"] } else { &texts });
+    }
+    // Nor do values for more rows than there are, or for slots there are not.
+    batch.set_numbers(0, &vec![1.0; rows.len() + 1]);
+    batch.set_texts(model, 0, &vec!["a"; rows.len() + 1]);
+    batch.set_numbers(99, &[1.0]);
+}
+
 #[test]
 fn trees_behind_encoders_and_scalers_take_the_same_branches() {
+    let mut single = 0;
     for seed in 0..PIPELINES {
         let mut random = Random(seed);
         let drawn = Drawn::new(&mut random);
         let trees = Trees::draw(&mut random, &drawn.columns);
         let model = drawn.model(|graph| trees.build(graph));
+        single += usize::from(model.steps() == 1);
         let sizes = [1, 2 + random.below(62), 64, 65];
         drawn.score(&model, &sizes, |row, batch, at| {
             let expected = trees.sum(&drawn.columns[row]);
             assert_eq!(batch.value(at), expected, "row {row} of pipeline {seed}: {:?}", drawn.columns[row]);
         });
     }
+    assert!(single > PIPELINES as usize / 4, "only {single} became a step");
 }
 
 #[test]
 fn weighted_sums_behind_encoders_and_scalers() {
+    let mut single = 0;
     for seed in 0..PIPELINES {
         let mut random = Random(seed);
         let drawn = Drawn::new(&mut random);
         let linear = Linear::draw(&mut random, drawn.columns[0].len());
         let model = drawn.model(|graph| linear.build(graph));
+        single += usize::from(model.steps() == 1);
         let sizes = [1, 2 + random.below(62), 64, 65];
         drawn.score(&model, &sizes, |row, batch, at| {
             let value = [batch.value(at)];
@@ -96,6 +128,8 @@ fn weighted_sums_behind_encoders_and_scalers() {
             }
         });
     }
+    // Columns that are all numbers as they come stay a row.
+    assert!(single > PIPELINES as usize / 2, "only {single} became a step");
 }
 
 /// A pipeline as skl2onnx writes it: numbers through a scaler, texts through one-hot encoders.

@@ -174,5 +174,5 @@ pub fn case() -> Fallible<Case> {
         inputs.push((format!("c{column}"), Tensor::new(vec![ROWS, 1], data)?));
     }
     let rows = Rows { inputs, count: ROWS };
-    Ok(Case { name: "made 300 x 31".to_owned(), model: ensemble.model()?, rows, visits: 0.0 })
+    Ok(Case { name: "made 300 x 31".to_owned(), model: ensemble.model()?, rows })
 }

@@ -5,6 +5,7 @@
 use super::lanes;
 use super::layout::FlatNode;
 use super::{Aggregate, BLOCK, Nodes, Rows, Sets, Tree, Walk};
+use crate::work::Work;
 
 /// Trees walked together for one row.
 const TREES: usize = 12;
@@ -24,6 +25,21 @@ impl Walk {
         match &self.nodes {
             Nodes::Compact(nodes) => self.kernel(nodes, rows.count, words, sums),
             Nodes::Wide(nodes) => self.kernel(nodes, rows.count, words, sums),
+        }
+    }
+
+    /// What a row takes.
+    pub fn work(&self) -> Work {
+        let bytes = match &self.nodes {
+            Nodes::Compact(nodes) => size_of_val(nodes.as_slice()),
+            Nodes::Wide(nodes) => size_of_val(nodes.as_slice()),
+        };
+        Work {
+            leaves: self.trees.len() as f64,
+            cells: self.lanes.len() as f64,
+            visits: self.visits,
+            table_bytes: (bytes + size_of_val(self.weights.as_slice())) as f64,
+            ..Work::default()
         }
     }
 

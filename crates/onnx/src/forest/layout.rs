@@ -120,6 +120,7 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
         weights: builder.weights,
         targets: folded.targets,
         aggregate: folded.aggregate,
+        visits: folded.trees.iter().map(|(nodes, root)| visits(nodes, *root)).sum(),
     })
 }
 
@@ -155,6 +156,21 @@ fn order(folded: &FoldedForest) -> Vec<(usize, u32)> {
         folded.trees.iter().enumerate().map(|(i, (nodes, root))| (i, depth(nodes, *root))).collect();
     order.sort_by_key(|&(i, depth)| (std::cmp::Reverse(depth), i));
     order
+}
+
+/// Branches met by a row that every branch sends either way: the sum over branches of the share of rows they see.
+fn visits(nodes: &[Folded], root: u32) -> f64 {
+    let mut visits = 0.0;
+    let mut stack = vec![(root, 1.0_f64)];
+    // Where branches share children the ways are many: a count of some is enough.
+    for _ in 0..nodes.len() * COPIES {
+        let Some((at, share)) = stack.pop() else { break };
+        if let Folded::Branch { yes, no, .. } = nodes[at as usize] {
+            visits += share;
+            stack.extend([(yes, share / 2.0), (no, share / 2.0)]);
+        }
+    }
+    visits
 }
 
 fn depth(nodes: &[Folded], root: u32) -> u32 {

@@ -11,6 +11,7 @@ mod plan;
 
 use super::Rows;
 use super::cells::Cells;
+use crate::work::Work;
 pub(super) use plan::build;
 #[cfg(test)]
 pub(super) use plan::make;
@@ -138,6 +139,24 @@ pub(super) struct Masks {
 }
 
 impl Masks {
+    /// What a row takes.
+    pub fn work(&self) -> Work {
+        let (rows, words) = match &self.words {
+            Words::W8(tables) => (tables.rows.len(), 64),
+            Words::W16(tables) => (tables.rows.len(), 32),
+            Words::W32(tables) => (tables.rows.len(), 16),
+            Words::W64(tables) => (tables.rows.len(), 8),
+        };
+        let chunks = self.chunks.len();
+        Work {
+            lines: (chunks * self.tables.len()) as f64,
+            leaves: (chunks * words) as f64,
+            cells: self.columns.len() as f64,
+            table_bytes: (rows * CHUNK / 8 + chunks * CHUNK * size_of::<f32>()) as f64,
+            ..Work::default()
+        }
+    }
+
     /// Scratch words needed for `rows` rows.
     pub fn scratch_words(&self, rows: usize) -> usize {
         self.tables.len() * rows

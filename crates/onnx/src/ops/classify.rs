@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::program::{Block, Dict, Kind, Levels, Lower, Row, Shape, Span, Step, Sums, Value};
 use crate::scores::{Labels, Post, linear_pair, logistic_pair};
 use crate::tensor::{Data, Tensor};
+use crate::work::Work;
 
 /// Rows of coefficients over one width, with intercepts.
 #[derive(Debug)]
@@ -254,6 +255,13 @@ impl Step for ClassifyStep {
 
     fn writes(&self) -> Vec<Span> {
         vec![(self.label, 1), (self.scores, self.classes)]
+    }
+
+    fn work(&self) -> Work {
+        match &self.from {
+            From::Row(_) => Work { terms: self.linear.coefficients.len() as f64, ..Work::default() },
+            From::Sums { sums, .. } => sums.work(),
+        }
     }
 
     fn run(&self, block: &mut Block<'_>) {

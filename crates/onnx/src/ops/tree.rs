@@ -10,6 +10,7 @@ use crate::forest::{self, BLOCK, FoldedForest, Forest, Reads, Rows};
 use crate::program::{Block, Kind, Lower, Origin, Row, Shape, Source, Span, Step, Value};
 use crate::scores::{Labels, Post, TreeRule};
 use crate::tensor::Tensor;
+use crate::work::Work;
 
 /// How sums become a regressor's values.
 #[derive(Debug)]
@@ -219,6 +220,10 @@ impl Step for TreeStep {
     fn writes(&self) -> Vec<Span> {
         let scores = (self.scores, self.ensemble.forest.targets());
         [scores].into_iter().chain(self.label.map(|label| (label, 1))).collect()
+    }
+
+    fn work(&self) -> Work {
+        self.forest().work()
     }
 
     fn run(&self, block: &mut Block<'_>) {

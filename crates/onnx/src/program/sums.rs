@@ -11,6 +11,7 @@ use std::fmt;
 use super::origin::{CODES, Map, Origin, Source, Way, index};
 use super::{Block, Kind, Lower, Row, Shape, Span, Step};
 use crate::forest::BLOCK;
+use crate::work::Work;
 
 /// Most sums a row.
 const OUTPUTS: usize = 4096;
@@ -130,6 +131,10 @@ impl Step for Total {
         vec![self.to]
     }
 
+    fn work(&self) -> Work {
+        self.sums.work()
+    }
+
     fn run(&self, block: &mut Block<'_>) {
         self.sums.run(block);
         let (to, width) = (block.places[self.to.0], self.to.1);
@@ -194,6 +199,13 @@ impl Sums {
             .chain(self.codes.iter().map(|c| c.place))
             .map(|p| (p, 1))
             .collect()
+    }
+
+    /// What a row takes.
+    pub fn work(&self) -> Work {
+        let added: usize = self.codes.iter().map(|codes| codes.added.len()).sum();
+        let terms = (self.numbers.len() + self.codes.len()) * self.outputs;
+        Work { terms: terms as f64, table_bytes: (added * size_of::<f64>()) as f64, ..Work::default() }
     }
 
     /// Writes the sums of all rows to the scratch of the block, row by row.

@@ -77,12 +77,13 @@ impl Dictionary {
     /// Code of a text; texts it does not hold share the code after the last.
     #[inline]
     pub fn code(&self, text: &str) -> u32 {
-        let key = Key::new(text.as_bytes());
-        let place = key.place(self.seed, self.shift);
-        match self.places.get(place) {
-            Some(found) if found.key == key && text.len() <= SHORT => found.code,
-            _ => self.seek(text, key, place),
-        }
+        self.finder().code(text)
+    }
+
+    /// The same for many texts.
+    #[inline]
+    pub fn finder(&self) -> Finder<'_> {
+        Finder { dictionary: self, places: &self.places, seed: self.seed, shift: self.shift }
     }
 
     /// The same for what is not a short text in its first place.
@@ -99,6 +100,28 @@ impl Dictionary {
             }
         }
         self.crowded.get(text).copied().unwrap_or(unknown)
+    }
+}
+
+/// What looking up takes, at hand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finder<'a> {
+    dictionary: &'a Dictionary,
+    places: &'a [Entry],
+    seed: u64,
+    shift: u32,
+}
+
+impl Finder<'_> {
+    /// As [`Dictionary::code`].
+    #[inline]
+    pub fn code(self, text: &str) -> u32 {
+        let key = Key::new(text.as_bytes());
+        let place = key.place(self.seed, self.shift);
+        match self.places.get(place) {
+            Some(found) if found.key == key && text.len() <= SHORT => found.code,
+            _ => self.dictionary.seek(text, key, place),
+        }
     }
 }
 
