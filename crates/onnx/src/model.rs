@@ -208,8 +208,15 @@ fn collect(ending: &Ending, block: &Block<'_>, outputs: &mut Vec<f32>, classes: 
             classes.extend((0..block.rows).map(|r| (block.arena[place.row(r)] as u32).min(last)));
             if let Some((scores, width)) = scores {
                 let place = block.places[*scores];
-                (0..block.rows)
-                    .for_each(|r| outputs.extend_from_slice(&block.arena[place.row(r)..][..*width]));
+                let whole = &block.arena[place.offset..];
+                if place.stride == *width {
+                    outputs.extend_from_slice(&whole[..block.rows * width]);
+                } else {
+                    whole
+                        .chunks(place.stride.max(1))
+                        .take(block.rows)
+                        .for_each(|r| outputs.extend_from_slice(&r[..*width]));
+                }
             }
         }
     }
