@@ -265,7 +265,10 @@ impl Forest {
         let (rows, places) = self.rows(graph)?;
         let mut attrs = self.attributes(&places, &LEAF);
         let post = if classes.len() == 2 { "LOGISTIC" } else { "SOFTMAX" };
-        attrs.extend([("post_transform", Attr::Text(post.to_owned())), classes.attribute("classlabels_int64s")]);
+        attrs.extend([
+            ("post_transform", Attr::Text(post.to_owned())),
+            classes.attribute("classlabels_int64s"),
+        ]);
         attrs.extend(base(&margin)?);
         let label = graph.builder().fresh("class");
         let probabilities = graph.builder().fresh("scores");
