@@ -213,3 +213,6 @@ pub(crate) fn coded(
     });
     Ok(to)
 }
+
+#[cfg(test)]
+mod tests;
