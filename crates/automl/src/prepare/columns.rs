@@ -101,7 +101,7 @@ fn counts<'a>(column: &'a Column, rows: &[u32]) -> Vec<(&'a str, usize)> {
 /// Decides what becomes of a column.
 pub(super) fn decide(column: &Column, rows: Rows<'_>, facts: &Facts) -> Decision {
     if let Values::Texts { codes, levels } = &column.values
-        && is_prose((codes, levels), rows.fit, facts)
+        && is_prose((codes, levels), (rows.fit, facts), column.kind)
         && let Some(decision) = prose(column, (codes, levels), rows)
     {
         return decision;
@@ -123,11 +123,12 @@ fn text<'a>((codes, levels): (&[u32], &'a [String]), row: u32) -> &'a str {
     }
 }
 
-/// Whether texts are to be read word by word: too many differ for a category, and half of them or more have several
-/// words, as no identifier has.
-fn is_prose(texts: (&[u32], &[String]), rows: &[u32], facts: &Facts) -> bool {
+/// Whether texts are to be read word by word: too many differ for a category (of free texts, more than there are codes),
+/// and half of them or more have several words, as no identifier has.
+fn is_prose(texts: (&[u32], &[String]), (rows, facts): (&[u32], &Facts), kind: Kind) -> bool {
     let present = rows.len() - facts.missing;
-    let many = facts.distinct > MAX_CODES || facts.distinct as f64 > TEXT_SHARE * rows.len() as f64;
+    let beyond = kind == Kind::Text && facts.distinct > MAX_CODES;
+    let many = beyond || facts.distinct as f64 > TEXT_SHARE * rows.len() as f64;
     let several = || rows.iter().filter(|&&r| vocabulary::real(text(texts, r)) >= PROSE_WORDS).count();
     many && present >= PROSE_ROWS && 2 * several() >= present
 }

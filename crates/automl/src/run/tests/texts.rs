@@ -92,6 +92,13 @@ fn a_text_that_decides_is_learned_from_and_explains() {
     assert!(outcome.score > without.score + 0.25, "{} with, {} without", outcome.score, without.score);
 }
 
+#[test]
+fn texts_give_the_same_bytes_on_any_number_of_threads() {
+    let table = table(100);
+    let model = |threads| search(&table, &Spec { threads, ..Spec::new("y", 3, 2) }).unwrap().model;
+    assert!(model(1) == model(2));
+}
+
 /// What the file answers to every row of the table, and to some that are unlike them.
 fn answers(table: &Table, outcome: &Outcome) -> serde_json::Value {
     let model = onnx::Model::from_bytes(&outcome.model).unwrap();
