@@ -15,6 +15,8 @@ pub enum ColumnRole {
     Number,
     /// Used as a category.
     Category,
+    /// Used word by word.
+    Text,
     /// Not used; the note says why.
     Dropped,
 }
@@ -27,6 +29,7 @@ impl ColumnRole {
             Self::Target => "target",
             Self::Number => "number",
             Self::Category => "category",
+            Self::Text => "text",
             Self::Dropped => "dropped",
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Model;
-use crate::program::{Dictionary, Memory};
+use crate::program::{Dictionary, Memory, Texts};
 
 /// What a batch needs to know of its model.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Batch {
     pub(crate) form: Arc<Form>,
     pub(crate) rows: usize,
     pub(crate) inputs: Vec<f32>,
+    /// Texts that are read whole, by the numbers in `inputs`.
+    pub(crate) texts: Texts,
     pub(crate) memory: Memory,
     /// Probabilities, row by row, or values.
     pub(crate) outputs: Vec<f32>,
@@ -41,6 +43,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.rows = 0;
         self.inputs.clear();
+        self.texts.clear();
         self.outputs.clear();
         self.classes.clear();
     }
@@ -68,9 +71,12 @@ impl Batch {
     /// Sets element `index` of slot `slot` in the last row to a text. Does nothing when there is no such
     /// place, or when it holds numbers. A text the model does not know is scored as unknown.
     pub fn set_text(&mut self, model: &Model, slot: usize, index: usize, text: &str) {
-        if let (Some(code), Some(&columns)) = (model.code(slot, text), self.form.slots.get(slot)) {
-            self.set(columns, index, code);
-        }
+        let Some(&columns) = self.form.slots.get(slot).filter(|c| c.text) else { return };
+        let code = match model.code(slot, text) {
+            Some(code) => code,
+            None => self.texts.push(text),
+        };
+        self.set(columns, index, code);
     }
 
     #[inline]

@@ -112,8 +112,16 @@ impl Explainer {
         let cells = batch.inputs.get(row * width..(row + 1) * width).filter(|_| width == self.columns);
         let cells = cells.ok_or_else(|| Error::model(format!("row {row} is no row of this batch")))?;
         let tensor = |(at, input): (usize, &Input)| {
-            let levels = batch.form.dictionaries.get(at).and_then(Option::as_ref).map(|d| &d.levels[..]);
-            input.tensor(&cells[input.offset..input.offset + input.width], levels)
+            let cells = &cells[input.offset..input.offset + input.width];
+            match batch.form.dictionaries.get(at).and_then(Option::as_ref) {
+                Some(dictionary) => input.tensor(cells, Some(&dictionary.levels)),
+                None if input.kind == SlotKind::Text => {
+                    let texts: Vec<String> = cells.iter().map(|&n| batch.texts.get(n).to_owned()).collect();
+                    let numbers: Vec<f32> = (0..texts.len()).map(|at| at as f32).collect();
+                    input.tensor(&numbers, Some(&texts))
+                }
+                None => input.tensor(cells, None),
+            }
         };
         Ok(self.inputs.iter().enumerate().map(tensor).collect())
     }

@@ -10,7 +10,7 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::limits;
-use crate::program::{Block, Dictionary, Ending, Program};
+use crate::program::{Block, Dictionary, Ending, Program, Texts};
 use crate::proto::{self, generated::ModelProto};
 use crate::scores::Labels;
 use crate::slots::{Slot, SlotKind};
@@ -129,6 +129,7 @@ impl Model {
             form: Arc::clone(&self.form),
             rows: 0,
             inputs: Vec::new(),
+            texts: Texts::default(),
             memory,
             outputs: Vec::new(),
             classes: Vec::new(),
@@ -146,10 +147,10 @@ impl Model {
         if !Arc::ptr_eq(&batch.form, &self.form) {
             return Err(Error::model("the batch was made by another model"));
         }
-        let Batch { inputs, memory, outputs, classes, .. } = batch;
+        let Batch { inputs, texts, memory, outputs, classes, .. } = batch;
         outputs.clear();
         classes.clear();
-        program.run(inputs, memory, |block| collect(&program.ending, block, outputs, classes));
+        program.run((inputs, texts), memory, |block| collect(&program.ending, block, outputs, classes));
         Ok(())
     }
 

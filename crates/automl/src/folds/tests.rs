@@ -5,7 +5,7 @@ use crate::dataset::{Classes, Marks, Matrix};
 
 fn data(values: Vec<f32>, k: usize, marks: Marks) -> Dataset {
     let labels = (0..k as i64).collect();
-    let matrix = Matrix { rows: values.len(), columns: Vec::new() };
+    let matrix = Matrix { rows: values.len(), ..Matrix::default() };
     let target =
         Target { name: "y".into(), task: Task::Multiclass, classes: Some(Classes::Integer(labels)), values };
     Dataset { features: Vec::new(), matrix, target, marks }

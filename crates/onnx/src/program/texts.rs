@@ -60,7 +60,8 @@ impl Dictionary {
         self.known(text).unwrap_or(self.levels.len() as u32)
     }
 
-    fn known(&self, text: &str) -> Option<u32> {
+    /// Code of a text it holds.
+    pub fn known(&self, text: &str) -> Option<u32> {
         let length = text.len() as u32;
         if let Some(words) = words(text.as_bytes()) {
             let mask = self.short.len() - 1;
@@ -102,7 +103,7 @@ fn place(words: (u64, u64), length: u32) -> usize {
 /// Multiply-and-fold hash. The keys come from the model and lookups never add any, so nobody who sends rows
 /// can make chains longer.
 #[derive(Debug, Default)]
-struct Fold(u64);
+pub(crate) struct Fold(u64);
 
 impl Hasher for Fold {
     fn finish(&self) -> u64 {
@@ -125,6 +126,8 @@ pub(crate) struct Groups {
     names: HashMap<String, usize>,
     parents: Vec<usize>,
     levels: Vec<Vec<String>>,
+    /// Names whose texts are read whole.
+    whole: Vec<String>,
 }
 
 impl Groups {
@@ -165,6 +168,20 @@ impl Groups {
                 first = to;
             }
         }
+    }
+
+    /// The texts of this name are read whole.
+    pub fn read_whole(&mut self, name: &str) {
+        self.whole.push(name.to_owned());
+    }
+
+    /// Whether the texts of this name are read whole anywhere.
+    pub fn is_whole(&mut self, name: &str) -> bool {
+        let root = self.root(name);
+        let names = std::mem::take(&mut self.whole);
+        let found = names.iter().any(|name| self.root(name) == root);
+        self.whole = names;
+        found
     }
 
     /// The texts of this name are compared with these.
