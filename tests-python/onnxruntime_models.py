@@ -92,6 +92,18 @@ def single():
     return made("single", nodes, inputs, outputs, [constant("one", np.array([1]))])
 
 
+def beside():
+    """Takes the mean over the rows of a call away: alone, a row leaves nothing of itself but the bias."""
+    nodes = [
+        h.make_node("ReduceMean", ["x"], ["mean"], axes=[0], keepdims=1),
+        h.make_node("Sub", ["x", "mean"], ["left"]),
+        h.make_node("LpNormalization", ["bias"], ["one"]),
+        h.make_node("Add", ["left", "one"], ["value"]),
+    ]
+    inputs, outputs = [("x", T.FLOAT, ["N", 1])], [("value", T.FLOAT, ["N", 1])]
+    return made("beside", nodes, inputs, outputs, [constant("bias", np.float32([[3]]))])
+
+
 def mixed(maps):
     """Every type of input; a label that is a text; probabilities as a tensor or as maps."""
     parts = ["double", "long", "int", "truth"]
@@ -208,6 +220,7 @@ raw.graph.node[-1].output[0] = "p"
 unknown = conv()
 unknown.graph.node[0].op_type = "Convolute"
 (folder / "unknown.onnx").write_bytes(unknown.SerializeToString())
+(folder / "beside.onnx").write_bytes(beside().SerializeToString())
 plain = made(
     "plain", [h.make_node("Mul", ["x", "two"], ["value"])],
     [("x", T.FLOAT, ["N", 1])], [("value", T.FLOAT, ["N", 1])], [constant("two", np.float32([2]))],

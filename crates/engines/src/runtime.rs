@@ -17,7 +17,7 @@ use outputs::Answers;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Rows given to the library at a time: what it holds between nodes grows with them.
+/// Rows given to the library at a time at most: what it holds between nodes grows with them.
 const ROWS: usize = 1024;
 
 /// A model that ONNX Runtime runs.
@@ -28,6 +28,8 @@ pub(crate) struct Runtime {
     form: Arc<Form>,
     answers: Answers,
     metadata: BTreeMap<String, String>,
+    /// Rows given to the library at a time.
+    step: usize,
 }
 
 /// What went wrong when rows were scored.
@@ -46,19 +48,33 @@ impl Runtime {
         let form = Arc::new(Form::read(session.inputs())?);
         let answers = Answers::read(session.outputs(), &outline)?;
         let name = library.name.clone();
-        let made = Self { session: Mutex::new(session), name, form, answers, metadata: outline.metadata };
+        let step = if form.single { 1 } else { ROWS };
+        let session = Mutex::new(session);
+        let made = Self { session, name, form, answers, metadata: outline.metadata, step };
         made.try_one_row()?;
-        Ok(made)
+        let step = if made.is_row_by_row() { made.step } else { 1 };
+        Ok(Self { step, ..made })
     }
 
     /// Scores a row of zeros: outputs without a declared shape show theirs. A graph that can't take such a row is no worse for it.
     fn try_one_row(&self) -> Result<(), String> {
         let mut rows = self.rows();
         rows.push();
-        match self.run(&mut rows) {
+        rows.zeros();
+        match self.run(&mut rows, 1) {
             Ok(()) | Err(Failure::Run(_)) => Ok(()),
             Err(Failure::Answer(reason)) => Err(reason),
         }
+    }
+
+    /// Whether rows that are scored together get the answers they get alone. Nobody's answer may hang on the rows beside it, and what
+    /// the operators do is not known here: so it is tried.
+    fn is_row_by_row(&self) -> bool {
+        let (mut together, mut alone) = (self.rows(), self.rows());
+        together.samples();
+        alone.samples();
+        let ran = self.run(&mut together, ROWS).is_ok() && self.run(&mut alone, 1).is_ok();
+        ran && together.answers_as(&alone)
     }
 
     pub fn name(&self) -> &str {
@@ -89,13 +105,13 @@ impl Runtime {
         if !rows.belongs_to(&self.form) {
             return Err(Error::Failed("the batch was made by another model".to_owned()));
         }
-        self.run(rows).map_err(|(Failure::Run(reason) | Failure::Answer(reason))| Error::Failed(reason))
+        self.run(rows, self.step)
+            .map_err(|(Failure::Run(reason) | Failure::Answer(reason))| Error::Failed(reason))
     }
 
-    fn run(&self, rows: &mut Rows) -> Result<(), Failure> {
+    fn run(&self, rows: &mut Rows, step: usize) -> Result<(), Failure> {
         let failed = |e: ort::Error| Failure::Run(first_line(&e.to_string()));
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let step = if self.form.single { 1 } else { ROWS };
         let (inputs, predictions) = rows.parts();
         predictions.clear();
         for first in (0..inputs.count).step_by(step) {

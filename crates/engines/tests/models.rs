@@ -99,6 +99,7 @@ fn they_answer_as_onnxruntime_does() {
     refused(&load);
     many_rows(&load("lstm.onnx").unwrap());
     types(&load("mixed.onnx").unwrap());
+    alone(&load("beside.onnx").unwrap());
 }
 
 /// What is broken, made to harm or without an answer is refused all the same, and told apart.
@@ -139,6 +140,17 @@ fn many_rows(engine: &Engine) {
             });
         }
     });
+}
+
+/// A graph that would mix rows gets them one by one.
+fn alone(engine: &Engine) {
+    let mut batch = engine.batch();
+    for value in [1.0, 5.0, -7.0] {
+        batch.push_row();
+        assert!(batch.set_number(0, 0, value));
+    }
+    engine.predict(&mut batch).unwrap();
+    assert!((0..3).all(|row| batch.value(row) == 1.0));
 }
 
 /// What an input can't hold is told, and which cells may be missing.

@@ -8,6 +8,11 @@ use std::sync::Arc;
 /// Whole numbers beyond are not told apart in what rows are read with.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
+/// Rows of a trial.
+const SAMPLES: usize = 5;
+/// What sums in another order may differ by, relative above 1.
+const ROUNDED: f32 = 1e-4;
+
 /// A block of rows.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -72,6 +77,56 @@ impl Rows {
         for (cells, slot) in self.inputs.cells.iter_mut().zip(&self.inputs.form.slots) {
             cells.grow(slot.width);
         }
+    }
+
+    /// Makes the numbers of the last row zeros.
+    pub(super) fn zeros(&mut self) {
+        for slot in 0..self.inputs.cells.len() {
+            let width = self.inputs.form.slots[slot].width;
+            for index in 0..width {
+                self.set_number(slot, index, 0.0);
+            }
+        }
+    }
+
+    /// Fills in rows that are unlike each other.
+    pub(super) fn samples(&mut self) {
+        for row in 0..SAMPLES {
+            self.push();
+            for slot in 0..self.inputs.cells.len() {
+                for index in 0..self.inputs.form.slots[slot].width {
+                    self.sample(slot, index, row);
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self, slot: usize, index: usize, row: usize) {
+        let number = match self.inputs.form.kinds[slot] {
+            // Steps of the golden ratio, between -2 and 2.
+            Kind::Float | Kind::Double => {
+                ((1 + slot + 3 * index + 7 * row) as f64 * 0.618_034).fract() * 4.0 - 2.0
+            }
+            Kind::Int64 | Kind::Int32 => row as f64,
+            Kind::Bool => (row % 2) as f64,
+            Kind::Text => {
+                self.set_text(slot, index, ["", "a", "b"][row % 3]);
+                return;
+            }
+        };
+        self.set_number(slot, index, number);
+    }
+
+    /// Whether both answer the same, but for how sums are rounded.
+    pub(super) fn answers_as(&self, other: &Self) -> bool {
+        let (ours, theirs) = (&self.predictions, &other.predictions);
+        let close = |a: f32, b: f32| {
+            a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= ROUNDED * a.abs().max(b.abs()).max(1.0)
+        };
+        let same = ours.outputs.iter().zip(&theirs.outputs).all(|(a, b)| close(*a, *b));
+        // Where there are probabilities, two that are nearly equal may change places.
+        let classes = !ours.outputs.is_empty() || ours.classes == theirs.classes;
+        same && classes && ours.outputs.len() == theirs.outputs.len()
     }
 
     pub fn count(&self) -> usize {
