@@ -1,11 +1,6 @@
 //! Models that our own engine does not cover, in ONNX Runtime's library beside what its Python package answers. Runs where the environment
 //! variable `PORTCULLIS_PYTHON` names an interpreter with onnx, onnxruntime, skl2onnx and sklearn.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test stops at what is not as expected"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at what is not as expected")]
 
 use onnx::{Labels, Output, SlotKind};
 use portcullis_engines::{Batch, Engine, Error, use_library};
