@@ -51,8 +51,8 @@ impl Graph {
     pub fn new(proto: &GraphProto, opsets: &Opsets) -> Result<Self> {
         let mut constants = HashMap::new();
         for tensor in &proto.initializer {
-            let read = tensor::read(tensor)
-                .map_err(|e| Error::model(format!("initializer {:?}: {e}", tensor.name())))?;
+            let read =
+                tensor::read(tensor).map_err(|e| e.within(&format!("initializer {:?}", tensor.name())))?;
             constants.insert(tensor.name().to_owned(), Arc::new(read));
         }
         let mut inputs = Vec::new();
