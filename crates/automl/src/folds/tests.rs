@@ -31,6 +31,15 @@ fn folds_are_stratified_disjoint_and_cover_every_row() {
 }
 
 #[test]
+fn costly_tables_are_dealt_less_often() {
+    assert_eq!(shape(1_000, 20, 1), (5, 6));
+    assert_eq!(shape(300, 30, 1), (5, 4));
+    assert_eq!(shape(1_500, 19, 7), (5, 2));
+    assert_eq!(shape(1_800, 64, 10), (5, 1));
+    assert_eq!(shape(10_000, 5, 1), (5, 1));
+}
+
+#[test]
 fn a_class_with_one_row_is_always_trained_on() {
     let mut values = vec![0.0; 40];
     values[20..].fill(1.0);
