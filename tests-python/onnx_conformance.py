@@ -26,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 import onnx_conformance_ml
 import onnx_conformance_ops
 import onnx_conformance_pipelines
+import onnx_conformance_texts
 
 NEWEST = 22
 TYPES = {
@@ -155,6 +156,7 @@ def main():
     else:
         onnx_conformance_ops.write(writer)
         onnx_conformance_ml.write(writer)
+        onnx_conformance_texts.write(writer)
     writer.close()
     print(f"{len(writer.lines)} cases, {sum(map(len, writer.dropped.values()))} refused by onnxruntime")
 

@@ -31,7 +31,8 @@ pub async fn list(
     State(app): State<App>,
     Path(name): Path<Name>,
 ) -> Result<Json<Vec<DeploymentView>>, Problem> {
-    Ok(Json(app.endpoints.views(&name).await?))
+    let views = app.endpoints.views(&name).await?;
+    Ok(Json(views.into_iter().map(|view| app.gateway.with_engine(view)).collect()))
 }
 
 /// Deploy a model version, which the caller must be allowed to read; a deployment of the same name is replaced. When the call returns it
@@ -70,7 +71,7 @@ pub async fn update(
 ) -> Result<Json<DeploymentView>, Problem> {
     let view = app.endpoints.update_deployment((&name, &deployment), &ask, who.actor()).await?;
     app.gateway.refresh().await?;
-    Ok(Json(view))
+    Ok(Json(app.gateway.with_engine(view)))
 }
 
 /// What the Python workers of a deployment printed, oldest first; without `after` the newest lines.

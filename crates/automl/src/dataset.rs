@@ -4,8 +4,10 @@
 //! exported graph takes the same branch as the trained tree. A category is its code as a number.
 
 use crate::calendar::Part;
+use crate::vocabulary::Vocabulary;
 use crate::{Kind, Task};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// How a category's texts become codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,10 @@ pub(crate) enum Shape {
     Category(Coding),
     /// A calendar part of another feature, which stands before it and is seconds since 1970; no input of its own.
     Moment { of: usize, part: Part },
+    /// The number of a text's words.
+    Text(Arc<Vocabulary>),
+    /// Whether a term stands in the text of another feature, which stands before it; no input of its own.
+    Term { of: usize, term: usize },
 }
 
 /// One feature.
@@ -70,14 +76,22 @@ impl Feature {
     /// Number of codes of a category; `None` for a number.
     pub(crate) fn codes(&self) -> Option<usize> {
         match &self.shape {
-            Shape::Number | Shape::Moment { .. } => None,
+            Shape::Number | Shape::Moment { .. } | Shape::Text(_) | Shape::Term { .. } => None,
             Shape::Category(coding) => Some(coding.size()),
+        }
+    }
+
+    /// The feature it is made of; none for an input of the model.
+    pub(crate) fn made_of(&self) -> Option<usize> {
+        match self.shape {
+            Shape::Moment { of, .. } | Shape::Term { of, .. } => Some(of),
+            Shape::Number | Shape::Category(_) | Shape::Text(_) => None,
         }
     }
 
     /// Whether it is an input of the model: all but what is made of other features.
     pub(crate) fn is_input(&self) -> bool {
-        !matches!(self.shape, Shape::Moment { .. })
+        self.made_of().is_none()
     }
 }
 
@@ -88,13 +102,17 @@ pub(crate) struct Matrix {
     pub rows: usize,
     /// One column a feature, each of `rows` values.
     pub columns: Vec<Vec<f32>>,
+    /// The texts of features that are read word by word, by their names, one a row.
+    pub texts: BTreeMap<String, Vec<Arc<str>>>,
 }
 
 impl Matrix {
     /// The rows `rows`, in that order.
     pub(crate) fn take(&self, rows: &[u32]) -> Self {
         let pick = |column: &Vec<f32>| rows.iter().map(|&r| column[r as usize]).collect();
-        Self { rows: rows.len(), columns: self.columns.iter().map(pick).collect() }
+        let read = |texts: &Vec<Arc<str>>| rows.iter().map(|&r| Arc::clone(&texts[r as usize])).collect();
+        let texts = self.texts.iter().map(|(name, texts)| (name.clone(), read(texts))).collect();
+        Self { rows: rows.len(), columns: self.columns.iter().map(pick).collect(), texts }
     }
 }
 

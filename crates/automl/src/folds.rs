@@ -34,14 +34,24 @@ const HOLDOUT_MAX: usize = 20_000;
 /// Windows of rows ordered by time.
 const WINDOWS: usize = 5;
 
-/// Folds and repeats by the number of rows: many repeats where a fit is cheap and the estimate noisy.
-fn shape(rows: usize) -> (usize, usize) {
-    match rows {
+/// Seconds of one core that a boosted configuration may take over all splits before rows are dealt less often.
+const BEARABLE: f64 = 4.0;
+/// Rounds of such a configuration, and cells (rows × columns × trees a round) that it passes a second, roughly. They are
+/// the same on every machine and for every time limit, so that the splits are, and a longer search goes on with the
+/// trials of a shorter one.
+const ROUNDS: f64 = 150.0;
+const PACE: f64 = 1e8;
+
+/// Folds and repeats: many repeats where a fit is cheap and the estimate noisy. `trees` a round.
+fn shape(rows: usize, columns: usize, trees: usize) -> (usize, usize) {
+    let (k, most) = match rows {
         0..=49 => (5.min(rows / 2), 2),
         50..=499 => (5, 4),
         500..=2_499 => (5, 6),
         _ => (5, 1),
-    }
+    };
+    let seconds = k as f64 * (rows * columns * trees) as f64 * ROUNDS / PACE;
+    (k, ((BEARABLE / seconds.max(f64::MIN_POSITIVE)) as usize).clamp(1, most))
 }
 
 /// Makes the splits; a pure function of the data, the wishes in `spec` and its seed.
@@ -162,7 +172,7 @@ fn dealt(data: &Dataset, spec: &Spec) -> Result<(Vec<Split>, String), Error> {
     }
     let (k, repeats) = match spec.n_cross_validations {
         Some(k) => (k as usize, 1),
-        None => shape(rows),
+        None => shape(rows, data.features.len(), data.target.width()),
     };
     let k = k.clamp(2, distinct);
     let mut splits = Vec::with_capacity(k * repeats);

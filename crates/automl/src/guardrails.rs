@@ -188,7 +188,8 @@ fn missing(prepared: &Prepared, found: &mut Vec<Guardrail>) {
 fn cardinality(prepared: &Prepared, found: &mut Vec<Guardrail>) {
     let textual = |c: &&crate::ColumnReport| matches!(c.kind.as_str(), "category" | "text");
     let many = prepared.columns.iter().filter(textual).filter(|c| c.distinct > MANY_LEVELS);
-    let many: Vec<_> = many.filter(|c| c.role != ColumnRole::Target).collect();
+    let apart = [ColumnRole::Target, ColumnRole::Text];
+    let many: Vec<_> = many.filter(|c| !apart.contains(&c.role)).collect();
     if many.is_empty() {
         return;
     }

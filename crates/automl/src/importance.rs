@@ -4,7 +4,7 @@
 //! the column's importance (Breiman 2001; Fisher, Rudin, Dominici 2019). Columns that tell the same share their importance:
 //! while one is shuffled the model still has the other.
 
-use crate::dataset::{Dataset, Feature, Matrix, Shape};
+use crate::dataset::{Dataset, Feature, Matrix};
 use crate::mixture::Mixture;
 use crate::outcome::Importance;
 use crate::parallel;
@@ -70,7 +70,7 @@ impl Question<'_> {
     fn columns(&self) -> Vec<Vec<usize>> {
         let features = &self.data().features;
         let made = |input: usize| {
-            let of = move |f: &Feature| matches!(f.shape, Shape::Moment { of, .. } if of == input);
+            let of = move |f: &Feature| f.made_of() == Some(input);
             (0..features.len()).filter(move |&i| i == input || of(&features[i])).collect()
         };
         (0..features.len()).filter(|&i| features[i].is_input()).map(made).collect()

@@ -32,6 +32,7 @@ mod spec;
 mod stack;
 mod table;
 mod threshold;
+mod vocabulary;
 
 pub use error::Error;
 pub use guardrails::{Guard, Guardrail, Severity};

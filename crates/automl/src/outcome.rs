@@ -15,6 +15,8 @@ pub enum ColumnRole {
     Number,
     /// Used as a category.
     Category,
+    /// Used word by word.
+    Text,
     /// Not used; the note says why.
     Dropped,
 }
@@ -27,6 +29,7 @@ impl ColumnRole {
             Self::Target => "target",
             Self::Number => "number",
             Self::Category => "category",
+            Self::Text => "text",
             Self::Dropped => "dropped",
         }
     }
@@ -98,7 +101,7 @@ pub struct Importance {
 }
 
 /// The work really done, so that a truncated search can be told from a full one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Work {
     /// Trials finished.
     pub trials: u32,
@@ -110,10 +113,16 @@ pub struct Work {
     pub splits: usize,
     /// Whether the time limit ended the search before all trials were done.
     pub truncated: bool,
-    /// The number of the last trial whose result counts: a search of so many trials, without a time limit, does the same
-    /// work.
+    /// The number of the last trial whose result counts: a search of so many trials, without a time limit and with the
+    /// two lists below, does the same work.
     #[serde(default)]
     pub reached: u32,
+    /// Trials before that one that the time limit left out, by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<u32>,
+    /// Members that the time limit kept from being fitted on all rows, by number: they are models of the first fold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from_fold: Vec<u32>,
 }
 
 /// What a model's bytes depend on beside data and specification.

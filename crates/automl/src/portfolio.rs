@@ -10,7 +10,7 @@ mod walk;
 pub(crate) use walk::Walk;
 
 use crate::Task;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Shape};
 use crate::learners::{
     Boost, Constant, Criterion, Forest, Growth, Handling, Kernel, Learner, Linear, Mlp, Splitting, Svm,
 };
@@ -145,7 +145,9 @@ struct Facts {
 
 impl Facts {
     fn new(data: &Dataset) -> Self {
-        let widths = data.features.iter().map(|f| f.codes());
+        // Terms are 0 or 1 either way.
+        let apart = data.features.iter().filter(|f| !matches!(f.shape, Shape::Term { .. }));
+        let widths = apart.map(|f| f.codes());
         Self {
             rows: data.rows(),
             categories: data.features.iter().any(|f| f.codes().is_some()),

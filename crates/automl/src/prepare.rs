@@ -5,12 +5,13 @@ mod marks;
 mod target;
 mod twins;
 
-use crate::dataset::{Dataset, Feature, Matrix, Target};
+use crate::dataset::{Dataset, Feature, Matrix, Shape, Target};
 use crate::outcome::{ColumnReport, ColumnRole};
 use crate::table::{Kind, Table, Tables};
-use crate::{Error, Spec};
+use crate::{Error, Spec, vocabulary};
 use columns::Decision;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A dataset and what was decided on the way.
 #[derive(Debug)]
@@ -25,6 +26,12 @@ pub(crate) struct Prepared {
 
 /// Fewest rows with a target a search starts with.
 pub(crate) const MIN_ROWS: usize = 10;
+
+/// Terms of all texts together at most, and the values they may take in memory; the second asks for no fewer terms than
+/// the third.
+const ALL_TERMS: usize = 512;
+const CELLS: usize = 32 << 20;
+const LEAST_TERMS: usize = 16;
 
 /// Decides the roles, reads the target and casts the features. Everything is decided by the training table; rows of
 /// the validation table follow its rows.
@@ -45,7 +52,7 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
     }
     let mut reports = Vec::with_capacity(table.columns.len());
     let mut features: Vec<Feature> = Vec::new();
-    let mut matrix = Matrix { rows: all.len(), columns: Vec::new() };
+    let mut matrix = Matrix { rows: all.len(), ..Matrix::default() };
     for (i, column) in table.columns.iter().enumerate() {
         let facts = columns::facts(column, fit);
         let mut report = ColumnReport {
@@ -65,18 +72,7 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
             Some(reason) => Decision::Drop(reason.into()),
             None => columns::decide(column, columns::Rows { fit, all: &all }, &facts),
         };
-        match decision {
-            Decision::Drop(reason) => {
-                report.role = ColumnRole::Dropped;
-                report.note = Some(reason);
-            }
-            Decision::Use { feature, values, note } => {
-                report.role = columns::role(&feature);
-                report.note = note;
-                features.push(feature);
-                matrix.columns.push(values);
-            }
-        }
+        take(decision, &mut report, (&mut features, &mut matrix));
         reports.push(report);
     }
     if features.is_empty() {
@@ -86,7 +82,31 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
     let mut data = Dataset { features, matrix, target, marks };
     drop_twins(&mut data, &mut reports);
     add_moments(&mut data, fit.len());
+    add_terms(&mut data, &mut reports);
     Ok(Prepared { data, columns: reports, notes })
+}
+
+/// Puts what is decided about a column into its report, and its values with the others.
+fn take(decision: Decision, report: &mut ColumnReport, (features, matrix): (&mut Vec<Feature>, &mut Matrix)) {
+    let (feature, values) = match decision {
+        Decision::Drop(reason) => {
+            report.role = ColumnRole::Dropped;
+            report.note = Some(reason);
+            return;
+        }
+        Decision::Use { feature, values, note } => {
+            report.note = note;
+            (feature, values)
+        }
+        Decision::Read { feature, texts } => {
+            let counts = texts.iter().map(|text| vocabulary::count(text)).collect();
+            matrix.texts.insert(feature.name.clone(), texts);
+            (feature, counts)
+        }
+    };
+    report.role = columns::role(&feature);
+    features.push(feature);
+    matrix.columns.push(values);
 }
 
 /// Takes out features that repeat an earlier one.
@@ -112,6 +132,28 @@ fn add_moments(data: &mut Dataset, fit: usize) {
                 data.features.push(feature);
                 data.matrix.columns.push(values);
             }
+        }
+    }
+}
+
+/// Adds the terms of texts after all other features, as many as there is room for.
+fn add_terms(data: &mut Dataset, reports: &mut [ColumnReport]) {
+    let room = (CELLS / data.rows().max(1)).clamp(LEAST_TERMS, ALL_TERMS);
+    let share = room / data.matrix.texts.len().max(1);
+    for of in 0..data.features.len() {
+        let feature = &mut data.features[of];
+        let Some(texts) = data.matrix.texts.get(&feature.name) else { continue };
+        let Shape::Text(vocabulary) = &mut feature.shape else { continue };
+        Arc::make_mut(vocabulary).truncate(share.max(1));
+        if let Some(report) = reports.iter_mut().find(|r| r.name == feature.name) {
+            let (terms, first) = (vocabulary.terms.len(), vocabulary.terms.first());
+            let often = first.map_or(String::new(), |term| format!(", most often {term:?}"));
+            report.note = Some(format!("read word by word: {terms} terms{often}"));
+        }
+        let feature = &data.features[of];
+        for (feature, values) in columns::terms(of, feature, texts) {
+            data.features.push(feature);
+            data.matrix.columns.push(values);
         }
     }
 }

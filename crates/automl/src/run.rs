@@ -119,6 +119,7 @@ fn work(
         threads: spec.workers(),
         early: spec.early_termination,
         exit: spec.exit_score,
+        left_out: &spec.left_out,
         journal: Journal::new(keeper, &data, spec),
     };
     let plan = Plan::new(&data, spec)?;
@@ -134,7 +135,7 @@ fn work(
         search.probes(&mut trials.done[i])?;
     }
     let done = &trials.done;
-    let ensemble = refit::refit(&search, done, &vote, &mut notes)?;
+    let (ensemble, from_fold) = refit::refit(&search, done, &vote, spec, &mut notes)?;
     tell_end(&trials, plan.trials(), spec, &mut notes);
     let importance = importance(&search, done, &vote, &mut notes)?;
     let signature = export::signature(&data);
@@ -156,7 +157,7 @@ fn work(
         plots,
         columns,
         signature,
-        work: work_done(&search, &trials, plan.trials()),
+        work: Work { from_fold, ..work_done(&search, &trials, plan.trials()) },
         metrics: vote.metrics,
         guardrails,
         made_by: Maker::here(),
@@ -247,6 +248,8 @@ fn work_done(search: &Search<'_>, trials: &Trials, planned: u32) -> Work {
         rows: search.shared.data.trainable(),
         splits: search.folds.splits.len(),
         truncated: trials.done.len() + trials.dropped < planned as usize && trials.late,
+        left_out: trials.left_out.clone(),
+        from_fold: Vec::new(),
     }
 }
 

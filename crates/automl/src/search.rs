@@ -64,6 +64,8 @@ pub(crate) struct Search<'a> {
     pub early: bool,
     /// The search ends with the first trial that scores so well.
     pub exit: Option<f64>,
+    /// Trials that are not carried out.
+    pub left_out: &'a [u32],
     pub journal: Journal<'a>,
 }
 
@@ -73,6 +75,8 @@ pub(crate) struct Trials {
     pub done: Vec<Done>,
     /// Given up after their first folds.
     pub dropped: usize,
+    /// Numbers of those before the last that gave nothing.
+    pub left_out: Vec<u32>,
     /// Whether the time limit ended them.
     pub late: bool,
     /// Whether the score asked for was reached.
@@ -93,6 +97,7 @@ impl Search<'_> {
     /// Runs the plan; the finished trials come back in order of their number. Truncated by the time limit.
     pub(crate) fn run(&self, plan: &Plan) -> Result<Trials, Error> {
         let schedule = Schedule::new(self, plan);
+        self.left_out.iter().for_each(|&number| schedule.leave_out(number));
         for done in self.journal.read(self, plan) {
             schedule.restore(done);
         }

@@ -148,6 +148,14 @@ pub struct Spec {
     /// Whether a model over the predictions of the others may be the model.
     #[serde(default = "yes")]
     pub stack_ensemble: bool,
+    /// Numbers of trials that are not carried out: those that a time limit left out of the search that is repeated
+    /// ([`crate::Work::left_out`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<u32>,
+    /// Numbers of members that are not fitted on all rows again, as in the search that is repeated
+    /// ([`crate::Work::from_fold`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from_fold: Vec<u32>,
 }
 
 fn yes() -> bool {
@@ -184,6 +192,8 @@ impl Spec {
             early_termination: true,
             vote_ensemble: true,
             stack_ensemble: true,
+            left_out: Vec::new(),
+            from_fold: Vec::new(),
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::body::{Ask, Form, Request};
 use crate::error::Error;
 use domain::Label;
-use onnx::{Batch, Model, Output};
+use engines::{Batch, Engine};
+use onnx::Output;
 use serde_json::Value;
 
 /// The labels of a model, written ahead of time.
@@ -26,7 +27,7 @@ struct Written {
 
 impl Labels {
     /// The labels of a model in probability order, in the types the signature gives them; none for a regression.
-    pub fn new(model: &Model, classes: &[Label]) -> Result<Self, Error> {
+    pub fn new(model: &Engine, classes: &[Label]) -> Result<Self, Error> {
         let own: Vec<Label> = match model.output() {
             Output::Value => Vec::new(),
             Output::Classes(onnx::Labels::Text(texts)) => texts.iter().cloned().map(Label::Text).collect(),

@@ -16,6 +16,8 @@ pub struct Config {
     pub healthy: String,
     /// Origins that browsers may call from (`https://host[:port]`, or `*`); empty switches CORS off.
     pub cors_origins: Vec<String>,
+    /// The file of ONNX Runtime's library, for models that our own engine does not cover; empty: they are refused.
+    pub onnxruntime_library: String,
     /// Copies of calls for another deployment.
     pub mirror: MirrorConfig,
     /// Payloads that are kept.
@@ -108,6 +110,7 @@ mod tests {
             depth: 64,
             healthy: "Healthy".into(),
             cors_origins: vec!["https://a.example".into()],
+            onnxruntime_library: String::new(),
             mirror: MirrorConfig { queue_calls: 1, queue_bytes: 1, sample: 1 },
             collector: CollectorConfig { queue_calls: 1, queue_bytes: 1, payload_bytes: 1, max_bytes: 1 },
         }

@@ -49,6 +49,9 @@ pub struct DeploymentView {
     /// How it is.
     #[serde(flatten)]
     pub status: PoolStatus,
+    /// What scores while this program itself runs the model: `portcullis`, or `onnxruntime` and its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<String>,
 }
 
 impl NewDeployment {
@@ -78,7 +81,11 @@ impl Endpoints {
         let mut views: Vec<DeploymentView> = made.into_iter().map(|d| self.view(d)).collect();
         views.extend(new.into_iter().map(|deployment| {
             let instances = deployment.spec.as_ref().map_or(0, |spec| spec.bounds().0);
-            DeploymentView { deployment, status: PoolStatus { instances, ..PoolStatus::default() } }
+            DeploymentView {
+                deployment,
+                status: PoolStatus { instances, ..PoolStatus::default() },
+                engine: None,
+            }
         }));
         views.sort_by(|a, b| a.deployment.name.cmp(&b.deployment.name));
         Ok(views)
@@ -89,7 +96,7 @@ impl Endpoints {
         let native =
             || PoolStatus { provisioning_state: ProvisioningState::Succeeded, ..PoolStatus::default() };
         let status = self.pools.as_ref().and_then(|pools| pools.status(&deployment)).unwrap_or_else(native);
-        DeploymentView { deployment, status }
+        DeploymentView { deployment, status, engine: None }
     }
 
     /// Makes or replaces a deployment. Its model is loaded, or its workers serve, before anything changes: what cannot run is

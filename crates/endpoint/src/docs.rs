@@ -28,6 +28,8 @@ pub struct DocInfo<'a> {
     pub prefix: &'a str,
     /// What the model takes and answers.
     pub signature: &'a Signature,
+    /// What runs it: `portcullis`, or `onnxruntime` and its version.
+    pub engine: &'a str,
 }
 
 /// Answers `swagger.json` (with its `version` parameter) and `openapi.json`; nothing for other paths.

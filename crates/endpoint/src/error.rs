@@ -7,7 +7,7 @@ use domain::{ErrorCode, Fault};
 pub enum Error {
     /// The ONNX file cannot be read or run.
     #[error("the model cannot be served: {0}")]
-    Model(#[from] onnx::Error),
+    Model(#[from] engines::Error),
     /// The signature names a column the ONNX graph has no input for.
     #[error(
         "the signature's column '{0}' has no input in the model; register the model with a signature that fits"

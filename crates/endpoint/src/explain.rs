@@ -56,7 +56,10 @@ pub fn write(
     }
     let mut explained = Vec::with_capacity(rows);
     for row in 0..rows {
-        let explanation = explainer.explain(&work.batch, row);
+        let Some(batch) = work.batch.model_batch() else {
+            return Err(refused("this model's predictions can't be explained", "not explainable"));
+        };
+        let explanation = explainer.explain(batch, row);
         let explanation =
             explanation.map_err(|why| refused(&format!("row {row}: {why}"), "not explainable"))?;
         explained.push(Part { plan: &servable.plan, labels: &servable.labels, servable, explanation });

@@ -39,4 +39,4 @@ pub use keys::{Keys, RegeneratedKeys, derive_key, workspace_secret};
 pub use outcome::{Outcome, SmallHeaders};
 pub use python::{Pool, PoolStatus, Pools, WorkersConfig};
 pub use score::{Call, health, options, score};
-pub use servable::{Scratch, Servable};
+pub use servable::{Scratch, Servable, Turn, Turns};

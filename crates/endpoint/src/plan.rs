@@ -2,7 +2,8 @@
 
 use crate::error::Error;
 use domain::{ColumnType, Feature, Signature};
-use onnx::{Model, SlotKind};
+use engines::Engine;
+use onnx::SlotKind;
 use std::collections::HashMap;
 
 /// The most columns a signature may have; column numbers are kept in 16 bits.
@@ -36,6 +37,8 @@ pub struct Column {
     pub whole: bool,
     /// Whether every row must bring it.
     pub required: bool,
+    /// Whether a value may be null.
+    pub may_miss: bool,
     /// The slot of the model.
     pub slot: usize,
     /// The place within the slot.
@@ -56,7 +59,7 @@ pub struct Plan {
 
 impl Plan {
     /// Matches a signature with the slots of a model.
-    pub fn new(model: &Model, signature: &Signature) -> Result<Self, Error> {
+    pub fn new(model: &Engine, signature: &Signature) -> Result<Self, Error> {
         let inputs = &signature.inputs;
         if inputs.len() > COLUMNS_MAX {
             return Err(Error::Signature(format!("{} columns are more than {COLUMNS_MAX}", inputs.len())));
@@ -64,6 +67,12 @@ impl Plan {
         let places = places(model, inputs)?;
         let columns: Vec<Column> =
             inputs.iter().zip(places).map(|(feature, place)| column(model, feature, place)).collect();
+        if let Some(column) = columns.iter().find(|c| !c.required && !c.may_miss) {
+            return Err(Error::Signature(format!(
+                "column '{}' must be required: its input has no way to say that a value is missing",
+                column.name
+            )));
+        }
         let names = Words::new(columns.iter().map(|c| &*c.name));
         for (at, column) in columns.iter().enumerate() {
             if names.find(&column.name) != Some(at) {
@@ -80,7 +89,7 @@ impl Plan {
 }
 
 /// Slot and place within it for every feature: by name, a slot of several columns by `name_0`, `name_1`, …
-fn places(model: &Model, inputs: &[Feature]) -> Result<Vec<(usize, usize)>, Error> {
+fn places(model: &Engine, inputs: &[Feature]) -> Result<Vec<(usize, usize)>, Error> {
     let mut cells = HashMap::new();
     for (slot, facts) in model.slots().iter().enumerate() {
         for (index, name) in registry::signature::names_of(facts).into_iter().enumerate() {
@@ -91,7 +100,7 @@ fn places(model: &Model, inputs: &[Feature]) -> Result<Vec<(usize, usize)>, Erro
     inputs.iter().map(place).collect()
 }
 
-fn column(model: &Model, feature: &Feature, (slot, index): (usize, usize)) -> Column {
+fn column(model: &Engine, feature: &Feature, (slot, index): (usize, usize)) -> Column {
     let text = model.slots().get(slot).is_some_and(|s| s.kind == SlotKind::Text);
     let reads = match (text, feature.kind) {
         (true, _) => Reads::Text,
@@ -108,6 +117,7 @@ fn column(model: &Model, feature: &Feature, (slot, index): (usize, usize)) -> Co
         reads,
         whole: feature.kind == ColumnType::Integer,
         required: feature.required,
+        may_miss: model.may_miss(slot),
         slot,
         index,
         categories: listed.then(|| Words::new(feature.categories.iter().map(String::as_str))),

@@ -75,8 +75,11 @@ const fn words(wrong: &Wrong) -> (Option<&'static str>, &'static str) {
             Expected::Integer => (Some("value is not a valid integer"), "type_error.integer"),
             Expected::Boolean => (Some("value could not be parsed to a boolean"), "type_error.bool"),
             Expected::Time => (Some("invalid datetime format"), "value_error.datetime"),
-            Expected::Text | Expected::Name => (Some("str type expected"), "type_error.str"),
+            Expected::Text | Expected::Name | Expected::NoZero => {
+                (Some("str type expected"), "type_error.str")
+            }
             Expected::Range => (None, "value_error.number.not_finite"),
+            Expected::Holds => (None, "value_error.number.not_held"),
         },
         _ => (None, "value_error"),
     }

@@ -20,8 +20,8 @@ use crate::score::Call;
 use crate::servable::{Scratch, Servable, Work};
 use crate::{cors, score};
 use bytes::Bytes;
+use engines::Batch;
 use http::{Method, StatusCode};
-use onnx::Batch;
 use std::time::Instant;
 
 /// Where a call is answered: what Open Inference answers repeat.

@@ -18,7 +18,7 @@ pub use skip::Skip;
 pub use take::{Seed, Take};
 
 use crate::plan::{Column, Plan};
-use onnx::{Batch, Model};
+use engines::{Batch, Engine};
 use refusal::{Expected, Found, Refusal, Wrong};
 use serde::de;
 use std::collections::HashSet;
@@ -49,7 +49,7 @@ const NO_COLUMN: u16 = u16::MAX;
 /// Reads the rows of one call.
 pub struct Reader<'a> {
     pub(crate) plan: &'a Plan,
-    model: &'a Model,
+    model: &'a Engine,
     batch: &'a mut Batch,
     memory: &'a mut Memory,
     max_rows: usize,
@@ -77,7 +77,7 @@ pub struct Target<'a> {
     /// Columns and where they go.
     pub plan: &'a Plan,
     /// The model the batch belongs to.
-    pub model: &'a Model,
+    pub model: &'a Engine,
     /// Filled with the rows.
     pub batch: &'a mut Batch,
     /// Buffers kept from call to call.

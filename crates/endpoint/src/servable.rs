@@ -5,13 +5,18 @@ use crate::error::Error;
 use crate::plan::Plan;
 use crate::rows::Memory;
 use domain::{Signature, Task};
-use onnx::{Batch, Explainer, Model, Output};
+use engines::{Batch, Engine};
+use onnx::{Explainer, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The most models whose buffers one [`Scratch`] keeps.
 const WORKS_MAX: usize = 16;
 /// Buffers of calls with more rows than this are given back.
 const ROWS_KEPT: usize = 4096;
+/// Calls that wait for a model whose calls take turns at most.
+const WAITING: usize = 128;
 
 /// Numbers the servables of this process, so that a scratch knows its buffers again.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -20,18 +25,51 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct Servable {
     id: u64,
-    model: Model,
+    model: Engine,
     signature: Signature,
     pub(crate) plan: Plan,
     pub(crate) labels: Labels,
     /// Explains its predictions, or says why they can't be explained.
-    pub(crate) explainer: Result<Explainer, onnx::Error>,
+    pub(crate) explainer: Result<Explainer, String>,
+    /// The calls in hand, when they take turns.
+    turns: Option<Turns>,
+}
+
+/// Calls of a model that runs one of them at a time, beside the async threads.
+#[derive(Debug, Clone)]
+pub struct Turns {
+    waiting: Arc<Semaphore>,
+    turn: Arc<Semaphore>,
+}
+
+/// The right to be scored, for as long as it is held.
+#[derive(Debug)]
+pub struct Turn {
+    _waiting: OwnedSemaphorePermit,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    fn new() -> Self {
+        Self { waiting: Arc::new(Semaphore::new(WAITING)), turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Waits for its turn; none when too many wait already.
+    pub async fn next(&self) -> Option<Turn> {
+        let waiting = self.waiting.clone().try_acquire_owned().ok()?;
+        let turn = self.turn.clone().acquire_owned().await.ok()?;
+        Some(Turn { _waiting: waiting, _turn: turn })
+    }
 }
 
 impl Servable {
     /// Reads, checks and compiles an ONNX file and matches it with its signature.
     pub fn load(onnx_bytes: &[u8], signature: &Signature) -> Result<Self, Error> {
-        let model = Model::from_bytes(onnx_bytes)?;
+        Self::of(Engine::load(onnx_bytes)?, onnx_bytes, signature)
+    }
+
+    /// The same of a file that was read before.
+    pub fn of(model: Engine, onnx_bytes: &[u8], signature: &Signature) -> Result<Self, Error> {
         model.predictable()?;
         let classes = matches!(model.output(), Output::Classes(_));
         if classes == (signature.output.task == Task::Regression) {
@@ -42,7 +80,8 @@ impl Servable {
             plan: Plan::new(&model, signature)?,
             labels: Labels::new(&model, &signature.output.classes)?,
             signature: signature.clone(),
-            explainer: Explainer::new(&model, onnx_bytes),
+            explainer: explainer(&model, onnx_bytes),
+            turns: model.model().is_none().then(Turns::new),
             model,
         })
     }
@@ -52,9 +91,21 @@ impl Servable {
         &self.signature
     }
 
-    /// The compiled model.
-    pub fn model(&self) -> &Model {
+    /// The model in its engine.
+    pub fn model(&self) -> &Engine {
         &self.model
+    }
+
+    /// Where calls take turns; none when they are scored at once, on the thread that they come by.
+    pub fn turns(&self) -> Option<&Turns> {
+        self.turns.as_ref()
+    }
+}
+
+fn explainer(model: &Engine, bytes: &[u8]) -> Result<Explainer, String> {
+    match model.model() {
+        Some(own) => Explainer::new(own, bytes).map_err(|e| e.to_string()),
+        None => Err(format!("{} scores it, which tells its answers only", model.name())),
     }
 }
 

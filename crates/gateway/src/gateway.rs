@@ -223,6 +223,17 @@ async fn keep_counts(gateway: Weak<Gateway>) {
 }
 
 impl Gateway {
+    /// Adds to a deployment which engine scores it now.
+    pub fn with_engine(&self, mut view: endpoint::DeploymentView) -> endpoint::DeploymentView {
+        let snapshot = self.snapshot.load();
+        let target = snapshot.any_endpoint(view.deployment.endpoint.as_str());
+        let mut served = target.into_iter().flat_map(|target| &target.models);
+        let served = served.find(|served| *served.deployment == *view.deployment.name.as_str());
+        let servable = served.and_then(|served| served.model.as_ref()?.native());
+        view.engine = servable.map(|servable| servable.model().name().to_owned());
+        view
+    }
+
     /// What came of an endpoint's mirrored calls; none when none are mirrored.
     pub fn mirror_report(&self, endpoint: &domain::Name) -> Option<crate::MirrorReport> {
         let snapshot = self.snapshot.load();

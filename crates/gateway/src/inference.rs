@@ -277,7 +277,7 @@ fn pick(target: &Target, asked: &Asked, route: &Route<'_>) -> Result<usize, Unro
 impl Served {
     fn running(&self) -> Running<'_> {
         let about = self.model.as_ref().and_then(|model| match &model.backend {
-            Backend::Native(servable) => Some(About::Native(servable.signature())),
+            Backend::Native(servable) => Some(About::Native(servable.signature(), servable.model().name())),
             Backend::Python(pool) => pool.described().filter(|_| pool.serves()).map(About::Python),
         });
         Running { deployment: &self.deployment, version: self.version, about }

@@ -11,7 +11,7 @@ use crate::snapshot::{Backend, Loaded, Served, Target};
 use bytes::Bytes;
 use domain::{ErrorCode, Fault};
 use endpoint::protocols::{self, Place, Route};
-use endpoint::{Call, Limits, Outcome, Pool, RequestIds, Scratch, Unrouted};
+use endpoint::{Call, Limits, Outcome, Pool, RequestIds, Scratch, Servable, Turns, Unrouted};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use http_body::Body as _;
 use std::cell::{Cell, RefCell};
@@ -151,6 +151,8 @@ pub(crate) async fn answer(
     log.request_bytes(bytes.len());
     let outcome = if let Backend::Python(pool) = &model.backend {
         by_workers(terms.limits, (target, served, pool), asked, &bytes).await
+    } else if let Some(turns) = model.native().and_then(Servable::turns) {
+        in_turn(turns, terms, (target, served, model), asked, &bytes).await
     } else if bytes.len() as u64 <= scoring.large_body {
         evaluate(terms.limits, (target, served, model), asked, &bytes)
     } else {
@@ -187,6 +189,32 @@ async fn beside(
         let text = "too many large requests at once; try again in a moment";
         return Outcome::problem(StatusCode::TOO_MANY_REQUESTS, text, "large calls");
     };
+    on_a_thread(permit, terms, (target, served, model), asked, bytes).await
+}
+
+/// Scores by a model whose calls take turns, on a thread of its own.
+async fn in_turn(
+    turns: &Turns,
+    terms: &Terms<'_>,
+    of: (&Arc<Target>, &Served, &Arc<Loaded>),
+    asked: &Arc<Asked>,
+    bytes: &Bytes,
+) -> Outcome {
+    let Some(turn) = turns.next().await else {
+        let text = "too many calls wait for this model; try again in a moment";
+        return Outcome::problem(StatusCode::TOO_MANY_REQUESTS, text, "calls waiting");
+    };
+    on_a_thread(turn, terms, of, asked, bytes).await
+}
+
+/// Scores on a thread where blocking is allowed; what permits it is given back at the end, even when nobody waits any more.
+async fn on_a_thread(
+    permit: impl Send + 'static,
+    terms: &Terms<'_>,
+    (target, served, model): (&Arc<Target>, &Served, &Arc<Loaded>),
+    asked: &Arc<Asked>,
+    bytes: &Bytes,
+) -> Outcome {
     let (limits, model, asked) = (terms.limits.clone(), model.clone(), asked.clone());
     let (target, served, bytes) = (target.clone(), served.clone(), bytes.clone());
     let work = tokio::task::spawn_blocking(move || {

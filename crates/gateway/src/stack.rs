@@ -297,6 +297,7 @@ fn document(scoring: &Scoring, target: &Target, asked: &Asked, prefix: &str) -> 
         base_url: &scoring.public_url,
         prefix,
         signature: servable.signature(),
+        engine: servable.model().name(),
     };
     endpoint::docs::answer(&info, &asked.tail, asked.query.as_deref()).unwrap_or_else(none)
 }

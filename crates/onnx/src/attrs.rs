@@ -106,6 +106,9 @@ impl<'a> Node<'a> {
         };
         let proto =
             found.t.as_ref().ok_or_else(|| self.error(format!("attribute {name} holds no tensor")))?;
-        tensor::read(proto).map(Some).map_err(|e| self.error(format!("attribute {name}: {e}")))
+        tensor::read(proto).map(Some).map_err(|e| match e {
+            Error::Uncovered(reason) => self.unsupported(format!("attribute {name}: {reason}")),
+            e => self.error(format!("attribute {name}: {e}")),
+        })
     }
 }

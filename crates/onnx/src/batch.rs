@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Model;
-use crate::program::{Dictionary, Memory};
+use crate::program::{Dictionary, Memory, Texts};
 
 /// What a batch needs to know of its model.
 #[derive(Debug, Default)]
@@ -19,8 +19,17 @@ pub(crate) struct Columns {
     pub first: usize,
     /// Columns of numbers; 0 for texts.
     pub numbers: usize,
-    /// The codes of texts, and how many columns.
-    pub texts: Option<(Arc<Dictionary>, usize)>,
+    /// What stands for texts, and how many columns.
+    pub texts: Option<(Tokens, usize)>,
+}
+
+/// What a row holds in place of a text.
+#[derive(Debug)]
+pub(crate) enum Tokens {
+    /// Its code.
+    Codes(Arc<Dictionary>),
+    /// Its number among the batch's texts, since it is read whole.
+    Whole,
 }
 
 /// A reusable block of rows. `clear` keeps the memory, so a warm batch allocates nothing.
@@ -29,6 +38,8 @@ pub struct Batch {
     pub(crate) form: Arc<Form>,
     pub(crate) rows: usize,
     pub(crate) inputs: Vec<f32>,
+    /// Texts that are read whole, by the numbers in `inputs`.
+    pub(crate) texts: Texts,
     /// Where the last row begins in them.
     pub(crate) start: usize,
     pub(crate) memory: Memory,
@@ -44,6 +55,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.rows = 0;
         self.inputs.clear();
+        self.texts.clear();
         self.outputs.clear();
         self.classes.clear();
     }
@@ -81,12 +93,15 @@ impl Batch {
     /// scored as unknown.
     #[inline]
     pub fn set_text(&mut self, model: &Model, slot: usize, index: usize, text: &str) {
-        if let Some(Columns { first, texts: Some((dictionary, width)), .. }) = self.form.slots.get(slot)
+        if let Some(Columns { first, texts: Some((tokens, width)), .. }) = self.form.slots.get(slot)
             && index < *width
             && Arc::ptr_eq(&self.form, model.form())
             && let Some(place) = self.inputs.get_mut(self.start + first + index)
         {
-            *place = dictionary.code(text) as f32;
+            *place = match tokens {
+                Tokens::Codes(dictionary) => dictionary.code(text) as f32,
+                Tokens::Whole => self.texts.push(text),
+            };
         }
     }
 
@@ -107,7 +122,7 @@ impl Batch {
 
     /// The same with texts; does nothing either when another model made the batch.
     pub fn set_texts<T: AsRef<str>>(&mut self, model: &Model, slot: usize, values: &[T]) {
-        let Some(Columns { first, texts: Some((dictionary, width)), .. }) = self.form.slots.get(slot) else {
+        let Some(Columns { first, texts: Some((tokens, width)), .. }) = self.form.slots.get(slot) else {
             return;
         };
         let length = self.form.missing.len();
@@ -115,7 +130,16 @@ impl Batch {
         if !Arc::ptr_eq(&self.form, model.form()) {
             return;
         }
-        let (find, first) = (dictionary.finder(), *first);
+        let first = *first;
+        let Tokens::Codes(dictionary) = tokens else {
+            for (row, values) in rows.chunks_exact_mut(length).zip(values.chunks_exact(*width)) {
+                for (place, text) in row[first..].iter_mut().zip(values) {
+                    *place = self.texts.push(text.as_ref());
+                }
+            }
+            return;
+        };
+        let find = dictionary.finder();
         if *width == 1 {
             for (row, text) in rows.chunks_exact_mut(length).zip(values) {
                 row[first] = find.code(text.as_ref()) as f32;

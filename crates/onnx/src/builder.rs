@@ -1,4 +1,4 @@
-//! Writes ONNX graphs: IR version 8, opset 17, `ai.onnx.ml` 3.
+//! Writes ONNX graphs: IR version 8, opset 17, `ai.onnx.ml` 3; IR version 9 and opset 20 where texts are split.
 //!
 //! The builder keeps every name unique and leaves the rest to the checker, which `finish` runs: what it
 //! returns is a model this crate would accept itself.
@@ -22,6 +22,8 @@ pub const IR_VERSION: i64 = 8;
 pub const OPSET: i64 = 17;
 /// Version of the `ai.onnx.ml` operator set written.
 pub const ML_OPSET: i64 = 3;
+/// IR version and version of the default operator set written when a node needs the latter.
+const WORDS: (i64, i64) = (9, 20);
 /// Name used for the symbolic first dimension.
 const ROWS: &str = "N";
 
@@ -146,9 +148,11 @@ impl GraphBuilder {
 
     /// The model as it stands.
     pub(crate) fn unchecked(self) -> ModelProto {
+        let words = self.graph.node.iter().any(|node| node.op_type() == "StringSplit");
+        let (ir_version, version) = if words { WORDS } else { (IR_VERSION, OPSET) };
         ModelProto {
-            ir_version: Some(IR_VERSION),
-            opset_import: vec![opset(Domain::Onnx, OPSET), opset(Domain::Ml, ML_OPSET)],
+            ir_version: Some(ir_version),
+            opset_import: vec![opset(Domain::Onnx, version), opset(Domain::Ml, ML_OPSET)],
             producer_name: Some("portcullis".to_owned()),
             graph: Some(self.graph),
             metadata_props: self.metadata.into_iter().map(|(k, v)| entry(k, v)).collect(),

@@ -28,7 +28,7 @@ pub(crate) type Opsets = BTreeMap<String, i64>;
 pub(crate) fn model(model: &ModelProto) -> Result<Opsets> {
     let version = model.ir_version();
     if !IR_VERSIONS.contains(&version) {
-        return Err(Error::model(format!(
+        return Err(Error::Uncovered(format!(
             "IR version {version} is not supported, expected {} to {}",
             IR_VERSIONS.start(),
             IR_VERSIONS.end()
@@ -56,7 +56,7 @@ fn opsets(model: &ModelProto) -> Result<Opsets> {
         let version = import.version();
         if !accepted.contains(&version) {
             let (low, high) = (accepted.start(), accepted.end());
-            return Err(Error::model(format!(
+            return Err(Error::Uncovered(format!(
                 "operator set {domain:?} version {version} is not supported, expected {low} to {high}"
             )));
         }
@@ -76,7 +76,7 @@ fn graph_sizes(graph: &GraphProto) -> Result<()> {
         return Err(Error::model("the graph has no output"));
     }
     if !graph.sparse_initializer.is_empty() {
-        return Err(Error::model("sparse initializers are not supported"));
+        return Err(Error::Uncovered("sparse initializers are not supported".to_owned()));
     }
     Ok(())
 }
@@ -132,7 +132,7 @@ fn value_info(info: &ValueInfoProto) -> Result<()> {
 }
 
 /// Refuses tensors whose data is elsewhere or whose dimensions no memory could hold.
-fn inside(tensor: &TensorProto) -> Result<(), String> {
+pub(crate) fn inside(tensor: &TensorProto) -> Result<(), String> {
     if tensor.data_location() == DataLocation::External || !tensor.external_data.is_empty() {
         return Err("has its data in another file, which is never opened; store it inside".to_owned());
     }

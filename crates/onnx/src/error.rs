@@ -45,6 +45,9 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// The model as a whole is well formed, but beyond this engine: a version, a type, a form of storage.
+    #[error("model: {0}")]
+    Uncovered(String),
     /// A model of another tool could not be converted.
     #[error("{file}: {reason}")]
     Import {
@@ -67,8 +70,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether only this engine stands against the model: another one may know the operator, type or version. False for files that
+    /// are broken or made to harm, and for what does not fit rows in any engine.
+    pub fn is_uncovered(&self) -> bool {
+        matches!(self, Self::Unsupported { .. } | Self::Uncovered(_))
+    }
+
     pub(crate) fn model(reason: impl Into<String>) -> Self {
         Self::Model(reason.into())
+    }
+
+    /// The fault with the place it was met at.
+    pub(crate) fn within(self, place: &str) -> Self {
+        match self {
+            Self::Uncovered(reason) => Self::Uncovered(format!("{place}: {reason}")),
+            other => Self::Model(format!("{place}: {other}")),
+        }
     }
 
     pub(crate) fn input(name: impl Into<String>, reason: impl Into<String>) -> Self {

@@ -24,7 +24,7 @@ mod walk;
 
 pub use build::with_means;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Tokens};
 use crate::error::{Error, Result};
 use crate::ops::Op;
 use crate::proto::generated::tensor_proto::DataType;
@@ -112,8 +112,16 @@ impl Explainer {
         let cells = batch.inputs.get(row * width..(row + 1) * width).filter(|_| width == self.columns);
         let cells = cells.ok_or_else(|| Error::model(format!("row {row} is no row of this batch")))?;
         let tensor = |(at, input): (usize, &Input)| {
-            let levels = batch.form.slots.get(at).and_then(|s| s.texts.as_ref()).map(|t| &t.0.levels[..]);
-            input.tensor(&cells[input.offset..input.offset + input.width], levels)
+            let cells = &cells[input.offset..input.offset + input.width];
+            match batch.form.slots.get(at).and_then(|s| s.texts.as_ref()) {
+                Some((Tokens::Codes(dictionary), _)) => input.tensor(cells, Some(&dictionary.levels)),
+                Some((Tokens::Whole, _)) => {
+                    let texts: Vec<String> = cells.iter().map(|&n| batch.texts.get(n).to_owned()).collect();
+                    let numbers: Vec<f32> = (0..texts.len()).map(|at| at as f32).collect();
+                    input.tensor(&numbers, Some(&texts))
+                }
+                None => input.tensor(cells, None),
+            }
         };
         Ok(self.inputs.iter().enumerate().map(tensor).collect())
     }

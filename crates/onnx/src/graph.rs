@@ -8,7 +8,7 @@ use crate::check::{self, Opsets};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::ops::{self, Inputs, Op};
-use crate::program::{Dictionary, Ending, Groups, Kind, Lower, Program, Value, texts};
+use crate::program::{Casing, Dictionary, Ending, Groups, Kind, Lower, Program, Value, texts};
 use crate::proto::generated::{
     GraphProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
 };
@@ -51,8 +51,8 @@ impl Graph {
     pub fn new(proto: &GraphProto, opsets: &Opsets) -> Result<Self> {
         let mut constants = HashMap::new();
         for tensor in &proto.initializer {
-            let read = tensor::read(tensor)
-                .map_err(|e| Error::model(format!("initializer {:?}: {e}", tensor.name())))?;
+            let read =
+                tensor::read(tensor).map_err(|e| e.within(&format!("initializer {:?}", tensor.name())))?;
             constants.insert(tensor.name().to_owned(), Arc::new(read));
         }
         let mut inputs = Vec::new();
@@ -121,11 +121,14 @@ impl Graph {
         if slots.is_empty() { Err(Error::model("the graph has no input")) } else { Ok(slots) }
     }
 
-    /// The dictionary of each text slot (none for the others).
+    /// The dictionary of each text slot (none for the others, and where texts are read whole).
     pub fn dictionaries(&self, slots: &[Slot]) -> Vec<Option<Arc<Dictionary>>> {
         let mut groups = Groups::default();
         for node in &self.nodes {
             let inputs = node.inputs.iter().map(String::as_str);
+            if let Some(first) = node.inputs.first().filter(|_| node.op.reads_whole()) {
+                groups.read_whole(first);
+            }
             let Some(levels) = node.op.levels() else {
                 groups.join(inputs.chain(node.outputs.iter().map(String::as_str)));
                 continue;
@@ -142,9 +145,10 @@ impl Graph {
         }
         let mut made: HashMap<usize, Arc<Dictionary>> = HashMap::new();
         let mut dictionary = |slot: &Slot| {
+            let whole = groups.is_whole(&slot.name);
             let (group, levels) = groups.of(&slot.name);
             let new = || Arc::new(Dictionary::new(levels.iter().cloned()));
-            (slot.kind == SlotKind::Text).then(|| Arc::clone(made.entry(group).or_insert_with(new)))
+            (slot.kind == SlotKind::Text && !whole).then(|| Arc::clone(made.entry(group).or_insert_with(new)))
         };
         slots.iter().map(&mut dictionary).collect()
     }
@@ -158,6 +162,7 @@ impl Graph {
         for (slot, dictionary) in slots.iter().zip(dictionaries) {
             let kind = match (slot.kind, dictionary) {
                 (_, Some(dictionary)) => texts(dictionary.levels.clone(), true),
+                (SlotKind::Text, None) => Kind::texts(Casing::Kept),
                 (SlotKind::Int64, _) => Kind::Int,
                 (SlotKind::Bool, _) => Kind::Bool,
                 _ => Kind::Float,
@@ -193,7 +198,7 @@ impl Graph {
             .map(|v| match v {
                 None => Some(None),
                 Some(Value::Const(tensor)) => Some(Some(&**tensor)),
-                Some(Value::Row(_)) => None,
+                Some(Value::Row(_) | Value::Words(_)) => None,
             })
             .collect();
         lower.enter(&node.outputs);
@@ -210,7 +215,7 @@ impl Graph {
                 }
                 results.into_iter().map(|t| Value::Const(t.into())).collect()
             }
-            None => node.op.lower(lower, &inputs).map_err(|e| node.unsupported(e))?,
+            None => node.lower(lower, inputs).map_err(|e| node.unsupported(e))?,
         };
         for (name, value) in node.outputs.iter().zip(results).filter(|(n, _)| !n.is_empty()) {
             values.insert(name, value);
@@ -229,6 +234,23 @@ impl Graph {
 }
 
 impl Node {
+    /// Lowers the node; texts that came in whole become the codes it knows.
+    fn lower(&self, lower: &mut Lower, mut inputs: Vec<Option<Value>>) -> Result<Vec<Value>, String> {
+        if let (Some(Some(Value::Row(row))), Some(mut levels)) = (inputs.first(), self.op.levels())
+            && let Some(casing) = row.kind.whole()
+        {
+            for value in inputs.iter().skip(1).flatten() {
+                if let Value::Const(tensor) = value
+                    && let Data::Text(texts) = &tensor.data
+                {
+                    levels.extend_from_slice(texts);
+                }
+            }
+            inputs[0] = Some(Value::Row(ops::coded(lower, &row.clone(), casing, levels)?));
+        }
+        self.op.lower(lower, &inputs)
+    }
+
     fn error(&self, reason: String) -> Error {
         let (node, op) = self.label.clone();
         Error::Node { node, op, reason }

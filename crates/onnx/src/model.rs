@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use prost::Message as _;
 
-use crate::batch::{Batch, Columns, Form};
+use crate::batch::{Batch, Columns, Form, Tokens};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
 use crate::limits;
-use crate::program::{Block, Dictionary, Ending, Program};
+use crate::program::{Block, Dictionary, Ending, Program, Texts};
 use crate::proto::{self, generated::ModelProto};
 use crate::scores::Labels;
 use crate::slots::{Slot, SlotKind};
@@ -142,6 +142,7 @@ impl Model {
             rows: 0,
             inputs: Vec::new(),
             start: 0,
+            texts: Texts::default(),
             memory,
             outputs: Vec::new(),
             classes: Vec::new(),
@@ -159,10 +160,10 @@ impl Model {
         if !Arc::ptr_eq(&batch.form, &self.form) {
             return Err(Error::model("the batch was made by another model"));
         }
-        let Batch { inputs, memory, outputs, classes, .. } = batch;
+        let Batch { inputs, texts, memory, outputs, classes, .. } = batch;
         outputs.clear();
         classes.clear();
-        program.run(inputs, memory, |block| collect(&program.ending, block, outputs, classes));
+        program.run((inputs, texts), memory, |block| collect(&program.ending, block, outputs, classes));
         Ok(())
     }
 
@@ -187,10 +188,14 @@ fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>) -> Form {
         let value = if slot.kind == SlotKind::Text { 0.0 } else { f32::NAN };
         missing.extend(std::iter::repeat_n(value, slot.width));
     }
-    let columns = |(slot, dictionary): (&Slot, Option<Arc<Dictionary>>)| Columns {
-        first: slot.offset,
-        numbers: if dictionary.is_none() { slot.width } else { 0 },
-        texts: dictionary.map(|d| (d, slot.width)),
+    let columns = |(slot, dictionary): (&Slot, Option<Arc<Dictionary>>)| {
+        let text = slot.kind == SlotKind::Text;
+        let tokens = dictionary.map_or(Tokens::Whole, Tokens::Codes);
+        Columns {
+            first: slot.offset,
+            numbers: if text { 0 } else { slot.width },
+            texts: text.then_some((tokens, slot.width)),
+        }
     };
     Form { slots: slots.iter().zip(dictionaries).map(columns).collect(), missing }
 }

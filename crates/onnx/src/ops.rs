@@ -21,6 +21,7 @@ mod shape;
 mod svm;
 mod tree;
 mod unary;
+mod words;
 
 use crate::attrs::Node;
 use crate::error::Result;
@@ -28,6 +29,7 @@ use crate::limits;
 use crate::program::{Lower, Value};
 use crate::tensor::{Data, Tensor};
 pub(crate) use broadcast::{places as broadcast_places, shape as broadcast_shape};
+pub(crate) use words::coded;
 
 /// Inputs of a node, and how many elements it may make of them.
 #[derive(Debug, Clone)]
@@ -77,6 +79,11 @@ pub(crate) trait Operator: std::fmt::Debug + Send + Sync {
     fn levels(&self) -> Option<Vec<String>> {
         None
     }
+
+    /// Whether this node reads the texts of its first input, not only which of some texts they are.
+    fn reads_whole(&self) -> bool {
+        false
+    }
 }
 
 /// An operator.
@@ -121,7 +128,9 @@ fn build_onnx(node: &Node<'_>) -> Result<Option<Op>> {
     if let Some(op) = arithmetic::build(node)? {
         return Ok(Some(op));
     }
-    if let Some(op) = moves::build(node)?.or(curves::build(node)?).or(made::build(node)?) {
+    if let Some(op) =
+        moves::build(node)?.or(curves::build(node)?).or(made::build(node)?).or(words::build(node)?)
+    {
         return Ok(Some(op));
     }
     Ok(Some(match node.op() {

@@ -9,6 +9,7 @@
 mod lower;
 mod origin;
 mod outputs;
+mod reading;
 mod steps;
 mod sums;
 mod texts;
@@ -17,9 +18,10 @@ mod value;
 pub(crate) use lower::{Lower, exact, texts};
 pub(crate) use origin::{CODES, Map, Origin, Source, Way, index};
 pub(crate) use outputs::Ending;
+pub(crate) use reading::{Casing, Desk, Splitting, Texts, UNKNOWN, read};
 pub(crate) use sums::Sums;
-pub(crate) use texts::{Dictionary, Groups};
-pub(crate) use value::{Dict, Kind, Levels, Row, Shape, Value};
+pub(crate) use texts::{Dictionary, Fold, Groups};
+pub(crate) use value::{Dict, Kind, Levels, Row, Shape, Value, Words};
 
 use crate::forest::BLOCK;
 use crate::work::Work;
@@ -46,6 +48,9 @@ pub(crate) struct Block<'a> {
     /// Scratch of the forests.
     pub words: &'a mut [u32],
     pub sums: &'a mut [f64],
+    /// What the numbers of texts stand for.
+    pub texts: &'a Texts,
+    pub desk: &'a mut Desk,
 }
 
 /// A place and how many columns of it.
@@ -73,6 +78,7 @@ pub(crate) struct Memory {
     arena: Vec<f32>,
     words: Vec<u32>,
     sums: Vec<f64>,
+    desk: Desk,
 }
 
 /// A compiled graph.
@@ -105,12 +111,17 @@ impl Program {
     pub fn memory(&self) -> Memory {
         let mut arena = vec![0.0; self.arena];
         arena[..self.constants.len()].copy_from_slice(&self.constants);
-        Memory { arena, words: vec![0; self.words], sums: vec![0.0; self.sums] }
+        Memory { arena, words: vec![0; self.words], sums: vec![0.0; self.sums], desk: Desk::default() }
     }
 
-    /// Runs all rows of `inputs` (row by row, as wide as the slots together) and hands each block's outputs
-    /// to `ending`.
-    pub fn run(&self, inputs: &[f32], memory: &mut Memory, mut ending: impl FnMut(&Block<'_>)) {
+    /// Runs all rows of `inputs` (row by row, as wide as the slots together; with the texts they number) and hands
+    /// each block's outputs to `ending`.
+    pub fn run(
+        &self,
+        (inputs, texts): (&[f32], &Texts),
+        memory: &mut Memory,
+        mut ending: impl FnMut(&Block<'_>),
+    ) {
         let width = self.inputs.stride;
         for rows in inputs.chunks(BLOCK * width) {
             memory.arena[self.inputs.offset..][..rows.len()].copy_from_slice(rows);
@@ -120,6 +131,8 @@ impl Program {
                 places: &self.places,
                 words: &mut memory.words,
                 sums: &mut memory.sums,
+                texts,
+                desk: &mut memory.desk,
             };
             for step in &self.steps {
                 step.run(&mut block);

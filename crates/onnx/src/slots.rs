@@ -12,7 +12,7 @@ pub struct Slot {
     /// First column in the row.
     pub offset: usize,
     /// Declared as `[N]` instead of `[N, 1]`.
-    pub(crate) flat: bool,
+    pub flat: bool,
 }
 
 impl Slot {

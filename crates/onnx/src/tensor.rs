@@ -146,6 +146,12 @@ pub(crate) fn read(proto: &TensorProto) -> Result<Tensor> {
     if proto.segment.is_some() {
         return Err(fail("segmented tensors are not supported".to_owned()));
     }
+    if let Some(other) = uncovered(proto) {
+        return Err(Error::Uncovered(format!(
+            "{name:?}: element type {} is not supported",
+            other.as_str_name()
+        )));
+    }
     let dims = dims_of(proto).map_err(&fail)?;
     let count = elements(&dims)
         .ok_or_else(|| fail(format!("{dims:?} has more than {} elements", limits::ELEMENTS)))?;
@@ -154,6 +160,13 @@ pub(crate) fn read(proto: &TensorProto) -> Result<Tensor> {
         return Err(fail(format!("it has {} elements, its dimensions {dims:?} ask for {count}", data.len())));
     }
     Ok(Tensor { dims, data })
+}
+
+/// The element type, when it is one of the format's that this engine does not know.
+fn uncovered(proto: &TensorProto) -> Option<DataType> {
+    use DataType::{Bool, Double, Float, Int32, Int64, String, Uint8, Undefined};
+    let kind = DataType::try_from(proto.data_type.unwrap_or_default()).ok()?;
+    (!matches!(kind, Float | Double | Int64 | Int32 | Uint8 | Bool | String | Undefined)).then_some(kind)
 }
 
 fn dims_of(proto: &TensorProto) -> Result<Vec<usize>, String> {

@@ -89,6 +89,7 @@ impl Server {
         std::fs::create_dir_all(dir).map_err(|e| Fault::invalid(format!("{}: {e}", dir.display())))?;
         // A second server in one process (a command's own) keeps the first one's log.
         let server_log = telemetry::init_logs(dir, &settings.telemetry.server_log).ok();
+        engines::use_library(&settings.endpoint.onnxruntime_library);
         let store = Store::open_with(dir, &settings.store.master_key.parse()?).await?;
         let Bound { listener, tls, url, local, address } = bind(&settings, dir).await?;
         let log = RequestLog::start(&store, &settings.telemetry.request_log, &settings.store.segments)?;

@@ -7,6 +7,7 @@ use crate::models::Registry;
 use crate::signature;
 use definitions::MlModel;
 use domain::{ColumnType, Digest, Feature, ModelKind, ModelVersion, Signature, Target, Task};
+use engines::Engine;
 use serde_json::Value;
 use std::sync::Arc;
 use store::{Artifacts, KeptTree, Tree, TreeFile};
@@ -56,11 +57,11 @@ pub(crate) fn inspect(artifacts: &Artifacts, tree: Tree) -> Result<Content> {
     if let Some(file) = onnx.filter(|file| file.bytes <= ONNX_BYTES) {
         let bytes = artifacts.read(&file.digest)?;
         // What does not run here is served by its own flavour.
-        if let Ok(model) = onnx::Model::from_bytes(&bytes)
-            && model.predictable().is_ok()
+        if let Ok(engine) = Engine::load(&bytes)
+            && engine.predictable().is_ok()
         {
             content.native = Some(file.digest);
-            content.signature = signature::from_model(&model);
+            content.signature = signature::from_model(&engine);
             return Ok(content);
         }
     }
@@ -113,9 +114,9 @@ pub(crate) fn folder(artifacts: &Artifacts, version: &ModelVersion) -> Result<Tr
         return Ok(artifacts.tree(&version.digest)?);
     }
     let bytes = artifacts.read(&version.digest)?;
-    let model = onnx::Model::from_bytes(&bytes).map_err(Error::Model)?;
+    let engine = Engine::load(&bytes).map_err(Error::Engine)?;
     let mut tree = Tree::default();
-    for (name, text) in mlmodel::folder(version, model.slots()) {
+    for (name, text) in mlmodel::folder(version, engine.slots()) {
         tree.add(name, artifacts.put_file(text.as_bytes(), false).map_err(kept)?)?;
     }
     tree.add(MODEL_FILE, TreeFile { digest: version.digest, bytes: version.bytes, executable: false })?;

@@ -11,6 +11,9 @@ pub enum Error {
     /// The file is no ONNX model that can be run.
     #[error("the file is no model that can be run: {0}")]
     Model(#[source] onnx::Error),
+    /// The file is no ONNX model that any engine here can run.
+    #[error("the file is no model that can be run: {0}")]
+    Engine(#[source] engines::Error),
     /// The signature does not fit the model.
     #[error("the signature does not fit the model: {0}")]
     Signature(String),
@@ -66,6 +69,7 @@ impl From<Error> for Fault {
         let code = match error {
             Error::Store(error) => return error.into(),
             Error::Model(_)
+            | Error::Engine(_)
             | Error::Signature(_)
             | Error::NotNative { .. }
             | Error::NoFile(_)

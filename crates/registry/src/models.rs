@@ -9,9 +9,12 @@ use domain::{
     Actor, Digest, Lineage, Metrics, Model, ModelName, ModelVersion, Name, RunId, Signature, Tags, Timestamp,
     Version,
 };
+use engines::Engine;
 use std::path::Path;
 use store::{NewModelVersion, Store};
 
+/// The property of a version that names the engine it was registered with, when that is not our own.
+const ENGINE: &str = "engine";
 /// The word for the newest version.
 const LATEST: &str = "latest";
 
@@ -70,9 +73,10 @@ pub async fn register(store: &Store, new: NewVersion, by: &Actor, now: Timestamp
         let (bytes, source) = converted(&artifacts, bytes)?;
         keep(&artifacts, &bytes, signature).map(|kept| (kept, source))
     });
-    let ((signature, digest, bytes), source) = kept.await.map_err(|_| Error::Interrupted)??;
+    let ((signature, digest, bytes, engine), source) = kept.await.map_err(|_| Error::Interrupted)??;
     let mut properties = new.properties;
     properties.extend(source);
+    properties.extend(engine.map(|name| (ENGINE.to_owned(), name)));
     let record = NewModelVersion {
         metrics: new.metrics,
         run: new.run,
@@ -98,18 +102,19 @@ fn converted(artifacts: &store::Artifacts, bytes: Vec<u8>) -> Result<(Vec<u8>, T
     Ok((made, facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()))
 }
 
-/// Reads and compiles the file, settles the signature, keeps the bytes.
+/// Reads and compiles the file, settles the signature, keeps the bytes; names the engine when it is not our own.
 fn keep(
     artifacts: &store::Artifacts,
     bytes: &[u8],
     signature: Option<Signature>,
-) -> Result<(Signature, Digest, u64)> {
-    let model = onnx::Model::from_bytes(bytes).map_err(Error::Model)?;
+) -> Result<(Signature, Digest, u64, Option<String>)> {
+    let engine = Engine::load(bytes).map_err(Error::Engine)?;
     let signature = match signature {
-        Some(signature) => signature::check(&signature, &model).map(|()| signature)?,
-        None => signature::from_model(&model),
+        Some(signature) => signature::check(&signature, &engine).map(|()| signature)?,
+        None => signature::from_model(&engine),
     };
-    Ok((signature, artifacts.put(bytes)?, bytes.len() as u64))
+    let name = engine.model().is_none().then(|| engine.name().to_owned());
+    Ok((signature, artifacts.put(bytes)?, bytes.len() as u64, name))
 }
 
 /// The registry over a store; cheap to clone.

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use domain::{ColumnType, Feature, Label, Signature, Target, Task};
-use onnx::{Labels, Model, Output, Slot, SlotKind};
+use engines::Facts;
+use onnx::{Labels, Output, Slot, SlotKind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -12,13 +13,15 @@ pub const METADATA_KEY: &str = "portcullis.signature";
 const ANSWER: &str = "prediction";
 
 /// The signature of a model: from its metadata when that fits, else derived from its slots and output.
-pub fn from_model(model: &Model) -> Signature {
-    let written = model.metadata().get(METADATA_KEY).and_then(|text| serde_json::from_str(text).ok());
+pub fn from_model<'a>(model: impl Into<Facts<'a>>) -> Signature {
+    let model = model.into();
+    let written = model.metadata.get(METADATA_KEY).and_then(|text| serde_json::from_str(text).ok());
     written.filter(|signature| check(signature, model).is_ok()).unwrap_or_else(|| derived(model))
 }
 
 /// Whether a signature can stand for a model: as many classes as the model answers, and its features are the model's slots.
-pub fn check(signature: &Signature, model: &Model) -> Result<()> {
+pub fn check<'a>(signature: &Signature, model: impl Into<Facts<'a>>) -> Result<()> {
+    let model = model.into();
     let wrong = |why: String| Err(Error::Signature(why));
     let mut names = BTreeSet::new();
     for feature in &signature.inputs {
@@ -26,14 +29,14 @@ pub fn check(signature: &Signature, model: &Model) -> Result<()> {
             return wrong(format!("the input '{}' stands twice", feature.name));
         }
     }
-    let wanted: BTreeSet<String> = model.slots().iter().flat_map(names_of).collect();
+    let wanted: BTreeSet<String> = model.slots.iter().flat_map(names_of).collect();
     if let Some(missing) = wanted.iter().find(|name| !names.contains(name.as_str())) {
         return wrong(format!("the model's input '{missing}' is not in it"));
     }
     if let Some(extra) = names.iter().find(|name| !wanted.contains(**name)) {
         return wrong(format!("the model has no input '{extra}'"));
     }
-    let classes = match model.output() {
+    let classes = match model.output {
         Output::Classes(labels) => count(labels),
         Output::Value => 0,
     };
@@ -46,17 +49,17 @@ pub fn check(signature: &Signature, model: &Model) -> Result<()> {
 }
 
 /// One feature a column of every slot; a slot of several columns gives `name_0`, `name_1`, ….
-fn derived(model: &Model) -> Signature {
+fn derived(model: Facts<'_>) -> Signature {
     let inputs = model
-        .slots()
+        .slots
         .iter()
         .flat_map(|slot| names_of(slot).into_iter().map(|name| feature(name, slot)))
         .collect();
-    let classes = match model.output() {
+    let classes = match model.output {
         Output::Classes(labels) => to_labels(labels),
         Output::Value => Vec::new(),
     };
-    let task = match (model.output(), classes.len()) {
+    let task = match (model.output, classes.len()) {
         (Output::Value, _) => Task::Regression,
         (Output::Classes(_), 0..=2) => Task::Binary,
         (Output::Classes(_), _) => Task::Multiclass,
@@ -100,6 +103,7 @@ fn to_labels(labels: &Labels) -> Vec<Label> {
 mod tests {
     use super::*;
     use crate::samples::{classification, regression};
+    use onnx::Model;
 
     fn read(bytes: &[u8]) -> Model {
         Model::from_bytes(bytes).unwrap()

@@ -91,6 +91,12 @@ pub struct SubmitAutoml {
     /// Whether a stack may be the model; true when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack_ensemble: Option<bool>,
+    /// Trials by number that are not carried out, as `work.left_out` of the run that is repeated has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<u32>,
+    /// Members by number that are not fitted on all rows again, as `work.from_fold` of the run that is repeated has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from_fold: Vec<u32>,
     /// Register the winner as a version of this model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub register_as: Option<Name>,
@@ -128,6 +134,8 @@ impl SubmitAutoml {
             early_termination: None,
             vote_ensemble: None,
             stack_ensemble: None,
+            left_out: Vec::new(),
+            from_fold: Vec::new(),
             register_as: None,
             experiment: None,
         }
@@ -235,6 +243,8 @@ impl SubmitAutoml {
         spec.early_termination = self.early_termination.unwrap_or(true);
         spec.vote_ensemble = self.vote_ensemble.unwrap_or(true);
         spec.stack_ensemble = self.stack_ensemble.unwrap_or(true);
+        spec.left_out.clone_from(&self.left_out);
+        spec.from_fold.clone_from(&self.from_fold);
         spec
     }
 }

@@ -4,7 +4,7 @@ use crate::outcome::{Fault, Result};
 use std::path::Path;
 use walkdir::{DirEntry, WalkDir};
 
-/// Folders that hold output, not sources (as `.gitignore` has them).
+/// What holds output, not sources (as `.gitignore` has it). In a linked work tree `.git` is a file.
 const OUTPUT: &[&str] = &[".git", "target", "out", "__pycache__"];
 
 /// A text file.
@@ -35,7 +35,7 @@ pub fn files(root: &Path) -> Result<Vec<File>> {
 fn is_source(entry: &DirEntry) -> bool {
     let name = entry.file_name().to_string_lossy();
     let output = OUTPUT.contains(&name.as_ref()) || name.starts_with(".portcullis");
-    entry.depth() == 0 || !(entry.file_type().is_dir() && output)
+    entry.depth() == 0 || !(output && (entry.file_type().is_dir() || name == ".git"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Scores rows with the written file and compares them with the ensemble in memory.
 
-use crate::Error;
 use crate::dataset::{Coding, Dataset, Feature, Matrix, Shape};
 use crate::export::Ensemble;
+use crate::{Error, vocabulary};
+use std::sync::Arc;
 
 /// Rows compared.
 const ROWS: usize = 500;
@@ -22,13 +23,17 @@ pub(crate) fn check(bytes: &[u8], data: &Dataset, ensemble: &Ensemble) -> Result
         column.push(match &feature.shape {
             Shape::Number | Shape::Moment { .. } => f32::NAN,
             Shape::Category(coding) => coding.absent(),
+            Shape::Text(_) | Shape::Term { .. } => 0.0,
         });
         column.push(match &feature.shape {
             Shape::Number => 1e6,
             Shape::Moment { part, .. } => part.of(1e6),
             Shape::Category(coding) => coding.unknown(),
+            Shape::Text(_) => vocabulary::count(UNKNOWN),
+            Shape::Term { .. } => 0.0,
         });
     }
+    sample.texts.values_mut().for_each(|texts| texts.extend([Arc::from(""), Arc::from(UNKNOWN)]));
     sample.rows += 2;
     let width = data.target.width();
     let expected = ensemble.predict(&sample);
@@ -98,7 +103,10 @@ pub(crate) fn scored(
         batch.push_row();
         for ((feature, column), &slot) in columns.clone().zip(&slots) {
             match &feature.shape {
-                Shape::Number | Shape::Moment { .. } => batch.set_number(slot, 0, column[row]),
+                Shape::Text(_) => batch.set_text(model, slot, 0, &matrix.texts[&feature.name][row]),
+                Shape::Number | Shape::Moment { .. } | Shape::Term { .. } => {
+                    batch.set_number(slot, 0, column[row]);
+                }
                 Shape::Category(coding) => batch.set_text(model, slot, 0, text(coding, column[row])),
             }
         }
@@ -107,9 +115,11 @@ pub(crate) fn scored(
     Ok(batch)
 }
 
+/// A text that no model knows.
+const UNKNOWN: &str = "\u{1}no \u{1}such \u{1}category";
+
 /// A text that has the code `x`.
 fn text(coding: &Coding, x: f32) -> &str {
-    const UNKNOWN: &str = "\u{1}no such category";
     if x.is_nan() {
         return UNKNOWN;
     }

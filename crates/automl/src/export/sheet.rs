@@ -4,11 +4,15 @@ mod ensemble;
 mod linear;
 mod mixture;
 mod moments;
+mod texts;
 
 use super::ONNX;
 use crate::Error;
 use crate::dataset::{Coding, Feature, Shape};
 use onnx::{Attr, Domain, ElementType, GraphBuilder};
+
+/// The number of the element type `float`.
+const FLOAT: i64 = 1;
 
 /// A graph with an input for every feature.
 pub(crate) struct Sheet<'a> {
@@ -16,6 +20,10 @@ pub(crate) struct Sheet<'a> {
     features: &'a [Feature],
     /// Names of the `[N, 1]` number of each feature, once made.
     numbers: Vec<Option<String>>,
+    /// Names of the words of each text and their number, once made.
+    words: Vec<Option<[String; 2]>>,
+    /// Names of the `[N, terms]` of each text, once made.
+    terms: Vec<Option<String>>,
     /// Name of all features side by side, once made.
     matrix: Option<String>,
 }
@@ -26,12 +34,14 @@ impl<'a> Sheet<'a> {
         let mut builder = GraphBuilder::new(&format!("predict {target}"));
         for feature in features.iter().filter(|f| f.is_input()) {
             let kind = match feature.shape {
-                Shape::Number | Shape::Moment { .. } => ElementType::Float,
-                Shape::Category(_) => ElementType::String,
+                Shape::Number | Shape::Moment { .. } | Shape::Term { .. } => ElementType::Float,
+                Shape::Category(_) | Shape::Text(_) => ElementType::String,
             };
             builder.input(&feature.name, kind, 1);
         }
-        Self { builder, features, numbers: vec![None; features.len()], matrix: None }
+        let none = || vec![None; features.len()];
+        let (numbers, terms) = (none(), none());
+        Self { builder, features, numbers, words: vec![None; features.len()], terms, matrix: None }
     }
 
     /// Declares an output called `name`, or nearly so when a column has that name.
@@ -107,6 +117,8 @@ impl<'a> Sheet<'a> {
             Shape::Number => self.features[feature].name.clone(),
             Shape::Moment { of, part } => self.moment(*of, *part),
             Shape::Category(_) => self.encode(feature, "code", |code| code),
+            Shape::Text(_) => self.word_count(feature),
+            Shape::Term { of, term } => self.some_terms(*of, &[*term]),
         };
         self.numbers[feature] = Some(name.clone());
         name
@@ -128,10 +140,33 @@ impl<'a> Sheet<'a> {
         if let Some(name) = &self.matrix {
             return name.clone();
         }
-        let parts: Vec<String> = (0..self.features.len()).map(|f| self.number(f)).collect();
-        let name = self.concat("features", &parts);
+        let all: Vec<usize> = (0..self.features.len()).collect();
+        let name = self.side_by_side("features", &all);
         self.matrix = Some(name.clone());
         name
+    }
+
+    /// Some features as numbers side by side; terms of one text that follow each other are taken together.
+    fn side_by_side(&mut self, stem: &str, features: &[usize]) -> String {
+        let text = |&f: &usize| match self.features[f].shape {
+            Shape::Term { of, term } => Some((of, term)),
+            _ => None,
+        };
+        let places: Vec<Option<(usize, usize)>> = features.iter().map(text).collect();
+        let mut parts = Vec::new();
+        let mut at = 0;
+        while let Some(&feature) = features.get(at) {
+            let Some((of, _)) = places[at] else {
+                parts.push(self.number(feature));
+                at += 1;
+                continue;
+            };
+            let run = places[at..].iter().map_while(|p| p.filter(|p| p.0 == of));
+            let terms: Vec<usize> = run.map(|(_, term)| term).collect();
+            at += terms.len();
+            parts.push(self.some_terms(of, &terms));
+        }
+        self.concat(stem, &parts)
     }
 }
 

@@ -20,7 +20,9 @@ pub(crate) fn signature(data: &Dataset) -> Value {
 fn input(feature: &Feature) -> Value {
     let mut input = json!({ "name": feature.name, "required": true, "example": feature.example });
     match &feature.shape {
-        Shape::Number | Shape::Moment { .. } => input["type"] = feature.kind.name().into(),
+        Shape::Number | Shape::Moment { .. } | Shape::Text(_) | Shape::Term { .. } => {
+            input["type"] = feature.kind.name().into()
+        }
         Shape::Category(coding) => {
             input["type"] = Kind::Category.name().into();
             let listed = coding.seen.iter().take(MAX_LISTED).cloned();

@@ -5,7 +5,7 @@ use crate::dataset::{Classes, Marks, Matrix};
 
 fn data(values: Vec<f32>, k: usize, marks: Marks) -> Dataset {
     let labels = (0..k as i64).collect();
-    let matrix = Matrix { rows: values.len(), columns: Vec::new() };
+    let matrix = Matrix { rows: values.len(), ..Matrix::default() };
     let target =
         Target { name: "y".into(), task: Task::Multiclass, classes: Some(Classes::Integer(labels)), values };
     Dataset { features: Vec::new(), matrix, target, marks }
@@ -28,6 +28,15 @@ fn folds_are_stratified_disjoint_and_cover_every_row() {
     }
     assert_eq!(make(&data, &spec(7)).unwrap().splits, folds.splits);
     assert_ne!(make(&data, &spec(8)).unwrap().splits, folds.splits);
+}
+
+#[test]
+fn costly_tables_are_dealt_less_often() {
+    assert_eq!(shape(1_000, 20, 1), (5, 6));
+    assert_eq!(shape(300, 30, 1), (5, 4));
+    assert_eq!(shape(1_500, 19, 7), (5, 2));
+    assert_eq!(shape(1_800, 64, 10), (5, 1));
+    assert_eq!(shape(10_000, 5, 1), (5, 1));
 }
 
 #[test]

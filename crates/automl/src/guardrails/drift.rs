@@ -2,6 +2,7 @@
 //! Σ (a − b) · ln(a / b) over the shares a and b of groups of values.
 
 use super::{Guard, Guardrail, Severity, feature, list};
+use crate::outcome::ColumnRole;
 use crate::prepare::Prepared;
 use crate::table::{Column, MISSING_CODE, Table, Values};
 use std::collections::{BTreeMap, HashMap};
@@ -26,7 +27,9 @@ pub(super) fn inspect(
         return None;
     }
     let mut figures = BTreeMap::new();
-    for report in prepared.columns.iter().filter(|c| feature(c.role)) {
+    // Of texts that are read word by word nearly all differ.
+    let compared = |role: ColumnRole| feature(role) && role != ColumnRole::Text;
+    for report in prepared.columns.iter().filter(|c| compared(c.role)) {
         let find = |table: &Table| table.position(&report.name);
         let (Some(a), Some(b)) = (find(training), find(other)) else { continue };
         let shift = shift(&training.columns[a], &other.columns[b]).unwrap_or(0.0);

@@ -25,7 +25,7 @@ pub(super) fn inspect(data: &Dataset, seed: u64) -> Option<Guardrail> {
         let values: Vec<f32> = rows.iter().map(|&r| data.matrix.columns[column][r as usize]).collect();
         let groups = match &feature.shape {
             Shape::Category(coding) => values.iter().map(|&x| code(x, coding.size())).collect(),
-            Shape::Number | Shape::Moment { .. } => quantiles(&values),
+            _ => quantiles(&values),
         };
         let score = f64::max(score(data, &rows, &groups), straight(data, &rows, &values));
         if score >= PERFECT {

@@ -2,7 +2,7 @@
 //! indicators of missing values; piecewise linear parts of numbers; one column a category code. Fitted on training
 //! rows only.
 
-use crate::dataset::{Dataset, Matrix};
+use crate::dataset::{Dataset, Matrix, Shape};
 
 /// Numbers with a larger skewness are taken as logarithms when asked for.
 const SKEWED: f64 = 1.0;
@@ -84,7 +84,12 @@ impl Design {
                     shares.iter_mut().for_each(|n| *n /= train.len() as f64);
                     design.categories.push((column, shares));
                 }
-                None => design.numbers.extend(number(column, &values.collect::<Vec<f32>>(), recipe)),
+                None => {
+                    // A curve through two values is a line.
+                    let term = matches!(feature.shape, Shape::Term { .. });
+                    let recipe = if term { Recipe { logarithms: false, pieces: 0 } } else { recipe };
+                    design.numbers.extend(number(column, &values.collect::<Vec<f32>>(), recipe));
+                }
             }
         }
         design

@@ -48,7 +48,12 @@ fn data(task: Task, rows: usize) -> Dataset {
     };
     let features = vec![feature("a", 0), feature("b", 0), feature("c", 6)];
     let target = Target { name: "y".into(), task, classes, values };
-    Dataset { features, matrix: Matrix { rows, columns }, target, marks: Marks::default() }
+    Dataset {
+        features,
+        matrix: Matrix { rows, columns, ..Matrix::default() },
+        target,
+        marks: Marks::default(),
+    }
 }
 
 fn learners() -> Vec<Box<dyn Learner>> {
@@ -259,7 +264,7 @@ fn logistic_regression_finds_the_known_optimum() {
     let target = Target { name: "y".into(), task: Task::Binary, classes: Some(Classes::Boolean), values };
     let data = Dataset {
         features: vec![feature("x", 0)],
-        matrix: Matrix { rows: 80, columns: vec![column] },
+        matrix: Matrix { rows: 80, columns: vec![column], ..Matrix::default() },
         target,
         marks: Marks::default(),
     };

@@ -4,6 +4,8 @@ use crate::calendar::Part;
 use crate::dataset::{Coding, Feature, Shape};
 use crate::outcome::ColumnRole;
 use crate::table::{Column, Kind, MISSING_CODE, Values};
+use crate::vocabulary::{self, TERMS, Vocabulary};
+use std::sync::Arc;
 
 /// Distinct share above which texts are taken for identifiers.
 const UNIQUE_SHARE: f64 = 0.99;
@@ -17,6 +19,9 @@ const MAX_CODES: usize = 250;
 const RARE_PER_ROWS: usize = 2000;
 /// Texts on fewer rows than this are always merged.
 const RARE_ROWS: usize = 2;
+/// Texts are read word by word when half of them have so many words, and there are so many texts.
+const PROSE_WORDS: usize = 2;
+const PROSE_ROWS: usize = 20;
 /// Rows from which a serial number is looked for.
 const SERIAL_ROWS: usize = 10;
 /// Names that identify a row when every value is different.
@@ -46,6 +51,8 @@ pub(super) enum Decision {
     Drop(String),
     /// A feature and its values, one a kept row.
     Use { feature: Feature, values: Vec<f32>, note: Option<String> },
+    /// A text that is read word by word, one a kept row.
+    Read { feature: Feature, texts: Vec<Arc<str>> },
 }
 
 /// Counts missing and distinct values of the kept rows.
@@ -93,6 +100,12 @@ fn counts<'a>(column: &'a Column, rows: &[u32]) -> Vec<(&'a str, usize)> {
 
 /// Decides what becomes of a column.
 pub(super) fn decide(column: &Column, rows: Rows<'_>, facts: &Facts) -> Decision {
+    if let Values::Texts { codes, levels } = &column.values
+        && is_prose((codes, levels), (rows.fit, facts), column.kind)
+        && let Some(decision) = prose(column, (codes, levels), rows)
+    {
+        return decision;
+    }
     if let Some(reason) = useless(column, rows.fit.len(), facts) {
         return Decision::Drop(reason);
     }
@@ -100,6 +113,43 @@ pub(super) fn decide(column: &Column, rows: Rows<'_>, facts: &Facts) -> Decision
         Values::Numbers(v) => number(column, v, rows.all),
         Values::Texts { codes, levels } => category(column, codes, levels, rows),
     }
+}
+
+/// The text of a row; a missing one is empty.
+fn text<'a>((codes, levels): (&[u32], &'a [String]), row: u32) -> &'a str {
+    match codes[row as usize] {
+        MISSING_CODE => "",
+        code => &levels[code as usize],
+    }
+}
+
+/// Whether texts are to be read word by word: too many differ for a category (of free texts, more than there are codes),
+/// and half of them or more have several words, as no identifier has.
+fn is_prose(texts: (&[u32], &[String]), (rows, facts): (&[u32], &Facts), kind: Kind) -> bool {
+    let present = rows.len() - facts.missing;
+    let beyond = kind == Kind::Text && facts.distinct > MAX_CODES;
+    let many = beyond || facts.distinct as f64 > TEXT_SHARE * rows.len() as f64;
+    let several = || rows.iter().filter(|&&r| vocabulary::real(text(texts, r)) >= PROSE_WORDS).count();
+    many && present >= PROSE_ROWS && 2 * several() >= present
+}
+
+/// A text that is read word by word, when there are words that come again.
+fn prose(column: &Column, levels: (&[u32], &[String]), rows: Rows<'_>) -> Option<Decision> {
+    let vocabulary = Vocabulary::choose(rows.fit.iter().map(|&r| text(levels, r)), TERMS)?;
+    let shared: Vec<Arc<str>> = levels.1.iter().map(|level| Arc::from(level.as_str())).collect();
+    let empty: Arc<str> = Arc::from("");
+    let read = |&r: &u32| match levels.0[r as usize] {
+        MISSING_CODE => Arc::clone(&empty),
+        code => Arc::clone(&shared[code as usize]),
+    };
+    let example = rows.fit.iter().map(|&r| text(levels, r)).find(|t| !t.is_empty()).unwrap_or_default();
+    let feature = Feature {
+        name: column.name.clone(),
+        kind: Kind::Text,
+        shape: Shape::Text(Arc::new(vocabulary)),
+        example: example.into(),
+    };
+    Some(Decision::Read { feature, texts: rows.all.iter().map(read).collect() })
 }
 
 /// Why a column can't help, if it can't.
@@ -243,10 +293,26 @@ pub(super) fn moments(of: usize, feature: &Feature, values: &[f32], fit: usize) 
     Part::ALL.into_iter().map(make).filter(|(_, values)| differs(values)).collect()
 }
 
+/// The terms of texts, feature `of`: whether each stands in a row's text.
+pub(super) fn terms(of: usize, feature: &Feature, texts: &[Arc<str>]) -> Vec<(Feature, Vec<f32>)> {
+    let Shape::Text(vocabulary) = &feature.shape else { return Vec::new() };
+    let mut columns = vec![vec![0.0f32; texts.len()]; vocabulary.terms.len()];
+    for (row, text) in texts.iter().enumerate() {
+        vocabulary.find(text, |term| columns[term][row] = 1.0);
+    }
+    let make = |(term, values): (usize, Vec<f32>)| {
+        let name = format!("{} ({:?})", feature.name, vocabulary.terms[term]);
+        let shape = Shape::Term { of, term };
+        (Feature { name, kind: Kind::Boolean, shape, example: false.into() }, values)
+    };
+    columns.into_iter().enumerate().map(make).collect()
+}
+
 /// The role shown in reports.
 pub(super) fn role(feature: &Feature) -> ColumnRole {
     match feature.shape {
-        Shape::Number | Shape::Moment { .. } => ColumnRole::Number,
+        Shape::Number | Shape::Moment { .. } | Shape::Term { .. } => ColumnRole::Number,
         Shape::Category(_) => ColumnRole::Category,
+        Shape::Text(_) => ColumnRole::Text,
     }
 }

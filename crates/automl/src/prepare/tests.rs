@@ -196,3 +196,78 @@ fn a_timestamp_has_its_calendar_parts() {
     assert_eq!((columns[4][0], columns[5][0]), (6.0, 12.0));
     assert_eq!(p.data.features.iter().filter(|f| f.is_input()).count(), 1);
 }
+
+/// Texts of several words, all different, of which some words come again.
+fn sentences(n: usize) -> Vec<String> {
+    (0..n).map(|i| format!("Room {i} was {}, we think", ["good", "bad", "not good"][i % 3])).collect()
+}
+
+#[test]
+fn texts_of_several_words_are_read_word_by_word() {
+    let n = 60;
+    let prose = sentences(n);
+    let prose: Vec<&str> = prose.iter().map(String::as_str).collect();
+    let mut gaps = prose.clone();
+    gaps[..10].fill("");
+    let names: Vec<String> = (0..n).map(|i| format!("x{i:05}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let few: Vec<&str> = (0..n).map(|i| ["very good", "very bad", "so so"][i % 3]).collect();
+    let p = read(vec![
+        texts("prose", Kind::Text, &prose),
+        texts("with gaps", Kind::Category, &gaps),
+        texts("id", Kind::Text, &names),
+        texts("few", Kind::Text, &few),
+        target(n),
+    ]);
+    let roles: Vec<ColumnRole> = p.columns.iter().map(|c| c.role).collect();
+    let expected =
+        [ColumnRole::Text, ColumnRole::Text, ColumnRole::Dropped, ColumnRole::Category, ColumnRole::Target];
+    assert_eq!(roles, expected);
+    assert_eq!(p.columns[0].note.as_deref(), Some("read word by word: 4 terms, most often \"good\""));
+    let inputs: Vec<&str> =
+        p.data.features.iter().filter(|f| f.is_input()).map(|f| f.name.as_str()).collect();
+    assert_eq!(inputs, ["prose", "with gaps", "few"]);
+    let Shape::Text(vocabulary) = &p.data.features[0].shape else { panic!("no text") };
+    assert_eq!(vocabulary.terms, ["good", "bad", "not", "was good"]);
+    let names: Vec<&str> = p.data.features[3..7].iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["prose (\"good\")", "prose (\"bad\")", "prose (\"not\")", "prose (\"was good\")"]);
+    assert_eq!(p.data.matrix.columns[0][..3], [6.0, 6.0, 7.0]);
+    assert_eq!((3..7).map(|c| p.data.matrix.columns[c][2]).collect::<Vec<_>>(), [1.0, 0.0, 1.0, 0.0]);
+    assert_eq!(p.data.matrix.columns[1][0], 0.0);
+    assert_eq!(p.data.matrix.texts["with gaps"][..1], ["".into()]);
+    assert!(p.data.features[7..].iter().all(|f| f.made_of() == Some(1)));
+}
+
+#[test]
+fn only_training_rows_choose_the_terms() {
+    let n = 60;
+    let all = sentences(n);
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let training = Table { columns: vec![texts("t", Kind::Text, &all), target(n)] };
+    let other: Vec<String> = (0..n).map(|i| format!("unheard of {i} good")).collect();
+    let other: Vec<&str> = other.iter().map(String::as_str).collect();
+    let validation = Table { columns: vec![texts("t", Kind::Text, &other), target(n)] };
+    let alone = prepare((&training).into(), &Spec::new("y", 1, 0)).unwrap();
+    let tables = Tables { training: &training, validation: Some(&validation), test: None };
+    let both = prepare(tables, &Spec::new("y", 1, 0)).unwrap();
+    assert_eq!(alone.data.features[0].shape, both.data.features[0].shape);
+    assert_eq!(both.data.matrix.columns[1].len(), 2 * n);
+    assert!(both.data.matrix.columns[1][n..].iter().all(|&x| x == 1.0), "good stands in every one");
+}
+
+#[test]
+fn many_texts_share_the_room_for_terms() {
+    let n = 4_000;
+    let column = |name: &str, by: usize| {
+        let texts: Vec<String> = (0..n)
+            .map(|i| {
+                (0..4).map(|w| format!("w{}", (i * (w + by) + i / 7) % 300)).collect::<Vec<_>>().join(" ")
+            })
+            .collect();
+        let codes = (0..n as u32).collect();
+        Column { name: name.into(), kind: Kind::Text, values: Values::Texts { codes, levels: texts } }
+    };
+    let p = read(vec![column("a", 3), column("b", 5), column("c", 11), target(n)]);
+    let of = |input: usize| p.data.features.iter().filter(|f| f.made_of() == Some(input)).count();
+    assert_eq!([of(0), of(1), of(2)], [170; 3]);
+}

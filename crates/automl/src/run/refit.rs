@@ -4,23 +4,28 @@ use super::vote::Vote;
 use crate::export::Ensemble;
 use crate::learners::{Fitted, Job};
 use crate::search::{Done, Search, trial_seed};
-use crate::{Error, parallel};
+use crate::{Error, Spec, parallel};
 use std::sync::Arc;
 
 /// Rounds of the final fit over the best round of the folds: it sees more rows.
 const MORE_ROUNDS: f64 = 1.05;
 
-/// Fits the members on all rows. One whose fit the time limit stops is taken from the first fold.
+/// Fits the members on all rows. One whose fit the time limit stops is taken from the first fold; their numbers come
+/// back too.
 pub(super) fn refit(
     search: &Search<'_>,
     done: &[Done],
     vote: &Vote,
+    spec: &Spec,
     notes: &mut Vec<String>,
-) -> Result<Ensemble, Error> {
+) -> Result<(Ensemble, Vec<u32>), Error> {
     let all: Vec<u32> = (0..search.shared.data.trainable() as u32).collect();
     let chosen = vote.chosen();
     let fits = parallel::map(chosen.len(), search.threads, |i| {
         let trial = &done[chosen[i]];
+        if spec.from_fold.contains(&trial.number) {
+            return Err(Error::Cancelled);
+        }
         let job = Job {
             train: &all,
             valid: &[],
@@ -32,11 +37,11 @@ pub(super) fn refit(
         trial.candidate.fit(search.shared, &job).map(|fit| fit.model)
     });
     let mut models: Vec<Arc<dyn Fitted>> = Vec::with_capacity(chosen.len());
-    let mut stopped = 0;
+    let mut stopped = Vec::new();
     for (fit, &at) in fits.into_iter().zip(&chosen) {
         let model = match fit {
             Err(Error::Cancelled) if !search.control.cancelled() => {
-                stopped += 1;
+                stopped.push(done[at].number);
                 let limit = search.control.limit().unwrap_or(0.0);
                 done[at].probes.first().cloned().ok_or(Error::TimeLimit(limit))?
             }
@@ -45,8 +50,9 @@ pub(super) fn refit(
         search.control.count(model.rounds() as u64);
         models.push(model);
     }
-    if stopped > 0 {
-        notes.push(format!("{stopped} members were not fitted on all rows again: the time limit was near"));
+    if !stopped.is_empty() {
+        let count = stopped.len();
+        notes.push(format!("{count} members were not fitted on all rows again: the time limit was near"));
     }
-    Ok(Ensemble { models, mixture: vote.mixture.clone() })
+    Ok((Ensemble { models, mixture: vote.mixture.clone() }, stopped))
 }

@@ -2,6 +2,7 @@
 
 use super::vote::{ENSEMBLE, STACK};
 mod budget;
+mod texts;
 
 use super::*;
 use crate::random::Random;

@@ -141,6 +141,11 @@ impl<'a> Schedule<'a> {
         pace::reserve(&self.lock().done(), splits, self.search.threads, limit)
     }
 
+    /// Passes over a trial.
+    pub(super) fn leave_out(&self, number: u32) {
+        self.lock().ends.insert(number, End::Failed);
+    }
+
     /// Puts a trial of an interrupted search in its place.
     pub(super) fn restore(&self, done: Done) {
         self.search.control.finish_trial();
@@ -273,16 +278,19 @@ impl<'a> Schedule<'a> {
         let mut trials = Trials {
             done: Vec::new(),
             dropped: 0,
+            left_out: Vec::new(),
             late: self.search.control.closed() || state.skipped,
             reached: state.exit.is_some(),
         };
-        for (_, end) in state.ends.into_iter().filter(|(number, _)| *number <= exit) {
+        for (number, end) in state.ends.into_iter().filter(|(number, _)| *number <= exit) {
             match end {
                 End::Done(done) => trials.done.push(*done),
                 End::Dropped => trials.dropped += 1,
-                End::Failed => {}
+                End::Failed => trials.left_out.push(number),
             }
         }
+        let last = trials.done.last().map_or(0, |d| d.number);
+        trials.left_out.retain(|&number| number < last);
         match (trials.done.is_empty(), state.failure) {
             (true, Some(error)) => Err(error),
             (true, None) => Err(Error::TimeLimit(self.search.control.limit().unwrap_or(0.0))),
@@ -314,9 +322,11 @@ fn economise(state: &mut State) {
         .collect();
     done.sort_by(|a, b| a.loss.total_cmp(&b.loss).then(a.number.cmp(&b.number)));
     done.iter_mut().skip(PROBED).for_each(|d| d.probes = Vec::new());
+    // All are of one length; those that were let go before count too, lest a worse one be kept in their place.
+    let each = done.iter().map(|d| d.predictions.len() * size_of::<f32>()).max().unwrap_or(0);
     let mut bytes = 0;
     for trial in done {
-        bytes += trial.predictions.len() * size_of::<f32>();
+        bytes += each;
         if bytes > MEMORY {
             trial.predictions = Vec::new();
         }

@@ -182,7 +182,7 @@ log_verbosity: info
         ),
         (
             "training: {allowed_training_algorithms: [LightGBM, KNN]}\n",
-            "line 10, column 52: field 'training.allowed_training_algorithms[1]': 'KNN' is no algorithm here",
+            "line 10, column 52: field 'training.allowed_training_algorithms.1': 'KNN' is no algorithm here",
         ),
         ("training: {blocked_training_algorithms: [Oracle]}\n", "'Oracle' is no algorithm here"),
         ("featurization: {mode: off}\n", "featurization"),

@@ -11,7 +11,8 @@ pub fn openapi(info: &DocInfo<'_>) -> Document {
     let about = Object::new()
         .with("title", info.name)
         .with("description", about(info.signature))
-        .with("version", "1.0");
+        .with("version", "1.0")
+        .with("x-engine", info.engine);
     let components = Object::new()
         .with("schemas", schemas(info))
         .with("securitySchemes", Object::new().with("Bearer", bearer_scheme()));

@@ -21,7 +21,8 @@ pub fn swagger(info: &DocInfo<'_>, version: &str) -> Result<Document, UnknownVer
 
 fn about(info: &DocInfo<'_>) -> Object {
     let description = format!("API specification for the Azure Machine Learning service {}", info.name);
-    Object::new().with("title", info.name).with("description", description).with("version", "1.0")
+    let object = Object::new().with("title", info.name).with("description", description);
+    object.with("version", "1.0").with("x-engine", info.engine)
 }
 
 fn version_2(info: &DocInfo<'_>) -> Document {

@@ -10,6 +10,7 @@ fn info(signature: &Signature) -> DocInfo<'_> {
         base_url: "https://host:8443",
         prefix: "/endpoints/german-credit",
         signature,
+        engine: "portcullis",
     }
 }
 

@@ -23,8 +23,8 @@ pub struct Running<'a> {
 /// What is known of a model.
 #[derive(Debug, Clone, Copy)]
 pub enum About<'a> {
-    /// Run by this program.
-    Native(&'a Signature),
+    /// Run by this program, in the engine of that name.
+    Native(&'a Signature, &'a str),
     /// Run by Python workers.
     Python(&'a Described),
 }
@@ -158,18 +158,22 @@ fn metadata(facts: &Facts<'_>, about: About<'_>) -> Value {
     versions.sort_unstable();
     versions.dedup();
     let (platform, inputs, outputs) = match about {
-        About::Native(signature) => ("onnx_onnxv1", inputs(signature), outputs(signature)),
+        About::Native(signature, _) => ("onnx_onnxv1", inputs(signature), outputs(signature)),
         About::Python(described) => {
             (described.platform.as_str(), value!(described.inputs), value!(described.outputs))
         }
     };
-    value!({
+    let mut told = value!({
         "name": facts.model,
         "versions": versions.iter().map(u32::to_string).collect::<Vec<_>>(),
         "platform": platform,
         "inputs": inputs,
         "outputs": outputs,
-    })
+    });
+    if let About::Native(_, engine) = about {
+        told["parameters"] = value!({ "engine": engine });
+    }
+    told
 }
 
 /// The columns, one tensor each.

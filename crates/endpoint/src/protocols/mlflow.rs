@@ -10,9 +10,9 @@ use crate::answer;
 use crate::outcome::Outcome;
 use crate::rows::Reader;
 use crate::score::Call;
+use engines::Batch;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use onnx::Batch;
 
 /// The content types that are read.
 const TYPES: [&str; 2] = ["text/csv", "application/json"];

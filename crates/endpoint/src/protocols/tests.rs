@@ -270,7 +270,8 @@ fn what_a_schema_refuses_is_told_in_its_words() {
 #[test]
 fn a_model_is_described() {
     let (_, signature) = testing::credit();
-    let running = Running { deployment: "blue", version: 3, about: Some(About::Native(&signature)) };
+    let running =
+        Running { deployment: "blue", version: 3, about: Some(About::Native(&signature, "portcullis")) };
     let facts = |chosen| Facts { model: "credit", running: vec![running], chosen, totals: Totals::default() };
     let ask = |tail: &str, facts: &Facts<'_>| {
         let outcome = describe(&Route::of(tail).unwrap(), &Method::GET, facts);

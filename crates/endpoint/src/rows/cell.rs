@@ -22,7 +22,7 @@ impl<'de> Take<'de> for Cell<'_, '_> {
     fn plain<E: Error>(self, found: Found<'_>) -> Result<(), E> {
         // A new row is all missing.
         if matches!(found, Found::Null) {
-            return Ok(());
+            return if self.column.may_miss { Ok(()) } else { self.refuse(found) };
         }
         let number = match self.column.reads {
             Reads::Text => return self.text(found),
@@ -64,15 +64,17 @@ impl Cell<'_, '_> {
         self.reader.refuse_value(expected, found)
     }
 
-    /// Puts a number into the slot; the slots are 32 bits wide.
-    #[expect(clippy::cast_possible_truncation, reason = "models compute in 32 bits; overflow is refused")]
+    /// Puts a number into the slot; what the slot's type can't hold is refused.
     fn set<E: Error>(self, number: f64, found: Found<'_>) -> Result<(), E> {
-        let narrow = number as f32;
-        if !narrow.is_finite() {
-            return self.reader.refuse_value(Expected::Range, found);
+        if self.reader.batch.set_number(self.column.slot, self.column.index, number) {
+            return Ok(());
         }
-        self.reader.batch.set_number(self.column.slot, self.column.index, narrow);
-        Ok(())
+        let expected = match number.fract() == 0.0 {
+            _ if number.abs() > f64::from(f32::MAX) => Expected::Range,
+            true => Expected::Holds,
+            false => Expected::Integer,
+        };
+        self.reader.refuse_value(expected, found)
     }
 
     /// Puts text into the slot; other plain values become their text, without allocating.
@@ -92,9 +94,11 @@ impl Cell<'_, '_> {
         {
             self.reader.unknown = self.reader.unknown.saturating_add(1);
         }
-        let (slot, index) = (self.column.slot, self.column.index);
-        self.reader.batch.set_text(self.reader.model, slot, index, text);
-        Ok(())
+        let place = (self.column.slot, self.column.index);
+        if self.reader.batch.set_text(self.reader.model, place, text) {
+            return Ok(());
+        }
+        self.reader.refuse_value(Expected::NoZero, found)
     }
 }
 

@@ -73,12 +73,16 @@ pub enum Expected {
     Integer,
     /// A number that fits 32 bits.
     Range,
+    /// A number of the type of the model's input.
+    Holds,
     /// A truth value.
     Boolean,
     /// A time.
     Time,
     /// Text.
     Text,
+    /// Text that ends where it ends.
+    NoZero,
     /// A list of names.
     Name,
 }
@@ -90,9 +94,11 @@ impl Expected {
             Self::Number => "a number",
             Self::Integer => "a whole number",
             Self::Range => "a number within ±3.4e38",
+            Self::Holds => "a number that the model's input holds",
             Self::Boolean => "true or false",
             Self::Time => "a time as ISO 8601 text or seconds since 1970",
             Self::Text => "text",
+            Self::NoZero => "text without a zero character",
             Self::Name => "a column name",
         }
     }

@@ -95,6 +95,7 @@ pub(crate) fn options(public_url: String) -> Options {
             depth: 64,
             healthy: "Healthy".into(),
             cors_origins: vec![],
+            onnxruntime_library: String::new(),
             mirror: endpoint::MirrorConfig { queue_calls: 64, queue_bytes: 1 << 20, sample: 4 },
             collector: endpoint::CollectorConfig {
                 queue_calls: 64,

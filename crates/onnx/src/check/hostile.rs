@@ -341,3 +341,95 @@ fn ensembles_of_sets() {
         refused(&name, &bytes, "node Add_1 (ai.onnx.ml.TreeEnsemble)");
     }
 }
+
+/// A `TfIdfVectorizer` over the words of texts, with these attributes in place of its own.
+fn terms(other: Attributes) -> Vec<u8> {
+    let mut graph = GraphBuilder::new("g");
+    graph.input("x", ElementType::String, 1);
+    graph.output("y", ElementType::Float, &[-1, 1]);
+    let flat = graph.ints("flat", &[1], vec![-1]);
+    graph.node(Domain::Onnx, "Reshape", &["x", &flat], &["texts"], vec![]);
+    graph.node(Domain::Onnx, "StringSplit", &["texts"], &["words", "count"], vec![]);
+    let pool = ["a", "b", "a", "b"].map(str::to_owned).to_vec();
+    let mut attributes = vec![
+        ("mode", Attr::Text("TF".into())),
+        ("min_gram_length", Attr::Int(1)),
+        ("max_gram_length", Attr::Int(2)),
+        ("max_skip_count", Attr::Int(0)),
+        ("ngram_counts", Attr::Ints(vec![0, 2])),
+        ("ngram_indexes", Attr::Ints(vec![0, 0, 0])),
+        ("pool_strings", Attr::Texts(pool)),
+    ];
+    attributes.retain(|(name, _)| other.iter().all(|(n, _)| n != name));
+    attributes.extend(other.into_iter().filter(|(_, attr)| *attr != Attr::Ints(vec![])));
+    graph.node(Domain::Onnx, "TfIdfVectorizer", &["words"], &["y"], attributes);
+    graph.unchecked().encode_to_vec()
+}
+
+#[test]
+fn terms_out_of_order() {
+    assert_eq!(load("good", &terms(vec![])), "");
+    let far = i64::MAX;
+    let ints = |values: &[i64]| Attr::Ints(values.to_vec());
+    let cases: Vec<(&'static str, Attr, &str)> = vec![
+        ("ngram_counts", ints(&[2, 0]), "puts the 1-grams at 2..0 of a pool of 4"),
+        ("ngram_counts", ints(&[0, far]), "puts the 1-grams at 0..9223372036854775807 of a pool of 4"),
+        ("ngram_counts", ints(&[-1, 2]), "puts the 1-grams at -1..2"),
+        ("ngram_counts", ints(&[0, 1]), "puts the 2-grams at 1..4"),
+        ("ngram_counts", ints(&[0]), "counts n-grams of 1 to 2, with 1 ngram_counts"),
+        ("ngram_indexes", ints(&[0, 0]), "has 3 n-grams and 2 ngram_indexes"),
+        ("ngram_indexes", ints(&[0, -1, 0]), "ngram_indexes has -1"),
+        ("ngram_indexes", ints(&[0, far, 0]), "ngram_indexes has 9223372036854775807"),
+        ("pool_int64s", ints(&[1, 2, 3, 4]), "has both pool_strings and pool_int64s"),
+        ("weights", Attr::Floats(vec![1.0]), "has 1 weights for 3 ngram_indexes"),
+        ("mode", Attr::Text("DF".into()), "is none of TF, IDF and TFIDF"),
+        ("min_gram_length", Attr::Int(0), "counts n-grams of 0 to 2"),
+        ("min_gram_length", Attr::Int(3), "counts n-grams of 3 to 2"),
+        ("max_gram_length", Attr::Int(far), "with 2 ngram_counts"),
+        ("max_skip_count", Attr::Int(-1), "max_skip_count -1 is out of range"),
+        ("max_skip_count", Attr::Int(far), "skips more than 16 words"),
+        ("pool_strings", Attr::Ints(vec![]), "has neither pool_strings nor pool_int64s"),
+    ];
+    for (name, attribute, expected) in cases {
+        let bytes = terms(vec![(name, attribute)]);
+        refused(name, &bytes, expected);
+        refused(name, &bytes, "node TfIdfVectorizer_3 (TfIdfVectorizer)");
+    }
+    let twice = ["a", "a", "a", "b"].map(str::to_owned).to_vec();
+    refused("twice", &terms(vec![("pool_strings", Attr::Texts(twice))]), "has the 1-gram 1 twice");
+    let empty = ["a", "", "a", "b"].map(str::to_owned).to_vec();
+    refused("empty", &terms(vec![("pool_strings", Attr::Texts(empty))]), "fill shorter rows up");
+}
+
+#[test]
+fn skips_without_end_are_not_counted() {
+    let far = vec![("max_skip_count", Attr::Int(i64::MAX))];
+    let model = Model::from_bytes(&terms(far)).unwrap();
+    let words = |n: usize| crate::Tensor { dims: vec![1, 1], data: crate::Data::Text(vec!["a ".repeat(n)]) };
+    let ran = model.run_tensors(vec![("x".to_owned(), words(100))]).unwrap();
+    assert_eq!(ran[0].1.data, crate::Data::Float(vec![100.0]));
+    let told = model.run_tensors(vec![("x".to_owned(), words(100_000))]).unwrap_err().to_string();
+    assert!(
+        told.contains("node TfIdfVectorizer_3") && told.contains("max_skip_count is too large"),
+        "{told}"
+    );
+}
+
+#[test]
+fn texts_that_double_again_and_again() {
+    let mut graph = GraphBuilder::new("g");
+    graph.input("x", ElementType::String, 1);
+    graph.output("y60", ElementType::String, &[-1, 1]);
+    let mut before = "x".to_owned();
+    for at in 1..=60 {
+        let after = format!("y{at}");
+        graph.node(Domain::Onnx, "StringConcat", &[&before, &before], &[&after], vec![]);
+        before = after;
+    }
+    let mut proto = graph.unchecked();
+    proto.opset_import[0].version = Some(20);
+    let model = Model::from_bytes(&proto.encode_to_vec()).unwrap();
+    let text = crate::Tensor { dims: vec![1, 1], data: crate::Data::Text(vec!["a".to_owned()]) };
+    let told = model.run_tensors(vec![("x".to_owned(), text)]).unwrap_err().to_string();
+    assert!(told.contains("(StringConcat)") && told.contains("bytes"), "{told}");
+}

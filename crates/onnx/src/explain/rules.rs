@@ -24,6 +24,8 @@ pub(super) enum Rule {
     Keeps,
     /// Every element becomes several, side by side.
     Widens,
+    /// Takes texts apart.
+    Splits,
     /// Works element by element on several inputs, with broadcasting.
     Meets(Meet),
     MatMul,
@@ -109,6 +111,8 @@ impl Rule {
             "Cast" if matches!(node.int("to")?, Some(1 | 11)) => Self::Moves(1),
             "Cast" => Self::Keeps,
             "OneHotEncoder" => Self::Widens,
+            "StringNormalizer" => Self::Keeps,
+            "StringSplit" => Self::Splits,
             "Neg" => Self::Meets(Meet::Add(-1.0)),
             "Add" | "Sum" => Self::Meets(Meet::Add(1.0)),
             "Sub" => Self::Meets(Meet::Add(-1.0)),
@@ -184,7 +188,7 @@ impl Rule {
             }
             Self::Softmax => Softmax { points }.apply(first)?,
             Self::Linear(linear) => return linear.apply(first, points),
-            Self::Keeps | Self::Widens | Self::Meets(_) | Self::Trees(_) | Self::Other => {
+            Self::Keeps | Self::Widens | Self::Splits | Self::Meets(_) | Self::Trees(_) | Self::Other => {
                 return Err("is neither a sum nor a curve of what other operators add up".to_owned());
             }
         }])

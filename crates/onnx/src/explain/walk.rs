@@ -6,7 +6,7 @@ use super::value::{NOBODY, Players, Sum, Value, room};
 use super::{Explainer, Node, quadrature};
 use crate::limits;
 use crate::ops::{Inputs, broadcast_places, float, numbers};
-use crate::tensor::Tensor;
+use crate::tensor::{Data, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -164,7 +164,10 @@ impl<'a> Walk<'a> {
 
     /// An operator on values made from inputs: it is run, and its results' columns are found.
     fn plain(&mut self, node: &Node, inputs: &[Option<Value>]) -> Made {
-        let made = run(node, &tensors(inputs))?;
+        let mut made = run(node, &tensors(inputs))?;
+        if let Rule::Splits = node.rule {
+            made.iter_mut().take(1).for_each(fill);
+        }
         let own: Vec<Arc<[u32]>> = inputs.iter().flatten().map(owners).collect();
         let players: Vec<Vec<u32>> = match &node.rule {
             Rule::Moves(held)
@@ -257,6 +260,14 @@ fn run(node: &Node, inputs: &[Option<&Tensor>]) -> Result<Vec<Tensor>, String> {
     // Some give more than the node names.
     made.truncate(node.outputs.len());
     Ok(made)
+}
+
+/// Gives texts without a word an empty one: what is made of it must belong to their column too.
+fn fill(words: &mut Tensor) {
+    if let ([rows @ .., width @ 0], Data::Text(texts)) = (words.dims.as_mut_slice(), &mut words.data) {
+        *width = 1;
+        texts.resize(rows.iter().product(), String::new());
+    }
 }
 
 fn constant(tensor: &Tensor, players: usize) -> Result<Sum, String> {

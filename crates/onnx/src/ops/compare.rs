@@ -116,6 +116,7 @@ fn where_text(lower: &mut Lower, hit: &Value, sides: [&Value; 2]) -> Result<Opti
             _ => Err("chooses between texts and numbers".to_owned()),
         },
         Value::Const(tensor) => constant_codes(tensor, &dict).map(|t| Value::Const(t.into())),
+        Value::Words(_) => Err("chooses between texts and their words".to_owned()),
     };
     let (a, b) = (codes(lower, sides[0])?, codes(lower, sides[1])?);
     let choose = |c: f32, x: f32, y: f32| if c == 0.0 { y } else { x };
@@ -208,6 +209,7 @@ impl Operator for Where {
         }
         let kind = match (a, b) {
             (Value::Row(row), _) | (_, Value::Row(row)) => row.kind.clone(),
+            (Value::Words(_), _) => Kind::Float,
             (Value::Const(t), _) => match t.data {
                 Data::Int64(_) | Data::Int32(_) => Kind::Int,
                 Data::Bool(_) => Kind::Bool,

@@ -9,6 +9,9 @@ use crate::error::Result;
 use crate::program::{Dict, Kind, Levels, Lower, Row, Shape, Value, Way, exact};
 use crate::tensor::{Data, Tensor};
 
+/// Why whole texts are not looked up here.
+const WHOLE: &str = "its keys are no texts";
+
 /// Position of a key.
 #[derive(Debug, Clone)]
 enum Keys {
@@ -180,14 +183,15 @@ impl LabelEncoder {
     }
 
     /// For every code of a dictionary, the position of its value.
-    fn by_code(&self, dict: &Dict) -> Vec<usize> {
+    fn by_code(&self, dict: &Dict) -> Result<Vec<usize>, String> {
         let found = |at: Option<usize>| at.unwrap_or(self.default());
         let mut out: Vec<usize> = match &dict.levels {
             Levels::Text(levels) => levels.iter().map(|l| found(self.keys.text(l))).collect(),
             Levels::Integer(levels) => levels.iter().map(|&l| found(self.keys.int(l))).collect(),
+            Levels::Whole(_) => return Err(WHOLE.to_owned()),
         };
         out.extend(dict.open.then_some(self.default()));
-        out
+        Ok(out)
     }
 
     fn numbers(&self, places: &[usize]) -> Result<Vec<f32>, String> {
@@ -203,7 +207,7 @@ impl LabelEncoder {
     }
 
     fn lower_code(&self, lower: &mut Lower, row: &Row, dict: &Dict) -> Result<Row, String> {
-        let places = self.by_code(dict);
+        let places = self.by_code(dict)?;
         lower.table(places.len())?;
         let levels = match &self.values {
             Data::Text(v) => Levels::Text(places.iter().map(|&p| v[p].clone()).collect()),
@@ -325,6 +329,7 @@ impl Operator for OneHot {
                 let mut places: Vec<Option<usize>> = match &dict.levels {
                     Levels::Text(v) => v.iter().map(|l| self.keys.text(l)).collect(),
                     Levels::Integer(v) => v.iter().map(|&l| self.keys.int(l)).collect(),
+                    Levels::Whole(_) => return Err(WHOLE.to_owned()),
                 };
                 places.extend(dict.open.then_some(None));
                 lower.table(places.len())?;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::Step;
 use super::origin::{Origin, Way};
-use super::steps::{Copy, RowFn, Rowwise, Zip};
+use super::reading::Desk;
+use super::steps::{Copy, Listing, Reading, RowFn, Rowwise, Zip};
 use super::value::{Dict, Kind, Levels, Row, Shape, Value};
 use crate::limits;
 use crate::ops::{self, numbers};
@@ -56,6 +57,8 @@ pub(crate) struct Lower {
     uses: HashMap<String, usize>,
     /// Whether the outputs of the node in work are each read once.
     sole: Vec<bool>,
+    /// Whether they are read at all.
+    used: Vec<bool>,
 }
 
 impl Lower {
@@ -66,7 +69,13 @@ impl Lower {
 
     /// Prepares for a node with these outputs.
     pub fn enter(&mut self, outputs: &[String]) {
+        self.used = outputs.iter().map(|o| self.uses.contains_key(o)).collect();
         self.sole = outputs.iter().map(|o| self.uses.get(o).is_some_and(|&n| n == 1)).collect();
+    }
+
+    /// Whether anything reads output `output` of the node in work.
+    pub fn reads(&self, output: usize) -> bool {
+        self.used.get(output).copied().unwrap_or(false)
     }
 
     /// The columns of a graph input.
@@ -165,6 +174,27 @@ impl Lower {
         Ok(to)
     }
 
+    /// A function of the text at `place`, which is read whole, into `to`.
+    pub fn read(
+        &mut self,
+        place: usize,
+        to: &Row,
+        f: impl Fn(&str, &mut Desk, &mut [f32]) + Send + Sync + 'static,
+    ) {
+        self.push(Reading { from: place, to: (to.place, to.width()), f: Box::new(f) });
+    }
+
+    /// A function of a row that needs room, into `to`.
+    pub fn read_numbers(
+        &mut self,
+        from: &Row,
+        to: &Row,
+        f: impl Fn(&[f32], &mut Desk, &mut [f32]) + Send + Sync + 'static,
+    ) {
+        let from = (from.place, from.width());
+        self.push(Listing { from, to: (to.place, to.width()), f: Box::new(f) });
+    }
+
     /// A function of two values, element by element.
     pub fn zip(
         &mut self,
@@ -197,7 +227,7 @@ impl Lower {
     fn align(&mut self, values: &[&Value]) -> Result<(Vec<usize>, Shape), String> {
         let mut rows = Vec::new();
         for value in values {
-            rows.push(if let Value::Row(_) = value { Some(self.number(value)?) } else { None });
+            rows.push(if let Value::Const(_) = value { None } else { Some(self.number(value)?) });
         }
         let mut ranks = rows.iter().flatten().map(|r| r.shape.inner.len());
         let rank = ranks.next().ok_or("takes only constants")?;
@@ -210,7 +240,7 @@ impl Lower {
             let (ones, inner) = match (value, row) {
                 (_, Some(row)) => (row.shape.before, row.shape.inner.clone()),
                 (Value::Const(tensor), _) => constant_shape(&tensor.dims, rank)?,
-                (Value::Row(_), None) => return Err("lost a value".to_owned()),
+                (Value::Row(_) | Value::Words(_), None) => return Err("lost a value".to_owned()),
             };
             before = before.max(ones);
             inners.push(inner);
@@ -224,7 +254,7 @@ impl Lower {
                 (_, Some(row)) if *inner == out => row.place,
                 (_, Some(row)) => self.pick(&row, &columns, Shape { before, inner: out.clone() })?.place,
                 (Value::Const(tensor), _) => self.constant(tensor, &columns)?,
-                (Value::Row(_), None) => return Err("lost a value".to_owned()),
+                (Value::Row(_) | Value::Words(_), None) => return Err("lost a value".to_owned()),
             });
         }
         Ok((places, Shape { before, inner: out }))

@@ -62,6 +62,7 @@ impl Ending {
         let labels = match &dict.levels {
             Levels::Text(v) => Labels::Text(v.clone()),
             Levels::Integer(v) => Labels::Integer(v.clone()),
+            Levels::Whole(_) => return Err("the label is a text of the input".to_owned()),
         };
         let classes = labels.len();
         // Some exports add raw scores; the probabilities are what has one column a class.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::reading::Desk;
 use super::{Block, Span, Step};
 
 /// A function from one row to another.
@@ -38,6 +39,71 @@ impl Step for Rowwise {
         for row in 0..block.rows {
             let source = &read[from.row(row)..][..self.from.1];
             (self.f.0)(source, &mut write[row * to.stride..][..self.to.1]);
+        }
+    }
+}
+
+type ReadFn<S> = dyn Fn(&S, &mut Desk, &mut [f32]) + Send + Sync;
+
+/// Reads the text of every row.
+pub(super) struct Reading {
+    pub from: usize,
+    pub to: Span,
+    pub f: Box<ReadFn<str>>,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reading").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+impl Step for Reading {
+    fn reads(&self) -> Vec<Span> {
+        vec![(self.from, 1)]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![self.to]
+    }
+
+    fn run(&self, block: &mut Block<'_>) {
+        let (from, to) = (block.places[self.from], block.places[self.to.0]);
+        for row in 0..block.rows {
+            let text = block.texts.get(block.arena[from.row(row)]);
+            (self.f)(text, block.desk, &mut block.arena[to.row(row)..][..self.to.1]);
+        }
+    }
+}
+
+/// Reads the codes of every row.
+pub(super) struct Listing {
+    pub from: Span,
+    pub to: Span,
+    pub f: Box<ReadFn<[f32]>>,
+}
+
+impl fmt::Debug for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listing").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
+    }
+}
+
+impl Step for Listing {
+    fn reads(&self) -> Vec<Span> {
+        vec![self.from]
+    }
+
+    fn writes(&self) -> Vec<Span> {
+        vec![self.to]
+    }
+
+    fn run(&self, block: &mut Block<'_>) {
+        let (from, to) = (block.places[self.from.0], block.places[self.to.0]);
+        let (read, write) = block.arena.split_at_mut(to.offset);
+        for row in 0..block.rows {
+            let source = &read[from.row(row)..][..self.from.1];
+            (self.f)(source, block.desk, &mut write[row * to.stride..][..self.to.1]);
         }
     }
 }

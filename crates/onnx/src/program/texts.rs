@@ -86,6 +86,11 @@ impl Dictionary {
         Finder { dictionary: self, places: &self.places, seed: self.seed, shift: self.shift }
     }
 
+    /// Code of a text it holds.
+    pub fn known(&self, text: &str) -> Option<u32> {
+        Some(self.code(text)).filter(|&code| (code as usize) < self.levels.len())
+    }
+
     /// The same for what is not a short text in its first place.
     #[inline(never)]
     fn seek(&self, text: &str, key: Key, start: usize) -> u32 {
@@ -170,7 +175,7 @@ impl Key {
 /// Multiply-and-fold hash. The keys come from the model and lookups never add any, so nobody who sends rows
 /// can make chains longer.
 #[derive(Debug, Default)]
-struct Fold(u64);
+pub(crate) struct Fold(u64);
 
 impl Hasher for Fold {
     fn finish(&self) -> u64 {
@@ -193,6 +198,8 @@ pub(crate) struct Groups {
     names: HashMap<String, usize>,
     parents: Vec<usize>,
     levels: Vec<Vec<String>>,
+    /// Names whose texts are read whole.
+    whole: Vec<String>,
 }
 
 impl Groups {
@@ -233,6 +240,20 @@ impl Groups {
                 first = to;
             }
         }
+    }
+
+    /// The texts of this name are read whole.
+    pub fn read_whole(&mut self, name: &str) {
+        self.whole.push(name.to_owned());
+    }
+
+    /// Whether the texts of this name are read whole anywhere.
+    pub fn is_whole(&mut self, name: &str) -> bool {
+        let root = self.root(name);
+        let names = std::mem::take(&mut self.whole);
+        let found = names.iter().any(|name| self.root(name) == root);
+        self.whole = names;
+        found
     }
 
     /// The texts of this name are compared with these.

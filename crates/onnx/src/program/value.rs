@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::reading::{Casing, Splitting};
 use crate::tensor::Tensor;
 
 /// A value of the graph.
@@ -11,6 +12,8 @@ pub(crate) enum Value {
     Const(Arc<Tensor>),
     /// Something per row.
     Row(Row),
+    /// The words of one text per row, of which rows may have different numbers.
+    Words(Words),
 }
 
 impl Value {
@@ -18,7 +21,9 @@ impl Value {
     pub fn constant(&self) -> Result<&Arc<Tensor>, String> {
         match self {
             Self::Const(tensor) => Ok(tensor),
-            Self::Row(_) => Err("takes a parameter from a row, expected a constant".to_owned()),
+            Self::Row(_) | Self::Words(_) => {
+                Err("takes a parameter from a row, expected a constant".to_owned())
+            }
         }
     }
 
@@ -27,8 +32,22 @@ impl Value {
         match self {
             Self::Row(row) => Ok(row),
             Self::Const(_) => Err("takes a constant where a value per row is expected".to_owned()),
+            Self::Words(_) => {
+                Err("takes the words of texts, of which rows have different numbers".to_owned())
+            }
         }
     }
+}
+
+/// The words of a text that is read whole.
+#[derive(Debug, Clone)]
+pub(crate) struct Words {
+    /// Place of the text.
+    pub place: usize,
+    pub casing: Casing,
+    pub splitting: Splitting,
+    /// Shape of the texts, without the words.
+    pub shape: Shape,
 }
 
 /// A value per row.
@@ -105,6 +124,24 @@ pub(crate) enum Kind {
     Code(Arc<Dict>),
 }
 
+impl Kind {
+    /// Texts that are read whole.
+    pub fn texts(casing: Casing) -> Self {
+        Self::Code(Arc::new(Dict { levels: Levels::Whole(casing), open: true }))
+    }
+
+    /// What became of the letters of texts that are read whole; none for everything else.
+    pub fn whole(&self) -> Option<Casing> {
+        match self {
+            Self::Code(dict) => match dict.levels {
+                Levels::Whole(casing) => Some(casing),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// Meaning of codes: the levels in order, and for an open dictionary one more for any other text.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Dict {
@@ -116,13 +153,15 @@ pub(crate) struct Dict {
 pub(crate) enum Levels {
     Text(Vec<String>),
     Integer(Vec<i64>),
+    /// No codes: a text's number in its batch.
+    Whole(Casing),
 }
 
 impl Dict {
     /// A number for each code of texts; `f` gets none for the code of other texts.
     pub fn text_table(&self, f: impl Fn(Option<&str>) -> f32) -> Result<Vec<f32>, String> {
         let Levels::Text(levels) = &self.levels else {
-            return Err("takes texts, got integers".to_owned());
+            return Err("looks up what are no codes of texts".to_owned());
         };
         let mut table: Vec<f32> = levels.iter().map(|l| f(Some(l))).collect();
         table.extend(self.open.then(|| f(None)));

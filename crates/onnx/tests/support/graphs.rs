@@ -17,7 +17,7 @@ const JOBS: [&str; 6] = ["admin", "blue-collar", "student", "unknown", "retired"
 
 /// All of them.
 pub fn all() -> Vec<Case> {
-    vec![boosted(), boosted_multi(), forest_values(), linear(), blend()]
+    vec![boosted(), boosted_multi(), forest_values(), linear(), blend(), words()]
 }
 
 /// Small deterministic generator.
@@ -318,4 +318,72 @@ fn blend() -> Case {
     graph.node(Domain::Ml, "ArrayFeatureExtractor", &[&classes, &best], &[&picked], vec![]);
     graph.node(Domain::Onnx, "Reshape", &[&picked, &flat], &["label"], vec![]);
     Case { name: "blend", model: graph.finish().unwrap(), inputs: rows() }
+}
+
+/// Terms of a text, its number of words, and a text that is looked up whole and taken apart, in a sum.
+fn words() -> Case {
+    let mut graph = GraphBuilder::new("words");
+    for name in ["comment", "job"] {
+        graph.input(name, ElementType::String, 1);
+    }
+    graph.output("variable", ElementType::Float, &[-1, 1]);
+    let mut parts = Vec::new();
+    for (column, delimiter) in [("comment", " "), ("job", "-")] {
+        let flat = graph.ints("flat", &[1], vec![-1]);
+        let tall = graph.ints("tall", &[2], vec![-1, 1]);
+        let [texts, small, words, count, number, terms, length] =
+            ["texts", "small", "words", "count", "number", "terms", "length"].map(|n| graph.fresh(n));
+        let mut plain = |op: &str, inputs: &[&str], outputs: &[&str], attributes: Vec<(&str, Attr)>| {
+            graph.node(Domain::Onnx, op, inputs, outputs, attributes);
+        };
+        plain("Reshape", &[column, &flat], &[&texts], vec![]);
+        let lower = Attr::Text("LOWER".to_owned());
+        let attributes = vec![("case_change_action", lower), ("locale", Attr::Text("C".to_owned()))];
+        plain("StringNormalizer", &[&texts], &[&small], attributes);
+        let delimiter = Attr::Text(delimiter.to_owned());
+        plain("StringSplit", &[&small], &[&words, &count], vec![("delimiter", delimiter)]);
+        plain("TfIdfVectorizer", &[&words], &[&terms], terms_looked_for());
+        plain("Cast", &[&count], &[&number], vec![("to", Attr::Int(1))]);
+        plain("Reshape", &[&number, &tall], &[&length], vec![]);
+        parts.extend([terms, length]);
+    }
+    let code = graph.fresh("code");
+    let attributes = vec![
+        ("keys_strings", texts(&JOBS)),
+        ("values_floats", Attr::Floats((0..JOBS.len()).map(|i| i as f32 * 0.25).collect())),
+        ("default_float", Attr::Float(-1.0)),
+    ];
+    graph.node(Domain::Ml, "LabelEncoder", &["job"], &[&code], attributes);
+    parts.push(code);
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let all = graph.fresh("all");
+    graph.node(Domain::Onnx, "Concat", &parts, &[&all], vec![("axis", Attr::Int(1))]);
+    let weights = graph.floats("weights", &[13, 1], (0..13).map(|i| 0.125 * (i + 1) as f32).collect());
+    graph.node(Domain::Onnx, "MatMul", &[&all, &weights], &["variable"], vec![]);
+    let job = rows().into_iter().find(|(name, _)| name == "job").unwrap();
+    Case { name: "words", model: graph.finish().unwrap(), inputs: vec![comments(), job] }
+}
+
+fn terms_looked_for() -> Vec<(&'static str, Attr)> {
+    vec![
+        ("mode", Attr::Text("TF".to_owned())),
+        ("min_gram_length", Attr::Int(1)),
+        ("max_gram_length", Attr::Int(2)),
+        ("max_skip_count", Attr::Int(1)),
+        ("ngram_counts", Attr::Ints(vec![0, 4])),
+        ("ngram_indexes", Attr::Ints(vec![4, 1, 2, 1, 0, 3])),
+        ("pool_strings", texts(&["good", "bad", "collar", "straße", "not", "good", "blue", "collar"])),
+    ]
+}
+
+fn comments() -> (String, Tensor) {
+    const WORDS: [&str; 10] =
+        ["good", "GOOD", "not", "bad", "", "Straße", "ÄRGER", "blue", "collar", "good!"];
+    let mut random = Random(5);
+    let text = |_| {
+        let words: Vec<&str> = (0..random.below(9)).map(|_| WORDS[random.below(WORDS.len())]).collect();
+        words.join(" ")
+    };
+    let texts: Vec<String> = (0..ROWS).map(text).collect();
+    ("comment".to_owned(), Tensor::new(vec![ROWS, 1], Data::Text(texts)).unwrap())
 }

@@ -207,6 +207,9 @@ fn described(view: &DeploymentView) -> String {
             view.status.restarts
         ));
     }
+    if let Some(engine) = &view.engine {
+        text.push_str(&format!("\nengine: {engine}"));
+    }
     if let Some(reason) = &view.status.reason {
         text.push_str(&format!("\n{reason}"));
     }

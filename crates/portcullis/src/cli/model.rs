@@ -189,6 +189,12 @@ fn task(v: &ModelVersion) -> String {
     v.native.map(|_| v.signature.output.task.to_string()).unwrap_or_default()
 }
 
+/// What runs a version here; nothing when Python workers do.
+fn engine(v: &ModelVersion) -> String {
+    let other = v.properties.get("engine").cloned();
+    v.native.map(|_| other.unwrap_or_else(|| "portcullis".to_owned())).unwrap_or_default()
+}
+
 fn pairs(tags: &Tags) -> String {
     tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
 }
@@ -202,6 +208,7 @@ fn labels(v: &ModelVersion) -> String {
         ("aliases", v.aliases.join(" ")),
         ("stage", stage),
         ("tags", pairs(&v.tags)),
+        ("engine", engine(v)),
         ("properties", pairs(&v.properties)),
         ("source", source),
     ];

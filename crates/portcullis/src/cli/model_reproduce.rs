@@ -87,6 +87,10 @@ fn again(made: &Job, lineage: &Lineage) -> Result<Value, Fault> {
     members.remove("register_as");
     members.remove("time_limit");
     members.insert("max_trials".to_owned(), json!(reached));
+    for list in ["left_out", "from_fold"] {
+        let numbers = made.result["work"][list].clone();
+        members.insert(list.to_owned(), if numbers.is_array() { numbers } else { json!([]) });
+    }
     members.insert("data".to_owned(), json!(lineage.data));
     members.insert("data_version".to_owned(), json!(lineage.data_version));
     Ok(ask)

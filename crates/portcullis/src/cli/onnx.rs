@@ -1,10 +1,12 @@
 //! `onnx check|score|run|convert`: ONNX files without a server.
 
 use crate::cli::Global;
+use crate::config::Settings;
 use crate::show::{Printer, line, size, table};
 use clap::Subcommand;
 use domain::{ErrorCode, Fault, Signature};
 use endpoint::{Call, Scratch, Servable};
+use engines::Engine;
 use http::{HeaderMap, Method};
 use onnx::tensor::Tensor;
 use serde_json::{Map, Value, json};
@@ -49,8 +51,8 @@ impl Onnx {
     pub fn run(self, global: &Global) -> Result<ExitCode, Fault> {
         let out = Printer::new(global.json);
         match self {
-            Self::Check { model } => check(out, &model),
-            Self::Score { model, input } => score(out, &model, &input),
+            Self::Check { model } => check(out, global, &model),
+            Self::Score { model, input } => score(out, global, (&model, &input)),
             Self::Convert { input, output } => convert(out, &input, &output),
             Self::Run { model, in_dir, out_dir } => run(out, &model, &in_dir, &out_dir),
         }?;
@@ -67,16 +69,25 @@ fn load(file: &Path) -> Result<onnx::Model, Fault> {
     onnx::Model::from_bytes(&read(file)?).map_err(wrong)
 }
 
-fn check(out: Printer, file: &Path) -> Result<(), Fault> {
-    let model = load(file)?;
+/// The file in the first engine that covers it, by the settings of the server.
+fn engine(global: &Global, file: &Path, bytes: &[u8]) -> Result<Engine, Fault> {
+    engines::use_library(&Settings::load(global)?.endpoint.onnxruntime_library);
+    let wrong = |e: engines::Error| Fault::new(ErrorCode::Unprocessable, format!("{}: {e}", file.display()));
+    Engine::load(bytes).map_err(wrong)
+}
+
+fn check(out: Printer, global: &Global, file: &Path) -> Result<(), Fault> {
+    let content = read(file)?;
+    let model = engine(global, file, &content)?;
     let signature = registry::signature::from_model(&model);
-    let bytes = std::fs::metadata(file).map_or(0, |m| m.len());
-    out.value(&json!({ "ok": true, "bytes": bytes, "signature": signature }), |_| {
+    let bytes = content.len() as u64;
+    let engine = model.name();
+    out.value(&json!({ "ok": true, "bytes": bytes, "engine": engine, "signature": signature }), |_| {
         let rows =
             signature.inputs.iter().map(|f| [f.name.clone(), f.kind.to_string(), f.example.to_string()]);
         let classes: Vec<String> = signature.output.classes.iter().map(ToString::to_string).collect();
         format!(
-            "{}: ok, {}\n{}\nanswers {} ({}) {}",
+            "{}: ok, {}, engine {engine}\n{}\nanswers {} ({}) {}",
             file.display(),
             size(bytes),
             table(&["input", "type", "example"], rows),
@@ -122,11 +133,11 @@ fn records(file: &Path) -> Result<Value, Fault> {
     Ok(Value::Array(rows.collect()))
 }
 
-fn score(out: Printer, file: &Path, input: &Path) -> Result<(), Fault> {
+fn score(out: Printer, global: &Global, (file, input): (&Path, &Path)) -> Result<(), Fault> {
     let bytes = read(file)?;
-    let model = load(file)?;
+    let model = engine(global, file, &bytes)?;
     let signature: Signature = registry::signature::from_model(&model);
-    let servable = Servable::load(&bytes, &signature)?;
+    let servable = Servable::of(model, &bytes, &signature)?;
     let rows = records(input)?;
     let labels = answer(&servable, &rows, "predict")?;
     let probabilities = if signature.output.classes.is_empty() {

@@ -4,6 +4,7 @@ use crate::config::Settings;
 use crate::wire::{Bound, bind};
 use domain::{ErrorCode, Fault, Name};
 use endpoint::Servable;
+use engines::Engine;
 use gateway::SingleDoor;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ impl SingleModel {
         settings: Settings,
         dir: &Path,
     ) -> Result<Self, Fault> {
+        engines::use_library(&settings.endpoint.onnxruntime_library);
         let servable = load(file)?;
         let key = key_file.map(key).transpose()?;
         let stem = file.file_stem().and_then(|s| s.to_str()).unwrap_or("model");
@@ -76,9 +78,10 @@ impl SingleModel {
 
 fn load(file: &Path) -> Result<Servable, Fault> {
     let bytes = std::fs::read(file).map_err(|e| Fault::invalid(format!("{}: {e}", file.display())))?;
-    let wrong = |e: onnx::Error| Fault::new(ErrorCode::Unprocessable, format!("{}: {e}", file.display()));
-    let signature = registry::signature::from_model(&onnx::Model::from_bytes(&bytes).map_err(wrong)?);
-    Ok(Servable::load(&bytes, &signature)?)
+    let wrong = |e: engines::Error| Fault::new(ErrorCode::Unprocessable, format!("{}: {e}", file.display()));
+    let engine = Engine::load(&bytes).map_err(wrong)?;
+    let signature = registry::signature::from_model(&engine);
+    Ok(Servable::of(engine, &bytes, &signature)?)
 }
 
 /// The key in a file; a new one when there is no file.

@@ -29,6 +29,7 @@ mod launcher;
 mod ledger;
 mod mlflow;
 mod mlflow_registry;
+mod onnxruntime;
 mod openapi;
 mod people;
 mod policies;

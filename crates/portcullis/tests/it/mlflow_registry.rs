@@ -81,7 +81,8 @@ fn seen_from_here(server: &Server, name: &str) {
         .filter_map(|f| f["name"].as_str())
         .collect();
     assert_eq!(names, ["a", "b c", "d.e"]);
-    assert_eq!(shown["version"]["native"], Value::Null);
+    // The library's own file is read here too, so that it needs no Python to be served.
+    assert!(shown["version"]["native"].is_string(), "{shown}");
 }
 
 /// The ONNX flavour of a registered model is served without Python.

@@ -39,7 +39,6 @@ pub fn config() -> Config {
             cpu_seconds: 0,
             open_files: 0,
             processes: 0,
-            folder_bytes: 0,
             network: false,
             read_paths: Vec::new(),
             log_bytes: 1 << 20,

@@ -1,6 +1,6 @@
 //! Linear models: impute, bend, standardise and multiply the numbers; categories are looked up.
 
-use super::Sheet;
+use super::{FLOAT, Sheet};
 use crate::Error;
 use crate::learners::{LinearModel, Number, REACH};
 use onnx::{Attr, Domain};
@@ -52,8 +52,8 @@ impl Sheet<'_> {
 
     /// The columns of some terms side by side.
     fn columns(&mut self, stem: &str, terms: &[&Number]) -> String {
-        let parts: Vec<String> = terms.iter().map(|t| self.number(t.column)).collect();
-        self.concat(stem, &parts)
+        let columns: Vec<usize> = terms.iter().map(|t| t.column).collect();
+        self.side_by_side(stem, &columns)
     }
 
     fn impute(&mut self, input: &str, fill: Vec<f32>) -> String {
@@ -169,5 +169,3 @@ impl Sheet<'_> {
 
 /// Outputs from which a category is one-hot encoded in place of a lookup an output.
 const MANY: usize = 4;
-/// The number of the element type `float`.
-const FLOAT: i64 = 1;

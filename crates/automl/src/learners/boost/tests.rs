@@ -31,7 +31,7 @@ fn data(rows: usize) -> Dataset {
             feature("b", Shape::Number),
             feature("c", Shape::Category(coding)),
         ],
-        matrix: Matrix { rows, columns },
+        matrix: Matrix { rows, columns, ..Matrix::default() },
         target: Target { name: "y".into(), task: Task::Regression, classes: None, values },
         marks: Marks::default(),
     }

@@ -96,6 +96,41 @@ fn dropped(outcome: &Outcome) -> usize {
 }
 
 #[test]
+fn what_a_time_limit_made_is_made_again_without_it() {
+    let table = table(220, Task::Binary);
+    for limit in [0.6, 1.5] {
+        let late = Spec { max_trials: None, time_limit_seconds: Some(limit), threads: 2, ..quick(1) };
+        let made = search(&table, &late).unwrap();
+        let again = Spec {
+            max_trials: Some(made.work.reached),
+            time_limit_seconds: None,
+            threads: 1,
+            left_out: made.work.left_out.clone(),
+            from_fold: made.work.from_fold.clone(),
+            ..late
+        };
+        assert!(search(&table, &again).unwrap().model == made.model, "{:?}", made.work);
+    }
+}
+
+#[test]
+fn trials_and_last_fits_that_are_left_out_are_named() {
+    let table = table(200, Task::Binary);
+    let whole = search(&table, &quick(8)).unwrap();
+    let (kept, member) = (whole.work.reached, whole.members[0].trial);
+    let spec = Spec { left_out: vec![member], ..quick(8) };
+    let less = search(&table, &spec).unwrap();
+    assert_eq!(
+        (less.work.trials, less.work.left_out.as_slice()),
+        (whole.work.trials - 1, [member].as_slice())
+    );
+    assert!(less.work.reached == kept && less.members.iter().all(|m| m.trial != member));
+    let folded = search(&table, &Spec { from_fold: vec![member], ..quick(8) }).unwrap();
+    assert_eq!(folded.work.from_fold, [member]);
+    assert!(folded.model != whole.model && folded.score.to_bits() == whole.score.to_bits());
+}
+
+#[test]
 fn the_score_asked_for_ends_the_search() {
     let table = table(200, Task::Binary);
     let outcome = search(&table, &Spec { exit_score: Some(0.8), ..quick(15) }).unwrap();

@@ -8,8 +8,8 @@ use crate::answer::{self, Labels};
 use crate::outcome::Outcome;
 use crate::rows::refusal::clip;
 use domain::Label;
+use engines::Batch;
 use http::StatusCode;
-use onnx::Batch;
 use serde_json::Value;
 
 /// The outputs to write, in their order, and whether each goes as bytes.

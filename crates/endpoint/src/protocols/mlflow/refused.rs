@@ -45,10 +45,10 @@ fn message(refusal: &Refusal) -> String {
 /// MLflow's word for a column's type.
 fn kind(expected: Expected) -> &'static str {
     match expected {
-        Expected::Number | Expected::Range => "double",
+        Expected::Number | Expected::Range | Expected::Holds => "double",
         Expected::Integer => "long",
         Expected::Boolean => "boolean",
         Expected::Time => "datetime",
-        Expected::Text | Expected::Name => "string",
+        Expected::Text | Expected::Name | Expected::NoZero => "string",
     }
 }

@@ -40,7 +40,7 @@ def main() -> None:
     train, test, spec = common.read()
     work, seconds = Path(spec["work"]), spec["seconds"]
     command: List[str] = [os.environ["PORTCULLIS"], "automl", "run", "--json", "--data", sys.argv[1], "--target", spec["target"]]
-    command += ["--time-limit", f"{seconds}s", "--max-trials", "1000", "--seed", str(spec["seed"]), "--metric", spec["metric"]]
+    command += ["--time-limit", f"{seconds}s", "--seed", str(spec["seed"]), "--metric", spec["metric"]]
     command += ["--out", str(work / "out"), "--data-dir", str(work / "data")]
     command += ["--task", "regression"] if spec["task"] == "regression" else []
     start = time.perf_counter()
