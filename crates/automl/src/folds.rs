@@ -23,6 +23,23 @@ pub(crate) struct Folds {
     pub scored: Vec<u32>,
     /// What the splits are, in a few words.
     pub kind: String,
+    /// The rows that are learned from, when they are not all.
+    pub sample: Option<Sample>,
+}
+
+/// Some of the rows, of every class its share.
+#[derive(Debug, Clone)]
+pub(crate) struct Sample {
+    taken: Vec<bool>,
+    /// Rows of the longest split, at most.
+    pub rows: usize,
+}
+
+impl Sample {
+    /// Those of the rows that are learned from.
+    pub fn of(&self, rows: impl Iterator<Item = u32>) -> Vec<u32> {
+        rows.filter(|&r| self.taken[r as usize]).collect()
+    }
 }
 
 /// Rows above which one hold-out replaces the folds.
@@ -41,6 +58,16 @@ const BEARABLE: f64 = 4.0;
 /// trials of a shorter one.
 const ROUNDS: f64 = 150.0;
 const PACE: f64 = 1e8;
+/// Share of the time limit that such a configuration may take on one core before it learns from some rows only: with
+/// one split, and with several, which are in work at once. On large tables it has so many rounds.
+const FIT_SHARES: [f64; 2] = [0.2, 0.35];
+const LONG_ROUNDS: f64 = 300.0;
+/// Classes with no more rows are learned from whole.
+const RARE: u32 = 50;
+/// No sample is smaller.
+const LEAST_ROWS: usize = 10_000;
+/// Stream of the random numbers that draw it.
+const THINNED: u64 = 30_000;
 
 /// Folds and repeats: many repeats where a fit is cheap and the estimate noisy. `trees` a round.
 fn shape(rows: usize, columns: usize, trees: usize) -> (usize, usize) {
@@ -74,7 +101,39 @@ pub(crate) fn make(data: &Dataset, spec: &Spec) -> Result<Folds, Error> {
     } else {
         dealt(data, spec)?
     };
-    finish(&data.target, data.rows(), splits, kind)
+    let mut folds = finish(&data.target, data.rows(), splits, kind)?;
+    thin(&mut folds, data, spec);
+    Ok(folds)
+}
+
+/// Rows that a boosted configuration can learn from in the time there is.
+fn affordable(data: &Dataset, splits: usize, limit: f64) -> usize {
+    let seconds = limit * FIT_SHARES[usize::from(splits > 1)] / splits as f64;
+    let row = data.features.len().max(1) * data.target.width();
+    (seconds * PACE / (LONG_ROUNDS * row as f64)) as usize
+}
+
+/// Lets configurations learn from a sample, when all rows are too many for the time.
+fn thin(folds: &mut Folds, data: &Dataset, spec: &Spec) {
+    let by_time = || spec.time_limit_seconds.map(|limit| affordable(data, folds.splits.len(), limit));
+    let longest = folds.splits.iter().map(|s| s.train.len()).max().unwrap_or(0);
+    let Some(most) = spec.fit_rows.or_else(by_time).map(|rows| rows.max(LEAST_ROWS)) else { return };
+    if most >= longest {
+        return;
+    }
+    let strata = strata(&data.target);
+    let mut taken = deal_share(&strata, most as f64 / longest as f64, &mut Random::new(spec.seed, THINNED));
+    if data.target.task != Task::Regression {
+        let mut counts = vec![0u32; data.target.class_count()];
+        strata.iter().for_each(|&s| counts[s as usize] += 1);
+        taken.iter_mut().zip(&strata).for_each(|(taken, &s)| *taken |= counts[s as usize] <= RARE);
+    }
+    let sample = Sample { taken, rows: most };
+    for split in &mut folds.splits {
+        split.train = sample.of(split.train.iter().copied());
+    }
+    folds.kind.push_str(&format!(", learned from {most} rows"));
+    folds.sample = Some(sample);
 }
 
 /// Leaves out splits that teach a single class, and lists the rows that are validated on.
@@ -94,7 +153,7 @@ fn finish(target: &Target, rows: usize, mut splits: Vec<Split>, kind: String) ->
         seen[*row as usize] = true;
     }
     let scored = (0..rows).filter(|&r| seen[r]).map(|r| r as u32).collect();
-    Ok(Folds { splits, scored, kind })
+    Ok(Folds { splits, scored, kind, sample: None })
 }
 
 /// The rows for which `held` is true, and the others.

@@ -5,6 +5,7 @@
 //! the same.
 
 use crate::dataset::Dataset;
+use crate::folds::Folds;
 use crate::portfolio::{Past, Plan};
 use crate::search::{Done, LAG, Search};
 use crate::spec::Spec;
@@ -40,8 +41,10 @@ struct Head {
 }
 
 impl<'a> Journal<'a> {
-    pub(crate) fn new(keeper: Option<&'a dyn Keeper>, data: &Dataset, spec: &Spec) -> Self {
-        let digest = if keeper.is_some() { digest(data, spec) } else { String::new() };
+    pub(crate) fn new(keeper: Option<&'a dyn Keeper>, data: &Dataset, spec: &Spec, folds: &Folds) -> Self {
+        // Trials of a search that learned from fewer rows are none of this one.
+        let spec = Spec { fit_rows: folds.sample.as_ref().map(|sample| sample.rows), ..spec.clone() };
+        let digest = if keeper.is_some() { digest(data, &spec) } else { String::new() };
         Self { keeper, digest }
     }
 

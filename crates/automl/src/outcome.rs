@@ -117,6 +117,9 @@ pub struct Work {
     /// two lists below, does the same work.
     #[serde(default)]
     pub reached: u32,
+    /// Rows that were learned from at most, when they were a sample for the sake of the time limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit_rows: Option<usize>,
     /// Trials before that one that the time limit left out, by number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<u32>,

@@ -8,7 +8,7 @@ use crate::control::Control;
 use crate::dataset::Dataset;
 use crate::export::{self, Ensemble};
 use crate::folds;
-use crate::guardrails;
+use crate::guardrails::{self, Guardrail};
 use crate::importance::Question;
 use crate::journal::{Journal, Keeper};
 use crate::learners::Shared;
@@ -120,13 +120,13 @@ fn work(
         early: spec.early_termination,
         exit: spec.exit_score,
         left_out: &spec.left_out,
-        journal: Journal::new(keeper, &data, spec),
+        journal: Journal::new(keeper, &data, spec, &folds),
     };
     let plan = Plan::new(&data, spec)?;
     announce(&search, plan.trials());
     columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
-    notes.iter().for_each(|note| control.tell(Event::Warning { message: note.clone() }));
-    guardrails.iter().for_each(|guard| control.tell(Event::Warning { message: guard.message() }));
+    let guards = guardrails.iter().map(Guardrail::message);
+    notes.iter().cloned().chain(guards).for_each(|message| control.tell(Event::Warning { message }));
     let mut trials = search.run(&plan)?;
     let vote = Vote::new(&search, &trials.done, spec);
     let (members, metrics) = (vote.members(&trials.done), vote.metrics.clone());
@@ -248,6 +248,7 @@ fn work_done(search: &Search<'_>, trials: &Trials, planned: u32) -> Work {
         rows: search.shared.data.trainable(),
         splits: search.folds.splits.len(),
         truncated: trials.done.len() + trials.dropped < planned as usize && trials.late,
+        fit_rows: search.folds.sample.as_ref().map(|sample| sample.rows),
         left_out: trials.left_out.clone(),
         from_fold: Vec::new(),
     }

@@ -148,6 +148,10 @@ pub struct Spec {
     /// Whether a model over the predictions of the others may be the model.
     #[serde(default = "yes")]
     pub stack_ensemble: bool,
+    /// Rows that configurations learn from at most, 10,000 at least; all when absent and there is no time limit, else as
+    /// many as the limit allows for ([`crate::Work::fit_rows`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit_rows: Option<usize>,
     /// Numbers of trials that are not carried out: those that a time limit left out of the search that is repeated
     /// ([`crate::Work::left_out`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -192,6 +196,7 @@ impl Spec {
             early_termination: true,
             vote_ensemble: true,
             stack_ensemble: true,
+            fit_rows: None,
             left_out: Vec::new(),
             from_fold: Vec::new(),
         }

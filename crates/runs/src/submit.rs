@@ -91,6 +91,9 @@ pub struct SubmitAutoml {
     /// Whether a stack may be the model; true when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack_ensemble: Option<bool>,
+    /// Rows that configurations learn from at most; as many as the time limit allows for when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit_rows: Option<usize>,
     /// Trials by number that are not carried out, as `work.left_out` of the run that is repeated has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<u32>,
@@ -134,6 +137,7 @@ impl SubmitAutoml {
             early_termination: None,
             vote_ensemble: None,
             stack_ensemble: None,
+            fit_rows: None,
             left_out: Vec::new(),
             from_fold: Vec::new(),
             register_as: None,
@@ -243,6 +247,7 @@ impl SubmitAutoml {
         spec.early_termination = self.early_termination.unwrap_or(true);
         spec.vote_ensemble = self.vote_ensemble.unwrap_or(true);
         spec.stack_ensemble = self.stack_ensemble.unwrap_or(true);
+        spec.fit_rows = self.fit_rows;
         spec.left_out.clone_from(&self.left_out);
         spec.from_fold.clone_from(&self.from_fold);
         spec

@@ -60,6 +60,29 @@ fn a_large_table_has_one_holdout() {
 }
 
 #[test]
+fn a_short_time_lets_a_large_table_be_learned_from_a_sample() {
+    // Four rows of the last class, which stay.
+    let values: Vec<f32> = (0..100_000).map(|i| if i % 25_000 == 7 { 2.0 } else { (i % 2) as f32 }).collect();
+    let data = data(values, 3, Marks::default());
+    let late = |limit| Spec { time_limit_seconds: limit, ..spec(1) };
+    assert!(make(&data, &spec(1)).unwrap().sample.is_none());
+    assert!(make(&data, &late(Some(1e6))).unwrap().sample.is_none());
+    let whole = make(&data, &spec(1)).unwrap();
+    let folds = make(&data, &late(Some(0.1))).unwrap();
+    let rows = folds.sample.as_ref().unwrap().rows;
+    assert_eq!(rows, LEAST_ROWS);
+    let train = &folds.splits[0].train;
+    assert!(train.len().abs_diff(rows) < rows / 50, "{}", train.len());
+    assert_eq!(folds.splits[0].valid, whole.splits[0].valid);
+    let class =
+        |list: &[u32], class: f32| list.iter().filter(|&&r| data.target.values[r as usize] == class).count();
+    assert_eq!(class(train, 2.0), class(&whole.splits[0].train, 2.0));
+    assert!(class(train, 0.0).abs_diff(class(train, 1.0)) < 3);
+    let again = make(&data, &Spec { fit_rows: Some(rows), ..spec(1) }).unwrap();
+    assert_eq!(again.splits, folds.splits);
+}
+
+#[test]
 fn the_number_of_folds_and_the_share_held_out_can_be_chosen() {
     let values: Vec<f32> = (0..900).map(|i| (i % 3) as f32).collect();
     let data = data(values, 3, Marks::default());

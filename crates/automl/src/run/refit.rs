@@ -19,11 +19,15 @@ pub(super) fn refit(
     spec: &Spec,
     notes: &mut Vec<String>,
 ) -> Result<(Ensemble, Vec<u32>), Error> {
-    let all: Vec<u32> = (0..search.shared.data.trainable() as u32).collect();
+    let all = 0..search.shared.data.trainable() as u32;
+    let sample = search.folds.sample.as_ref();
+    let all: Vec<u32> = sample.map_or_else(|| all.clone().collect(), |sample| sample.of(all.clone()));
+    // One split of a sample leaves hardly a row of it out: its models are as good as any.
+    let judged = sample.is_some() && search.folds.splits.len() == 1;
     let chosen = vote.chosen();
     let fits = parallel::map(chosen.len(), search.threads, |i| {
         let trial = &done[chosen[i]];
-        if spec.from_fold.contains(&trial.number) {
+        if judged || spec.from_fold.contains(&trial.number) {
             return Err(Error::Cancelled);
         }
         let job = Job {
@@ -41,7 +45,9 @@ pub(super) fn refit(
     for (fit, &at) in fits.into_iter().zip(&chosen) {
         let model = match fit {
             Err(Error::Cancelled) if !search.control.cancelled() => {
-                stopped.push(done[at].number);
+                if !judged {
+                    stopped.push(done[at].number);
+                }
                 let limit = search.control.limit().unwrap_or(0.0);
                 done[at].probes.first().cloned().ok_or(Error::TimeLimit(limit))?
             }

@@ -137,8 +137,7 @@ impl<'a> Schedule<'a> {
 
     /// Seconds to keep for what follows the trials.
     pub(super) fn reserve(&self, limit: f64) -> f64 {
-        let splits = self.search.folds.splits.len();
-        pace::reserve(&self.lock().done(), splits, self.search.threads, limit)
+        pace::reserve(&self.lock().done(), self.search.folds, self.search.threads, limit)
     }
 
     /// Passes over a trial.
@@ -202,8 +201,7 @@ impl<'a> Schedule<'a> {
         let best = done.iter().filter(|d| d.number <= seen).min_by(|a, b| a.loss.total_cmp(&b.loss));
         let bar = best.filter(|_| self.search.early && !self.plan.is_fixed(number)).map(|d| d.worst);
         let left = self.search.control.limit().map_or(f64::INFINITY, |limit| {
-            let splits = self.search.folds.splits.len();
-            let reserve = pace::reserve(&done, splits, self.search.threads, limit);
+            let reserve = pace::reserve(&done, self.search.folds, self.search.threads, limit);
             limit - reserve - self.search.control.seconds()
         });
         let last = self.plan.trials().min(number + SKIPS as u32);

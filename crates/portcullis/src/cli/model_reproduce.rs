@@ -87,6 +87,9 @@ fn again(made: &Job, lineage: &Lineage) -> Result<Value, Fault> {
     members.remove("register_as");
     members.remove("time_limit");
     members.insert("max_trials".to_owned(), json!(reached));
+    if let rows @ Value::Number(_) = &made.result["work"]["fit_rows"] {
+        members.insert("fit_rows".to_owned(), rows.clone());
+    }
     for list in ["left_out", "from_fold"] {
         let numbers = made.result["work"][list].clone();
         members.insert(list.to_owned(), if numbers.is_array() { numbers } else { json!([]) });
