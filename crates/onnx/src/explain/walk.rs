@@ -22,6 +22,8 @@ pub(super) struct Walk<'a> {
     pub values: HashMap<String, Value>,
     /// Sums, by name, of what linear operators read: when means are taken.
     pub record: Option<BTreeMap<String, Vec<f64>>>,
+    /// What nodes gave for the first row, where other rows tell nothing new: when means are taken.
+    settled: HashMap<usize, Vec<Value>>,
     /// Trees that were laid out, with their node.
     pub trees: Vec<(usize, Shap)>,
     laying: bool,
@@ -38,6 +40,7 @@ impl<'a> Walk<'a> {
             players: explainer.players.clone(),
             values: HashMap::new(),
             record: None,
+            settled: HashMap::new(),
             trees: Vec::new(),
             laying: false,
             points: quadrature::points(POINTS),
@@ -72,14 +75,30 @@ impl<'a> Walk<'a> {
         self.values.extend(explainer.constants.iter().map(|(n, t)| (n.clone(), Value::Const(Arc::clone(t)))));
         self.values.extend(explainer.enter(row));
         for (at, node) in explainer.nodes.iter().enumerate() {
-            let made = self.node(at, node).unwrap_or_else(|why| {
-                let why: Arc<str> = format!("{} {why}", node.label).into();
-                vec![Value::Opaque(why); node.outputs.len()]
-            });
+            let made = match self.settled.get(&at) {
+                Some(made) => made.clone(),
+                None => self.made_by(at, node),
+            };
             for (name, value) in node.outputs.iter().zip(made).filter(|(n, _)| !n.is_empty()) {
                 self.values.insert(name.clone(), value);
             }
         }
+    }
+
+    fn made_by(&mut self, at: usize, node: &Node) -> Vec<Value> {
+        let made = self.node(at, node);
+        // Means are taken of what comes straight from inputs. Trees tell nothing of it, nor what is made of sums alone,
+        // and what can't be explained can't be for any row.
+        let straight = node.inputs.iter().any(|n| matches!(self.values.get(n), Some(Value::Plain { .. })));
+        let settled = made.is_err() || !straight || matches!(node.rule, Rule::Trees(_));
+        let made = made.unwrap_or_else(|why| {
+            let why: Arc<str> = format!("{} {why}", node.label).into();
+            vec![Value::Opaque(why); node.outputs.len()]
+        });
+        if settled && self.record.is_some() {
+            self.settled.insert(at, made.clone());
+        }
+        made
     }
 
     fn node(&mut self, at: usize, node: &Node) -> Made {
@@ -135,7 +154,8 @@ impl<'a> Walk<'a> {
 
     /// A value as a sum: what comes from inputs is its mean and each column's distance from it.
     fn sum(&mut self, name: &str, value: &Value) -> Result<Sum, String> {
-        let count = self.players.len();
+        // Means need no parts.
+        let count = if self.record.is_some() { 0 } else { self.players.len() };
         let (tensor, players) = match value {
             Value::Sum(sum) => return Ok((**sum).clone()),
             Value::Const(tensor) => return constant(tensor, count),
