@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 const PULSE: Duration = Duration::from_millis(200);
 
 /// Share of the time limit, and seconds at most, kept for importance and writing.
-const LAST_SHARE: f64 = 0.05;
-const LAST_MOST: f64 = 3.0;
+const LAST_SHARE: f64 = 0.08;
+const LAST_MOST: f64 = 4.0;
 
 /// Shared by all threads of one search.
 pub(crate) struct Control {

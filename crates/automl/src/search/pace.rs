@@ -9,8 +9,8 @@ const REFIT_COST: f64 = 1.35;
 /// Models the final fit may have to train.
 const REFITS: usize = crate::blend::MAX_MEMBERS;
 /// Share of the time limit, and seconds at most, kept for blending, importance and writing.
-const RESERVE: f64 = 0.07;
-const RESERVE_MOST: f64 = 4.0;
+const RESERVE: f64 = 0.1;
+const RESERVE_MOST: f64 = 5.0;
 /// Seconds that one step of the choice of the ensemble takes, a row, class and candidate.
 const CHOICE: f64 = 4e-7;
 
