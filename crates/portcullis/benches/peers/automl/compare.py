@@ -88,13 +88,14 @@ def one(args: argparse.Namespace, frame: pandas.DataFrame, about: Dict[str, Any]
         train.to_csv(paths[0], index=False)
         test.to_csv(paths[1], index=False)
         paths[2].write_text(json.dumps({**spec, "work": work}))
-        python = args.environments / environment / "bin/python"
+        python = (args.environments / environment / "bin/python").absolute()
         command = ["taskset", "-c", CORES, str(python), str(HERE / "systems" / script), *map(str, paths)]
         most = case["seconds"] * PATIENCE + GRACE
         start = time.perf_counter()
         try:
             variables = {**os.environ, "PORTCULLIS": str(args.binary)}
-            ran = subprocess.run(command, capture_output=True, text=True, timeout=most, env=variables, check=False)
+            # Some systems leave files where they run.
+            ran = subprocess.run(command, cwd=work, capture_output=True, text=True, timeout=most, env=variables, check=False)
         except subprocess.TimeoutExpired:
             return {**case, "error": f"stopped after {most} s"}
         wall = time.perf_counter() - start
