@@ -122,11 +122,12 @@ impl Batch {
 
     /// The same with texts; does nothing either when another model made the batch.
     pub fn set_texts<T: AsRef<str>>(&mut self, model: &Model, slot: usize, values: &[T]) {
-        let Some(Columns { first, texts: Some((tokens, width)), .. }) = self.form.slots.get(slot) else {
+        let Some(Columns { first, texts: Some((tokens, width @ 1..)), .. }) = self.form.slots.get(slot)
+        else {
             return;
         };
         let length = self.form.missing.len();
-        let Some(rows) = last_rows(&mut self.inputs, values.len() / width.max(&1), length) else { return };
+        let Some(rows) = last_rows(&mut self.inputs, values.len() / width, length) else { return };
         if !Arc::ptr_eq(&self.form, model.form()) {
             return;
         }

@@ -16,6 +16,15 @@ impl fmt::Debug for RowFn {
     }
 }
 
+/// Hands each row's columns of one place, and the room for those of another, to a function.
+fn each_row(block: &mut Block<'_>, from: Span, to: Span, f: impl Fn(&[f32], &mut Desk, &mut [f32])) {
+    let (source, target) = (block.places[from.0], block.places[to.0]);
+    let (read, write) = block.arena.split_at_mut(target.offset);
+    for row in 0..block.rows {
+        f(&read[source.row(row)..][..from.1], block.desk, &mut write[row * target.stride..][..to.1]);
+    }
+}
+
 /// Applies a function to every row.
 #[derive(Debug)]
 pub(super) struct Rowwise {
@@ -34,12 +43,7 @@ impl Step for Rowwise {
     }
 
     fn run(&self, block: &mut Block<'_>) {
-        let (from, to) = (block.places[self.from.0], block.places[self.to.0]);
-        let (read, write) = block.arena.split_at_mut(to.offset);
-        for row in 0..block.rows {
-            let source = &read[from.row(row)..][..self.from.1];
-            (self.f.0)(source, &mut write[row * to.stride..][..self.to.1]);
-        }
+        each_row(block, self.from, self.to, |source, _, target| (self.f.0)(source, target));
     }
 }
 
@@ -99,12 +103,7 @@ impl Step for Listing {
     }
 
     fn run(&self, block: &mut Block<'_>) {
-        let (from, to) = (block.places[self.from.0], block.places[self.to.0]);
-        let (read, write) = block.arena.split_at_mut(to.offset);
-        for row in 0..block.rows {
-            let source = &read[from.row(row)..][..self.from.1];
-            (self.f)(source, block.desk, &mut write[row * to.stride..][..self.to.1]);
-        }
+        each_row(block, self.from, self.to, &self.f);
     }
 }
 

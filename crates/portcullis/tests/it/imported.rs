@@ -1,28 +1,12 @@
 //! Models of other tools, registered, deployed and scored without Python: their answers beside those of the libraries that made them.
 
 use super::python::interpreter;
-use super::support::{Server, repository};
-use serde_json::{Value, json};
+use super::support::{Server, numbers, repository, results};
+use serde_json::Value;
 use std::process::Command;
 
 /// Largest difference of a probability, and of a value for each unit of its size.
 const CLOSE: f64 = 1e-6;
-
-/// Registers, deploys and scores a model under a name of its own; gives the results of a method.
-async fn results(server: &Server, name: &str, (key, method): (&str, &str), rows: &Value) -> Vec<Value> {
-    let body = json!({ "Inputs": { "data": rows }, "GlobalParameters": { "method": method } });
-    let (status, answer) = server.post(&format!("/endpoints/{name}/score"), Some(key), &body).await;
-    assert_eq!(status, 200, "{name}: {answer}");
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    answer["Results"].as_array().unwrap_or_else(|| panic!("{name}: {answer}")).clone()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(list) => list.iter().map(|v| v.as_f64().unwrap()).collect(),
-        other => vec![other.as_f64().unwrap()],
-    }
-}
 
 /// The largest difference of two lists of results.
 fn apart(name: &str, ours: &[Value], theirs: &[Value]) -> f64 {
@@ -68,10 +52,10 @@ async fn models_of_other_tools_answer_as_there() {
         let mut most = None;
         if let Some(theirs) = case["values"].as_array() {
             let method = if theirs[0].is_array() { "predict_proba" } else { "predict" };
-            most = Some(apart(name, &results(&server, name, (key, method), &case["rows"]).await, theirs));
+            most = Some(apart(name, &results(&server, name, key, (method, &case["rows"])).await, theirs));
         }
         if let Some(theirs) = case["labels"].as_array() {
-            let ours = results(&server, name, (key, "predict"), &case["rows"]).await;
+            let ours = results(&server, name, key, ("predict", &case["rows"])).await;
             let off = ours.iter().zip(theirs).filter(|(a, b)| a != b).count();
             assert_eq!((off, ours.len()), (0, theirs.len()), "{name}: labels");
         }

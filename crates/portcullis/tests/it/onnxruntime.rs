@@ -1,7 +1,7 @@
 //! Models that our own engine does not cover: refused with what to do, and run by ONNX Runtime where its library is named.
 
 use super::python::interpreter;
-use super::support::{Server, binary, repository, skip};
+use super::support::{Server, binary, numbers, repository, results, skip};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,21 +40,6 @@ fn deployed(server: &Server, name: &str, file: &str) -> String {
     let model = format!("{name}:1");
     server.cli(&["deployment", "create", "--endpoint", name, "--model", &model, "--all-traffic"]);
     server.cli(&["endpoint", "keys", name])["primaryKey"].as_str().unwrap().to_owned()
-}
-
-async fn results(server: &Server, name: &str, key: &str, (method, rows): (&str, &Value)) -> Vec<Value> {
-    let body = json!({ "Inputs": { "data": rows }, "GlobalParameters": { "method": method } });
-    let (status, answer) = server.post(&format!("/endpoints/{name}/score"), Some(key), &body).await;
-    assert_eq!(status, 200, "{name}: {answer}");
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    answer["Results"].as_array().unwrap_or_else(|| panic!("{name}: {answer}")).clone()
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(list) => list.iter().map(|v| v.as_f64().unwrap()).collect(),
-        other => vec![other.as_f64().unwrap()],
-    }
 }
 
 #[test]

@@ -272,3 +272,20 @@ impl Road {
         self.keys["primaryKey"].as_str().unwrap()
     }
 }
+
+/// What a method of an endpoint answers for rows, one result a row.
+pub async fn results(server: &Server, name: &str, key: &str, (method, rows): (&str, &Value)) -> Vec<Value> {
+    let body = json!({ "Inputs": { "data": rows }, "GlobalParameters": { "method": method } });
+    let (status, answer) = server.post(&format!("/endpoints/{name}/score"), Some(key), &body).await;
+    assert_eq!(status, 200, "{name}: {answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    answer["Results"].as_array().unwrap_or_else(|| panic!("{name}: {answer}")).clone()
+}
+
+/// The numbers of a result: those of a list, or the one.
+pub fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(list) => list.iter().map(|v| v.as_f64().unwrap()).collect(),
+        other => vec![other.as_f64().unwrap()],
+    }
+}
