@@ -36,4 +36,4 @@ pub use order::FILES;
 pub use submit::{DEFAULT_EXPERIMENT, DEFAULT_SEED, DEFAULT_TRIALS, SubmitAutoml};
 pub use sweep::{SubmitSweep, SweepTrial};
 pub use tracking::Tracking;
-pub use worker::automl_worker;
+pub use worker::{automl_worker, automl_worker_telling};

@@ -19,7 +19,12 @@ pub const ORPHANED: u8 = 3;
 
 /// Carries out the order that stands on standard input; gives the process's exit code.
 pub fn automl_worker() -> u8 {
-    serve(io::stdin(), &mut io::stdout().lock())
+    automl_worker_telling(&mut io::stdout().lock())
+}
+
+/// [`automl_worker`] that tells its events elsewhere than on standard output, a line of JSON each.
+pub fn automl_worker_telling(events: &mut impl Write) -> u8 {
+    serve(io::stdin(), events)
 }
 
 fn serve(stdin: impl Read + Send + 'static, stdout: &mut impl Write) -> u8 {

@@ -18,6 +18,11 @@ pub fn worker() -> Program {
     Program { path, arguments: Vec::new() }
 }
 
+/// The same; a search that begins from nothing waits after its second trial until it is killed.
+pub fn held() -> Program {
+    Program { arguments: vec!["hold".into()], ..worker() }
+}
+
 /// A program that cannot be started.
 pub fn nothing() -> Program {
     Program { path: PathBuf::from("/nonexistent/worker"), arguments: Vec::new() }
