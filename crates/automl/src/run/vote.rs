@@ -30,8 +30,8 @@ pub(super) struct Vote {
     seconds: f64,
 }
 
-/// Nodes an ensemble may have: about 5 MB of ONNX.
-const MAX_NODES: usize = 120_000;
+/// Nodes an ensemble may have: about 16 MB of ONNX.
+const MAX_NODES: usize = 400_000;
 /// Every prefix of the trials up to this many is a candidate for the ensemble, beyond every eighth.
 const EVERY: usize = 40;
 const BEYOND: usize = 8;
