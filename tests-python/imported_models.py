@@ -21,7 +21,7 @@ from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingCla
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 
 warnings.filterwarnings("ignore")
@@ -157,6 +157,10 @@ model = prepared(hot, Ridge()).fit(table, signal)
 mlflow.sklearn.save_model(
     model, folder / "mlflow-ridge", signature=infer_signature(table, signal), skops_trusted_types=["numpy.dtype"]
 )
+model = make_pipeline(SimpleImputer(), MaxAbsScaler(clip=True), Ridge()).fit(filled, signal)
+skops.io.dump(model, folder / "clipped.skops")
+rows = filled[:50] * 3
+case("clipped", folder / "clipped.skops", rows, model.predict(rows))
 loaded = mlflow.pyfunc.load_model(str(folder / "mlflow-ridge"))
 case("mlflow-ridge", folder / "mlflow-ridge", asked, loaded.predict(asked))
 model = RandomForestClassifier(20, random_state=0).fit(filled, words)

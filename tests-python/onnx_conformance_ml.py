@@ -79,6 +79,15 @@ def encoders(w):
         for dtype in NUMBERS:
             ml(w, "OneHotEncoder", 1, [array(w, shape, dtype, 0, 5)], rows=True, cats_int64s=[3, 1, 2], zeros=1)
         ml(w, "OneHotEncoder", 1, [array(w, shape, np.int64, 1, 4)], cats_int64s=[3, 1, 2], zeros=0)
+    # The same key twice.
+    words = np.array([["a"], ["b"], ["c"], ["?"]], dtype=object)
+    numbers = np.array([[1], [2], [3], [9]], np.int64)
+    ml(w, "OneHotEncoder", 1, [words], rows=True, cats_strings=["a", "b", "a", "c"])
+    ml(w, "OneHotEncoder", 1, [numbers], rows=True, cats_int64s=[3, 1, 3, 2])
+    ml(w, "LabelEncoder", 1, [words], rows=True, classes_strings=["a", "b", "a"])
+    for version in [2, 4]:
+        ml(w, "LabelEncoder", version, [words], rows=True, keys_strings=["a", "b", "a"], values_floats=[1.0, 2.0, 3.0])
+        ml(w, "LabelEncoder", version, [numbers], rows=True, keys_int64s=[3, 1, 3], values_strings=["x", "y", "z"])
 
 
 def mappers(w):
@@ -90,6 +99,9 @@ def mappers(w):
         for default in [None, "other"]:
             numbers = w.random.choice([5, -7, 9, 1], shape).astype(np.int64)
             ml(w, "CategoryMapper", 1, [numbers], default_string=default, **more)
+    twice = {"cats_strings": ["a", "b", "a", "c"], "cats_int64s": [5, -7, 9, -7]}
+    ml(w, "CategoryMapper", 1, [np.array([["a"], ["b"], ["c"], ["?"]], dtype=object)], rows=True, **twice)
+    ml(w, "CategoryMapper", 1, [np.array([[5], [-7], [9], [1]], np.int64)], **twice)
 
 
 def linear(w):

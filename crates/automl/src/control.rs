@@ -22,6 +22,8 @@ pub(crate) struct Control {
     closed: AtomicBool,
     finished: AtomicU32,
     trials: u32,
+    /// What is done now is needed, however late it is.
+    needed: AtomicBool,
     /// Seconds the search may take, and those that were spent before it was taken up again.
     limit: Option<f64>,
     spent: AtomicU64,
@@ -39,6 +41,7 @@ impl Control {
             start: now,
             cancelled: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            needed: AtomicBool::new(false),
             finished: AtomicU32::new(0),
             trials,
             limit: None,
@@ -70,12 +73,21 @@ impl Control {
 
     /// Whether only the time to write the result is left.
     pub(crate) fn late(&self) -> bool {
-        self.limit.is_some_and(|limit| self.seconds() > limit - (LAST_SHARE * limit).min(LAST_MOST))
+        !self.needed.load(Ordering::Relaxed)
+            && self.limit.is_some_and(|limit| self.seconds() > limit - (LAST_SHARE * limit).min(LAST_MOST))
     }
 
     /// Whether the time limit has passed: what can be left out is left out.
     pub(crate) fn over(&self) -> bool {
         self.limit.is_some_and(|limit| self.seconds() > limit)
+    }
+
+    /// Does what no result can be without: it is never late for it.
+    pub(crate) fn needing<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.needed.store(true, Ordering::Relaxed);
+        let done = work();
+        self.needed.store(false, Ordering::Relaxed);
+        done
     }
 
     /// Asks every thread to stop.

@@ -101,7 +101,7 @@ pub(crate) fn make(data: &Dataset, spec: &Spec) -> Result<Folds, Error> {
     } else {
         dealt(data, spec)?
     };
-    let mut folds = finish(&data.target, data.rows(), splits, kind)?;
+    let mut folds = finish(data, splits, kind)?;
     thin(&mut folds, data, spec);
     Ok(folds)
 }
@@ -136,23 +136,28 @@ fn thin(folds: &mut Folds, data: &Dataset, spec: &Spec) {
     folds.sample = Some(sample);
 }
 
-/// Leaves out splits that teach a single class, and lists the rows that are validated on.
-fn finish(target: &Target, rows: usize, mut splits: Vec<Split>, kind: String) -> Result<Folds, Error> {
+/// Leaves out splits that teach a single class or weigh nothing, and lists the rows that are validated on.
+fn finish(data: &Dataset, mut splits: Vec<Split>, kind: String) -> Result<Folds, Error> {
+    let (target, weights) = (&data.target, &data.marks.weights);
+    let weighs = |rows: &[u32]| {
+        weights.is_empty() || rows.iter().any(|&r| weights.get(r as usize).is_none_or(|&w| w > 0.0))
+    };
     let several = |split: &Split| {
         let mut values = split.train.iter().map(|&r| target.values[r as usize]);
         let first = values.next();
         first.is_some_and(|first| target.task == Task::Regression || values.any(|v| v != first))
     };
-    splits.retain(|split| !split.valid.is_empty() && several(split));
+    let weighty = |split: &Split| weighs(&split.train) && weighs(&split.valid);
+    splits.retain(|split| !split.valid.is_empty() && several(split) && weighty(split));
     if splits.is_empty() {
         let detail = "no split leaves rows of several classes to learn from and rows to validate on".into();
         return Err(Error::Target { target: target.name.clone(), detail });
     }
-    let mut seen = vec![false; rows];
+    let mut seen = vec![false; data.rows()];
     for row in splits.iter().flat_map(|s| &s.valid) {
         seen[*row as usize] = true;
     }
-    let scored = (0..rows).filter(|&r| seen[r]).map(|r| r as u32).collect();
+    let scored = (0..data.rows()).filter(|&r| seen[r]).map(|r| r as u32).collect();
     Ok(Folds { splits, scored, kind, sample: None })
 }
 

@@ -107,7 +107,7 @@ impl Question<'_> {
                 .copy_from_slice(&self.mixture.mix(&predicted));
             start += chunk.len();
         }
-        self.search.goal.of(&self.search.metrics_of(rows, &mixed))
+        self.search.goal.of(&self.search.metrics_of(rows, &mixed, self.mixture.threshold))
     }
 }
 

@@ -133,15 +133,17 @@ impl Goal {
 
 /// All metrics of predictions of width [`Target::width`] for the rows `rows` of the target.
 pub(crate) fn all(target: &Target, rows: &[u32], predictions: &[f32]) -> Metrics {
-    weighted(target, rows, predictions, None)
+    weighted(target, rows, predictions, None, None)
 }
 
 /// All metrics, where row `rows[i]` counts `weights[rows[i]]`: one weight a row of the dataset, not negative.
+/// With a `threshold` two classes are decided by it.
 pub(crate) fn weighted(
     target: &Target,
     rows: &[u32],
     predictions: &[f32],
     weights: Option<&[f32]>,
+    threshold: Option<f32>,
 ) -> Metrics {
     let truth: Vec<f64> = rows.iter().map(|&r| f64::from(target.values[r as usize])).collect();
     let weights: Option<Vec<f64>> =
@@ -152,7 +154,7 @@ pub(crate) fn weighted(
     }
     let classes: Vec<usize> = truth.iter().map(|&t| t as usize).collect();
     let probabilities = full(target, predictions);
-    let scored = Scored::new(&classes, &probabilities, target.class_count(), weights.as_deref());
+    let scored = Scored::new(&classes, &probabilities, target.class_count(), weights.as_deref(), threshold);
     named(of_classes(&scored, f64::from(f32::EPSILON)))
 }
 

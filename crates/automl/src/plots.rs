@@ -131,6 +131,8 @@ pub(crate) struct Answers<'a> {
     pub predictions: &'a [f32],
     /// One a row of the dataset.
     pub weights: Option<&'a [f32]>,
+    /// What decides between two classes, when it is not the larger probability.
+    pub threshold: Option<f32>,
 }
 
 /// All plots of a search: its answers, and its trials in the order they ended.
@@ -145,7 +147,8 @@ pub(crate) fn all(answers: &Answers<'_>, trials: &[Trial], metric: (&str, bool))
     } else {
         let of: Vec<usize> = truth.iter().map(|&t| t as usize).collect();
         let probabilities = full(answers.target, answers.predictions);
-        let scored = Scored::new(&of, &probabilities, answers.target.class_count(), weights.as_deref());
+        let (k, weights) = (answers.target.class_count(), weights.as_deref());
+        let scored = Scored::new(&of, &probabilities, k, weights, answers.threshold);
         let names = answers.target.classes.as_ref().map(crate::dataset::Classes::json).unwrap_or_default();
         let names: Vec<String> =
             names.iter().map(|n| n.as_str().map_or_else(|| n.to_string(), str::to_owned)).collect();

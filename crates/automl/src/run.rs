@@ -106,7 +106,7 @@ fn work(
     let prepared = prepare(tables, spec)?;
     let guardrails = guardrails::inspect(tables, &prepared, spec.seed);
     let Prepared { data, columns, mut notes } = prepared;
-    let held_out = tables.test.map(|table| Test::read(table, spec, &data.target)).transpose()?;
+    let held_out = tables.test.map(|table| Test::read(table, tables.training, spec, &data)).transpose()?;
     let goal = Goal::new(data.target.task, spec.metric.as_deref())?;
     let folds = folds::make(&data, spec)?;
     let shared = Shared::new(&data);
@@ -128,7 +128,7 @@ fn work(
     let guards = guardrails.iter().map(Guardrail::message);
     notes.iter().cloned().chain(guards).for_each(|message| control.tell(Event::Warning { message }));
     let mut trials = search.run(&plan)?;
-    let vote = Vote::new(&search, &trials.done, spec);
+    let vote = Vote::new(&search, &trials.done, spec)?;
     let (members, metrics) = (vote.members(&trials.done), vote.metrics.clone());
     control.tell(Event::Ensemble { members, score: vote.score, metrics });
     for &i in &vote.chosen() {
@@ -140,7 +140,7 @@ fn work(
     let importance = importance(&search, done, &vote, &mut notes)?;
     let signature = export::signature(&data);
     let model = written(&data, &ensemble, &signature, &vote.facts(&search, done))?;
-    let test = held_out.map(|test| test.measure(&model, &data.target)).transpose()?;
+    let test = held_out.map(|test| test.measure(&model, &data.target, vote.mixture.threshold)).transpose()?;
     let leaderboard = vote.leaderboard(&goal, done);
     let plots = pictures(&search, &vote, done, &leaderboard);
     Ok(Outcome {
@@ -220,6 +220,7 @@ fn pictures(search: &Search<'_>, vote: &Vote, done: &[Done], trials: &[Trial]) -
         rows: &search.folds.scored,
         predictions: &vote.predictions,
         weights: (!weights.is_empty()).then_some(weights.as_slice()),
+        threshold: vote.mixture.threshold,
     };
     let mut plots = plots::all(&answers, trials, (&search.goal.name, search.goal.higher));
     plots.extend(plots::rounds(&vote.curves(done)));

@@ -10,6 +10,8 @@ const PARTS: u64 = 5;
 pub(crate) const FEWEST_ROWS: usize = 750;
 /// Rows it is fitted on at most.
 const MOST_ROWS: usize = 6_000;
+/// What a pass costs at most: rows × members × classes × parameters.
+const MOST_WORK: usize = 10_000_000;
 /// Strength, in rows, of the pull to the vote's weights.
 const PULL: f64 = 5.0;
 /// Passes of coordinate descent.
@@ -38,17 +40,20 @@ pub(crate) struct Stacked {
 impl Layer<'_> {
     /// The rows looked at: all, or evenly spread ones.
     fn rows(&self) -> Vec<usize> {
-        let step = self.truth.len().div_ceil(MOST_ROWS).max(1);
+        let members = self.logits.len();
+        let row = (members * self.width * (members + self.width)).max(1);
+        let most = MOST_ROWS.min(MOST_WORK / row).max(1);
+        let step = self.truth.len().div_ceil(most).max(1);
         (0..self.truth.len()).step_by(step).collect()
     }
 
     /// The stack over all rows, when rows it was not fitted on are predicted better than by the vote, by more than one
     /// standard error of the difference; `vote` are the losses of the vote, one a row.
     pub(crate) fn fit(&self, vote: &[f64]) -> Option<Stacked> {
-        if self.truth.len() < FEWEST_ROWS || self.logits.len() < 2 {
+        let rows = self.rows();
+        if rows.len() < FEWEST_ROWS || self.logits.len() < 2 {
             return None;
         }
-        let rows = self.rows();
         let part = |r: usize| Random::new(r as u64, 51_000).next() % PARTS;
         let mut gains = Vec::with_capacity(rows.len());
         for held in 0..PARTS {

@@ -145,13 +145,33 @@ impl Table {
                     join_texts((codes, levels), (more, others))
                 }
                 (Values::Numbers(_), Some(_)) | (Values::Texts { .. }, Some(_)) => {
-                    let detail = format!("it holds numbers in one table and texts in the {what}");
-                    return Err(Error::Table { column: column.name.clone(), detail });
+                    return Err(unlike(column, what));
                 }
             };
             Ok(Column { values, ..column.clone() })
         };
         Ok(Self { columns: self.columns.iter().map(join).collect::<Result<_, _>>()? })
+    }
+
+    /// Refuses a table that holds texts where this one holds numbers, or the other way round, in a column that `counts`.
+    pub(crate) fn alike(
+        &self,
+        other: &Self,
+        counts: impl Fn(&str) -> bool,
+        what: &'static str,
+    ) -> Result<(), Error> {
+        let differs = |column: &&Column| {
+            let found = other.position(&column.name).map(|at| &other.columns[at].values);
+            match (&column.values, found) {
+                (Values::Numbers(_), Some(Values::Texts { codes, .. })) => {
+                    codes.iter().any(|&code| code != MISSING_CODE)
+                }
+                (Values::Texts { .. }, Some(Values::Numbers(v))) => v.iter().any(|x| !x.is_nan()),
+                _ => false,
+            }
+        };
+        let unlike_one = self.columns.iter().filter(|column| counts(&column.name)).find(differs);
+        unlike_one.map_or(Ok(()), |column| Err(unlike(column, what)))
     }
 
     /// Refuses columns of unequal length, repeated names, codes without a level and texts in number columns.
@@ -180,6 +200,11 @@ impl Table {
         }
         Ok(())
     }
+}
+
+fn unlike(column: &Column, what: &str) -> Error {
+    let detail = format!("it holds numbers in one table and texts in the {what}");
+    Error::Table { column: column.name.clone(), detail }
 }
 
 /// Two text columns as one, with the levels of both.

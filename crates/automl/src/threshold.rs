@@ -1,7 +1,6 @@
 //! The probability above which the second of two classes is answered, for metrics that look at the label only.
 
 use crate::Task;
-use crate::metrics::Metrics;
 use crate::random::Random;
 use crate::search::Search;
 
@@ -16,35 +15,8 @@ const CHOSEN: [&str; 8] = [
     "matthews_correlation",
     "norm_macro_recall",
 ];
-/// The other metrics of the label.
-const LABELS: [&str; 6] = [
-    "precision_score_macro",
-    "precision_score_micro",
-    "precision_score_weighted",
-    "recall_score_macro",
-    "recall_score_micro",
-    "recall_score_weighted",
-];
 /// Fewer rows than this say nothing about a threshold.
 const FEWEST_ROWS: usize = 200;
-
-/// All metrics when the label follows the threshold.
-pub(crate) fn metrics(search: &Search<'_>, predictions: &[f32], threshold: Option<f32>) -> Metrics {
-    let mut metrics = search.metrics(predictions);
-    let Some(threshold) = threshold else { return metrics };
-    let moved = search.metrics(&moved(predictions, threshold));
-    for name in CHOSEN.iter().chain(&LABELS) {
-        if let Some(&value) = moved.get(*name) {
-            metrics.insert((*name).to_owned(), value);
-        }
-    }
-    metrics
-}
-
-/// 1 above the threshold, else 0.
-fn moved(predictions: &[f32], threshold: f32) -> Vec<f32> {
-    predictions.iter().map(|&p| f32::from(u8::from(p > threshold))).collect()
-}
 
 /// Weights of the rows by truth and answer.
 #[derive(Debug, Clone, Copy, Default)]

@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 /// Rows a vocabulary is chosen from at most.
 const ROWS: usize = 50_000;
@@ -31,7 +32,7 @@ const WRITINGS: usize = 12;
 pub(crate) type Gram = Vec<String>;
 
 /// What is looked for in texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Vocabulary {
     /// Terms as people read them, in the order of their columns.
     pub terms: Vec<String>,
@@ -40,6 +41,13 @@ pub(crate) struct Vocabulary {
     codes: HashMap<String, u32>,
     /// The term of one code, or of two.
     found: HashMap<(u32, Option<u32>), usize>,
+}
+
+/// The tables for looking words up say nothing more, and their order is another one every time.
+impl fmt::Debug for Vocabulary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vocabulary").field("terms", &self.terms).field("grams", &self.grams).finish()
+    }
 }
 
 /// The words of a text, as the graph splits it; empty ones stand between spaces that follow each other.

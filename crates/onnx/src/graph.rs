@@ -204,11 +204,14 @@ impl Graph {
         lower.enter(&node.outputs);
         let results = match constants {
             Some(inputs) => {
-                let given = inputs.iter().flatten().map(|t| t.data.len()).sum();
+                let given = inputs.iter().flatten().map(|t| t.data.cost()).sum();
                 lower.fold(given).map_err(|e| node.unsupported(e))?;
-                let inputs = Inputs::new(inputs, limits::FOLDED_INPUT);
+                // Long texts may be made many of.
+                let longest = inputs.iter().flatten().map(|t| t.data.longest()).max().unwrap_or(0);
+                let room = limits::FOLDED_INPUT / (1 + longest / limits::LONG_TEXT);
+                let inputs = Inputs::new(inputs, room);
                 let results = node.op.run(&inputs).map_err(|e| node.error(e))?;
-                let made = results.iter().map(|t| t.data.len()).max().unwrap_or(0);
+                let made = results.iter().map(|t| t.data.cost()).max().unwrap_or(0);
                 // A `Constant` is as large as the file says; everything else counts.
                 if inputs.len() > 0 {
                     lower.fold(made).map_err(|e| node.unsupported(e))?;

@@ -29,6 +29,10 @@ pub const TREE_DEPTH: usize = 10_000;
 pub const ROW_WIDTH: usize = 1 << 18;
 /// Most elements of the constants one node may be computed from while a model is loaded.
 pub const FOLDED_INPUT: usize = 1 << 20;
+/// Longer texts leave less room for elements in a result made while a model is loaded.
+pub const LONG_TEXT: usize = 64;
+/// So many bytes of text count as one element more.
+pub const TEXT_BYTES: usize = 8;
 /// Most elements of all constants that are computed while a model is loaded.
 pub const FOLDED_TOTAL: usize = 1 << 22;
 /// Most entries of all look-up tables of a compiled model.

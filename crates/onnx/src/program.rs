@@ -15,7 +15,7 @@ mod sums;
 mod texts;
 mod value;
 
-pub(crate) use lower::{Lower, exact, texts};
+pub(crate) use lower::{EXACT, Lower, exact, texts};
 pub(crate) use origin::{CODES, Map, Origin, Source, Way, index};
 pub(crate) use outputs::Ending;
 pub(crate) use reading::{Casing, Desk, Splitting, Texts, UNKNOWN, read};

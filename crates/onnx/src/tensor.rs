@@ -48,6 +48,20 @@ impl Data {
         }
     }
 
+    /// Elements, where long texts count for more than one.
+    pub(crate) fn cost(&self) -> usize {
+        let texts = match self {
+            Self::Text(v) => v.iter().map(String::len).sum::<usize>() / limits::TEXT_BYTES,
+            _ => 0,
+        };
+        self.len() + texts
+    }
+
+    /// Bytes of the longest text.
+    pub(crate) fn longest(&self) -> usize {
+        if let Self::Text(v) = self { v.iter().map(String::len).max().unwrap_or(0) } else { 0 }
+    }
+
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

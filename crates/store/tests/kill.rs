@@ -45,12 +45,12 @@ async fn child_that_writes_until_killed() {
 #[tokio::test]
 async fn what_was_acknowledged_survives_kill_9() {
     let dir = tempfile::tempdir().unwrap();
-    let mut acknowledged = 0;
+    let (mut acknowledged, mut opened) = (0, Vec::new());
     for round in 0..ROUNDS {
         acknowledged = killed_after(dir.path(), 1 + round * 3).max(acknowledged);
         let start = Instant::now();
         let store = Store::open(dir.path()).await.unwrap();
-        assert!(start.elapsed() < Duration::from_secs(1));
+        opened.push(start.elapsed());
         let versions = store.data_versions(&name()).await.unwrap();
         let newest = versions[0].version.0;
         assert!(newest >= acknowledged, "{newest} < {acknowledged}");
@@ -63,6 +63,9 @@ async fn what_was_acknowledged_survives_kill_9() {
         assert!(tasks.len() >= acknowledged as usize && tasks.iter().all(|t| t.state == TaskState::Queued));
         assert_eq!(leftovers(&dir.path().join("artifacts")), 0);
     }
+    // A single one may be held up by what else the machine does.
+    opened.sort_unstable();
+    assert!(opened[ROUNDS / 2] < Duration::from_secs(1), "{opened:?}");
 }
 
 /// Runs the child in the directory, kills it after some lines; gives the last version it acknowledged.

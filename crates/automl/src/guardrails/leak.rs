@@ -12,6 +12,9 @@ const PERFECT: f64 = 0.999;
 /// Rows looked at, and groups of a number's values.
 const ROWS: usize = 5_000;
 const GROUPS: usize = 64;
+/// Fewer rows are looked at where there are many classes: so many rows times classes, but no fewer than these.
+const CELLS: usize = 100_000;
+const LEAST_ROWS: usize = 1_000;
 /// Rows of the target's mean mixed into a group's, so that small groups tell nothing.
 const PRIOR: f64 = 1.0;
 
@@ -19,7 +22,7 @@ const PRIOR: f64 = 1.0;
 pub(super) fn inspect(data: &Dataset, seed: u64) -> Option<Guardrail> {
     let mut rows: Vec<u32> = (0..data.trainable() as u32).collect();
     Random::new(seed, 50_000).shuffle(&mut rows);
-    rows.truncate(ROWS);
+    rows.truncate((CELLS / data.target.width()).clamp(LEAST_ROWS, ROWS));
     let mut figures = BTreeMap::new();
     for (column, feature) in data.features.iter().enumerate() {
         let values: Vec<f32> = rows.iter().map(|&r| data.matrix.columns[column][r as usize]).collect();

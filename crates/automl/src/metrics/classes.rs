@@ -12,29 +12,37 @@ pub(crate) struct Scored<'a> {
     confusion: Vec<Vec<f64>>,
     /// Rows of each class, whatever their weight.
     counts: Vec<f64>,
+    /// Rows decided for each class, whatever their weight.
+    decisions: Vec<f64>,
+}
+
+/// The place of the largest value, the first of equals.
+fn most(row: &[f64]) -> usize {
+    (1..row.len()).fold(0, |most, i| if row[i] > row[most] { i } else { most })
 }
 
 impl<'a> Scored<'a> {
-    /// Decides each row for its most probable class, the first of equals.
+    /// Decides each row for its most probable class, the first of equals; with a `threshold`, which only two classes
+    /// have, for the second one where its probability is above it.
     pub(crate) fn new(
         classes: &'a [usize],
         probabilities: &'a [f64],
         k: usize,
         weights: Option<&'a [f64]>,
+        threshold: Option<f32>,
     ) -> Self {
         let mut confusion = vec![vec![0.0; k]; k];
-        let mut counts = vec![0.0; k];
+        let (mut counts, mut decisions) = (vec![0.0; k], vec![0.0; k]);
         for (at, (&class, row)) in classes.iter().zip(probabilities.chunks_exact(k)).enumerate() {
-            let mut decided = 0;
-            for (i, &p) in row.iter().enumerate() {
-                if p > row[decided] {
-                    decided = i;
-                }
-            }
+            let decided = match threshold {
+                Some(threshold) => usize::from(row[1] > f64::from(threshold)),
+                None => most(row),
+            };
             confusion[class][decided] += weights.map_or(1.0, |w| w[at]);
             counts[class] += 1.0;
+            decisions[decided] += 1.0;
         }
-        Self { classes, probabilities, k, weights, confusion, counts }
+        Self { classes, probabilities, k, weights, confusion, counts, decisions }
     }
 
     /// The weight of a row.
@@ -70,8 +78,9 @@ pub(super) fn all(s: &Scored<'_>, least: f64) -> Vec<(&'static str, f64)> {
     let hits: Vec<f64> = (0..s.k).map(|c| s.confusion[c][c]).collect();
     let decided: Vec<f64> = (0..s.k).map(|c| s.confusion.iter().map(|row| row[c]).sum()).collect();
     let accuracy = ratio(hits.iter().sum(), total);
-    // A class that neither occurs nor is decided for does not count, as with scikit-learn's labels.
-    let live: Vec<usize> = (0..s.k).filter(|&c| support[c] + decided[c] > 0.0).collect();
+    // A class that neither occurs nor is decided for does not count, as with scikit-learn's labels, whatever its
+    // rows weigh.
+    let live: Vec<usize> = (0..s.k).filter(|&c| s.counts[c] + s.decisions[c] > 0.0).collect();
     let precision = |c: usize| ratio(hits[c], decided[c]);
     let recall = |c: usize| ratio(hits[c], support[c]);
     let f1 = |c: usize| ratio(2.0 * hits[c], decided[c] + support[c]);

@@ -36,7 +36,7 @@ fn ours(case: &Case) -> Metrics {
         return named(regression::all(&case.truth, &case.predicted, weights));
     }
     let classes: Vec<usize> = case.truth.iter().map(|&t| t as usize).collect();
-    let scored = Scored::new(&classes, &case.predicted, case.classes, weights);
+    let scored = Scored::new(&classes, &case.predicted, case.classes, weights, None);
     named(of_classes(&scored, f64::EPSILON))
 }
 

@@ -100,3 +100,15 @@ fn an_unknown_metric_is_refused_with_the_known_ones() {
     assert!(error.contains("r2_score"), "{error}");
     assert!(!Goal::new(Task::Binary, Some("log_loss")).unwrap().higher);
 }
+
+#[test]
+fn a_class_counts_whatever_its_rows_weigh_and_a_threshold_decides() {
+    let t = target(vec![0.0, 0.0, 1.0], Task::Binary, 2);
+    let rows = [0, 1, 2];
+    // scikit-learn's recall_score([0, 0, 1], [0, 0, 1], average="macro", sample_weight=[1, 1, 0], zero_division=0)
+    let m = weighted(&t, &rows, &[0.1, 0.2, 0.9], Some(&[1.0, 1.0, 0.0]), None);
+    close(&m, "recall_score_macro", 0.5);
+    let m = weighted(&t, &rows, &[0.1, 0.2, 0.4], None, Some(0.3));
+    close(&m, "accuracy", 1.0);
+    close(&all(&t, &rows, &[0.1, 0.2, 0.4]), "accuracy", 2.0 / 3.0);
+}

@@ -57,7 +57,17 @@ pub(super) fn lookup(
             let found = labels.iter().position(|&l| l as f64 == x).ok_or_else(|| unknown(x.to_string()))?;
             Ok(found as f32)
         }
-        (Values::Numbers(v), _) => Ok(v[r as usize] as f32),
+        (Values::Numbers(v), Some(Classes::Boolean)) => {
+            let x = v[r as usize];
+            if x == 0.0 || x == 1.0 { Ok(x as f32) } else { Err(unknown(x.to_string())) }
+        }
+        (Values::Numbers(v), Some(Classes::Text(_))) => {
+            Err(unknown(format!("{}, a number where there were texts", v[r as usize])))
+        }
+        (Values::Numbers(v), None) if v[r as usize].abs() > f64::from(f32::MAX) => {
+            Err(Error::Target { target: column.name.clone(), detail: too_large(v[r as usize]) })
+        }
+        (Values::Numbers(v), None) => Ok(v[r as usize] as f32),
         (Values::Texts { .. }, _) => Err(unknown("that is a text".into())),
     };
     rows.iter().map(value).collect()
@@ -84,6 +94,11 @@ fn read_fit(column: &Column, rows: &[u32], wish: Option<Task>) -> Result<(Target
         singletons(classes, &values, &mut notes);
     }
     Ok((Target { name: column.name.clone(), task, classes, values }, notes))
+}
+
+/// What is said of a number that `f32` does not hold.
+fn too_large(x: f64) -> String {
+    format!("the value {x:e} is beyond {:e}, the largest that models hold; divide the column first", f32::MAX)
 }
 
 type Parts = (Task, Option<Classes>, Vec<f32>);
@@ -124,6 +139,9 @@ fn numbers(column: &Column, kept: &[f64], wish: Option<Task>) -> Result<Parts, E
     if !classify {
         if distinct.len() < 2 {
             return fail("every row has the same value".into());
+        }
+        if let Some(&x) = kept.iter().find(|x| x.abs() > f64::from(f32::MAX)) {
+            return fail(too_large(x));
         }
         return Ok((Task::Regression, None, kept.iter().map(|&x| x as f32).collect()));
     }

@@ -9,11 +9,12 @@ const CLOSE: f64 = 1e-6;
 /// Positions of the features that repeat an earlier one, with that one's position. All rows are compared.
 pub(super) fn find(features: &[Feature], columns: &[Vec<f32>]) -> Vec<(usize, usize)> {
     let mut twins: Vec<(usize, usize)> = Vec::new();
+    let ends: Vec<_> = columns.iter().map(|column| ends(column)).collect();
     for later in 1..features.len() {
         let mut earlier = (0..later).filter(|e| !twins.iter().any(|(t, _)| t == e));
         let same = |e: &usize| match (&features[*e].shape, &features[later].shape) {
             (Shape::Category(_), Shape::Category(_)) => renamed(&columns[*e], &columns[later]),
-            (Shape::Number, Shape::Number) => linear(&columns[*e], &columns[later]),
+            (Shape::Number, Shape::Number) => linear((&columns[*e], ends[*e]), &columns[later]),
             _ => false,
         };
         if let Some(earlier) = earlier.find(same) {
@@ -32,12 +33,18 @@ fn renamed(a: &[f32], b: &[f32]) -> bool {
     })
 }
 
-/// Whether `b` = `scale` · `a` + `shift` wherever both are, and both miss the same values.
-fn linear(a: &[f32], b: &[f32]) -> bool {
-    let pairs = || a.iter().zip(b).filter(|(x, _)| !x.is_nan()).map(|(&x, &y)| (f64::from(x), f64::from(y)));
-    let Some(first) = pairs().next() else { return false };
-    // The point farthest from the first one fixes the line best.
-    let far = pairs().fold(first, |f, p| if (p.0 - first.0).abs() > (f.0 - first.0).abs() { p } else { f });
+/// The first row with a value, and the row farthest from it, which fixes a line best.
+fn ends(a: &[f32]) -> Option<(usize, usize)> {
+    let first = a.iter().position(|x| !x.is_nan())?;
+    let away = |row: usize| (f64::from(a[row]) - f64::from(a[first])).abs();
+    let far = (first..a.len()).fold(first, |far, row| if away(row) > away(far) { row } else { far });
+    Some((first, far))
+}
+
+/// Whether `b` = `scale` · `a` + `shift` wherever both are, and both miss the same values; `a` with its [`ends`].
+fn linear((a, ends): (&[f32], Option<(usize, usize)>), b: &[f32]) -> bool {
+    let Some(ends) = ends else { return false };
+    let [first, far] = [ends.0, ends.1].map(|row| (f64::from(a[row]), f64::from(b[row])));
     if far.0 == first.0 || far.1 == first.1 || !far.1.is_finite() {
         return false;
     }

@@ -1,6 +1,6 @@
 //! The finished model on a table of its own: measured by the exported file, as callers will score it.
 
-use crate::dataset::Target;
+use crate::dataset::{Dataset, Target};
 use crate::metrics::{self, Metrics};
 use crate::prepare;
 use crate::table::{MISSING_CODE, Table, Values};
@@ -17,9 +17,16 @@ pub(super) struct Test<'a> {
 }
 
 impl<'a> Test<'a> {
-    /// Reads the target; it must be there, and its labels must be known.
-    pub(super) fn read(table: &'a Table, spec: &Spec, target: &Target) -> Result<Self, Error> {
+    /// Reads the target; it must be there, its labels must be known, and columns must hold what they held in training.
+    pub(super) fn read(
+        table: &'a Table,
+        training: &Table,
+        spec: &Spec,
+        Dataset { features, target, .. }: &Dataset,
+    ) -> Result<Self, Error> {
         table.check()?;
+        let input = |name: &str| features.iter().any(|f| f.is_input() && f.name == name);
+        training.alike(table, input, "test data")?;
         let (rows, values) = prepare::labels(table, target, "test data")?;
         let weights = match &spec.weight_column {
             Some(name) => prepare::row_weights(table, name, &rows)?,
@@ -28,8 +35,13 @@ impl<'a> Test<'a> {
         Ok(Self { table, rows, target: Target { values, ..target.clone() }, weights })
     }
 
-    /// All metrics of the file's answers.
-    pub(super) fn measure(&self, bytes: &[u8], target: &Target) -> Result<Metrics, Error> {
+    /// All metrics of the file's answers; `threshold` is the one that its label follows.
+    pub(super) fn measure(
+        &self,
+        bytes: &[u8],
+        target: &Target,
+        threshold: Option<f32>,
+    ) -> Result<Metrics, Error> {
         let model = onnx::Model::from_bytes(bytes)?;
         let slots: Vec<_> =
             self.table.columns.iter().filter_map(|c| Some((model.slot(&c.name)?, c))).collect();
@@ -56,9 +68,7 @@ impl<'a> Test<'a> {
             }
         }
         let all: Vec<u32> = (0..self.rows.len() as u32).collect();
-        Ok(match self.weights.as_slice() {
-            [] => metrics::all(&self.target, &all, &predictions),
-            weights => metrics::weighted(&self.target, &all, &predictions, Some(weights)),
-        })
+        let weights = (!self.weights.is_empty()).then_some(self.weights.as_slice());
+        Ok(metrics::weighted(&self.target, &all, &predictions, weights, threshold))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::vote::{ENSEMBLE, STACK};
 mod budget;
+mod odd;
 mod texts;
 
 use super::*;

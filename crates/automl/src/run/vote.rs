@@ -8,7 +8,7 @@ use crate::outcome::{Member, Trial};
 use crate::search::{Done, Search, mean_loss};
 use crate::spec::{Algorithm, Spec};
 use crate::stack::Layer;
-use crate::{Task, parallel, threshold};
+use crate::{Error, Task, parallel, threshold};
 use serde_json::json;
 use std::time::Instant;
 
@@ -32,8 +32,9 @@ pub(super) struct Vote {
 
 /// Nodes an ensemble may have: about 16 MB of ONNX.
 const MAX_NODES: usize = 400_000;
-/// Every prefix of the trials up to this many is a candidate for the ensemble, beyond every eighth.
-const EVERY: usize = 40;
+/// Every prefix of the trials up to this many is a candidate for the ensemble, beyond every eighth: the candidates of a
+/// shorter search are candidates of a longer one.
+const EVERY: usize = 64;
 const BEYOND: usize = 8;
 /// Rows from which the whole is calibrated.
 const CALIBRATED_ROWS: usize = 500;
@@ -91,8 +92,9 @@ impl<'a> Choice<'a> {
     /// The weight of the best single trial of the first `count` is 1.
     fn single(&self, count: usize) -> Vec<f64> {
         let goal = self.search.goal;
+        let usable = (0..count).filter(|&i| !self.predictions[i].is_empty());
         let best =
-            (0..count).reduce(|a, b| if goal.better(self.done[b].score, self.done[a].score) { b } else { a });
+            usable.reduce(|a, b| if goal.better(self.done[b].score, self.done[a].score) { b } else { a });
         (0..self.done.len()).map(|i| f64::from(u8::from(Some(i) == best))).collect()
     }
 
@@ -161,7 +163,7 @@ impl<'a> Choice<'a> {
         let goal = self.search.goal;
         let judge = |mixture: &Mixture| {
             let predictions = self.mix(mixture, weights);
-            let metrics = threshold::metrics(self.search, &predictions, mixture.threshold);
+            let metrics = self.search.metrics_of(&self.search.folds.scored, &predictions, mixture.threshold);
             let score = goal.of(&metrics);
             (predictions, metrics, score)
         };
@@ -220,7 +222,7 @@ fn too_large(done: &[Done], weights: &[f64]) -> Option<usize> {
 impl Vote {
     /// Chooses the ensemble by the out-of-fold predictions: of those over the first trials, the first two and so on,
     /// the last one whose primary metric is not worse than that of all before. So more trials never give less.
-    pub(super) fn new(search: &Search<'_>, done: &[Done], spec: &Spec) -> Self {
+    pub(super) fn new(search: &Search<'_>, done: &[Done], spec: &Spec) -> Result<Self, Error> {
         let start = Instant::now();
         let choice = Choice::new(search, done);
         let candidates: Vec<&[f32]> = choice.predictions.iter().map(Vec::as_slice).collect();
@@ -228,12 +230,17 @@ impl Vote {
         let library = Library::new(target, &search.folds.scored, &choice.row_weights, &candidates);
         let ensemble = spec.vote_ensemble || spec.stack_ensemble;
         let counts: Vec<usize> =
-            (1..=done.len()).filter(|&n| n <= EVERY || n.is_multiple_of(BEYOND) || n == done.len()).collect();
+            (1..=done.len()).filter(|&n| n <= EVERY || n.is_multiple_of(BEYOND)).collect();
         let weights = parallel::map(counts.len(), search.threads, |i| {
             if ensemble { choice.weights(&library, counts[i]) } else { choice.single(counts[i]) }
         });
         let mut distinct = weights;
+        distinct.retain(|weights| weights.iter().any(|&w| w > 0.0));
         distinct.dedup();
+        if distinct.is_empty() {
+            let detail = "no trial predicts anything of use".to_owned();
+            return Err(Error::Target { target: target.name.clone(), detail });
+        }
         let finished = parallel::map(distinct.len(), search.threads, |i| {
             choice.finished(&distinct[i], spec.stack_ensemble && ensemble)
         });
@@ -250,7 +257,7 @@ impl Vote {
             (mixture, metrics, score) = choice.finished(&weights, false);
         }
         let predictions = choice.mix(&mixture, &weights);
-        Self { weights, mixture, metrics, score, predictions, seconds: start.elapsed().as_secs_f64() }
+        Ok(Self { weights, mixture, metrics, score, predictions, seconds: start.elapsed().as_secs_f64() })
     }
 
     /// Positions of the trials with a weight.

@@ -50,6 +50,10 @@ impl Search<'_> {
         }
         let curve = mean_curve(&models);
         let predictions = self.out_of_fold(&models);
+        if predictions.iter().any(|p| !p.is_finite()) {
+            let detail = "a prediction is not finite".to_owned();
+            return Err(Error::Learner { learner: trial.candidate.name(), detail });
+        }
         let metrics = self.metrics(&predictions);
         let score = self.goal.of(&metrics);
         self.control.count(models.iter().map(|m| m.model.rounds() as u64).sum());
@@ -87,9 +91,17 @@ impl Search<'_> {
         wished.min(self.folds.splits.len())
     }
 
-    /// Makes the models of a trial's first splits again when they were let go: the same ones, as many as time allows.
+    /// Makes the models of a trial's first splits again when they were let go: the same ones. The first one has to be,
+    /// the others as many as time allows.
     pub(crate) fn probes(&self, done: &mut Done) -> Result<(), Error> {
-        for split in done.probes.len()..self.kept() {
+        if done.probes.is_empty() {
+            self.control.needing(|| self.probe(done, 1))?;
+        }
+        self.probe(done, self.kept())
+    }
+
+    fn probe(&self, done: &mut Done, most: usize) -> Result<(), Error> {
+        for split in done.probes.len()..most {
             let mut model = match done.candidate.fit(self.shared, &self.job(done.number, split)) {
                 // The time is nearly over: the importance does without this split.
                 Err(Error::Cancelled) if !self.control.cancelled() => return Ok(()),

@@ -210,11 +210,12 @@ impl<'a> Schedule<'a> {
             let cost = pace::predicted(&done, candidate.algorithm(), self.search.threads);
             (cost <= left).then_some((*n, candidate))
         };
-        let found = (number..=last).find_map(|n| fits(&n));
+        // Those of an interrupted search that are over are left as they are.
+        let found = (number..=last).filter(|n| !state.ends.contains_key(n)).find_map(|n| fits(&n));
         state.skipped |= found.as_ref().is_none_or(|(n, _)| *n > number);
         let (chosen, candidate) = found?;
         (number..chosen).for_each(|n| {
-            state.ends.insert(n, End::Failed);
+            state.ends.entry(n).or_insert(End::Failed);
         });
         state.next = chosen + 1;
         let splits = self.search.folds.splits.len();

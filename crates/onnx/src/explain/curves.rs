@@ -3,8 +3,10 @@
 use crate::attrs::Node;
 use crate::error::Result;
 
-/// Nearer than this the rise is taken from the slope.
-const NEAR: f64 = 1e-4;
+/// Places that differ by no more, as a share of their size, are the same but for rounding.
+const SAME: f64 = 1e-9;
+/// How far around such a place the slope is taken.
+const NEAR: f64 = 1e-5;
 
 /// A curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,13 +84,15 @@ impl Curve {
 
     /// Mean slope between two places.
     pub fn slope(self, from: f64, to: f64) -> f64 {
-        let (a, b) = if (to - from).abs() < NEAR {
-            let middle = f64::midpoint(from, to);
-            (middle - NEAR, middle + NEAR)
-        } else {
-            (from, to)
-        };
-        (self.at(b) - self.at(a)) / (b - a)
+        let slope = |a: f64, b: f64| (self.at(b) - self.at(a)) / (b - a);
+        let size = from.abs().max(1.0);
+        if (to - from).abs() > SAME * size {
+            return slope(from, to);
+        }
+        // What differs by rounding at most is looked at with a little around it. At the edge of a curve there may be nothing
+        // beyond; then nothing moves either.
+        let around = slope(from - NEAR * size, to + NEAR * size);
+        if around.is_finite() { around } else { 0.0 }
     }
 }
 

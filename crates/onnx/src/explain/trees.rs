@@ -289,7 +289,8 @@ impl Layout<'_> {
         if depth > DEPTH {
             return Err(format!("has a tree more than {DEPTH} levels deep"));
         }
-        if self.shap.nodes.len() >= NODES {
+        // Every way through shared nodes is laid out, each with its sets.
+        if self.shap.nodes.len() + self.shap.sets.len() >= NODES {
             return Err(format!("has more than {NODES} nodes"));
         }
         let place = self.shap.nodes.len();

@@ -10,6 +10,9 @@ pub(super) const NOBODY: u32 = 0;
 /// Contributions of all elements of one value at most.
 const ROOM: usize = 4 << 20;
 
+/// Most numbers of all sums that one row makes.
+pub(super) const TOTAL: usize = 32 << 20;
+
 /// Refuses values of so many elements that what so many players add to them takes too much memory.
 pub(super) fn room(players: usize, elements: usize) -> Result<(), String> {
     if players.saturating_mul(elements) <= ROOM {

@@ -2,7 +2,7 @@
 
 use super::rules::Rule;
 use super::trees::Shap;
-use super::value::{NOBODY, Players, Sum, Value, room};
+use super::value::{NOBODY, Players, Sum, TOTAL, Value, room};
 use super::{Explainer, Node, quadrature};
 use crate::limits;
 use crate::ops::{Inputs, broadcast_places, float, numbers};
@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// Columns that an operator of unknown inside may mix.
 const MIXED: usize = 4;
+/// Why a graph of very many sums is not explained.
+const TOO_MUCH: &str = "the columns add to more values than can be explained";
 /// Points of the integrals along a way.
 const POINTS: usize = 32;
 
@@ -74,11 +76,15 @@ impl<'a> Walk<'a> {
         let explainer = self.explainer;
         self.values.extend(explainer.constants.iter().map(|(n, t)| (n.clone(), Value::Const(Arc::clone(t)))));
         self.values.extend(explainer.enter(row));
+        let mut held = 0_usize;
         for (at, node) in explainer.nodes.iter().enumerate() {
             let made = match self.settled.get(&at) {
                 Some(made) => made.clone(),
+                None if held > TOTAL => vec![Value::Opaque(TOO_MUCH.into()); node.outputs.len()],
                 None => self.made_by(at, node),
             };
+            let parts = |value: &Value| if let Value::Sum(sum) = value { sum.parts.len() } else { 0 };
+            held = held.saturating_add(made.iter().map(parts).sum());
             for (name, value) in node.outputs.iter().zip(made).filter(|(n, _)| !n.is_empty()) {
                 self.values.insert(name.clone(), value);
             }

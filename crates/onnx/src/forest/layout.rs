@@ -80,6 +80,9 @@ impl FlatNode for Wide {
     }
 }
 
+/// Words of all sets of categories at most: 256 MiB.
+const POOL: usize = 64 << 20;
+
 /// Lays a folded forest out.
 pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
     let lanes = Lanes::new(folded);
@@ -107,6 +110,9 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
             (Nodes::Wide(nodes), trees)
         }
     };
+    if builder.pool.len() > POOL {
+        return Err(format!("its sets of categories take more than {POOL} words"));
+    }
     if builder.weights.len() >= 0x7f80_0000 {
         return Err("it has too many leaf weights".to_owned());
     }
@@ -225,6 +231,9 @@ impl Builder<'_> {
                 let Some((lane, codes)) = self.lanes.code(feature) else {
                     return (0, 0, false);
                 };
+                if self.pool.len() > POOL {
+                    return (lane, 0, true);
+                }
                 let words = bits(codes, values, *other, *missing);
                 if self.sets == Sets::Inline {
                     return (lane, words[0], true);

@@ -207,15 +207,33 @@ fn categories(graph: &Graph, file: &File<'_>) -> Told<Vec<Column>> {
         Err(e) => return Err(format!("pandas_categorical: {e}")),
     };
     // Categories stand as `1:2:3` where numbers stand as `[low:high]`.
-    let infos = file.header.text("feature_infos")?.split(' ');
+    let infos = file.header.text("feature_infos")?;
     let is_category = |info: &str| !info.starts_with('[') && info != "none";
-    let places: Vec<usize> = infos.enumerate().filter(|(_, info)| is_category(info)).map(|i| i.0).collect();
+    let places: Vec<usize> =
+        infos.split(' ').enumerate().filter(|(_, info)| is_category(info)).map(|i| i.0).collect();
     if places.len() != lists.len() {
         return Err(format!(
             "pandas_categorical: {} lists for {} categorical features: which belongs to which is not told",
             lists.len(),
             places.len()
         ));
+    }
+    // Ordered categories have a list as well and are no category to LightGBM, unless it was told so: then lists and features
+    // of the same number may still be of different columns.
+    let most = |info: &str| info.split(':').filter_map(|code| code.parse::<usize>().ok()).max();
+    let count = |list: &Value| match list {
+        Value::Numbers(values) => values.len(),
+        Value::List(values) => values.len(),
+        _ => 0,
+    };
+    for (info, list) in infos.split(' ').filter(|info| is_category(info)).zip(&lists) {
+        if most(info).is_some_and(|most| most >= count(list)) {
+            return Err(format!(
+                "pandas_categorical: a list of {} categories for a feature with the codes {info}: which belongs to which is \
+                 not told",
+                count(list)
+            ));
+        }
     }
     for (&at, list) in places.iter().zip(&lists) {
         let levels = match list {

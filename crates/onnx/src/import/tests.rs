@@ -239,6 +239,42 @@ fn a_linear_regression_of_a_skops_file_is_read() {
 }
 
 #[test]
+fn a_logistic_regression_says_how_two_classes_share() {
+    let numbers = |shape: &str, values: &[f64]| {
+        let head = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
+        super::npy::tests::file(&head, &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>())
+    };
+    let (coef, intercept, classes) =
+        (numbers("(1, 1)", &[1.0]), numbers("(1,)", &[0.0]), numbers("(2,)", &[0.0, 1.0]));
+    // Up to scikit-learn 1.7 "multinomial" shares between the score and its opposite.
+    for (kind, expected) in [("auto", 1.0_f32), ("ovr", 1.0), ("multinomial", 2.0)] {
+        let members = [
+            plain("n_features_in_", "1"),
+            plain("multi_class", &format!("\"{kind}\"")),
+            array("coef_", "w.npy"),
+            array("intercept_", "b.npy"),
+            array("classes_", "c.npy"),
+        ]
+        .join(",");
+        let schema = object("sklearn.linear_model._logistic.LogisticRegression", &members);
+        let file = archive(&[
+            ("schema.json", schema.as_bytes()),
+            ("w.npy", &coef),
+            ("b.npy", &intercept),
+            ("c.npy", &classes),
+        ]);
+        let made = convert("m.skops", &file, &[]).unwrap_or_else(|e| panic!("{kind}: {e}"));
+        let model = Model::from_bytes(&made.bytes).unwrap();
+        let mut batch = model.batch();
+        batch.push_row();
+        batch.set_number(0, 0, 1.0);
+        model.predict(&mut batch).unwrap();
+        let logistic = 1.0 / (1.0 + (-expected).exp());
+        assert!((batch.probabilities(0)[1] - logistic).abs() < 1e-6, "{kind}: {:?}", batch.probabilities(0));
+    }
+}
+
+#[test]
 fn objects_that_are_not_known_are_refused_by_name() {
     let count = plain("n_features_in_", "2");
     for class in ["sklearn.neighbors._classification.KNeighborsClassifier", "builtins.eval", "os.system"] {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Inputs, Op, Operator, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
-use crate::program::{Dict, Kind, Levels, Lower, Row, Shape, Value, Way, exact};
+use crate::limits;
+use crate::program::{Dict, EXACT, Kind, Levels, Lower, Row, Shape, Value, Way, exact};
 use crate::tensor::{Data, Tensor};
 
 /// Why whole texts are not looked up here.
@@ -37,6 +38,15 @@ impl Keys {
         }
     }
 
+    /// Refuses integers that another one may be rounded to where numbers of a row are `f32`.
+    fn told_apart(&self) -> Result<(), String> {
+        let Self::Int(map) = self else { return Ok(()) };
+        match map.keys().find(|key| key.unsigned_abs() >= EXACT.unsigned_abs()) {
+            Some(key) => Err(format!("integer {key} is too large to be compiled")),
+            None => Ok(()),
+        }
+    }
+
     fn text(&self, key: &str) -> Option<usize> {
         if let Self::Text(_, map) = self { map.get(key).copied() } else { None }
     }
@@ -62,13 +72,18 @@ impl Keys {
     }
 }
 
-/// The first position of each key.
+/// The first position of each key: what `LabelEncoder` takes from version 2 on, as onnxruntime's does.
 fn index<T: Clone + Eq + std::hash::Hash>(keys: &[T]) -> HashMap<T, usize> {
     let mut map = HashMap::with_capacity(keys.len());
     for (at, key) in keys.iter().enumerate() {
         map.entry(key.clone()).or_insert(at);
     }
     map
+}
+
+/// The last position of each key: what the other encoders take.
+fn last_index<T: Clone + Eq + std::hash::Hash>(keys: &[T]) -> HashMap<T, usize> {
+    keys.iter().cloned().zip(0..).collect()
 }
 
 /// `values` has one more element than there are keys: the default.
@@ -138,7 +153,7 @@ fn label_encoder_1(node: &Node<'_>) -> Result<Op> {
     let mut numbers: Vec<i64> = (0..classes.len() as i64).collect();
     let by_int = Keys::Int(index(&numbers));
     numbers.push(node.int("default_int64")?.unwrap_or(-1));
-    let map = index(&classes);
+    let map = last_index(&classes);
     Ok(Box::new(Both {
         to_int: LabelEncoder { keys: Keys::Text(classes, map), values: Data::Int64(numbers) },
         to_text: LabelEncoder { keys: by_int, values: Data::Text(texts) },
@@ -151,7 +166,7 @@ pub(super) fn category_mapper(node: &Node<'_>) -> Result<Op> {
     if texts.len() != numbers.len() {
         return Err(node.error(format!("has {} texts and {} numbers", texts.len(), numbers.len())));
     }
-    let (by_text, by_int) = (Keys::Text(texts.clone(), index(&texts)), Keys::Int(index(&numbers)));
+    let (by_text, by_int) = (Keys::Text(texts.clone(), last_index(&texts)), Keys::Int(last_index(&numbers)));
     texts.push(node.text("default_string")?.unwrap_or_else(|| "_Unused".to_owned()));
     numbers.push(node.int("default_int64")?.unwrap_or(-1));
     Ok(Box::new(Both {
@@ -208,7 +223,11 @@ impl LabelEncoder {
 
     fn lower_code(&self, lower: &mut Lower, row: &Row, dict: &Dict) -> Result<Row, String> {
         let places = self.by_code(dict)?;
-        lower.table(places.len())?;
+        let texts = match &self.values {
+            Data::Text(v) => places.iter().map(|&p| v[p].len()).sum::<usize>(),
+            _ => 0,
+        };
+        lower.table(places.len() + texts / limits::TEXT_BYTES)?;
         let levels = match &self.values {
             Data::Text(v) => Levels::Text(places.iter().map(|&p| v[p].clone()).collect()),
             // Labels under another name: the codes stay, their meaning changes.
@@ -223,6 +242,7 @@ impl LabelEncoder {
         if matches!(self.keys, Keys::Text(..)) {
             return Err("looks numbers up among texts".to_owned());
         }
+        self.keys.told_apart()?;
         let keys = self.keys.clone();
         let default = self.default();
         let all: Vec<usize> = (0..self.values.len()).collect();
@@ -282,13 +302,15 @@ struct OneHot {
 
 pub(super) fn one_hot(node: &Node<'_>) -> Result<Op> {
     let (texts, ints) = (node.texts("cats_strings")?, node.ints("cats_int64s")?);
-    let data = match (texts.is_empty(), ints.is_empty()) {
-        (false, true) => Data::Text(texts),
-        (true, false) => Data::Int64(ints.to_vec()),
+    let count = texts.len().max(ints.len());
+    let keys = match (texts.is_empty(), ints.is_empty()) {
+        (false, true) => {
+            let places = last_index(&texts);
+            Keys::Text(texts, places)
+        }
+        (true, false) => Keys::Int(last_index(ints)),
         _ => return Err(node.error("needs either cats_strings or cats_int64s")),
     };
-    let count = data.len();
-    let keys = Keys::new(&data).ok_or_else(|| node.error("has unusable categories"))?;
     Ok(Box::new(OneHot { keys, count, zeros: node.int("zeros")?.unwrap_or(1) != 0 }))
 }
 
@@ -339,6 +361,7 @@ impl Operator for OneHot {
                 Box::new(move |code| places.get(code as usize).copied().flatten())
             }
             _ if matches!(self.keys, Keys::Int(_)) => {
+                self.keys.told_apart()?;
                 let keys = self.keys.clone();
                 Box::new(move |x| keys.int(x as i64).filter(|_| !x.is_nan()))
             }

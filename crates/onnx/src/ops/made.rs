@@ -3,6 +3,7 @@
 use super::{Inputs, Op, Operator, axis, integers, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
+use crate::limits;
 use crate::program::{Kind, Lower, Shape, Value};
 use crate::tensor::{Data, Tensor};
 
@@ -232,6 +233,9 @@ impl Operator for OneHot {
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         let depth = Self::depth(need_value(inputs, 1)?.constant()?)?;
+        if depth > limits::ROW_WIDTH {
+            return Err(format!("marks {depth} places, the limit is {}", limits::ROW_WIDTH));
+        }
         let values = need_value(inputs, 2)?.constant()?;
         let kind = match values.data {
             Data::Int64(_) | Data::Int32(_) => Kind::Int,

@@ -36,7 +36,9 @@ impl TopK {
 
     /// Which of two elements comes first; equal ones stay in their order.
     fn before<T: PartialOrd>(self, a: &T, b: &T) -> Ordering {
-        let order = a.partial_cmp(b).unwrap_or(Ordering::Equal);
+        // NaN comes after all numbers and beside itself: without a total order no sorting ends well.
+        let nan = |x: &T| x.partial_cmp(x).is_none();
+        let order = a.partial_cmp(b).unwrap_or_else(|| nan(a).cmp(&nan(b)));
         if self.largest { order.reverse() } else { order }
     }
 
@@ -67,6 +69,7 @@ impl Operator for TopK {
         let input = need(inputs, 0)?;
         let at = axis(self.axis, input.dims.len())?;
         let count = self.count(inputs.get(1), input.dims[at])?;
+        inputs.count(&input.dims)?;
         let lines = lines(&input.dims, at);
         let found = match &input.data {
             Data::Float(v) => self.places(v, &lines, count),
@@ -191,6 +194,7 @@ impl Operator for CumSum {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
         let at = one_axis(need(inputs, 1)?, input.dims.len())?;
+        inputs.count(&input.dims)?;
         let lines = lines(&input.dims, at);
         let data = match &input.data {
             Data::Float(v) => Data::Float(self.along(v, &lines, |a, b| a + b)),

@@ -101,6 +101,10 @@ impl Gather {
         let picks = self.indices(index, inner[at])?;
         let after: usize = inner[at + 1..].iter().product();
         let before: usize = inner[..at].iter().product();
+        let width = before.saturating_mul(picks.len()).saturating_mul(after);
+        if width > limits::ROW_WIDTH {
+            return Err(format!("picks {width} numbers a row, the limit is {}", limits::ROW_WIDTH));
+        }
         let mut columns = Vec::new();
         for block in 0..before {
             for pick in &picks {
@@ -202,7 +206,8 @@ impl Operator for Concat {
             dims[at] += size;
             tensors.push(tensor);
         }
-        let before: usize = dims[..at].iter().product();
+        // Of nothing there is nothing to take, however often.
+        let before = if inputs.count(&dims)? == 0 { 0 } else { dims[..at].iter().product() };
         let mut data = gather_places(&first.data, &[]);
         for block in 0..before {
             for tensor in &tensors {

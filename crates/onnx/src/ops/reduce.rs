@@ -132,6 +132,7 @@ impl Operator for Reduce {
         let input = need(inputs, 0)?;
         let reduced = self.reduced(input.dims.len(), inputs.get(1))?;
         let dims = self.dims_after(&input.dims, &reduced);
+        inputs.count(&input.dims)?;
         let sources = sources(&input.dims, &reduced);
         let wide = |get: &dyn Fn(usize) -> f64| -> Vec<f64> {
             sources.iter().map(|s| (self.fold)(&mut s.iter().map(|&i| get(i)))).collect()
@@ -220,6 +221,7 @@ impl Operator for Arg {
         let at = axis(self.axis, input.dims.len())?;
         let mut reduced = vec![false; input.dims.len()];
         reduced[at] = true;
+        inputs.count(&input.dims)?;
         let sources = sources(&input.dims, &reduced);
         let found = match &input.data {
             Data::Float(v) => self.each(v, &sources),
@@ -317,6 +319,7 @@ impl Operator for Softmax {
         };
         let reduced: Vec<bool> =
             (0..input.dims.len()).map(|a| if self.flat { a >= at } else { a == at }).collect();
+        inputs.count(&input.dims)?;
         let mut out = values.to_vec();
         for places in sources(&input.dims, &reduced) {
             let mut group: Vec<f32> = places.iter().map(|&i| values[i]).collect();

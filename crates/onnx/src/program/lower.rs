@@ -16,7 +16,7 @@ use crate::ops::{self, numbers};
 use crate::tensor::{Data, Tensor};
 
 /// Largest integer f32 holds exactly together with all smaller ones.
-const EXACT: i64 = 1 << 24;
+pub(crate) const EXACT: i64 = 1 << 24;
 /// The place of all inputs.
 pub(super) const INPUTS: usize = 0;
 
@@ -87,7 +87,7 @@ impl Lower {
     /// Room for output `output` of the node in work.
     pub fn make(&mut self, output: usize, shape: Shape, kind: Kind) -> Result<Row, String> {
         let width = shape.width();
-        self.width += width;
+        self.width = self.width.saturating_add(width);
         if width == 0 || self.width > limits::ROW_WIDTH {
             return Err(format!("rows of 0 or more than {} numbers can't be compiled", limits::ROW_WIDTH));
         }

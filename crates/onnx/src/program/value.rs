@@ -85,7 +85,7 @@ impl Shape {
     }
 
     pub fn width(&self) -> usize {
-        self.inner.iter().product()
+        self.inner.iter().fold(1, |width, &d| width.saturating_mul(d))
     }
 
     pub fn rank(&self) -> usize {

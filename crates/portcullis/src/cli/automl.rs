@@ -51,9 +51,9 @@ pub struct Run {
     /// Register the winner under this model name
     #[arg(long)]
     pub register_as: Option<String>,
-    /// The experiment the run belongs to
-    #[arg(long, default_value = "default")]
-    pub experiment: String,
+    /// The experiment the run belongs to; "default" when left out
+    #[arg(long)]
+    pub experiment: Option<String>,
     /// How rows are validated and what is tried
     #[command(flatten)]
     pub how: How,

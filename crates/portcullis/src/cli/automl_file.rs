@@ -1,6 +1,6 @@
 //! `automl run -f FILE`: an AutoML job in the fields of the Azure ML CLI v2 as the flags of `automl run`.
 
-use crate::cli::automl::Run;
+use crate::cli::automl::{Run, asset};
 use crate::cli::automl_how::How;
 use crate::cli::data::Register;
 use crate::definition::Text;
@@ -17,10 +17,13 @@ pub async fn filled(mut run: Run, session: &Session) -> Result<Run, Fault> {
     let text = Text::read(&file)?;
     let parsed = text.parse::<AutomlJob>(session)?;
     let job = &parsed.value;
-    if run.data.is_none() {
-        let at = (&job.training_data, "training_data.path");
-        run.data = Some(data(&parsed, at, &text.folder, session).await?);
-    }
+    run.data = Some(match &run.data {
+        Some(data) => {
+            let (name, version) = asset(session, data).await?;
+            format!("{name}:{version}")
+        }
+        None => data(&parsed, (&job.training_data, "training_data.path"), &text.folder, session).await?,
+    });
     let further = [
         (&job.validation_data, "validation_data.path", &mut run.how.validation_data),
         (&job.test_data, "test_data.path", &mut run.how.test_data),
@@ -36,9 +39,9 @@ pub async fn filled(mut run: Run, session: &Session) -> Result<Run, Fault> {
     run.max_trials = run.max_trials.or(job.limits.max_trials);
     let minutes = job.limits.timeout_minutes.map(|m| Span(Duration::from_secs(60 * u64::from(m))));
     run.time_limit = run.time_limit.or(minutes);
-    if let Some(experiment) = &job.about.experiment_name {
+    if let (None, Some(experiment)) = (&run.experiment, &job.about.experiment_name) {
         let wrong = |fault: Fault| parsed.fault("experiment_name", &fault.message);
-        run.experiment = Name::new(experiment.as_str()).map_err(wrong)?.to_string();
+        run.experiment = Some(Name::new(experiment.as_str()).map_err(wrong)?.to_string());
     }
     if run.task.is_none() {
         run.task = Some(task(job.task, &run, &target, session).await?);

@@ -179,9 +179,9 @@ async fn an_outage_refuses_nobody_and_a_withdrawn_key_dies_by_command() {
     assert_eq!(score(&server, "ext", &good).await, 200);
     let start = Instant::now();
     server.cli(&["issuer", "refresh", &provider.issuer]);
+    // The first call after the command's answer: nothing is left to wait for.
     assert_eq!(score(&server, "ext", &good).await, 401);
     println!("withdrawn by command: refused after {:?}", start.elapsed());
-    assert!(start.elapsed() < Duration::from_secs(1));
     // Nor does it live again at the next start.
     server.kill();
     let server = Server::start(&dir);

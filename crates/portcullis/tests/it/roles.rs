@@ -450,7 +450,7 @@ async fn refusals_stand_in_the_ledger_once() {
         assert_eq!(answer.0, 403);
         assert!(answer.1.contains("role assign curious owner --on endpoint:small"), "{}", answer.1);
     }
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let lines = loop {
         let ledger = server.cli(&["ledger", "show"]);
         let refused = |e: &&Value| e["action"] == "refuse request";

@@ -303,6 +303,11 @@ fn activate(out: &mut [f32], mask: &mut Vec<f32>, dropout: u8, random: &mut Rand
 /// Turns scores into the gradient of the mean loss.
 fn residuals(task: Task, batch: &Batch, scores: &mut [f32]) {
     let total: f32 = batch.weights.iter().sum();
+    if total <= 0.0 {
+        // Nothing is to be learned from rows that weigh nothing.
+        scores.fill(0.0);
+        return;
+    }
     let width = scores.len() / batch.rows.max(1);
     let rows = scores.chunks_exact_mut(width.max(1)).zip(&batch.labels).zip(&batch.weights);
     for ((row, &label), &weight) in rows {

@@ -5,7 +5,7 @@ use crate::journal::Keeper;
 use std::sync::Mutex;
 
 /// A hold-out makes a search of many trials cheap.
-fn quick(trials: u32) -> Spec {
+pub(super) fn quick(trials: u32) -> Spec {
     Spec { validation_size: Some(0.4), ..Spec::new("y", trials, 5) }
 }
 
@@ -49,7 +49,7 @@ fn trials_that_look_at_others_are_the_same_on_one_thread_and_on_two() {
 
 /// Entries in memory, and how often one was kept.
 #[derive(Default)]
-struct Memory(Mutex<Vec<Vec<u8>>>, Mutex<usize>);
+pub(super) struct Memory(pub Mutex<Vec<Vec<u8>>>, pub Mutex<usize>);
 
 impl Keeper for Memory {
     fn kept(&self) -> Vec<Vec<u8>> {
@@ -170,12 +170,23 @@ fn a_test_table_is_measured_and_the_label_follows_the_threshold() {
     }
     model.predict(&mut batch).unwrap();
     let mut between = 0;
+    let (mut right, mut all) = ([0.0; 2], [0.0; 2]);
+    let Values::Texts { codes, .. } = &test.columns[5].values else { panic!("no texts") };
     for row in 0..240 {
         let p = batch.probabilities(row)[1];
         assert_eq!(batch.class(row) == 1, p > threshold, "{p}");
         between += usize::from(p > threshold && p < 0.5);
+        let truth = codes[row] as usize;
+        all[truth] += 1.0;
+        right[truth] += f64::from(u8::from(batch.class(row) == truth));
     }
     assert!(between > 0);
+    // Measured by the labels that callers get, and drawn by them.
+    assert!((measured["balanced_accuracy"] - (right[0] / all[0] + right[1] / all[1]) / 2.0).abs() < 1e-12);
+    let matrix = outcome.plots.iter().find(|plot| plot.name == "confusion_matrix").unwrap();
+    let plots::Marks::Cells { rows, .. } = &matrix.marks else { panic!("no cells") };
+    let recall = |class: usize| rows[class][class] / rows[class].iter().sum::<f64>();
+    assert!((outcome.score - (recall(0) + recall(1)) / 2.0).abs() < 1e-9);
     let strange = Table { columns: test.columns.iter().filter(|c| c.name != "y").cloned().collect() };
     let tables = Tables { training: &train, validation: None, test: Some(&strange) };
     assert!(matches!(run(tables, &spec, &mut |_| ControlFlow::Continue(())), Err(Error::Target { .. })));

@@ -12,7 +12,7 @@ const FILLER: [&str; 12] =
 
 /// Texts in which `good` pleases and `not good` does not, as people write them: capitals, signs, gaps, letters beyond
 /// ASCII, now and then none; and a number of no use.
-fn table(rows: usize) -> Table {
+pub(super) fn table(rows: usize) -> Table {
     let mut random = Random::new(3, rows as u64);
     let (mut codes, mut levels, mut y, mut noise) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rows {

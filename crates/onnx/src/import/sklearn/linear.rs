@@ -15,6 +15,8 @@ use crate::element::Domain;
 enum Chances {
     /// Softmax over the classes; of two, the logistic function.
     Joint,
+    /// Softmax over the classes; of two, over the score and its opposite.
+    Multinomial,
     /// The logistic function of each class, divided by their sum.
     Each,
     /// `modified_huber`: half of the score within -1 and 1, plus one half.
@@ -48,9 +50,14 @@ pub(super) fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
         | "OrthogonalMatchingPursuit" => regressor(graph, node, columns, Link::Identity),
         "PoissonRegressor" | "GammaRegressor" => regressor(graph, node, columns, Link::Exp),
         "LogisticRegression" | "LogisticRegressionCV" => {
-            let apart =
-                node.word("multi_class", "auto")? == "ovr" || node.word("solver", "lbfgs")? == "liblinear";
-            classifier(graph, node, columns, if apart { Chances::Each } else { Chances::Joint })
+            let kind = node.word("multi_class", "auto")?;
+            let apart = kind == "ovr" || node.word("solver", "lbfgs")? == "liblinear";
+            let chances = match kind.as_str() {
+                _ if apart => Chances::Each,
+                "multinomial" => Chances::Multinomial,
+                _ => Chances::Joint,
+            };
+            classifier(graph, node, columns, chances)
         }
         "SGDClassifier" => {
             let chances = match node.word("loss", "hinge")?.as_str() {
@@ -112,14 +119,19 @@ fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column], chances: Ch
         }
         // The other class has the same score with the sign changed.
         let both = weights.iter().map(|w| -w).chain(weights.iter().copied()).collect();
-        let post = if chances == Chances::None { "NONE" } else { "LOGISTIC" };
+        let post = match chances {
+            Chances::None => "NONE",
+            // Of both scores, which is the logistic function of twice the one.
+            Chances::Multinomial => "SOFTMAX",
+            _ => "LOGISTIC",
+        };
         return Ok(scored(graph, &matrix, (both, vec![-shifts[0], shifts[0]], post), (classes, chances)));
     }
     if rows != classes.len() {
         return Err(format!("coef_: {rows} rows of coefficients for {} classes", classes.len()));
     }
     let post = match chances {
-        Chances::Joint => "SOFTMAX",
+        Chances::Joint | Chances::Multinomial => "SOFTMAX",
         Chances::Each => "LOGISTIC",
         Chances::Huber | Chances::None => "NONE",
     };

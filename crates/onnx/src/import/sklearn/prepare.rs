@@ -24,7 +24,7 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
         _ if !node.is_of("sklearn") => Err(unknown(node)),
         "StandardScaler" => scale(node, columns, ("mean_", Op::Add), ("scale_", Op::Div)),
         "RobustScaler" => scale(node, columns, ("center_", Op::Add), ("scale_", Op::Div)),
-        "MaxAbsScaler" => scale(node, columns, ("", Op::Add), ("scale_", Op::Div)),
+        "MaxAbsScaler" => max_abs(node, columns),
         "MinMaxScaler" => min_max(node, columns),
         "SimpleImputer" => impute(node, &columns),
         "OneHotEncoder" => one_hot(graph, node, &columns),
@@ -75,6 +75,16 @@ fn scale(
         out.push(column);
     }
     Ok(out)
+}
+
+fn max_abs(node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
+    let scaled = scale(node, columns, ("", Op::Add), ("scale_", Op::Div))?;
+    // Since scikit-learn 1.9.
+    let clip = node.flag("clip")?;
+    scaled
+        .into_iter()
+        .map(|column| if clip { column.then(Op::Clip(-1.0, 1.0)) } else { Ok(column) })
+        .collect()
 }
 
 fn min_max(node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {

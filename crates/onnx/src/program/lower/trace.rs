@@ -8,6 +8,9 @@ use crate::program::value::{Kind, Row, Shape};
 /// Most columns traced for those who ask, and numbers made of them, all together.
 const TRACED: usize = 1 << 22;
 
+/// Most maps one after the other that are remembered of a column.
+const MAPS: usize = 16;
+
 impl Lower {
     /// Where each column of a value comes from; none when too much was asked.
     pub fn origins(&mut self, row: &Row) -> Option<Vec<Origin>> {
@@ -57,11 +60,14 @@ impl Lower {
         self.origins.insert(row.place, origins);
     }
 
-    /// Tells that a value was made of `from`, column by column.
+    /// Tells that a value was made of `from`, column by column. A column that went through very many maps is one of its own:
+    /// no converter writes such chains, and each link would hold all before it.
     pub fn derive(&mut self, from: &Row, to: &Row, change: impl Fn(usize, &mut Origin)) {
         let mut origins = self.trace(from);
         origins.iter_mut().enumerate().for_each(|(column, origin)| change(column, origin));
-        self.originate(to, origins);
+        if origins.iter().all(|origin| origin.maps.len() <= MAPS) {
+            self.originate(to, origins);
+        }
     }
 
     /// Tells that each column of codes became these columns.

@@ -412,7 +412,7 @@ fn methods_that_nobody_serves_do_nothing() {
 fn a_connection_is_over_after_a_refusal() {
     let world = World::get();
     let mut stream = TcpStream::connect(address(world.url())).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream.write_all(b"GET /health HTTP/1.1\r\n\r\n").unwrap();
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();

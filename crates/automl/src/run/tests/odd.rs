@@ -1,0 +1,120 @@
+//! Tables and moments that are seldom met.
+
+use super::budget::{Memory, quick};
+use super::*;
+use crate::journal::Keeper;
+
+fn go_on(_: &Event) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn the_finished_trials_of_a_search_with_texts_are_taken_over() {
+    let (table, memory) = (texts::table(120), Memory::default());
+    let spec = Spec { seed: 4, ..quick(3) };
+    let whole = resume(&table, &spec, &memory, &mut go_on).unwrap();
+    let kept = memory.kept().len();
+    let again = resume(&table, &spec, &memory, &mut go_on).unwrap();
+    assert_eq!((kept, memory.kept().len()), (3, 3));
+    assert!(whole.model == again.model);
+}
+
+#[test]
+fn a_search_that_was_interrupted_at_its_end_gives_what_it_had() {
+    let (table, memory) = (table(200, Task::Binary), Memory::default());
+    let whole = resume(&table, &quick(5), &memory, &mut go_on).unwrap();
+    // As if its time had been over.
+    let late = |entry: &Vec<u8>| {
+        let end = entry.iter().position(|&b| b == b'\n').unwrap();
+        let mut head: Value = serde_json::from_slice(&entry[..end]).unwrap();
+        head["elapsed"] = serde_json::json!(59.0f64.to_bits());
+        [head.to_string().as_bytes(), &entry[end..]].concat()
+    };
+    let entries: Vec<Vec<u8>> = memory.kept().iter().map(late).collect();
+    let memory = Memory(entries.into(), 0.into());
+    let spec = Spec { max_trials: None, time_limit_seconds: Some(30.0), ..quick(1) };
+    let outcome = resume(&table, &spec, &memory, &mut go_on).unwrap();
+    assert_eq!((outcome.work.trials, outcome.score.to_bits()), (5, whole.score.to_bits()));
+    let members: Vec<u32> = outcome.members.iter().map(|m| m.trial).collect();
+    let mut from_fold = outcome.work.from_fold;
+    from_fold.sort_unstable();
+    assert!(!members.is_empty() && from_fold.iter().all(|n| members.contains(n)));
+}
+
+#[test]
+fn a_trial_that_is_over_is_not_begun_again() {
+    let (table, memory) = (table(200, Task::Binary), Memory::default());
+    resume(&table, &quick(6), &memory, &mut go_on).unwrap();
+    // The second one was not kept.
+    let second =
+        |entry: &Vec<u8>| entry.starts_with(b"{") && entry.windows(11).any(|w| w == b"\"number\":2,");
+    let entries: Vec<Vec<u8>> = memory.kept().into_iter().filter(|entry| !second(entry)).collect();
+    assert_eq!(entries.len(), 5);
+    let memory = Memory(entries.into(), 0.into());
+    let mut seen = Vec::new();
+    let outcome = resume(&table, &quick(6), &memory, &mut |event| {
+        if let Event::Trial { number, .. } = event {
+            seen.push(*number);
+        }
+        ControlFlow::Continue(())
+    });
+    seen.sort_unstable();
+    assert_eq!((outcome.unwrap().work.trials, seen), (6, vec![1, 2, 3, 4, 5, 6]));
+}
+
+/// A number `x` and a target made of it.
+fn made(rows: usize, target: impl Fn(f64) -> f64) -> Table {
+    let mut random = Random::new(8, 1);
+    let x: Vec<f64> = (0..rows).map(|_| random.between(-3.0, 3.0)).collect();
+    let y = x.iter().map(|&x| target(x)).collect();
+    Table {
+        columns: vec![
+            column("x", Kind::Float, Values::Numbers(x)),
+            column("y", Kind::Float, Values::Numbers(y)),
+        ],
+    }
+}
+
+#[test]
+fn large_numbers_are_no_difference_and_larger_than_models_hold_are_refused() {
+    let outcome = search(&made(600, |x| (4.0 * x).exp()), &quick(6)).unwrap();
+    assert_eq!(outcome.task, Task::Regression);
+    let refused = search(&made(100, |x| if x > 2.0 { x * 1e39 } else { x }), &quick(3));
+    let Err(Error::Target { detail, .. }) = refused else { panic!("{refused:?}") };
+    assert!(detail.contains("divide the column"), "{detail}");
+}
+
+#[test]
+fn a_test_table_of_other_types_is_refused() {
+    let train = table(120, Task::Binary);
+    let tested = |change: &dyn Fn(&mut Table)| {
+        let mut test = table(60, Task::Binary);
+        change(&mut test);
+        run(Tables { training: &train, validation: None, test: Some(&test) }, &quick(2), &mut go_on)
+    };
+    let numbers = || Values::Numbers((0..60).map(|i| f64::from(i % 2)).collect());
+    let missing = || Values::Numbers(vec![f64::NAN; 60]);
+    tested(&|test| test.columns[3] = column("colour", Kind::Float, missing())).unwrap();
+    let category = tested(&|test| test.columns[3] = column("colour", Kind::Integer, numbers()));
+    assert!(matches!(category, Err(Error::Table { .. })), "{category:?}");
+    let labels = tested(&|test| test.columns[5] = column("y", Kind::Integer, numbers()));
+    assert!(matches!(labels, Err(Error::Target { .. })), "{labels:?}");
+}
+
+#[test]
+fn rows_that_weigh_nothing_spoil_nothing() {
+    let mut table = made(600, |x| x + 1.0);
+    let numbers = |f: fn(usize) -> f64| Values::Numbers((0..600).map(f).collect());
+    table.columns.push(column("w", Kind::Float, numbers(|i| if i < 240 || i % 10 > 0 { 0.0 } else { 1.0 })));
+    table.columns.push(column("t", Kind::Timestamp, numbers(|i| 86_400.0 * i as f64)));
+    let spec = Spec {
+        weight_column: Some("w".into()),
+        time_column: Some("t".into()),
+        allowed_learners: ["LightGBM", "RandomForest", "NeuralNetwork"].map(String::from).to_vec(),
+        ..Spec::new("y", 12, 2)
+    };
+    let outcome = search(&table, &spec).unwrap();
+    assert!(outcome.work.splits < 5, "{}", outcome.work.splits);
+    assert!(outcome.trials.iter().all(|t| t.score.is_finite() && t.score < f64::MAX), "{:?}", outcome.trials);
+    assert!(outcome.trials.len() > 8, "{:?}", outcome.notes);
+}
