@@ -26,7 +26,12 @@ pub(super) struct Binned {
 impl BinColumn {
     /// Cuts the values between distinct ones, or at quantiles when there are too many.
     pub(super) fn new(column: u32, values: &[f32]) -> Self {
-        let mut sorted: Vec<f32> = values.iter().copied().filter(|x| !x.is_nan()).collect();
+        Self::cut(column, values, values.len())
+    }
+
+    /// The same; the cuts lie between the first `learned` values, whatever the others are.
+    fn cut(column: u32, values: &[f32], learned: usize) -> Self {
+        let mut sorted: Vec<f32> = values[..learned].iter().copied().filter(|x| !x.is_nan()).collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let mut distinct = sorted.clone();
         distinct.dedup();
@@ -72,11 +77,14 @@ fn quantiles(sorted: &[f32]) -> Vec<f32> {
 }
 
 impl Binned {
-    /// Bins the number columns.
+    /// Bins the number columns. A table to validate by has no say in the cuts; folds share those of all their rows, which are
+    /// made without the target.
     pub(super) fn new(data: &Dataset) -> Self {
         let Matrix { columns, .. } = &data.matrix;
         let numbers = data.features.iter().enumerate().filter(|(_, f)| f.codes().is_none());
-        Self { columns: numbers.map(|(i, _)| BinColumn::new(i as u32, &columns[i])).collect() }
+        Self {
+            columns: numbers.map(|(i, _)| BinColumn::cut(i as u32, &columns[i], data.trainable())).collect(),
+        }
     }
 }
 
@@ -98,6 +106,12 @@ mod tests {
                 assert_eq!(b < bin, *x < threshold || x.is_nan(), "{x} {b} {bin} {threshold}");
             }
         }
+    }
+
+    #[test]
+    fn rows_to_validate_by_have_no_say() {
+        let column = BinColumn::cut(0, &[0.0, 10.0, 5.0, 99.0], 2);
+        assert_eq!((&*column.cuts, &*column.bins), (&[5.0][..], &[1, 2, 2, 2][..]));
     }
 
     #[test]

@@ -343,6 +343,9 @@ impl<'a> Tree<'a> {
         let (mut bounds, mut bits) = (Vec::new(), Vec::new());
         if sets > 0 {
             bounds = section.all("cat_boundaries", sets.saturating_add(1))?;
+            if !bounds.is_sorted() {
+                return Err(section.wrong("cat_boundaries", "they do not ascend"));
+            }
             bits = section.all("cat_threshold", bounds.last().copied().unwrap_or(0))?;
         }
         let mut tree = Self {

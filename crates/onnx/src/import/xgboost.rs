@@ -410,6 +410,9 @@ fn sets(tree: &Value) -> Told<Vec<(usize, &[f64])>> {
     if starts.len() != nodes.len() || sizes.len() != nodes.len() {
         return Err("its lists of categories differ in length".to_owned());
     }
+    if sizes.iter().sum::<f64>() > all.len() as f64 {
+        return Err("its lists of categories overlap".to_owned());
+    }
     let mut sets = Vec::with_capacity(nodes.len());
     for ((&node, &start), &size) in nodes.iter().zip(starts).zip(sizes) {
         let range = start as usize..(start as usize).saturating_add(size as usize);

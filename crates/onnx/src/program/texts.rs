@@ -200,6 +200,8 @@ pub(crate) struct Groups {
     levels: Vec<Vec<String>>,
     /// Names whose texts are read whole.
     whole: Vec<String>,
+    /// Their groups, while no more names join.
+    whole_roots: Option<HashSet<usize>>,
 }
 
 impl Groups {
@@ -225,6 +227,7 @@ impl Groups {
 
     /// These names carry the same texts.
     pub fn join<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        self.whole_roots = None;
         let mut names = names.into_iter().filter(|n| !n.is_empty());
         let Some(first) = names.next() else { return };
         let mut first = self.root(first);
@@ -244,15 +247,21 @@ impl Groups {
 
     /// The texts of this name are read whole.
     pub fn read_whole(&mut self, name: &str) {
+        self.whole_roots = None;
         self.whole.push(name.to_owned());
     }
 
     /// Whether the texts of this name are read whole anywhere.
     pub fn is_whole(&mut self, name: &str) -> bool {
         let root = self.root(name);
-        let names = std::mem::take(&mut self.whole);
-        let found = names.iter().any(|name| self.root(name) == root);
-        self.whole = names;
+        let roots = self.whole_roots.take().unwrap_or_else(|| {
+            let names = std::mem::take(&mut self.whole);
+            let roots = names.iter().map(|name| self.root(name)).collect();
+            self.whole = names;
+            roots
+        });
+        let found = roots.contains(&root);
+        self.whole_roots = Some(roots);
         found
     }
 

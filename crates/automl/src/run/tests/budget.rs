@@ -172,11 +172,11 @@ fn a_test_table_is_measured_and_the_label_follows_the_threshold() {
     let mut between = 0;
     let (mut right, mut all) = ([0.0; 2], [0.0; 2]);
     let Values::Texts { codes, .. } = &test.columns[5].values else { panic!("no texts") };
-    for row in 0..240 {
+    for (row, &truth) in codes.iter().enumerate() {
         let p = batch.probabilities(row)[1];
         assert_eq!(batch.class(row) == 1, p > threshold, "{p}");
         between += usize::from(p > threshold && p < 0.5);
-        let truth = codes[row] as usize;
+        let truth = truth as usize;
         all[truth] += 1.0;
         right[truth] += f64::from(u8::from(batch.class(row) == truth));
     }
