@@ -13,6 +13,10 @@ const PULSE: Duration = Duration::from_millis(200);
 const LAST_SHARE: f64 = 0.08;
 const LAST_MOST: f64 = 4.0;
 
+/// Of these the share, and seconds at most, kept for writing.
+const WRITING_SHARE: f64 = 0.04;
+const WRITING_MOST: f64 = 2.0;
+
 /// Shared by all threads of one search.
 pub(crate) struct Control {
     start: Instant,
@@ -71,15 +75,15 @@ impl Control {
         self.limit
     }
 
-    /// Whether only the time to write the result is left.
+    /// Whether only the time for importance and writing is left.
     pub(crate) fn late(&self) -> bool {
         !self.needed.load(Ordering::Relaxed)
             && self.limit.is_some_and(|limit| self.seconds() > limit - (LAST_SHARE * limit).min(LAST_MOST))
     }
 
-    /// Whether the time limit has passed: what can be left out is left out.
+    /// Whether only the time to write the result is left: what can be left out is left out.
     pub(crate) fn over(&self) -> bool {
-        self.limit.is_some_and(|limit| self.seconds() > limit)
+        self.limit.is_some_and(|limit| self.seconds() > limit - (WRITING_SHARE * limit).min(WRITING_MOST))
     }
 
     /// Does what no result can be without: it is never late for it.

@@ -158,6 +158,24 @@ impl<'a> Choice<'a> {
         Some(mixture)
     }
 
+    /// The primary metric of the vote as it is, out of fold.
+    fn voted(&self, weights: &[f64]) -> f64 {
+        let predictions = self.mix(&self.mean(weights), weights);
+        self.search.goal.of(&self.search.metrics(&predictions))
+    }
+
+    /// Positions of the votes that are not worse than any before. A longer search has those of a shorter one, and more.
+    fn leading(&self, votes: &[Vec<f64>]) -> Vec<usize> {
+        let scores = parallel::map(votes.len(), self.search.threads, |i| self.voted(&votes[i]));
+        let mut leading: Vec<usize> = Vec::new();
+        for (i, &score) in scores.iter().enumerate() {
+            if leading.last().is_none_or(|&best| !self.search.goal.better(scores[best], score)) {
+                leading.push(i);
+            }
+        }
+        leading
+    }
+
     /// The vote, stacked or calibrated when that helps neither by chance nor against the primary metric.
     fn finished(&self, weights: &[f64], stack: bool) -> (Mixture, Metrics, f64) {
         let goal = self.search.goal;
@@ -241,6 +259,10 @@ impl Vote {
             let detail = "no trial predicts anything of use".to_owned();
             return Err(Error::Target { target: target.name.clone(), detail });
         }
+        // A stack costs much more than a vote: the votes that lead are finished, the others are not.
+        let leading = choice.leading(&distinct);
+        let mut distinct: Vec<Vec<f64>> =
+            leading.into_iter().map(|i| std::mem::take(&mut distinct[i])).collect();
         let finished = parallel::map(distinct.len(), search.threads, |i| {
             choice.finished(&distinct[i], spec.stack_ensemble && ensemble)
         });
