@@ -256,7 +256,7 @@ impl Vote {
         distinct.retain(|weights| weights.iter().any(|&w| w > 0.0));
         distinct.dedup();
         if distinct.is_empty() {
-            let detail = "no trial predicts anything of use".to_owned();
+            let detail = "no trial gave predictions that can be judged; look for extreme values, or allow more algorithms".into();
             return Err(Error::Target { target: target.name.clone(), detail });
         }
         // A stack costs much more than a vote: the votes that lead are finished, the others are not.
