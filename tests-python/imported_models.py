@@ -1,7 +1,8 @@
 """Makes models with LightGBM, XGBoost and scikit-learn, as files and as MLflow folders, and writes what the libraries
 themselves answer on rows at thresholds, next to them, at zero and without a value.
 
-Usage: imported_models.py FOLDER. Writes FOLDER/cases.json: a list of name, path, rows, values and labels.
+Usage: imported_models.py FOLDER. Writes FOLDER/cases.json: a list of name, path, rows, values and labels, some with
+contributions: of each row the base value, then what every column adds to the answer.
 """
 
 import json
@@ -13,15 +14,22 @@ import lightgbm
 import mlflow
 import numpy as np
 import pandas as pd
+import shapley
 import skops.io
 import xgboost
 from mlflow.models import infer_signature
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 
 warnings.filterwarnings("ignore")
@@ -37,11 +45,33 @@ def plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def case(name, path, frame, values, labels=None):
+def case(name, path, frame, values, labels=None, contributions=None):
     rows = [dict(zip(frame.columns, map(plain, row))) for row in frame.astype(object).to_numpy()]
     labels = None if labels is None else [plain(label) for label in labels]
     values = None if values is None else np.asarray(values, dtype=float).tolist()
-    cases.append({"name": name, "path": str(path), "rows": rows, "values": values, "labels": labels})
+    made = {"name": name, "path": str(path), "rows": rows, "values": values, "labels": labels}
+    if contributions is not None:
+        made["contributions"] = np.asarray(contributions, dtype=float).tolist()
+    cases.append(made)
+
+
+def carried(parts, link):
+    """Contributions of a margin, its base value last, through a curve of one variable: each by its share of the rise."""
+    start, end = parts[:, -1], parts.sum(axis=1)
+    slope = (link(end) - link(start)) / (end - start)
+    return np.column_stack([link(start), parts[:, :-1] * slope[:, None]])
+
+
+def logistic(margin):
+    return 1 / (1 + np.exp(-margin))
+
+
+def of_answer(parts):
+    """Contributions to the probability of the second of two classes, as those to the predicted one's."""
+    first = parts.sum(axis=1) <= 0.5
+    parts[first] *= -1
+    parts[first, 0] += 1
+    return parts
 
 
 def pair(positive):
@@ -94,13 +124,16 @@ for name, more, target in [
     ("light-zero", {"objective": "binary", "zero_as_missing": True}, binary),
     ("light-multiclass", {"objective": "multiclass", "num_class": 3}, three),
     ("light-poisson", {"objective": "poisson"}, np.abs(signal)),
+    ("light-root", {"objective": "regression_l1", "reg_sqrt": True}, signal),
 ]:
     model = lightgbm.train({**light, **more}, lightgbm.Dataset(numbers, target), 25)
     path = folder / f"{name}.txt"
     model.save_model(path)
     rows = edges(numbers, light_thresholds(model, numbers.columns))
     answer = model.predict(rows)
-    case(name, path, rows, pair(answer) if more["objective"] == "binary" else answer)
+    parts = {"light-binary": lambda p: of_answer(carried(p, logistic)), "light-poisson": lambda p: carried(p, np.exp)}.get(name)
+    parts = parts and parts(model.predict(rows, pred_contrib=True))
+    case(name, path, rows, pair(answer) if more["objective"] == "binary" else answer, None, parts)
     if name == "light-binary":
         mlflow.lightgbm.save_model(model, folder / "mlflow-light", signature=infer_signature(numbers, answer))
         loaded = mlflow.pyfunc.load_model(str(folder / "mlflow-light"))
@@ -110,6 +143,7 @@ for name, ending, more, target in [
     ("extreme-binary", "json", {"objective": "binary:logistic"}, binary),
     ("extreme-multiclass", "ubj", {"objective": "multi:softprob", "num_class": 3}, three),
     ("extreme-dart", "ubj", {"objective": "reg:squarederror", "booster": "dart", "rate_drop": 0.2}, signal),
+    ("extreme-squared", "json", {"objective": "reg:squarederror"}, signal),
 ]:
     data = xgboost.DMatrix(numbers, target)
     model = xgboost.train({"max_depth": 5, "nthread": 1, "seed": 1, **more}, data, 20)
@@ -117,11 +151,21 @@ for name, ending, more, target in [
     model.save_model(path)
     rows = edges(numbers, extreme_thresholds(model, numbers.columns))
     answer = model.predict(xgboost.DMatrix(rows))
-    case(name, path, rows, pair(answer) if name == "extreme-binary" else answer)
+    parts = {"extreme-binary": lambda p: of_answer(carried(p, logistic)), "extreme-squared": lambda p: np.roll(p, 1, axis=1)}.get(name)
+    parts = parts and parts(model.predict(xgboost.DMatrix(rows), pred_contribs=True).astype(float))
+    case(name, path, rows, pair(answer) if name == "extreme-binary" else answer, None, parts)
     if name == "extreme-binary":
         mlflow.xgboost.save_model(model, folder / "mlflow-extreme", signature=infer_signature(numbers, answer))
         loaded = mlflow.pyfunc.load_model(str(folder / "mlflow-extreme"))
         case("mlflow-extreme", folder / "mlflow-extreme", rows, pair(loaded.predict(rows)))
+
+# As versions before 2 wrote files that were stopped early: without the ends of the iterations.
+document = json.loads((folder / "extreme-squared.json").read_text())
+document["learner"]["attributes"] = {"best_iteration": "9", "scikit_learn": "{}"}
+del document["learner"]["gradient_booster"]["model"]["iteration_indptr"]
+path = folder / "extreme-early.json"
+path.write_text(json.dumps(document))
+case("extreme-early", path, rows, model.predict(xgboost.DMatrix(rows), iteration_range=(0, 10)))
 
 table = numbers.copy()
 table["kind"] = random.choice(["u", "v", "w"], count)
@@ -145,6 +189,8 @@ for name, model in [
     ("table-boosting", prepared(codes, HistGradientBoostingClassifier(max_iter=20))),
     ("table-gradient", prepared(codes, GradientBoostingClassifier(n_estimators=20))),
     ("table-vectors", prepared(hot, SVC())),
+    ("table-ridge", prepared(hot, RidgeClassifier())),
+    ("table-uncentred", prepared(make_pipeline(hot, StandardScaler(with_mean=False)), LogisticRegression())),
     ("table-light", prepared(hot, lightgbm.LGBMClassifier(n_estimators=15, verbose=-1))),
 ]:
     model.fit(table, words)
@@ -157,6 +203,32 @@ model = prepared(hot, Ridge()).fit(table, signal)
 mlflow.sklearn.save_model(
     model, folder / "mlflow-ridge", signature=infer_signature(table, signal), skops_trusted_types=["numpy.dtype"]
 )
+for name, model in [
+    ("forest-regressor", RandomForestRegressor(20, max_depth=8, random_state=0)),
+    ("histogram-regressor", HistGradientBoostingRegressor(max_iter=20, random_state=0)),
+]:
+    model.fit(filled, signal)
+    skops.io.dump(model, folder / f"{name}.skops")
+    if name == "forest-regressor":
+        trees, start = [shapley.plain(e.tree_, 1 / 20) for e in model.estimators_], 0.0
+    else:
+        trees = [shapley.histogram(round[0]) for round in model._predictors]
+        start = float(np.ravel(model._baseline_prediction)[0])
+    rows, parts = filled[:8], []
+    for row in rows.to_numpy():
+        shares, base = shapley.contributions(trees, row, 4)
+        parts.append([base + start, *shares])
+    case(name, folder / f"{name}.skops", rows, model.predict(rows), None, parts)
+kinds = table.assign(kind=table["kind"].astype("category"))
+model = HistGradientBoostingClassifier(max_iter=20, categorical_features="from_dtype").fit(kinds, words)
+skops.io.dump(model, folder / "table-categories.skops")
+rows = kinds[:200].assign(kind=asked["kind"].where(asked["kind"] != "never seen").astype(kinds["kind"].dtype))
+case("table-categories", folder / "table-categories.skops", rows, model.predict_proba(rows), model.predict(rows))
+late = SimpleImputer(strategy="constant", fill_value=-1)
+model = make_pipeline(MinMaxScaler(clip=True), late, LogisticRegression()).fit(numbers, binary)
+skops.io.dump(model, folder / "filled-late.skops")
+rows = numbers[:100] * 3
+case("filled-late", folder / "filled-late.skops", rows, model.predict_proba(rows), model.predict(rows))
 model = make_pipeline(SimpleImputer(), MaxAbsScaler(clip=True), Ridge()).fit(filled, signal)
 skops.io.dump(model, folder / "clipped.skops")
 rows = filled[:50] * 3

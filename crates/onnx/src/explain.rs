@@ -11,7 +11,8 @@
 //! evenly among them.
 //!
 //! What is needed beside the operators stands in the file: the covers of tree nodes in the standard attribute
-//! `nodes_hitrates`, and the means of what enters linear operators in its metadata ([`with_means`] writes them).
+//! `nodes_hitrates`, and the means of what enters linear operators in its metadata ([`with_means`] writes them). Of a file
+//! without means, what enters linear operators is compared with zero.
 
 mod build;
 mod curves;
@@ -47,7 +48,7 @@ pub struct Explanation {
     pub base: f64,
     /// What each column of a row adds, in the order of the slots' columns.
     pub contributions: Vec<f64>,
-    /// Whether these are Shapley values throughout, not carried through a curve.
+    /// Whether these are Shapley values throughout: not carried through a curve, nor beside zero for want of means.
     pub exact: bool,
 }
 

@@ -129,6 +129,10 @@ impl Graph {
             if let Some(first) = node.inputs.first().filter(|_| node.op.reads_whole()) {
                 groups.read_whole(first);
             }
+            let stated = node.op.constant().map(|tensor| &tensor.data);
+            if let (Some(Data::Text(texts)), Some(name)) = (stated, node.outputs.first()) {
+                groups.compare(name, texts.clone());
+            }
             let Some(levels) = node.op.levels() else {
                 groups.join(inputs.chain(node.outputs.iter().map(String::as_str)));
                 continue;

@@ -80,6 +80,11 @@ pub(crate) trait Operator: std::fmt::Debug + Send + Sync {
         None
     }
 
+    /// What this node gives for any row, when it stands in the file.
+    fn constant(&self) -> Option<&Tensor> {
+        None
+    }
+
     /// Whether this node reads the texts of its first input, not only which of some texts they are.
     fn reads_whole(&self) -> bool {
         false

@@ -22,8 +22,7 @@ impl Explainer {
     /// The explainer of a model; `bytes` are what it was read from.
     ///
     /// # Errors
-    /// Why the model can't be explained: an operator that is no sum of its inputs, covers or means that the file
-    /// does not hold.
+    /// Why the model can't be explained: an operator that is no sum of its inputs, covers that the file does not hold.
     pub fn new(model: &Model, bytes: &[u8]) -> Result<Self> {
         let mut made = read(model, &decode(bytes)?)?;
         made.prepare()?;

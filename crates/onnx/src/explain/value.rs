@@ -42,7 +42,7 @@ pub(super) struct Sum {
     pub base: Vec<f64>,
     /// Player by player.
     pub parts: Vec<f64>,
-    /// Whether the parts are Shapley values, and not carried through a curve.
+    /// Whether the parts are Shapley values, not carried through a curve nor beside zero for want of means.
     pub exact: bool,
 }
 

@@ -7,7 +7,7 @@ use super::{Explainer, Node, quadrature};
 use crate::limits;
 use crate::ops::{Inputs, broadcast_places, float, numbers};
 use crate::tensor::{Data, Tensor};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Columns that an operator of unknown inside may mix.
@@ -24,6 +24,8 @@ pub(super) struct Walk<'a> {
     pub values: HashMap<String, Value>,
     /// Sums, by name, of what linear operators read: when means are taken.
     pub record: Option<BTreeMap<String, Vec<f64>>>,
+    /// Names whose values of this row are in the sums.
+    noted: HashSet<String>,
     /// What nodes gave for the first row, where other rows tell nothing new: when means are taken.
     settled: HashMap<usize, Vec<Value>>,
     /// Trees that were laid out, with their node.
@@ -42,6 +44,7 @@ impl<'a> Walk<'a> {
             players: explainer.players.clone(),
             values: HashMap::new(),
             record: None,
+            noted: HashSet::new(),
             settled: HashMap::new(),
             trees: Vec::new(),
             laying: false,
@@ -74,6 +77,7 @@ impl<'a> Walk<'a> {
     /// Walks a row.
     pub fn go(&mut self, row: Vec<Tensor>) {
         let explainer = self.explainer;
+        self.noted.clear();
         self.values.extend(explainer.constants.iter().map(|(n, t)| (n.clone(), Value::Const(Arc::clone(t)))));
         self.values.extend(explainer.enter(row));
         let mut held = 0_usize;
@@ -158,7 +162,8 @@ impl<'a> Walk<'a> {
         Ok(made.into_iter().map(|sum| Value::Sum(Arc::new(sum))).collect())
     }
 
-    /// A value as a sum: what comes from inputs is its mean and each column's distance from it.
+    /// A value as a sum: what comes from inputs is its mean and each column's distance from it; of a file without means, the
+    /// distance from zero, which does not count as exact.
     fn sum(&mut self, name: &str, value: &Value) -> Result<Sum, String> {
         // Means need no parts.
         let count = if self.record.is_some() { 0 } else { self.players.len() };
@@ -171,14 +176,25 @@ impl<'a> Walk<'a> {
         let values: Vec<f64> = numbers(tensor)?.iter().map(|&x| f64::from(x)).collect();
         room(count, values.len())?;
         if let Some(record) = &mut self.record {
+            // Once a row, however many nodes read it.
+            if !self.noted.insert(name.to_owned()) {
+                return Ok(Sum::constant(tensor.dims.clone(), values, count));
+            }
             let sums = record.entry(name.to_owned()).or_insert_with(|| vec![0.0; values.len()]);
             sums.iter_mut().zip(&values).for_each(|(s, x)| *s += x);
             return Ok(Sum::constant(tensor.dims.clone(), values, count));
         }
-        let means = self.explainer.means.get(name).filter(|m| m.len() == values.len());
-        let means = means.ok_or_else(|| format!("reads {name:?}, of which the file holds no means"))?;
+        let means = match self.explainer.means.get(name) {
+            Some(means) if means.len() == values.len() => means.clone(),
+            Some(means) => {
+                let (held, read) = (means.len(), values.len());
+                return Err(format!("reads {read} values as {name:?}, of which the file holds {held} means"));
+            }
+            None => vec![0.0; values.len()],
+        };
         let mut sum = Sum::constant(tensor.dims.clone(), means.clone(), count);
-        for (e, ((x, mean), &player)) in values.iter().zip(means).zip(players.iter()).enumerate() {
+        sum.exact = self.explainer.means.contains_key(name);
+        for (e, ((x, mean), &player)) in values.iter().zip(&means).zip(players.iter()).enumerate() {
             if player == NOBODY {
                 sum.base[e] = *x;
             } else if let Some(part) = sum.parts.get_mut(player as usize * values.len() + e) {

@@ -29,6 +29,17 @@ pub(super) enum Level {
     Number(f32),
 }
 
+/// Refuses numbers that are told apart in double precision only: rows hold single precision.
+pub(super) fn told_apart<'a>(levels: impl Iterator<Item = &'a Level>) -> Told<()> {
+    let number = |level: &Level| if let Level::Number(n) = level { Some(*n) } else { None };
+    let mut numbers: Vec<f32> = levels.filter_map(number).collect();
+    numbers.sort_by(f32::total_cmp);
+    match numbers.windows(2).find(|w| w[0] == w[1]) {
+        Some(w) => Err(format!("two categories are the same number in single precision, {}", w[0])),
+        None => Ok(()),
+    }
+}
+
 /// A column as a function of one input.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Column {

@@ -1,6 +1,9 @@
 //! Trees in the making: tests on columns become tests on inputs, written as the attributes of a tree operator.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::rc::Rc;
 
 use super::Told;
 use super::columns::{Column, Level, value};
@@ -8,8 +11,6 @@ use super::graph::{Answer, Classes, Graph, Read};
 use crate::builder::Attr;
 use crate::element::Domain;
 
-/// Most nodes of all trees of a model, with those that sets become.
-const NODES: usize = 20_000_000;
 /// Most levels that all branches on tables may look at.
 const WORK: usize = 1 << 29;
 /// Most nodes one tree may state.
@@ -74,26 +75,51 @@ pub(super) struct Forest {
     leaf_weights: Vec<f32>,
     keys: Vec<(usize, Read)>,
     index: HashMap<(usize, Read), usize>,
+    /// Nodes that this ensemble and others of its graph may still have.
+    room: Rc<Cell<usize>>,
+    /// How the levels of a table are read, and as which numbers, by the table.
+    tables: HashMap<(usize, usize), (Read, Vec<f32>)>,
+    /// How much of the training data came to each node.
+    covers: Vec<f32>,
+    /// The same for the tree that is being written, by the number of the node.
+    stated: Vec<f32>,
+    /// Some tree has no covers.
+    uncovered: bool,
     tree: i64,
     next: usize,
     work: usize,
 }
 
 impl Forest {
-    /// Begins a tree whose file numbers its nodes from 0 to `nodes - 1`.
-    pub(super) fn begin(&mut self, nodes: usize) -> Told<()> {
+    /// An ensemble of a graph.
+    pub(super) fn new(graph: &Graph) -> Self {
+        Self { room: graph.room(), ..Self::default() }
+    }
+
+    /// Begins a tree whose file numbers its nodes from 0 to `nodes - 1` and says how much of the training data came to each,
+    /// rows or their weights; a model one of whose trees does not say so is written without covers.
+    pub(super) fn begin(&mut self, nodes: usize, covers: &[f64]) -> Told<()> {
         if nodes == 0 || nodes > TREE_NODES {
             return Err(format!("a tree of {nodes} nodes, expected 1 to {TREE_NODES}"));
         }
         self.tree += 1;
         self.next = nodes;
+        self.stated = covers.iter().map(|&cover| cover as f32).collect();
+        self.uncovered |= covers.len() != nodes || self.stated.iter().any(|c| !c.is_finite());
         Ok(())
     }
 
-    /// A number for a node the file does not have.
-    pub(super) fn fresh(&mut self) -> usize {
+    /// A number for a node the file does not have, which tells a part of what the branch `of` tells.
+    pub(super) fn fresh(&mut self, of: usize) -> usize {
+        let cover = self.stated.get(of).copied().unwrap_or_default();
+        self.stated.push(cover);
         self.next += 1;
         self.next - 1
+    }
+
+    /// Leaves the covers out: nodes were made for which the file has none.
+    pub(super) fn uncover(&mut self) {
+        self.uncovered = true;
     }
 
     fn feature(&mut self, key: (usize, Read)) -> usize {
@@ -106,9 +132,10 @@ impl Forest {
     }
 
     fn push(&mut self, id: usize, key: (usize, Read), (mode, value): (Mode, f32), ways: Ways) -> Told<()> {
-        if self.trees.len() >= NODES {
-            return Err(format!("its trees have more than {NODES} nodes"));
-        }
+        let Some(room) = self.room.get().checked_sub(1) else {
+            return Err("its trees have more nodes than a file of this size can mean".to_owned());
+        };
+        self.room.set(room);
         let feature = if mode == Mode::Leaf { 0 } else { self.feature(key) };
         self.trees.push(self.tree - 1);
         self.ids.push(id as i64);
@@ -118,6 +145,7 @@ impl Forest {
         self.yes.push(ways.yes as i64);
         self.no.push(ways.no as i64);
         self.missing.push(i64::from(ways.missing_yes));
+        self.covers.push(self.stated.get(id).copied().unwrap_or_default());
         Ok(())
     }
 
@@ -139,7 +167,7 @@ impl Forest {
 
     /// A tree that is one leaf.
     pub(super) fn constant(&mut self, target: usize, weight: f64) -> Told<()> {
-        self.begin(1)?;
+        self.begin(1, &[1.0])?;
         self.leaf(0, &[(target, weight)])
     }
 
@@ -171,7 +199,7 @@ impl Forest {
         };
         let mut at = id;
         for &value in before {
-            let next = self.fresh();
+            let next = self.fresh(id);
             self.push(at, key, (Mode::Eq, value), Ways { no: next, ..ways })?;
             at = next;
         }
@@ -195,12 +223,18 @@ impl Forest {
         }
         let way = |v: f64| if v.is_nan() { None } else { test(v) }.unwrap_or(ways.missing_yes);
         let (other, missing) = (way(*other), way(*missing));
+        // Columns stay where they are while an ensemble is written: a table is known by the place of its levels.
+        let (read, all) = match self.tables.entry((levels.as_ptr() as usize, levels.len())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let all: Vec<Level> = levels.iter().map(|(level, _)| level.clone()).collect();
+                new.insert(graph.levels(*source, &all)?)
+            }
+        };
         // The chain names the levels that go another way than unknown ones.
-        let named: Vec<Level> =
-            levels.iter().filter(|(_, v)| way(*v) != other).map(|(level, _)| level.clone()).collect();
-        let all: Vec<Level> = levels.iter().map(|(level, _)| level.clone()).collect();
-        let (read, _) = graph.levels(*source, &all)?;
-        let (_, numbers) = graph.levels(*source, &named)?;
+        let named = levels.iter().zip(all.iter()).filter(|((_, v), _)| way(*v) != other);
+        let numbers: Vec<f32> = named.map(|(_, &number)| number).collect();
+        let read = *read;
         let ways = Ways { missing_yes: missing, ..ways };
         let ways = if other { ways.swapped() } else { ways };
         self.member(id, (*source, read), &numbers, ways)
@@ -212,7 +246,8 @@ impl Forest {
                 if mode == Mode::Leaf { 0 } else { places.get(f).map_or(0, |&p| p as i64) }
             });
         let modes = self.modes.iter().map(|m| m.text().to_owned()).collect();
-        vec![
+        let covers = (!self.uncovered).then(|| ("nodes_hitrates", Attr::Floats(self.covers.clone())));
+        let mut attributes = vec![
             ("nodes_treeids", Attr::Ints(self.trees.clone())),
             ("nodes_nodeids", Attr::Ints(self.ids.clone())),
             ("nodes_featureids", Attr::Ints(features.collect())),
@@ -225,7 +260,9 @@ impl Forest {
             (leaf[1], Attr::Ints(self.leaf_nodes.clone())),
             (leaf[2], Attr::Ints(self.leaf_targets.clone())),
             (leaf[3], Attr::Floats(self.leaf_weights.clone())),
-        ]
+        ];
+        attributes.extend(covers);
+        attributes
     }
 
     fn rows(&mut self, graph: &mut Graph) -> Told<(String, Vec<usize>)> {

@@ -1,6 +1,8 @@
 //! The graph in the making: inputs, and the values that several parts of a model share.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::columns::{Column, Level};
 use super::{Input, Told};
@@ -8,6 +10,8 @@ use crate::builder::{Attr, GraphBuilder};
 use crate::element::{Domain, ElementType};
 use crate::slots::SlotKind;
 
+/// Nodes of all trees of any file, with those that sets become, and at most; between them, one for each byte.
+const NODES: (usize, usize) = (500_000, 20_000_000);
 /// Most inputs of an imported model.
 const INPUTS: usize = 20_000;
 
@@ -67,6 +71,8 @@ pub(super) struct Graph {
     sources: Vec<Source>,
     /// Values made once, by what they are.
     made: HashMap<String, String>,
+    /// Nodes that all trees may still have.
+    room: Rc<Cell<usize>>,
 }
 
 /// What a tree reads of an input.
@@ -83,8 +89,8 @@ pub(super) enum Read {
 }
 
 impl Graph {
-    /// A graph over inputs of these names.
-    pub(super) fn new(format: &str, names: Vec<String>) -> Told<Self> {
+    /// A graph over inputs of these names, of a file of so many bytes.
+    pub(super) fn new(format: &str, names: Vec<String>, bytes: usize) -> Told<Self> {
         if names.is_empty() || names.len() > INPUTS {
             return Err(format!("it has {} input columns, expected 1 to {INPUTS}", names.len()));
         }
@@ -103,7 +109,13 @@ impl Graph {
             });
         }
         builder.metadata("portcullis.source_format", format);
-        Ok(Self { builder, sources, made: HashMap::new() })
+        let room = Rc::new(Cell::new(bytes.saturating_add(NODES.0).min(NODES.1)));
+        Ok(Self { builder, sources, made: HashMap::new(), room })
+    }
+
+    /// Nodes that all trees may still have: sets and references can make a small file mean a large graph.
+    pub(super) fn room(&self) -> Rc<Cell<usize>> {
+        Rc::clone(&self.room)
     }
 
     /// Number of inputs.

@@ -4,18 +4,19 @@
 //! kinds of missing values, categorical splits, and the category lists of pandas columns. Linear trees are
 //! refused. Thresholds are f64 there; see [`super`] for what becomes of them.
 
+mod tree;
+
 use std::collections::HashMap;
 use std::str::{FromStr, Lines};
 
-use super::columns::{Column, Level};
-use super::forest::{Forest, Ways};
-use super::graph::{Answer, Classes, Graph, Read};
+use super::columns::{Column, Level, told_apart};
+use super::forest::Forest;
+use super::graph::{Answer, Classes, Graph};
 use super::links::{self, Link};
 use super::value::Value;
 use super::{Input, Told, names};
+use tree::Tree;
 
-/// What LightGBM takes for zero.
-const ZERO: f64 = 1e-35_f32 as f64;
 /// Most features.
 const FEATURES: usize = 20_000;
 /// Most classes.
@@ -166,7 +167,7 @@ pub(super) fn convert(bytes: &[u8], columns: &[String]) -> Told<(Vec<u8>, Vec<In
     let plain = facts.names.iter().enumerate().all(|(at, name)| *name == format!("Column_{at}"));
     let known = (!plain || columns.len() != facts.features).then(|| facts.names.clone());
     let names = names(known, columns, ("Column_", facts.features));
-    let mut graph = Graph::new("lightgbm", names)?;
+    let mut graph = Graph::new("lightgbm", names, bytes.len())?;
     let columns = categories(&graph, &file)?;
     let answer = model(&mut graph, (&file, &facts), (&columns, None), None)?;
     graph.finish(&answer)
@@ -241,6 +242,7 @@ fn categories(graph: &Graph, file: &File<'_>) -> Told<Vec<Column>> {
             Value::List(values) => values.iter().map(level).collect::<Told<Vec<_>>>()?,
             other => return Err(format!("pandas_categorical: is {}, expected a list", other.kind())),
         };
+        told_apart(levels.iter()).map_err(|e| format!("pandas_categorical: {e}"))?;
         let levels = levels.into_iter().zip(0..).map(|(level, code)| (level, f64::from(code))).collect();
         let column = columns.get_mut(at).ok_or("feature_infos: has more entries than features")?;
         *column = Column::Table { source: at, levels, other: f64::NAN, missing: f64::NAN };
@@ -274,7 +276,7 @@ fn model(
     }
     // Of two classes with a sum each only the difference counts.
     let pair = kind == "multiclass" && per == 2;
-    let mut forest = Forest::default();
+    let mut forest = Forest::new(graph);
     for (at, tree) in trees.iter().enumerate() {
         let target = at % per;
         let (target, scale) = match pair {
@@ -304,7 +306,11 @@ fn model(
 
 fn link(kind: &str, facts: &Facts) -> Told<Link> {
     Ok(match kind {
-        "regression" if facts.objective.iter().any(|w| w == "sqrt") => Link::SignedSquare,
+        "regression" | "regression_l1" | "l1" | "l2" | "fair" | "quantile" | "mape"
+            if facts.objective.iter().any(|w| w == "sqrt") =>
+        {
+            Link::SignedSquare
+        }
         "regression" | "regression_l1" | "l1" | "l2" | "huber" | "fair" | "quantile" | "mape"
         | "lambdarank" | "rank_xendcg" | "custom" | "none" => Link::Identity,
         "poisson" | "gamma" | "tweedie" => Link::Exp,
@@ -312,180 +318,4 @@ fn link(kind: &str, facts: &Facts) -> Told<Link> {
         "cross_entropy_lambda" => Link::Softplus,
         other => return Err(format!("the objective '{other}' is not known here")),
     })
-}
-
-/// One tree.
-#[derive(Debug)]
-struct Tree<'a> {
-    section: &'a Section<'a>,
-    features: Vec<usize>,
-    thresholds: Vec<f64>,
-    decisions: Vec<u8>,
-    left: Vec<i64>,
-    right: Vec<i64>,
-    leaves: Vec<f64>,
-    /// Where the bits of each category set begin.
-    bounds: Vec<usize>,
-    bits: Vec<u32>,
-}
-
-impl<'a> Tree<'a> {
-    fn read(section: &'a Section<'a>) -> Told<Self> {
-        if section.get("is_linear").is_some_and(|v| v.trim() != "0") {
-            return Err(section.wrong("is_linear", "linear trees are not supported"));
-        }
-        let leaves: usize = section.one("num_leaves")?;
-        if leaves == 0 || leaves > super::forest::TREE_NODES {
-            return Err(section.wrong("num_leaves", "out of range"));
-        }
-        let inner = leaves - 1;
-        let sets: usize = section.one("num_cat")?;
-        let (mut bounds, mut bits) = (Vec::new(), Vec::new());
-        if sets > 0 {
-            bounds = section.all("cat_boundaries", sets.saturating_add(1))?;
-            if !bounds.is_sorted() {
-                return Err(section.wrong("cat_boundaries", "they do not ascend"));
-            }
-            bits = section.all("cat_threshold", bounds.last().copied().unwrap_or(0))?;
-        }
-        let mut tree = Self {
-            section,
-            features: Vec::new(),
-            thresholds: Vec::new(),
-            decisions: Vec::new(),
-            left: Vec::new(),
-            right: Vec::new(),
-            leaves: section.all("leaf_value", leaves)?,
-            bounds,
-            bits,
-        };
-        if inner > 0 {
-            tree.features = section.all("split_feature", inner)?;
-            tree.thresholds = section.all("threshold", inner)?;
-            tree.decisions = section.all("decision_type", inner)?;
-            tree.left = section.all("left_child", inner)?;
-            tree.right = section.all("right_child", inner)?;
-        }
-        Ok(tree)
-    }
-
-    /// The number of a child: leaves stand behind the branches.
-    fn child(&self, of: i64) -> Told<usize> {
-        let inner = self.features.len();
-        let at = if of >= 0 {
-            usize::try_from(of).ok().filter(|&at| at < inner)
-        } else {
-            usize::try_from(!of).ok().filter(|&at| at <= inner).map(|at| at + inner)
-        };
-        at.ok_or_else(|| format!("line {}: there is no child {of}", self.section.line))
-    }
-
-    fn write(
-        &self,
-        graph: &mut Graph,
-        forest: &mut Forest,
-        (columns, target, scale): (&[Column], usize, f64),
-    ) -> Told<()> {
-        let inner = self.features.len();
-        forest.begin(inner + self.leaves.len())?;
-        for at in 0..inner {
-            let feature = self.features[at];
-            let column = columns.get(feature).ok_or_else(|| {
-                self.section.wrong("split_feature", &format!("there is no feature {feature}"))
-            })?;
-            let (yes, no) = (self.child(self.left[at])?, self.child(self.right[at])?);
-            if self.decisions[at] & 1 == 1 {
-                self.set(graph, forest, (at, column), Ways { yes, no, missing_yes: false })?;
-            } else {
-                self.number(graph, forest, (at, column), (yes, no))?;
-            }
-        }
-        for (at, &leaf) in self.leaves.iter().enumerate() {
-            forest.leaf(inner + at, &[(target, leaf * scale)])?;
-        }
-        Ok(())
-    }
-
-    fn number(
-        &self,
-        graph: &mut Graph,
-        forest: &mut Forest,
-        (at, column): (usize, &Column),
-        (yes, no): (usize, usize),
-    ) -> Told<()> {
-        let (threshold, decision) = (self.thresholds[at], self.decisions[at]);
-        let default_left = decision & 2 != 0;
-        let plain = |v: f64| snapped(v) <= threshold;
-        let missing_yes = match decision >> 2 & 3 {
-            // A missing value counts as zero.
-            0 => 0.0 <= threshold,
-            1 => return zero(graph, forest, (at, column), (threshold, default_left, yes, no)),
-            2 => default_left,
-            _ => return Err(self.section.wrong("decision_type", &format!("{decision} is unknown"))),
-        };
-        forest.less(graph, at, (column, &plain), Ways { yes, no, missing_yes })
-    }
-
-    fn set(
-        &self,
-        graph: &mut Graph,
-        forest: &mut Forest,
-        (at, column): (usize, &Column),
-        ways: Ways,
-    ) -> Told<()> {
-        let number = self.thresholds[at];
-        let bounds =
-            (number >= 0.0).then(|| self.bounds.get(number as usize..)?.first_chunk::<2>()).flatten();
-        let words = bounds.and_then(|&[from, to]| self.bits.get(from..to));
-        let words = words.ok_or_else(|| {
-            self.section.wrong("threshold", &format!("{number} is not the number of a category set"))
-        })?;
-        let holds = |v: f64| {
-            let code = v.trunc();
-            code >= 0.0 && words.get(code as usize / 32).is_some_and(|w| w >> (code as usize % 32) & 1 == 1)
-        };
-        match column {
-            Column::Table { .. } => forest.table(graph, at, (column, &|v| Some(holds(v))), ways),
-            Column::Number { source, ops } if ops.is_empty() => {
-                let all = (0..words.len() * 32).filter(|&code| holds(code as f64));
-                let codes: Vec<f32> = all.map(|code| code as f32).collect();
-                forest.member(at, (*source, Read::Trunc), &codes, ways)
-            }
-            Column::Number { .. } => Err(self.section.wrong(
-                "decision_type",
-                "a categorical split of a number that was computed is not supported",
-            )),
-        }
-    }
-}
-
-/// The library's own readers of rows take what is next to zero for zero.
-fn snapped(v: f64) -> f64 {
-    if v.abs() <= ZERO { 0.0 } else { v }
-}
-
-/// A branch under which zero counts as missing: what lies around zero goes the default way.
-fn zero(
-    graph: &mut Graph,
-    forest: &mut Forest,
-    (at, column): (usize, &Column),
-    (threshold, default_left, yes, no): (f64, bool, usize, usize),
-) -> Told<()> {
-    let ways = Ways { yes, no, missing_yes: default_left };
-    let inside = (-ZERO..ZERO).contains(&threshold);
-    let beyond = if default_left { threshold < -ZERO } else { threshold >= ZERO };
-    match (inside, default_left) {
-        (true, true) => return forest.less(graph, at, (column, &|v| v <= ZERO), ways),
-        (true, false) => return forest.less(graph, at, (column, &|v| v < -ZERO), ways),
-        (false, _) if !beyond => return forest.less(graph, at, (column, &|v| v <= threshold), ways),
-        _ => {}
-    }
-    // Zero lies on the side that is not the default one: it is sent across.
-    let (low, high) = (forest.fresh(), forest.fresh());
-    let (outside, across) = if default_left { (no, yes) } else { (yes, no) };
-    let first = if default_left { Ways { no: low, ..ways } } else { Ways { yes: low, ..ways } };
-    forest.less(graph, at, (column, &|v| v <= threshold), first)?;
-    let missing_yes = false;
-    forest.less(graph, low, (column, &|v| v < -ZERO), Ways { yes: outside, no: high, missing_yes })?;
-    forest.less(graph, high, (column, &|v| v <= ZERO), Ways { yes: across, no: outside, missing_yes })
 }

@@ -18,10 +18,10 @@ use super::{Input, Told, lightgbm, names, xgboost};
 /// Most input columns.
 const COLUMNS: f64 = 20_000.0;
 
-/// Converts the object of a file.
-pub(super) fn convert(root: Node<'_>, columns: &[String]) -> Told<(Vec<u8>, Vec<Input>)> {
+/// Converts the object of a file of so many bytes.
+pub(super) fn convert(root: Node<'_>, columns: &[String], bytes: usize) -> Told<(Vec<u8>, Vec<Input>)> {
     let (known, count) = inputs(root)?;
-    let mut graph = Graph::new("skops", names(known, columns, ("x", count)))?;
+    let mut graph = Graph::new("skops", names(known, columns, ("x", count)), bytes)?;
     let all = graph.inputs();
     let answer = estimator(&mut graph, root, &all)?;
     graph.finish(&answer)

@@ -13,8 +13,9 @@ use super::{Input, Told, sklearn};
 
 /// Most members of an archive.
 const MEMBERS: usize = 200_000;
-/// Most bytes of all members together, unpacked.
-const UNPACKED: u64 = 512 << 20;
+/// Most bytes of all members together, unpacked: so many times those of the file, within bounds.
+const UNPACKED: u64 = 8;
+const UNPACKED_BOUNDS: (u64, u64) = (16 << 20, 512 << 20);
 /// Most objects that are looked at.
 const VISITS: usize = 20_000_000;
 /// The member that describes the objects.
@@ -22,12 +23,13 @@ const SCHEMA: &str = "schema.json";
 
 /// Converts a file.
 pub(super) fn convert(bytes: &[u8], columns: &[String]) -> Told<(Vec<u8>, Vec<Input>)> {
-    let archive = Archive::read(bytes, UNPACKED)?;
+    let unpacked = (bytes.len() as u64 * UNPACKED).clamp(UNPACKED_BOUNDS.0, UNPACKED_BOUNDS.1);
+    let archive = Archive::read(bytes, unpacked)?;
     let schema = Value::json(archive.file(SCHEMA)?).map_err(|e| format!("{SCHEMA}: {e}"))?;
     let mut objects = HashMap::new();
     collect(&schema, &mut objects, 0)?;
     let document = Document { archive: &archive, objects, visits: Cell::new(0) };
-    sklearn::convert(Node { document: &document, value: &schema, depth: 0 }, columns)
+    sklearn::convert(Node { document: &document, value: &schema, depth: 0 }, columns, bytes.len())
 }
 
 /// The unpacked members.

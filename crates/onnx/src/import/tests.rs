@@ -85,6 +85,48 @@ fn a_category_is_a_number_without_its_fraction() {
 }
 
 #[test]
+fn covers_of_the_file_explain_the_model() {
+    let explained = |covers: &str| {
+        let made = convert("m", stump(0, "0.5", 8, covers).as_bytes(), &[]).unwrap().bytes;
+        let model = Model::from_bytes(&made).unwrap();
+        let mut batch = model.batch();
+        batch.push_row();
+        (0..2).for_each(|slot| batch.set_number(slot, 0, 0.0));
+        model.predict(&mut batch).unwrap();
+        crate::Explainer::new(&model, &made)?.explain(&batch, 0)
+    };
+    let got = explained("internal_count=10\nleaf_count=3 7\n").unwrap();
+    assert!((got.base - 1.7).abs() < 1e-6 && (got.contributions[0] + 0.7).abs() < 1e-6, "{got:?}");
+    assert!(explained("").unwrap_err().to_string().contains("no covers"));
+}
+
+#[test]
+fn a_small_file_of_many_sets_is_refused() {
+    let count = 20_000;
+    let list = |f: &dyn Fn(usize) -> String, n: usize| (0..n).map(f).collect::<Vec<_>>().join(" ");
+    let zeros = list(&|_| "0".to_owned(), count);
+    let left = list(&|i| if i + 1 < count { (i + 1).to_string() } else { format!("-{}", count + 1) }, count);
+    let text = format!(
+        "{HEADER}Tree=0\nnum_leaves={}\nnum_cat=1\nsplit_feature={zeros}\nthreshold={zeros}\ndecision_type={}\n\
+         left_child={left}\nright_child={}\nleaf_value={}\ncat_boundaries=0 5\ncat_threshold={}\n\n\nend of trees\n",
+        count + 1,
+        list(&|_| "1".to_owned(), count),
+        list(&|i| format!("-{}", i + 1), count),
+        list(&|_| "1".to_owned(), count + 1),
+        list(&|_| u32::MAX.to_string(), 5),
+    );
+    assert!(told("m", text.as_bytes()).contains("more nodes than a file of this size"));
+}
+
+#[test]
+fn categories_that_rows_can_not_tell_apart_are_refused() {
+    let text = stump(0, "0", 1, "cat_boundaries=0 1\ncat_threshold=1\n")
+        .replace("feature_infos=[0:1]", "feature_infos=0:1")
+        + "pandas_categorical:[[16777216, 16777217]]\n";
+    assert!(told("m", text.as_bytes()).contains("single precision"));
+}
+
+#[test]
 fn names_come_from_the_model_or_else_from_the_caller() {
     let text = stump(0, "0.5", 8, "");
     let made = convert("m", text.as_bytes(), &["p".to_owned(), "q".to_owned()]).unwrap();

@@ -3,7 +3,7 @@
 //! Read are the boosters `gbtree`, `dart` and `gblinear`, numeric and categorical splits, and the category
 //! lists of pandas columns. XGBoost compares f32 with f32, and so does the graph.
 
-use super::columns::{Column, Level};
+use super::columns::{Column, Level, told_apart};
 use super::forest::{Forest, Ways};
 use super::graph::{Answer, Classes, Graph, Read};
 use super::links::{self, Link};
@@ -23,7 +23,8 @@ pub(super) fn convert(bytes: &[u8], columns: &[String]) -> Told<(Vec<u8>, Vec<In
     let root = read(bytes)?;
     let learner = root.member("learner")?;
     let facts = Facts::read(learner).map_err(|e| format!("learner: {e}"))?;
-    let mut graph = Graph::new("xgboost", names(facts.names(learner)?, columns, ("f", facts.features)))?;
+    let mut graph =
+        Graph::new("xgboost", names(facts.names(learner)?, columns, ("f", facts.features)), bytes.len())?;
     let inputs = categories(&graph, learner)?;
     let answer = model(&mut graph, (learner, &facts), (&inputs, None))?;
     graph.finish(&answer)
@@ -160,6 +161,7 @@ fn categories(graph: &Graph, learner: &Value) -> Told<Vec<Column>> {
     }
     for (source, (column, encoding)) in columns.iter_mut().zip(encodings).enumerate() {
         let levels = levels(encoding).map_err(|e| format!("cats: feature {source}: {e}"))?;
+        told_apart(levels.iter()).map_err(|e| format!("cats: feature {source}: {e}"))?;
         if levels.is_empty() {
             continue;
         }
@@ -270,10 +272,18 @@ fn forest(
     }
     let mut count = all.len();
     if let Some(best) = facts.best {
-        let ends = model.numbers("iteration_indptr")?;
-        count = ends.get(best as usize + 1).map_or(count, |&end| (end as usize).min(count));
+        let end = match model.find("iteration_indptr") {
+            Some(_) => model.numbers("iteration_indptr")?.get(best as usize + 1).copied(),
+            // Versions before 2 do not write where an iteration ends: all have as many trees.
+            None => {
+                let about = model.member("gbtree_model_param")?;
+                let parallel = about.find("num_parallel_tree").and_then(Value::as_number).unwrap_or(1.0);
+                Some((best + 1.0) * parallel.max(1.0) * facts.groups as f64)
+            }
+        };
+        count = end.map_or(count, |end| (end as usize).min(count));
     }
-    let mut forest = Forest::default();
+    let mut forest = Forest::new(graph);
     for (at, tree) in all[..count].iter().enumerate() {
         let mut target = groups[at] as usize;
         let mut scale = drop.get(at).copied().unwrap_or(1.0);
@@ -305,8 +315,10 @@ struct Tree<'a> {
     features: &'a [f64],
     conditions: &'a [f64],
     default_left: Vec<bool>,
-    /// Which nodes test a set, and the categories of each, by node.
-    sets: Vec<(usize, &'a [f64])>,
+    /// Sum of the Hessians of the rows that came to each node; empty when the file does not say.
+    covers: &'a [f64],
+    /// Which nodes test a set, and the categories of each in ascending order, by node.
+    sets: Vec<(usize, Vec<f64>)>,
 }
 
 impl<'a> Tree<'a> {
@@ -327,6 +339,7 @@ impl<'a> Tree<'a> {
             features: tree.numbers("split_indices")?,
             conditions: tree.numbers("split_conditions")?,
             default_left,
+            covers: tree.find("sum_hessian").map_or(Ok(&[][..]), |_| tree.numbers("sum_hessian"))?,
             sets: sets(tree)?,
         };
         let lengths = [tree.right.len(), tree.features.len(), tree.conditions.len(), tree.default_left.len()];
@@ -347,7 +360,7 @@ impl<'a> Tree<'a> {
         forest: &mut Forest,
         (columns, target, scale): (&[Column], usize, f64),
     ) -> Told<()> {
-        forest.begin(self.left.len())?;
+        forest.begin(self.left.len(), self.covers)?;
         // Pruned nodes stay in the lists: only what the root leads to counts.
         let mut seen = vec![false; self.left.len()];
         let mut stack = vec![0];
@@ -383,12 +396,15 @@ impl<'a> Tree<'a> {
             return forest.less(graph, at, (column, &|v| (v as f32) < condition), ways);
         };
         // What is in the set goes right.
-        let set = self.sets[set].1;
+        let set = &self.sets[set].1;
         let ways = Ways { yes: right, no: left, missing_yes: !default_left };
         match column {
-            Column::Table { .. } => {
-                forest.table(graph, at, (column, &|v| Some(set.contains(&v.floor()))), ways)
-            }
+            Column::Table { .. } => forest.table(
+                graph,
+                at,
+                (column, &|v| Some(set.binary_search_by(|c| c.total_cmp(&(v.floor() + 0.0))).is_ok())),
+                ways,
+            ),
             Column::Number { source, ops } if ops.is_empty() => {
                 let values: Vec<f32> = set.iter().map(|&c| c as f32).collect();
                 forest.member(at, (*source, Read::Floor), &values, ways)
@@ -401,7 +417,7 @@ impl<'a> Tree<'a> {
 }
 
 /// The nodes that test a set, in order, with their categories.
-fn sets(tree: &Value) -> Told<Vec<(usize, &[f64])>> {
+fn sets(tree: &Value) -> Told<Vec<(usize, Vec<f64>)>> {
     if tree.find("categories_nodes").is_none() {
         return Ok(Vec::new());
     }
@@ -417,6 +433,8 @@ fn sets(tree: &Value) -> Told<Vec<(usize, &[f64])>> {
     for ((&node, &start), &size) in nodes.iter().zip(starts).zip(sizes) {
         let range = start as usize..(start as usize).saturating_add(size as usize);
         let set = all.get(range).ok_or_else(|| format!("node {node}: its categories are out of range"))?;
+        let mut set = set.to_vec();
+        set.sort_by(f64::total_cmp);
         sets.push((node as usize, set));
     }
     sets.sort_by_key(|s| s.0);

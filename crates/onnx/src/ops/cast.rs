@@ -52,14 +52,21 @@ fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| format!("{text:?} is no number"))
 }
 
+/// Without its fraction; what 64 bits do not hold, and what is no number, is the least one, as x86-64's own conversion gives
+/// it and other runtimes with it (ONNX leaves it open). In rows, which hold single precision, a missing number stays missing.
+fn whole(x: f64) -> i64 {
+    const END: f64 = 9_223_372_036_854_775_808.0;
+    if (-END..END).contains(&x) { x as i64 } else { i64::MIN }
+}
+
 /// The number as f64 and as i64, from which every other type follows.
 fn both(data: &Data) -> Result<(Vec<f64>, Vec<i64>), String> {
     fn ints<T: Copy + Into<i64>>(v: &[T]) -> (Vec<f64>, Vec<i64>) {
         v.iter().map(|&x| (x.into() as f64, x.into())).unzip()
     }
     Ok(match data {
-        Data::Float(v) => v.iter().map(|&x| (f64::from(x), x as i64)).unzip(),
-        Data::Double(v) => v.iter().map(|&x| (x, x as i64)).unzip(),
+        Data::Float(v) => v.iter().map(|&x| (f64::from(x), whole(x.into()))).unzip(),
+        Data::Double(v) => v.iter().map(|&x| (x, whole(x))).unzip(),
         Data::Int64(v) => ints(v),
         Data::Int32(v) => ints(v),
         Data::Uint8(v) => ints(v),
@@ -119,7 +126,13 @@ impl Operator for Cast {
                 match to {
                     DataType::Float => Data::Float(wide.iter().map(|&x| x as f32).collect()),
                     DataType::Double => Data::Double(wide),
-                    DataType::Int32 => Data::Int32(whole.iter().map(|&x| x as i32).collect()),
+                    DataType::Int32 => {
+                        let fraction = matches!(input.data, Data::Float(_) | Data::Double(_));
+                        // Whole numbers lose their upper bits, others become the least number, as in `whole`.
+                        let narrow =
+                            |&x: &i64| if fraction { i32::try_from(x).unwrap_or(i32::MIN) } else { x as i32 };
+                        Data::Int32(whole.iter().map(narrow).collect())
+                    }
                     DataType::Uint8 => Data::Uint8(whole.iter().map(|&x| x as u8).collect()),
                     DataType::Bool => Data::Bool(wide.iter().map(|&x| x != 0.0).collect()),
                     _ => Data::Int64(whole),
@@ -158,7 +171,7 @@ impl Operator for Cast {
             DataType::Float => lower.view(&row, shape, Kind::Float),
             DataType::Int64 | DataType::Int32 if !float => lower.view(&row, shape, Kind::Int),
             DataType::Int64 | DataType::Int32 => lower.map(&row, shape, Kind::Int, |from, to| {
-                to.iter_mut().zip(from).for_each(|(to, x)| *to = if x.is_nan() { 0.0 } else { x.trunc() });
+                to.iter_mut().zip(from).for_each(|(to, x)| *to = x.trunc());
             })?,
             DataType::Bool => lower.map(&row, shape, Kind::Bool, |from, to| {
                 to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x != 0.0)));

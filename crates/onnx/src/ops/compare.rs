@@ -92,6 +92,10 @@ fn equal_text(lower: &mut Lower, row: &Row, dims: &[usize], texts: &[String]) ->
     let [text] = texts else {
         return Err(format!("compares texts with a constant of shape {dims:?}, expected one text"));
     };
+    // Texts of a row that are not known share one code, which can't be told from a text made in the graph.
+    if dict.open && !matches!(&dict.levels, Levels::Text(levels) if levels.contains(text)) {
+        return Err(format!("compares texts with {text:?}, which is made by other nodes"));
+    }
     let table = dict.text_table(|level| f32::from(u8::from(level == Some(text))))?;
     Ok(Value::Row(lower.lookup(row, table, Kind::Bool)?))
 }

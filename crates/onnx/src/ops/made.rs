@@ -63,6 +63,10 @@ impl Operator for Constant {
     fn lower(&self, _: &mut Lower, _: &[Option<Value>]) -> Result<Vec<Value>, String> {
         Ok(vec![Value::Const(self.0.clone().into())])
     }
+
+    fn constant(&self) -> Option<&Tensor> {
+        Some(&self.0)
+    }
 }
 
 #[derive(Debug)]

@@ -2,11 +2,34 @@
 
 use super::python::interpreter;
 use super::support::{Server, numbers, repository, results};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Command;
 
 /// Largest difference of a probability, and of a value for each unit of its size.
 const CLOSE: f64 = 1e-6;
+
+/// Largest difference of a base value or contribution: XGBoost tells its own in single precision.
+const CLOSE_PARTS: f64 = 2e-5;
+
+/// Holds the explanations of a case beside the library's: of each row the base value, then what every column adds.
+async fn explained(server: &Server, (name, key): (&str, &str), case: &Value, theirs: &[Value]) {
+    let columns: Vec<&String> = case["rows"][0].as_object().unwrap().keys().collect();
+    let route = format!("/endpoints/{name}/score?explain=true");
+    let (status, text) = server.post(&route, Some(key), &json!({ "input_data": case["rows"] })).await;
+    assert_eq!(status, 200, "{name}: {text}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let ours = answer["explanations"].as_array().unwrap();
+    assert_eq!(ours.len(), theirs.len(), "{name}");
+    for (row, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
+        let theirs = numbers(theirs);
+        let mut got = vec![ours["base_value"].as_f64().unwrap()];
+        got.extend(columns.iter().map(|c| ours["contributions"][c.as_str()].as_f64().unwrap_or(0.0)));
+        assert_eq!(got.len(), theirs.len(), "{name}: {ours}");
+        for (a, b) in got.iter().zip(&theirs) {
+            assert!((a - b).abs() <= CLOSE_PARTS * b.abs().max(1.0), "{name}, row {row}: {got:?} {theirs:?}");
+        }
+    }
+}
 
 /// The largest difference of two lists of results.
 fn apart(name: &str, ours: &[Value], theirs: &[Value]) -> f64 {
@@ -59,10 +82,13 @@ async fn models_of_other_tools_answer_as_there() {
             let off = ours.iter().zip(theirs).filter(|(a, b)| a != b).count();
             assert_eq!((off, ours.len()), (0, theirs.len()), "{name}: labels");
         }
+        if let Some(theirs) = case["contributions"].as_array() {
+            explained(&server, (name, key), case, theirs).await;
+        }
         let rows = case["rows"].as_array().unwrap().len();
         eprintln!("{name}: {rows} rows, apart by {most:?}");
     }
-    assert!(cases.len() >= 17, "{}", cases.len());
+    assert!(cases.len() >= 26, "{}", cases.len());
 }
 
 #[test]

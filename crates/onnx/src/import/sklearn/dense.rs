@@ -98,6 +98,14 @@ fn scaled(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
             all = scaler(graph, &all, low, scale);
         }
     }
+    if steps.iter().any(|s| s.bounds.is_some()) {
+        let bound = |s: &Affine| s.bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+        let low = graph.row(steps.iter().map(|s| bound(s).0 as f32).collect());
+        let high = graph.row(steps.iter().map(|s| bound(s).1 as f32).collect());
+        all = graph.plain("Max", &[&all, &low]);
+        all = graph.plain("Min", &[&all, &high]);
+    }
+    // What a missing value becomes is past the bounds, which leave it missing.
     if steps.iter().any(|s| !s.missing.is_nan()) {
         let fills = steps.iter().map(|s| s.missing as f32).collect();
         let attrs = vec![
@@ -105,13 +113,6 @@ fn scaled(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
             ("replaced_value_float", Attr::Float(f32::NAN)),
         ];
         all = graph.node((Domain::Ml, "Imputer"), &[&all], attrs);
-    }
-    if steps.iter().any(|s| s.bounds.is_some()) {
-        let bound = |s: &Affine| s.bounds.unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-        let low = graph.row(steps.iter().map(|s| bound(s).0 as f32).collect());
-        let high = graph.row(steps.iter().map(|s| bound(s).1 as f32).collect());
-        all = graph.plain("Max", &[&all, &low]);
-        all = graph.plain("Min", &[&all, &high]);
     }
     Ok(all)
 }
@@ -128,7 +129,14 @@ fn looked_up(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
     let mut tables = Vec::new();
     for column in columns {
         let Column::Table { levels: own, other, missing, .. } = column else { continue };
-        if own.iter().map(|(_, v)| v).chain([other, missing]).any(|v| v.is_nan()) {
+        if other.is_nan() {
+            return Err(format!(
+                "the column '{}' has no number for unknown categories; let its encoder give them one \
+                 (OrdinalEncoder: handle_unknown='use_encoded_value')",
+                graph.name(source)
+            ));
+        }
+        if own.iter().map(|(_, v)| v).chain([missing]).any(|v| v.is_nan()) {
             return Err(format!(
                 "the column '{}' has a missing value after its encoder, which is not supported here",
                 graph.name(source)

@@ -51,7 +51,10 @@ pub(super) fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
         "PoissonRegressor" | "GammaRegressor" => regressor(graph, node, columns, Link::Exp),
         "LogisticRegression" | "LogisticRegressionCV" => {
             let kind = node.word("multi_class", "auto")?;
-            let apart = kind == "ovr" || node.word("solver", "lbfgs")? == "liblinear";
+            let solver = node.word("solver", "lbfgs")?;
+            // Until scikit-learn 1.6 this solver knew classes one against the rest only.
+            let early = solver == "newton-cholesky" && kind != "multinomial" && before(node, (1, 6))?;
+            let apart = kind == "ovr" || solver == "liblinear" || early;
             let chances = match kind.as_str() {
                 _ if apart => Chances::Each,
                 "multinomial" => Chances::Multinomial,
@@ -74,6 +77,16 @@ pub(super) fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
         | "PassiveAggressiveClassifier" => classifier(graph, node, columns, Chances::None),
         _ => Err(unknown(node)),
     }
+}
+
+/// Whether a model was written by a version before this one.
+fn before(node: Node<'_>, version: (u32, u32)) -> Told<bool> {
+    let own = node.word("_sklearn_version", "")?;
+    let mut parts = own.split('.').map_while(|part| part.parse::<u32>().ok());
+    Ok(match (parts.next(), parts.next()) {
+        (Some(major), Some(minor)) => (major, minor) < version,
+        _ => false,
+    })
 }
 
 /// Coefficients by class and intercepts; an intercept stands for all.
@@ -108,7 +121,11 @@ fn regressor(graph: &mut Graph, node: Node<'_>, columns: &[Column], link: Link) 
 }
 
 fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column], chances: Chances) -> Told<Answer> {
-    let classes = classes(node, "classes_")?;
+    // Ridge classifiers have theirs in what turned them into numbers.
+    let classes = match node.find("_label_binarizer")?.filter(|_| node.class().starts_with("Ridge")) {
+        Some(binarizer) => classes(binarizer, "classes_")?,
+        None => classes(node, "classes_")?,
+    };
     let (rows, weights, shifts) = coefficients(node, columns)?;
     let matrix = Matrix::write(graph, columns)?;
     let weights = matrix.arrange(&weights);

@@ -1,7 +1,7 @@
 //! Transformers: every one takes columns and gives columns; see [`super::super::columns`].
 
 use super::super::Told;
-use super::super::columns::{Column, Level, Op};
+use super::super::columns::{Column, Level, Op, told_apart};
 use super::super::graph::Graph;
 use super::super::skops::Node;
 use super::super::value::Value;
@@ -22,7 +22,12 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
     let class = node.class();
     let done = match class {
         _ if !node.is_of("sklearn") => Err(unknown(node)),
-        "StandardScaler" => scale(node, columns, ("mean_", Op::Add), ("scale_", Op::Div)),
+        // A mean that is not subtracted stands in the file all the same.
+        "StandardScaler" => {
+            let mean = if switched(node, "with_mean")? { "mean_" } else { "" };
+            let scales = if switched(node, "with_std")? { "scale_" } else { "" };
+            scale(node, columns, (mean, Op::Add), (scales, Op::Div))
+        }
         "RobustScaler" => scale(node, columns, ("center_", Op::Add), ("scale_", Op::Div)),
         "MaxAbsScaler" => max_abs(node, columns),
         "MinMaxScaler" => min_max(node, columns),
@@ -30,7 +35,7 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
         "OneHotEncoder" => one_hot(graph, node, &columns),
         "OrdinalEncoder" => ordinal(graph, node, &columns),
         "ColumnTransformer" => by_column(graph, node, &columns),
-        "FunctionTransformer" if node.find("func")?.is_none() => Ok(columns),
+        "FunctionTransformer" if passes(node)? => Ok(columns),
         "Pipeline" => {
             let steps = node.get("steps")?.items()?;
             steps.into_iter().try_fold(columns, |columns, step| transform(graph, second(step)?, columns))
@@ -42,6 +47,21 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
         return Err(format!("{class}: it makes more than {COLUMNS} columns"));
     }
     Ok(done)
+}
+
+/// A setting that is on unless the file says otherwise.
+fn switched(node: Node<'_>, name: &str) -> Told<bool> {
+    Ok(node.find(name)?.is_none() || node.flag(name)?)
+}
+
+/// Whether a function gives its input as it is: none, or the check that histogram boosting puts before its numbers.
+fn passes(node: Node<'_>) -> Told<bool> {
+    let Some(function) = node.find("func")? else { return Ok(true) };
+    let checks = |node: Node<'_>| node.class() == "check_array" && node.is_of("sklearn");
+    if function.class() != "partial" {
+        return Ok(checks(function));
+    }
+    Ok(function.find("func")?.is_some_and(checks))
 }
 
 /// The numbers of a member, one a column; none when the transformer does without.
@@ -188,14 +208,7 @@ impl Categories {
         let values = values(node)?;
         let none = values.contains(&Value::Null);
         let levels: Vec<Option<Level>> = values.into_iter().map(level).collect::<Told<_>>()?;
-        let mut numbers: Vec<f32> = levels
-            .iter()
-            .filter_map(|l| if let Some(Level::Number(n)) = l { Some(*n) } else { None })
-            .collect();
-        numbers.sort_by(f32::total_cmp);
-        if numbers.windows(2).any(|w| w[0] == w[1]) {
-            return Err("two categories are the same number in single precision".to_owned());
-        }
+        told_apart(levels.iter().flatten())?;
         Ok(Self { levels, none })
     }
 

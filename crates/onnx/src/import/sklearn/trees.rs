@@ -20,6 +20,8 @@ struct Tree {
     thresholds: Vec<f64>,
     missing_left: Vec<f64>,
     values: Vec<f64>,
+    /// Weight of the rows that came to each node.
+    covers: Vec<f64>,
 }
 
 impl Tree {
@@ -43,6 +45,7 @@ impl Tree {
             thresholds: nodes.field("threshold")?,
             missing_left,
             values,
+            covers: nodes.field("weighted_n_node_samples").unwrap_or_default(),
         })
     }
 
@@ -54,7 +57,7 @@ impl Tree {
         leaf: &Leaf<'_>,
     ) -> Told<()> {
         let count = self.left.len();
-        forest.begin(count)?;
+        forest.begin(count, &self.covers)?;
         let width = self.values.len() / count;
         let child = |of: f64| {
             let at = (of >= 0.0 && of < count as f64).then_some(of as usize);
@@ -98,7 +101,7 @@ pub(super) fn forest(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> T
             many.iter().enumerate().map(|(class, &v)| (class, share(v, sum))).collect()
         }
     };
-    let mut forest = Forest::default();
+    let mut forest = Forest::new(graph);
     for (at, member) in members.iter().enumerate() {
         let tree = Tree::read(*member, width).and_then(|t| t.write(graph, (&mut forest, columns), &leaf));
         tree.map_err(|e| format!("tree {at}: {e}"))?;
@@ -123,7 +126,7 @@ pub(super) fn boosting(graph: &mut Graph, node: Node<'_>, columns: &[Column]) ->
     let exponential = node.word("loss", "")? == "exponential";
     let groups = labels.as_ref().map_or(1, |c| if c.len() == 2 { 1 } else { c.len() });
     let scale = if exponential { 2.0 * rate } else { rate };
-    let mut forest = Forest::default();
+    let mut forest = Forest::new(graph);
     for (at, member) in node.get("estimators_")?.items()?.iter().enumerate() {
         let leaf = |values: &[f64]| vec![(at % groups, values[0] * scale)];
         let tree = Tree::read(*member, 1).and_then(|t| t.write(graph, (&mut forest, columns), &leaf));
@@ -167,7 +170,7 @@ pub(super) fn histogram(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
         None => columns.to_vec(),
     };
     let groups = labels.as_ref().map_or(1, |c| if c.len() == 2 { 1 } else { c.len() });
-    let mut forest = Forest::default();
+    let mut forest = Forest::new(graph);
     for (round, trees) in node.get("_predictors")?.items()?.into_iter().enumerate() {
         for (group, tree) in trees.items()?.into_iter().enumerate() {
             if group >= groups {
@@ -194,13 +197,13 @@ pub(super) fn histogram(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
 
 /// One tree of histogram boosting.
 struct Predictor {
-    fields: [Vec<f64>; 9],
+    fields: [Vec<f64>; 10],
     /// 256 bits a set.
     sets: Vec<f64>,
 }
 
 impl Predictor {
-    const FIELDS: [&'static str; 9] = [
+    const FIELDS: [&'static str; 10] = [
         "value",
         "feature_idx",
         "num_threshold",
@@ -210,11 +213,12 @@ impl Predictor {
         "is_leaf",
         "is_categorical",
         "bitset_idx",
+        "count",
     ];
 
     fn read(tree: Node<'_>) -> Told<Self> {
         let nodes = tree.get("nodes")?.array()?;
-        let mut fields: [Vec<f64>; 9] = Default::default();
+        let mut fields: [Vec<f64>; 10] = Default::default();
         for (to, name) in fields.iter_mut().zip(Self::FIELDS) {
             *to = nodes.field(name)?;
         }
@@ -227,8 +231,9 @@ impl Predictor {
         (forest, columns): (&mut Forest, &[Column]),
         group: usize,
     ) -> Told<()> {
-        let [values, features, thresholds, missing_left, left, right, is_leaf, is_set, sets] = &self.fields;
-        forest.begin(values.len())?;
+        let [values, features, thresholds, missing_left, left, right, is_leaf, is_set, sets, counts] =
+            &self.fields;
+        forest.begin(values.len(), counts)?;
         for at in 0..values.len() {
             if is_leaf[at] != 0.0 {
                 forest.leaf(at, &[(group, values[at])])?;

@@ -120,6 +120,9 @@ pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) 
     let machine = Machine::write(graph, node, columns)?;
     let classes = classes(node, "classes_")?;
     let count = classes.len();
+    if count > 2 && node.flag("break_ties")? {
+        return Err("break_ties is not supported".to_owned());
+    }
     let pairs = count * count.saturating_sub(1) / 2;
     let (rows, width, duals) = node.matrix("_dual_coef_")?;
     let (shifts, sizes) = (node.list("_intercept_")?, node.list("_n_support")?);
