@@ -1,9 +1,10 @@
 //! Calendar parts of a moment, in steps that are exact in 32 bits and that a graph can take too.
 //!
-//! A moment is seconds since 1970-01-01 UTC as `f32`, which keeps days to the end of 2105 exactly and the time of day
-//! within two minutes. Days become dates by the arithmetic of the proleptic Gregorian calendar (Howard Hinnant,
-//! "chrono-compatible low-level date algorithms", 2013); every number on the way stays below 2²⁴, so that rounding
-//! down a quotient is exact.
+//! A moment is seconds since 1970-01-01 UTC as `f32`, in steps of 128 s until January 2038 and of 256 s after it. Days are
+//! exact from 1901 to the end of 2105, full hours until January 2038; the last three minutes before midnight may count as
+//! the next day's, and the last minute of an hour as the next hour's. Days become dates by the arithmetic of the proleptic
+//! Gregorian calendar (Howard Hinnant, "chrono-compatible low-level date algorithms", 2013); every number on the way from
+//! days to dates stays below 2²⁴, so that rounding down a quotient is exact.
 
 /// A calendar part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,14 +103,15 @@ fn rest<A: Arithmetic>(on: &mut A, a: &A::Value, by: f32) -> A::Value {
 pub(crate) fn calculate<A: Arithmetic>(part: Part, seconds: &A::Value, on: &mut A) -> A::Value {
     match part {
         Part::Hour => {
-            // The rest of a day may be rounded to a whole one.
+            // A full hour may have been rounded down by half a step; the rest of a day may become a whole one.
             let time = rest(on, seconds, DAY);
+            let time = on.with(Step::Add, &time, HALF_STEP);
             let hour = quotient(on, &time, HOUR);
             rest(on, &hour, 24.0)
         }
         Part::Weekday => {
             // 1970-01-01 was a Thursday.
-            let days = quotient(on, seconds, DAY);
+            let days = days(on, seconds);
             let days = on.with(Step::Add, &days, 3.0);
             rest(on, &days, 7.0)
         }
@@ -119,12 +121,23 @@ pub(crate) fn calculate<A: Arithmetic>(part: Part, seconds: &A::Value, on: &mut 
 
 const DAY: f32 = 86_400.0;
 const HOUR: f32 = 3_600.0;
+/// Half the distance between two moments before 2038, seconds.
+const HALF_STEP: f32 = 64.0;
+/// Share of a day by which a midnight may have been rounded down.
+const DUSK: f32 = 1.0 / 512.0;
 /// Days from 0000-03-01 to 1970-01-01, and of 400 years.
 const EPOCH: f32 = 719_468.0;
 const ERA: f32 = 146_097.0;
 
+/// Whole days since 1970-01-01.
+fn days<A: Arithmetic>(on: &mut A, seconds: &A::Value) -> A::Value {
+    let exact = on.with(Step::Div, seconds, DAY);
+    let risen = on.with(Step::Add, &exact, DUSK);
+    on.floor(&risen)
+}
+
 fn date<A: Arithmetic>(part: Part, seconds: &A::Value, on: &mut A) -> A::Value {
-    let days = quotient(on, seconds, DAY);
+    let days = days(on, seconds);
     let days = on.with(Step::Add, &days, EPOCH);
     let era = quotient(on, &days, ERA);
     let day = rest(on, &days, ERA);
@@ -175,13 +188,12 @@ mod tests {
     fn every_day_of_two_centuries_has_its_date() {
         let leap = |y: i64| (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
         let (mut year, mut month, mut day) = (1901_i64, 1_i64, 1_i64);
-        for days in -25_202_i64..49_000 {
+        for days in -25_202_i64..49_673 {
             let seconds = (days * 86_400) as f32;
-            // A day that is no whole number of 32 bits is none we promise.
-            if seconds as i64 == days * 86_400 {
-                let got = Part::ALL.map(|p| p.of(seconds) as i64);
-                assert_eq!(got, [year, month, day, (days + 3).rem_euclid(7), 0], "day {days}");
-            }
+            let [y, m, d, weekday, hour] = Part::ALL.map(|p| p.of(seconds) as i64);
+            assert_eq!([y, m, d, weekday], [year, month, day, (days + 3).rem_euclid(7)], "day {days}");
+            // Seconds of later midnights are rounded by up to two minutes.
+            assert!(hour == 0 || days.abs() > 24_855, "day {days}");
             day += 1;
             let length = match month {
                 2 => 28 + i64::from(leap(year)),
@@ -194,6 +206,9 @@ mod tests {
             if month > 12 {
                 (month, year) = (1, year + 1);
             }
+        }
+        for hour in (0..24_855 * 24).step_by(5) {
+            assert_eq!(Part::Hour.of((hour * 3_600) as f32) as i64, hour % 24, "hour {hour}");
         }
         assert_eq!(Part::Hour.of(1_700_000_000.0), 22.0);
         assert!(Part::ALL.iter().all(|p| p.of(f32::NAN).is_nan()));

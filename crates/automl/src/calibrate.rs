@@ -53,7 +53,7 @@ impl Calibration {
             Self::Beta([a, b, c]) => predictions.iter_mut().for_each(|p| {
                 let x = p.clamp(EDGE, 1.0 - EDGE);
                 let z = a * x.ln() - b * (1.0 - x).ln() + c;
-                *p = 1.0 / (1.0 + (-z).exp());
+                *p = crate::learners::logistic(z);
             }),
             Self::Scale(scale) => predictions.chunks_exact_mut(width).for_each(|row| {
                 row.iter_mut().for_each(|p| *p = scale * p.clamp(EDGE, 1.0).ln());

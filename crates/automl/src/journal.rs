@@ -6,8 +6,8 @@
 
 use crate::dataset::Dataset;
 use crate::folds::Folds;
-use crate::portfolio::{Past, Plan};
-use crate::search::{Done, LAG, Search};
+use crate::portfolio::Plan;
+use crate::search::{Done, Search, past};
 use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 
@@ -80,12 +80,7 @@ impl<'a> Journal<'a> {
             if head.number == 0 || head.number > plan.trials() {
                 continue;
             }
-            let candidate = {
-                let seen = restored.iter().filter(|d| d.number + LAG <= head.number);
-                let past: Vec<Past<'_>> =
-                    seen.map(|d| Past { loss: d.loss, candidate: &d.candidate }).collect();
-                plan.candidate(head.number, &past)
-            };
+            let candidate = plan.candidate(head.number, &past(restored.iter(), head.number));
             if candidate.name() != head.learner {
                 continue;
             }

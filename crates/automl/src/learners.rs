@@ -21,7 +21,7 @@ pub(crate) use forest::{Criterion, Forest, Splitting};
 pub(crate) use linear::{Linear, LinearModel};
 pub(crate) use mlp::Mlp;
 pub(crate) use svm::{Kernel, Svm};
-pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has};
+pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has, logistic};
 
 use crate::control::Control;
 use crate::dataset::{Dataset, Matrix, Target};
@@ -30,20 +30,57 @@ use crate::portfolio::{Candidate, Walk};
 use crate::spec::Algorithm;
 use crate::{Error, Task};
 use hessboost::prelude::DMatrix;
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// What all fits of a search share: the data and its encoded forms, each made once when first asked for.
+/// What all fits of a search share: the data and its encoded forms, each made once when first asked for. Numbers are cut
+/// by the rows of a fit alone, once for all fits that learn from the same rows.
 pub(crate) struct Shared<'a> {
     pub data: &'a Dataset,
     native: OnceLock<Result<DMatrix, String>>,
     one_hot: OnceLock<Result<DMatrix, String>>,
-    binned: OnceLock<bins::Binned>,
+    cut_native: Kept<DMatrix>,
+    cut_one_hot: Kept<DMatrix>,
+    binned: Kept<bins::Binned>,
 }
 
 impl<'a> Shared<'a> {
     /// Shares `data`.
     pub(crate) fn new(data: &'a Dataset) -> Self {
-        Self { data, native: OnceLock::new(), one_hot: OnceLock::new(), binned: OnceLock::new() }
+        Self {
+            data,
+            native: OnceLock::new(),
+            one_hot: OnceLock::new(),
+            cut_native: Kept::default(),
+            cut_one_hot: Kept::default(),
+            binned: Kept::default(),
+        }
+    }
+}
+
+/// What was made of some rows.
+struct Kept<T>(Mutex<HashMap<u64, Arc<T>>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Kept<T> {
+    /// What was made of these rows before, or is made now.
+    fn of<E>(&self, rows: &[u32], make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+        let mut hasher = DefaultHasher::new();
+        rows.hash(&mut hasher);
+        let key = hasher.finish();
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = lock().get(&key) {
+            return Ok(Arc::clone(kept));
+        }
+        // Not under the lock: others go on. Whoever comes first is kept.
+        let made = Arc::new(make()?);
+        Ok(Arc::clone(lock().entry(key).or_insert(made)))
     }
 }
 

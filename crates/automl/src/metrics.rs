@@ -113,15 +113,15 @@ impl Goal {
         }
     }
 
-    /// The primary metric among `metrics`; the worst possible value when it is undefined.
+    /// The primary metric among `metrics`; infinitely bad when it is undefined.
     pub(crate) fn of(&self, metrics: &Metrics) -> f64 {
         let value = metrics.get(&self.name).copied().unwrap_or(f64::NAN);
         if value.is_finite() {
             value
         } else if self.higher {
-            f64::MIN
+            f64::NEG_INFINITY
         } else {
-            f64::MAX
+            f64::INFINITY
         }
     }
 

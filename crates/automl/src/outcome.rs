@@ -61,7 +61,7 @@ pub struct Trial {
     pub number: u32,
     /// The learner and its configuration in one line.
     pub learner: String,
-    /// The primary metric.
+    /// The primary metric; infinite, in JSON null, where it is not defined.
     pub score: f64,
     /// Every metric, out of fold.
     pub metrics: BTreeMap<String, f64>,

@@ -29,6 +29,8 @@ const LARGE: usize = 10_000;
 const LARGE_RATE: f64 = 0.04;
 /// Trees a boosted model may have, when there are several a round.
 const MAX_TREES: usize = 3_000;
+/// Inputs of all networks of a model together: what they learned is kept after each round.
+const MAX_INPUTS: usize = 6_000;
 /// Columns a one-hot encoding may have.
 const MAX_ONE_HOT: usize = 400;
 
@@ -64,6 +66,11 @@ impl Plan {
         let facts = Facts::new(data);
         let allowed = spec.algorithms(data.target.task)?;
         let mut fixed = if facts.rows < SMALL { small(&facts) } else { large(&facts) };
+        // What is worth its time only to those who ask for it by name.
+        if !spec.allowed_learners.is_empty() {
+            let listed: Vec<Algorithm> = fixed.iter().map(|candidate| candidate.algorithm()).collect();
+            fixed.extend(asked(&facts).into_iter().filter(|asked| !listed.contains(&asked.algorithm())));
+        }
         fixed.retain(|candidate| allowed(candidate.algorithm()));
         let bearable = match facts.rows {
             0..500 => fixed.len() as u32,
@@ -75,8 +82,14 @@ impl Plan {
         let trials = spec.max_trials.unwrap_or(bearable);
         let plan = Self { fixed, facts, allowed: Box::new(allowed), seed: spec.seed, trials };
         if plan.fixed.is_empty() {
-            let detail = "no configuration for this table is left of the algorithms that are allowed".into();
-            return Err(Error::Spec { setting: "allowed_learners", detail });
+            let setting =
+                if spec.allowed_learners.is_empty() { "blocked_learners" } else { "allowed_learners" };
+            let detail = format!(
+                "no algorithm is left that suits this table of {} rows and {} columns; allow more, or block fewer",
+                plan.facts.rows,
+                data.features.len()
+            );
+            return Err(Error::Spec { setting, detail });
         }
         Ok(plan)
     }
@@ -136,6 +149,9 @@ fn parent<'a>(past: &[Past<'a>], random: &mut Random) -> Option<&'a Candidate> {
 /// What the choice depends on.
 struct Facts {
     rows: usize,
+    /// Features that are numbers, and codes of the others.
+    numbers: usize,
+    codes: usize,
     categories: bool,
     one_hot: bool,
     regression: bool,
@@ -150,6 +166,8 @@ impl Facts {
         let widths = apart.map(|f| f.codes());
         Self {
             rows: data.rows(),
+            numbers: data.features.iter().filter(|f| f.codes().is_none()).count(),
+            codes: data.features.iter().filter_map(|f| f.codes()).sum(),
             categories: data.features.iter().any(|f| f.codes().is_some()),
             one_hot: widths.map(|w| w.unwrap_or(1)).sum::<usize>() <= MAX_ONE_HOT,
             regression: data.target.task == Task::Regression,
@@ -237,7 +255,11 @@ fn linear(strength: f64, ratio: f64, logarithms: bool) -> Candidate {
 
 /// A neural network that fits the table: fewer and smaller ones on large tables.
 fn network(f: &Facts, pieces: usize) -> Candidate {
-    let members = if f.rows < LARGE { 3 } else { 1 };
+    let inputs = |pieces: usize| f.numbers * (1 + pieces) + f.codes;
+    let wished = if f.rows < LARGE { 3 } else { 1 };
+    let fits = |(pieces, members): &(usize, usize)| inputs(*pieces) * members <= MAX_INPUTS;
+    let ways = [(pieces, wished), (0, wished), (0, 1)];
+    let (pieces, members) = ways.into_iter().find(fits).unwrap_or((0, 1));
     Arc::new(Mlp { pieces, members, ..Mlp::default() })
 }
 
@@ -331,6 +353,25 @@ fn small(f: &Facts) -> Vec<Candidate> {
         f.boost(Boost { alpha: 0.24, lambda: 0.36, ..sampled(0.02, 39, 0.88, 0.46, true) }),
         f.forest(Splitting::Best, 0.5, 4),
         f.boost(Boost { lambda: 0.84, ..sampled(0.02, 16, 0.98, 0.56, false) }),
+    ]
+}
+
+/// Candidates for algorithms that the order for a table leaves out, when they are asked for by name.
+fn asked(f: &Facts) -> Vec<Candidate> {
+    let tree = Forest {
+        splitting: Splitting::Best,
+        criterion: Criterion::Gini,
+        trees: 1,
+        max_leaves: 32,
+        min_leaf: 10,
+        share: 1.0,
+    };
+    vec![
+        Arc::new(tree),
+        Arc::new(Forest { criterion: Criterion::Entropy, max_leaves: 128, min_leaf: 5, ..tree }),
+        Arc::new(Svm::default()),
+        Arc::new(Svm { kernel: Kernel::Linear, c: 0.1, ..Svm::default() }),
+        f.boost(symmetric(6, 0.06, 3.0)),
     ]
 }
 

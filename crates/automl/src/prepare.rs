@@ -45,6 +45,10 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
     let roles = marks::Roles::new(table, spec)?;
     let all = target::present(&table.columns[position]);
     let fit = &all[..all.partition_point(|&r| (r as usize) < tables.training.rows())];
+    if tables.validation.is_some() && fit.len() == all.len() {
+        let detail = "no row of the validation data has a value".into();
+        return Err(Error::Target { target: spec.target.clone(), detail });
+    }
     let (target, mut notes) = target::read(&table.columns[position], (fit, &all), spec.task)?;
     let missing_target = table.rows() - all.len();
     if missing_target > 0 {
@@ -111,7 +115,7 @@ fn take(decision: Decision, report: &mut ColumnReport, (features, matrix): (&mut
 
 /// Takes out features that repeat an earlier one.
 fn drop_twins(data: &mut Dataset, reports: &mut [ColumnReport]) {
-    let twins = twins::find(&data.features, &data.matrix.columns);
+    let twins = twins::find(&data.features, &data.matrix.columns, data.trainable());
     for &(later, earlier) in &twins {
         let name = &data.features[later].name;
         if let Some(report) = reports.iter_mut().find(|r| r.name == *name) {

@@ -82,6 +82,9 @@ pub fn escape(text: &str) -> String {
 
 /// Four decimals, or four digits when the number is large or tiny.
 pub(crate) fn number(x: f64) -> String {
+    if !x.is_finite() {
+        return "–".to_owned();
+    }
     let size = x.abs();
     if size != 0.0 && !(1e-3..1e5).contains(&size) { format!("{x:.4e}") } else { format!("{x:.4}") }
 }

@@ -7,19 +7,19 @@ mod vote;
 use crate::control::Control;
 use crate::dataset::Dataset;
 use crate::export::{self, Ensemble};
-use crate::folds;
+use crate::folds::{self, Folds};
 use crate::guardrails::{self, Guardrail};
 use crate::importance::Question;
 use crate::journal::{Journal, Keeper};
 use crate::learners::Shared;
-use crate::metrics::Goal;
+use crate::metrics::{self, Goal};
 use crate::outcome::{Event, Importance, Maker, Outcome, Trial, Work};
 use crate::plots::{self, Answers, Plot};
 use crate::portfolio::Plan;
 use crate::prepare::{Prepared, prepare};
 use crate::search::{Done, Search, Trials};
 use crate::table::Tables;
-use crate::{Error, Spec};
+use crate::{Error, Spec, Task};
 use serde_json::Value;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
@@ -108,7 +108,7 @@ fn work(
     let Prepared { data, columns, mut notes } = prepared;
     let held_out = tables.test.map(|table| Test::read(table, tables.training, spec, &data)).transpose()?;
     let goal = Goal::new(data.target.task, spec.metric.as_deref())?;
-    let folds = folds::make(&data, spec)?;
+    let folds = judged_by(&goal, &data, spec)?;
     let shared = Shared::new(&data);
     let search = Search {
         shared: &shared,
@@ -163,6 +163,32 @@ fn work(
         made_by: Maker::here(),
         notes,
     })
+}
+
+/// The splits; refuses a metric that not even right predictions would have there, such as an AUC of one class.
+fn judged_by(goal: &Goal, data: &Dataset, spec: &Spec) -> Result<Folds, Error> {
+    let folds = folds::make(data, spec)?;
+    let (target, rows) = (&data.target, &folds.scored);
+    let right = |&row: &u32| {
+        let value = target.values[row as usize];
+        let single = target.task != Task::Multiclass;
+        let share =
+            move |class: usize| if single { value } else { f32::from(u8::from(class == value as usize)) };
+        (0..target.width()).map(share)
+    };
+    let predictions: Vec<f32> = rows.iter().flat_map(right).collect();
+    let weights = (!data.marks.weights.is_empty()).then_some(data.marks.weights.as_slice());
+    if metrics::weighted(target, rows, &predictions, weights, None).contains_key(&goal.name) {
+        return Ok(folds);
+    }
+    let detail = format!(
+        "{:?} has no value for the {} rows that are validated on ({}): a class, or a spread of the numbers, is missing there, \
+         or numbers are out of its range; give more rows or another split, or choose another metric",
+        goal.name,
+        rows.len(),
+        folds.kind
+    );
+    Err(Error::Spec { setting: "metric", detail })
 }
 
 /// How much each column matters to the ensemble's members of the first splits.

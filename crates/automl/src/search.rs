@@ -1,7 +1,7 @@
 //! Runs the trials: every split of every configuration is a job, taken in order by whichever thread is free.
 //!
 //! The order of trials is a pure function of data, specification and seed: a time limit takes a prefix of it. A
-//! configuration that is drawn near good ones looks only at trials [`LAG`] places before it, which are always over by
+//! configuration that is drawn near good ones looks only at trials some places before it, which are always over by
 //! then, so that neither the number of threads nor their pace shows.
 
 mod finish;
@@ -22,7 +22,7 @@ use schedule::{Schedule, Step};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use schedule::LAG;
+pub(crate) use schedule::past;
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ pub(crate) const FEWEST_ROWS: usize = 750;
 /// Rows it is fitted on at most.
 const MOST_ROWS: usize = 6_000;
 /// What a pass costs at most: rows × members × classes × parameters.
-const MOST_WORK: usize = 10_000_000;
+const MOST_WORK: usize = 2_500_000;
 /// Strength, in rows, of the pull to the vote's weights.
 const PULL: f64 = 5.0;
 /// Passes of coordinate descent.

@@ -25,6 +25,8 @@ const LEAST_OF: usize = 1_000;
 const MOST: f64 = 0.95;
 /// Terms of a column at most.
 pub(crate) const TERMS: usize = 256;
+/// Terms counted at once, at most.
+const MOST_SEEN: usize = 500_000;
 /// Ways of writing a term at most.
 const WRITINGS: usize = 12;
 
@@ -86,6 +88,7 @@ impl Vocabulary {
         let mut rows = 0;
         for text in texts.step_by(step) {
             note(text, rows, &mut seen);
+            forget(&mut seen);
             rows += 1;
         }
         let least = LEAST.max(rows as usize / LEAST_OF);
@@ -153,6 +156,18 @@ impl Vocabulary {
                 self.found.get(&(code, None)).into_iter().chain(pair).for_each(|&term| hit(term));
             }
             before = code;
+        }
+    }
+}
+
+/// Forgets the rarest terms when there are too many, as in the lossy counting of Manku and Motwani, "Approximate frequency
+/// counts over data streams" (2002).
+fn forget(seen: &mut HashMap<String, Seen>) {
+    if seen.len() > MOST_SEEN {
+        let mut least = 2;
+        while seen.len() > MOST_SEEN / 2 {
+            seen.retain(|_, seen| seen.rows.len() >= least);
+            least += 1;
         }
     }
 }

@@ -15,6 +15,8 @@ const GROUPS: usize = 64;
 /// Fewer rows are looked at where there are many classes: so many rows times classes, but no fewer than these.
 const CELLS: usize = 100_000;
 const LEAST_ROWS: usize = 1_000;
+/// Rows with a value a straight line needs.
+const FEWEST_PAIRS: f64 = 10.0;
 /// Rows of the target's mean mixed into a group's, so that small groups tell nothing.
 const PRIOR: f64 = 1.0;
 
@@ -90,8 +92,12 @@ fn straight(data: &Dataset, rows: &[u32], values: &[f32]) -> f64 {
             auc.max(1.0 - auc)
         }
         Task::Regression => {
-            let n = rows.len() as f64;
-            let pairs = || values.iter().map(|&x| f64::from(x)).zip(labels.clone());
+            let pairs =
+                || values.iter().map(|&x| f64::from(x)).zip(labels.clone()).filter(|(x, _)| !x.is_nan());
+            let n = pairs().count() as f64;
+            if n < FEWEST_PAIRS {
+                return 0.0;
+            }
             let (mx, my) = pairs().fold((0.0, 0.0), |m, (x, y)| (m.0 + x / n, m.1 + y / n));
             let moments = pairs().fold([0.0; 3], |[xx, xy, yy], (x, y)| {
                 [xx + (x - mx) * (x - mx), xy + (x - mx) * (y - my), yy + (y - my) * (y - my)]

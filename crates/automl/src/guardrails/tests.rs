@@ -65,6 +65,21 @@ fn a_column_that_tells_the_target_is_serious() {
 }
 
 #[test]
+fn a_missing_value_hides_no_column_that_tells_the_number() {
+    let y = |i: usize| (3.0 * noise(i, 4)).exp().powi(3);
+    let copy = (0..400).map(|i| if i == 5 { f64::NAN } else { 1.1 * y(i) });
+    let table = Table {
+        columns: vec![
+            numbers("a", (0..400).map(|i| noise(i, 1))),
+            numbers("copy", copy),
+            numbers("y", (0..400).map(y)),
+        ],
+    };
+    let found = look(&table, None);
+    assert_eq!(of(&found, Guard::TargetLeak).unwrap().columns, ["copy"]);
+}
+
+#[test]
 fn a_shifted_column_of_the_test_data_is_told() {
     let (training, mut test) = (table(500, 2), table(300, 2));
     test.columns[1] = numbers("b", (0..300).map(|i| noise(i, 2) + 0.4));

@@ -24,14 +24,10 @@ pub(super) struct Binned {
 }
 
 impl BinColumn {
-    /// Cuts the values between distinct ones, or at quantiles when there are too many.
-    pub(super) fn new(column: u32, values: &[f32]) -> Self {
-        Self::cut(column, values, values.len())
-    }
-
-    /// The same; the cuts lie between the first `learned` values, whatever the others are.
-    fn cut(column: u32, values: &[f32], learned: usize) -> Self {
-        let mut sorted: Vec<f32> = values[..learned].iter().copied().filter(|x| !x.is_nan()).collect();
+    /// Cuts between distinct values of some rows, or at quantiles when there are too many; the others have no say.
+    pub(super) fn new(column: u32, values: &[f32], rows: &[u32]) -> Self {
+        let learned = rows.iter().map(|&r| values[r as usize]);
+        let mut sorted: Vec<f32> = learned.filter(|x| !x.is_nan()).collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let mut distinct = sorted.clone();
         distinct.dedup();
@@ -77,14 +73,11 @@ fn quantiles(sorted: &[f32]) -> Vec<f32> {
 }
 
 impl Binned {
-    /// Bins the number columns. A table to validate by has no say in the cuts; folds share those of all their rows, which are
-    /// made without the target.
-    pub(super) fn new(data: &Dataset) -> Self {
+    /// Bins the number columns by the rows that are learned from.
+    pub(super) fn new(data: &Dataset, rows: &[u32]) -> Self {
         let Matrix { columns, .. } = &data.matrix;
         let numbers = data.features.iter().enumerate().filter(|(_, f)| f.codes().is_none());
-        Self {
-            columns: numbers.map(|(i, _)| BinColumn::cut(i as u32, &columns[i], data.trainable())).collect(),
-        }
+        Self { columns: numbers.map(|(i, _)| BinColumn::new(i as u32, &columns[i], rows)).collect() }
     }
 }
 
@@ -98,7 +91,7 @@ mod tests {
         values[3] = f32::NAN;
         values[4] = f32::MAX;
         values[5] = f32::MIN;
-        let column = BinColumn::new(0, &values);
+        let column = BinColumn::new(0, &values, &(0..2000).collect::<Vec<u32>>());
         assert!(column.cuts.len() > 200 && column.cuts.windows(2).all(|c| c[0] < c[1]));
         for bin in 1..=column.cuts.len() as u8 + 1 {
             let threshold = column.threshold(bin);
@@ -110,14 +103,14 @@ mod tests {
 
     #[test]
     fn rows_to_validate_by_have_no_say() {
-        let column = BinColumn::cut(0, &[0.0, 10.0, 5.0, 99.0], 2);
+        let column = BinColumn::new(0, &[0.0, 10.0, 5.0, 99.0], &[0, 1]);
         assert_eq!((&*column.cuts, &*column.bins), (&[5.0][..], &[1, 2, 2, 2][..]));
     }
 
     #[test]
     fn neighbouring_floats_are_told_apart() {
         let (a, b) = (1.0f32, 1.0f32.next_up());
-        let column = BinColumn::new(0, &[a, b]);
+        let column = BinColumn::new(0, &[a, b], &[0, 1]);
         assert_eq!(*column.bins, [1, 2]);
     }
 }

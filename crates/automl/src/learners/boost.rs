@@ -4,17 +4,19 @@
 //! common best round of all folds is chosen in `search`. hessboost sends the categories of a set split left.
 
 use super::encode::{Encoded, ONE_HOT, encode};
+use super::forest::prior;
 use super::trees::{Link, Node, Test, Tree, Trees, code_set};
-use super::{Fit, Job, Learner, Shared, failed};
-use crate::dataset::{Dataset, Feature};
+use super::{Fit, Job, Learner, Shared, Spread, failed};
+use crate::dataset::{Dataset, Feature, Target};
 use crate::portfolio::{Candidate, Walk};
 use crate::spec::Algorithm;
 use crate::{Error, Task};
-use hessboost::data::{FeatureType, ViewCuts};
+use hessboost::data::FeatureType;
 use hessboost::model::BoostedModel;
 use hessboost::prelude::{DMatrix, Trainer, TrainingParams};
 use serde_json::{Value, json};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// How categories are shown to the booster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,33 +128,36 @@ impl Learner for Boost {
             Some(own) => own,
             None => shared.boosting(self.handling).map_err(|e| failed(&self.name(), e))?,
         };
-        let view = |rows: &[u32]| {
-            let rows: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
-            matrix.select_rows_with_cuts(&rows, ViewCuts::Source)
-        };
+        let unit = unit(&shared.data.target, job);
+        let view = |rows: &[u32]| some_rows(matrix, rows, (&shared.data.target, unit));
         let params = TrainingParams::from_xgboost(self.params(shared.data, job)).map_err(wrap)?;
-        let train = view(job.train).map_err(wrap)?;
+        let train = match self.handling {
+            Handling::Target => view(job.train).map(Arc::new),
+            Handling::Native => shared.cut_native.of(job.train, || view(job.train)),
+            Handling::OneHot => shared.cut_one_hot.of(job.train, || view(job.train)),
+        };
+        let train = train.map_err(wrap)?;
         let mut curve = Vec::new();
         let mut stopped = false;
         let rounds = if job.valid.is_empty() { job.rounds.max(1) } else { self.max_rounds };
         let model = if job.valid.is_empty() {
             let hook = |_: hessboost::training::RoundEval<'_>| go(job.stopped(), &mut stopped);
-            Trainer::new(&params, &train, rounds).on_round(hook).train().map_err(wrap)?.model
+            Trainer::new(&params, train.as_ref(), rounds).on_round(hook).train().map_err(wrap)?.model
         } else {
             let valid = view(job.valid).map_err(wrap)?;
             let mut watch = Watch::default();
             let hook = |round: hessboost::training::RoundEval<'_>| {
                 let loss = round.values().last().copied().unwrap_or(f64::NAN);
-                curve.push(loss);
+                curve.push(loss * f64::from(unit));
                 if watch.exhausted(loss) { ControlFlow::Break(()) } else { go(job.stopped(), &mut stopped) }
             };
-            let trainer = Trainer::new(&params, &train, rounds).eval(&valid, "valid").on_round(hook);
+            let trainer = Trainer::new(&params, train.as_ref(), rounds).eval(&valid, "valid").on_round(hook);
             trainer.train().map_err(wrap)?.model
         };
         if stopped {
             return Err(Error::Cancelled);
         }
-        let trees = convert(&model, shared.data, self.handling, encoded);
+        let trees = convert(&model, shared.data, (self.handling, encoded), unit);
         Ok(Fit { model: Box::new(trees), curve })
     }
 }
@@ -199,11 +204,12 @@ impl Boost {
             ("tree_method", json!("hist")),
             ("max_bin", json!(255)),
             ("eta", json!(self.eta)),
-            ("min_child_weight", json!(self.hessian(data))),
+            ("min_child_weight", json!(self.hessian(data, job))),
             ("subsample", json!(self.subsample)),
             ("colsample_bytree", json!(self.bytree)),
             ("colsample_bylevel", json!(self.bylevel)),
-            ("alpha", json!(self.alpha)),
+            // Gradients of numbers are as large as the numbers: an absolute pull at them would mean another thing each time.
+            ("alpha", json!(if data.target.task == Task::Regression { 0.0 } else { self.alpha })),
             ("lambda", json!(self.lambda)),
         ];
         match self.growth {
@@ -238,12 +244,11 @@ impl Boost {
 
     /// The Hessian sum of `min_rows` rows: rows for squared error, half of what they have at the class shares
     /// otherwise (it shrinks as the fit gets surer).
-    fn hessian(&self, data: &Dataset) -> f64 {
-        let rows = data.rows() as f64;
+    fn hessian(&self, data: &Dataset, job: &Job<'_>) -> f64 {
         let share = |p: f64| p * (1.0 - p);
         let per_row = match data.target.task {
             Task::Regression => return self.min_rows,
-            Task::Binary => share(data.target.values.iter().map(|&v| f64::from(v)).sum::<f64>() / rows),
+            Task::Binary => share(prior(&data.target, job)[0]),
             Task::Multiclass => share(1.0 / data.target.class_count() as f64),
         };
         (0.5 * self.min_rows * per_row).max(MIN_HESSIAN)
@@ -251,7 +256,7 @@ impl Boost {
 }
 
 impl Shared<'_> {
-    /// The whole table in the form boosting reads, binned once for all fits.
+    /// The whole table in the form boosting reads.
     fn boosting(&self, handling: Handling) -> Result<&DMatrix, String> {
         let cell = match handling {
             Handling::Native => &self.native,
@@ -312,8 +317,30 @@ fn matrix(
     }
 }
 
+/// The power of two nearest to the deviation of the numbers to predict; 1 for classes. Trees are grown on numbers in this
+/// unit, so that what counts as a gain means the same at any scale, and multiplying by it is exact.
+fn unit(target: &Target, job: &Job<'_>) -> f32 {
+    2.0f32.powi((Spread::new(target, job).deviation.log2().round() as i32).clamp(-100, 100))
+}
+
+/// Some rows of a matrix, whose numbers are cut by these rows alone.
+fn some_rows(
+    matrix: &DMatrix,
+    rows: &[u32],
+    (target, unit): (&Target, f32),
+) -> hessboost::prelude::Result<DMatrix> {
+    let places: Vec<usize> = rows.iter().map(|&r| r as usize).collect();
+    let labels: Vec<f32> = places.iter().map(|&r| target.values[r] / unit).collect();
+    matrix.select_rows(&places)?.with_labels(&labels)
+}
+
 /// The booster's trees in our form.
-fn convert(model: &BoostedModel, data: &Dataset, handling: Handling, encoded: Option<Encoded>) -> Trees {
+fn convert(
+    model: &BoostedModel,
+    data: &Dataset,
+    (handling, encoded): (Handling, Option<Encoded>),
+    unit: f32,
+) -> Trees {
     let origins = origins(&data.features, handling, encoded.as_ref());
     let outputs = model.n_outputs();
     let trees = model.trees().iter().zip(model.tree_outputs()).map(|(tree, output)| {
@@ -322,7 +349,7 @@ fn convert(model: &BoostedModel, data: &Dataset, handling: Handling, encoded: Op
             out.covers.push(node.sum_hess);
             if node.is_leaf() {
                 out.nodes.push(Node::Leaf(out.values.len() as u32));
-                out.values.push(node.leaf_value);
+                out.values.push(node.leaf_value * unit);
                 continue;
             }
             let origin = origins[node.split_feature as usize];
@@ -353,7 +380,7 @@ fn convert(model: &BoostedModel, data: &Dataset, handling: Handling, encoded: Op
     };
     Trees {
         trees: trees.collect(),
-        base: model.base_scores().to_vec(),
+        base: model.base_scores().iter().map(|base| base * unit).collect(),
         link,
         derived: encoded.map_or_else(Vec::new, |e| e.derived),
         per_round: outputs,

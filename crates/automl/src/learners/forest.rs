@@ -6,7 +6,7 @@
 use super::bins::{BinColumn, Binned};
 use super::grow::{Ground, Limits, grow};
 use super::trees::{Derived, Link, Trees};
-use super::{Fit, Job, Learner, Shared};
+use super::{Fit, Job, Learner, Shared, Spread};
 use crate::dataset::{Dataset, Target};
 use crate::portfolio::{Candidate, Walk};
 use crate::random::Random;
@@ -78,8 +78,9 @@ impl Learner for Forest {
 
     fn fit(&self, shared: &Shared<'_>, job: &Job<'_>) -> Result<Fit, Error> {
         let data = shared.data;
-        let binned = shared.binned.get_or_init(|| Binned::new(data));
-        let (columns, derived) = columns(data, binned, job);
+        let make = || Ok::<_, Error>(Binned::new(data, job.train));
+        let binned = shared.binned.of(job.train, make)?;
+        let (columns, derived) = columns(data, &binned, job);
         let width = data.target.width();
         let prior = prior(&data.target, job);
         let smoothing = if data.target.task == Task::Regression { 0.0 } else { LEAF_SMOOTHING };
@@ -87,7 +88,9 @@ impl Learner for Forest {
         // A bootstrap sample is drawn by weight; rows that all take part count with theirs.
         let weights = if self.bootstrap() { &[] } else { job.weights };
         let labels = &data.target.values;
-        let ground = Ground { columns: &columns, labels, weights, width, prior: &prior, smoothing, entropy };
+        let unit = Spread::new(&data.target, job).deviation.powi(2);
+        let ground =
+            Ground { columns: &columns, labels, weights, width, prior: &prior, smoothing, entropy, unit };
         let sums = sums(job);
         let limits = Limits {
             max_leaves: self.max_leaves,
@@ -171,7 +174,7 @@ fn columns(data: &Dataset, binned: &Binned, job: &Job<'_>) -> (Vec<BinColumn>, V
         for class in classes(&data.target, job) {
             let numbers = means(data, (column, codes), class, job);
             let values: Vec<f32> = source.iter().map(|&x| numbers.of(x)).collect();
-            columns.push(BinColumn::new((data.features.len() + derived.len()) as u32, &values));
+            columns.push(BinColumn::new((data.features.len() + derived.len()) as u32, &values, job.train));
             derived.push(numbers);
         }
     }

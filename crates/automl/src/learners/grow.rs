@@ -12,6 +12,8 @@ use std::collections::BinaryHeap;
 
 /// Nodes with fewer rows than this sort their bins instead of filling a histogram.
 const SMALL: usize = 48;
+/// A split must gain more than this, for each row and in the ground's unit.
+const LEAST_GAIN: f64 = 1e-9;
 
 /// What a tree is grown on.
 pub(super) struct Ground<'a> {
@@ -27,6 +29,8 @@ pub(super) struct Ground<'a> {
     pub smoothing: f64,
     /// Split by entropy.
     pub entropy: bool,
+    /// The variance of numbers to predict; 1 for classes.
+    pub unit: f64,
 }
 
 impl Ground<'_> {
@@ -299,14 +303,14 @@ impl Grower<'_> {
         if self.ground.entropy {
             let right: Vec<f64> = sums.iter().zip(left).map(|(s, l)| s - l).collect();
             let gain = disorder(sums) - disorder(left) - disorder(&right);
-            return (gain > 1e-9 * n).then_some(gain);
+            return (gain > LEAST_GAIN * self.ground.unit * n).then_some(gain);
         }
         let mut gain = 0.0;
         for (&l, &s) in left[1..].iter().zip(&sums[1..]) {
             let r = s - l;
             gain += l * l / nl + r * r / nr - s * s / n;
         }
-        (gain > 1e-9 * n).then_some(gain)
+        (gain > LEAST_GAIN * self.ground.unit * n).then_some(gain)
     }
 
     /// Puts a node's rows so that those going left come first; returns where the right ones start.

@@ -49,6 +49,9 @@ impl Default for Svm {
 /// Rows learned from at most, with two classes; with more, so that the machines together cost as much.
 const MAX_ROWS: f64 = 3000.0;
 const LEAST_ROWS: f64 = 500.0;
+/// Products of inputs in a table of all pairs of rows, at most, and rows that are learned from all the same.
+const MAX_PRODUCTS: f64 = 1.2e9;
+const FEWEST_ROWS: f64 = 200.0;
 /// Folds of the decisions that probabilities are learned from.
 const FOLDS: usize = 3;
 /// Weight of the penalty that keeps the slope of separable decisions finite.
@@ -75,12 +78,14 @@ impl Learner for Svm {
         let data = shared.data;
         let design = Design::new(data, job.train, Recipe { logarithms: true, pieces: 0 });
         let spread = Spread::new(&data.target, job);
-        let sample = sample(&data.target, job);
+        let sample = sample(&data.target, job, design.dense() + design.categories.len());
         let rows = design.rows(&data.matrix, &sample);
+        let points = points(&design, &rows, sample.len());
         let work = Work {
             svm: self,
             job,
-            points: points(&design, &rows, sample.len()),
+            squares: points.iter().map(|point| product(point, point)).collect(),
+            points,
             labels: sample.iter().map(|&r| spread.standard(data.target.values[r as usize])).collect(),
             task: data.target.task,
             gamma: self.gamma / design.variance().max(1e-9),
@@ -101,9 +106,10 @@ fn round(x: f64) -> f64 {
     (x * 1000.0).round() / 1000.0
 }
 
-/// The rows learned from: all, or a sample with the shares of the classes; with weights, drawn by weight.
-fn sample(target: &Target, job: &Job<'_>) -> Vec<u32> {
-    let most = (MAX_ROWS / (target.width() as f64).sqrt()).max(LEAST_ROWS) as usize;
+/// The rows learned from: all, or a sample with the shares of the classes; with weights, drawn by weight. `inputs` a row.
+fn sample(target: &Target, job: &Job<'_>, inputs: usize) -> Vec<u32> {
+    let many = (MAX_ROWS / (target.width() as f64).sqrt()).max(LEAST_ROWS);
+    let most = many.min((MAX_PRODUCTS / inputs.max(1) as f64).sqrt().max(FEWEST_ROWS)) as usize;
     let mut random = Random::new(job.seed, 300);
     let count = most.min(job.train.len());
     if !job.weights.is_empty() {
@@ -149,6 +155,8 @@ struct Work<'a> {
     svm: &'a Svm,
     job: &'a Job<'a>,
     points: Vec<Vec<SvmNode>>,
+    /// x·x of each point.
+    squares: Vec<f64>,
     labels: Vec<f32>,
     task: Task,
     gamma: f64,
@@ -229,17 +237,18 @@ impl Work<'_> {
         }
     }
 
-    fn kernel(&self, a: &[SvmNode], b: &[SvmNode]) -> f64 {
+    fn kernel(&self, a: usize, b: usize) -> f64 {
+        let product = product(&self.points[a], &self.points[b]);
         match self.svm.kernel {
-            Kernel::Linear => product(a, b),
-            Kernel::Radial => (-self.gamma * (product(a, a) + product(b, b) - 2.0 * product(a, b))).exp(),
-            Kernel::Polynomial(degree) => (self.gamma * product(a, b) + 1.0).powi(i32::from(degree)),
+            Kernel::Linear => product,
+            Kernel::Radial => (-self.gamma * (self.squares[a] + self.squares[b] - 2.0 * product)).exp(),
+            Kernel::Polynomial(degree) => (self.gamma * product + 1.0).powi(i32::from(degree)),
         }
     }
 
     fn decide(&self, machine: &Decision, row: usize) -> f64 {
         let terms = machine.terms.iter();
-        let sum: f64 = terms.map(|&(i, c)| c * self.kernel(&self.points[i], &self.points[row])).sum();
+        let sum: f64 = terms.map(|&(i, c)| c * self.kernel(i, row)).sum();
         sum - machine.rho
     }
 
@@ -255,12 +264,17 @@ impl Work<'_> {
             }
             let machines = self.machines(&rest)?;
             for row in held {
+                if self.job.stopped() {
+                    return Err(Error::Cancelled);
+                }
                 for (output, machine) in machines.iter().enumerate() {
                     decisions[row * self.outputs + output] = self.decide(machine, row);
                 }
             }
         }
-        Ok(self.platt(&decisions))
+        let scales = self.platt(&decisions);
+        // What was stopped on the way gives no honest probabilities.
+        if self.job.stopped() { Err(Error::Cancelled) } else { Ok(scales) }
     }
 
     /// The fold of each point: dealt in random order, label by label.

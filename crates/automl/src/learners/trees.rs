@@ -93,10 +93,16 @@ impl Link {
     pub(crate) fn apply(self, row: &mut [f32]) {
         match self {
             Self::Identity => {}
-            Self::Logistic => row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
+            Self::Logistic => row.iter_mut().for_each(|x| *x = logistic(*x)),
             Self::Softmax => softmax(row),
         }
     }
+}
+
+/// 1 / (1 + e⁻ˣ) in the steps of the evaluator (and of ONNX Runtime): what is close to 0 is rounded as it is there.
+pub(crate) fn logistic(x: f32) -> f32 {
+    let size = 1.0 / (1.0 + (-x.abs()).exp());
+    if x < 0.0 { 1.0 - size } else { size }
 }
 
 /// Softmax in place, shifted by the largest value.

@@ -74,7 +74,7 @@ fn ties_count_half_and_one_class_leaves_areas_undefined() {
     let m = all(&t, &[0, 2], &[0.5, 0.5]);
     assert!(!m.contains_key("AUC_weighted"));
     let goal = Goal::new(Task::Binary, None).unwrap();
-    assert_eq!(goal.of(&m), f64::MIN);
+    assert_eq!(goal.of(&m), f64::NEG_INFINITY);
 }
 
 #[test]

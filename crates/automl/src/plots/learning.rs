@@ -3,13 +3,10 @@
 use super::{Axis, LINES, Line, Marks, Plot};
 use crate::outcome::Trial;
 
-/// Scores lie between these in a drawing: what failed altogether would hide the rest.
-const WORST: f64 = 1e6;
-
-/// The score of each trial, and the best one so far.
+/// The score of each trial that has one, and the best one so far.
 pub(super) fn scores(trials: &[Trial], (metric, higher): (&str, bool)) -> Option<Plot> {
     let mut told: Vec<(u32, f64)> =
-        trials.iter().filter(|t| t.score.abs() < WORST).map(|t| (t.number, t.score)).collect();
+        trials.iter().filter(|t| t.score.is_finite()).map(|t| (t.number, t.score)).collect();
     told.sort_by_key(|t| t.0);
     let first = told.first()?.1;
     let (mut best, mut bests) = (first, Vec::new());

@@ -105,8 +105,10 @@ fn learning_curves_keep_the_best() {
         weight: 0.0,
         seconds: 1.0,
     };
-    let plot =
-        learning::scores(&[trial(2, 0.6), trial(1, 0.7), trial(3, f64::MIN), trial(4, 0.9)], ("AUC", true));
+    let plot = learning::scores(
+        &[trial(2, 0.6), trial(1, 0.7), trial(3, f64::NEG_INFINITY), trial(4, 0.9)],
+        ("AUC", true),
+    );
     let plot = plot.unwrap();
     let Marks::Dots { points, lines } = &plot.marks else { panic!() };
     assert_eq!(points, &[[1.0, 0.7], [2.0, 0.6], [4.0, 0.9]]);

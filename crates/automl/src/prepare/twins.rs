@@ -6,15 +6,16 @@ use std::collections::HashMap;
 /// Largest difference of a linear copy, as a share of the copied column's spread.
 const CLOSE: f64 = 1e-6;
 
-/// Positions of the features that repeat an earlier one, with that one's position. All rows are compared.
-pub(super) fn find(features: &[Feature], columns: &[Vec<f32>]) -> Vec<(usize, usize)> {
+/// Positions of the features that repeat an earlier one in the first `fit` rows, with that one's position.
+pub(super) fn find(features: &[Feature], columns: &[Vec<f32>], fit: usize) -> Vec<(usize, usize)> {
     let mut twins: Vec<(usize, usize)> = Vec::new();
+    let columns: Vec<&[f32]> = columns.iter().map(|column| &column[..fit]).collect();
     let ends: Vec<_> = columns.iter().map(|column| ends(column)).collect();
     for later in 1..features.len() {
         let mut earlier = (0..later).filter(|e| !twins.iter().any(|(t, _)| t == e));
         let same = |e: &usize| match (&features[*e].shape, &features[later].shape) {
-            (Shape::Category(_), Shape::Category(_)) => renamed(&columns[*e], &columns[later]),
-            (Shape::Number, Shape::Number) => linear((&columns[*e], ends[*e]), &columns[later]),
+            (Shape::Category(_), Shape::Category(_)) => renamed(columns[*e], columns[later]),
+            (Shape::Number, Shape::Number) => linear((columns[*e], ends[*e]), columns[later]),
             _ => false,
         };
         if let Some(earlier) = earlier.find(same) {

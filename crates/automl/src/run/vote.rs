@@ -237,6 +237,22 @@ fn too_large(done: &[Done], weights: &[f64]) -> Option<usize> {
     members.into_iter().max_by(|a, b| burden(a).total_cmp(&burden(b)))
 }
 
+/// The members' shares of a stack's weights. Members that it does not use leave the mixture.
+pub(super) fn shares(mixture: &mut Mixture, weights: &[f64]) -> Vec<f64> {
+    let sum: f64 = mixture.parts.iter().map(|part| f64::from(part.weight)).sum();
+    if sum <= 0.0 {
+        return weights.to_vec();
+    }
+    let mut parts = mixture.parts.iter();
+    let share = |&weight: &f64| {
+        let part = if weight > 0.0 { parts.next() } else { None };
+        part.map_or(0.0, |part| f64::from(part.weight) / sum)
+    };
+    let shares = weights.iter().map(share).collect();
+    mixture.parts.retain(|part| part.weight > 0.0);
+    shares
+}
+
 impl Vote {
     /// Chooses the ensemble by the out-of-fold predictions: of those over the first trials, the first two and so on,
     /// the last one whose primary metric is not worse than that of all before. So more trials never give less.
@@ -264,7 +280,7 @@ impl Vote {
         let mut distinct: Vec<Vec<f64>> =
             leading.into_iter().map(|i| std::mem::take(&mut distinct[i])).collect();
         let finished = parallel::map(distinct.len(), search.threads, |i| {
-            choice.finished(&distinct[i], spec.stack_ensemble && ensemble)
+            choice.finished(&distinct[i], spec.stack_ensemble && ensemble && !search.control.cancelled())
         });
         let mut best = 0;
         for i in 1..finished.len() {
@@ -277,6 +293,9 @@ impl Vote {
         if !spec.vote_ensemble && mixture.rule == Rule::Mean {
             weights = choice.single(done.len());
             (mixture, metrics, score) = choice.finished(&weights, false);
+        }
+        if matches!(mixture.rule, Rule::Stack(_)) {
+            weights = shares(&mut mixture, &weights);
         }
         let predictions = choice.mix(&mixture, &weights);
         Ok(Self { weights, mixture, metrics, score, predictions, seconds: start.elapsed().as_secs_f64() })

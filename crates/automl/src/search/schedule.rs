@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A drawn configuration looks at trials so many places before it.
-pub(crate) const LAG: u32 = 8;
+const LAG: u32 = 8;
 /// Trials in a row that do not fit in the time left before none is tried any more.
 const SKIPS: usize = 12;
 /// Bytes of out-of-fold predictions kept; those of the worst trials are let go.
@@ -19,6 +19,16 @@ const MEMORY: usize = 256 << 20;
 const PROBED: usize = 40;
 /// Splits after which a trial may be given up.
 const FIRST: usize = 2;
+
+/// The finished trials that the one with a number may look at.
+fn seen<'d>(done: impl Iterator<Item = &'d Done>, number: u32) -> impl Iterator<Item = &'d Done> {
+    done.filter(move |d| d.number + LAG <= number)
+}
+
+/// The same, as a plan looks at them.
+pub(crate) fn past<'d>(done: impl Iterator<Item = &'d Done>, number: u32) -> Vec<Past<'d>> {
+    seen(done, number).map(|d| Past { loss: d.loss, candidate: &d.candidate }).collect()
+}
 
 /// The fits of a trial with their losses and seconds, one a split.
 pub(super) type Fits = Vec<Option<(Result<Fit, Error>, f64, f64)>>;
@@ -57,6 +67,14 @@ impl Running {
 pub(super) struct Step {
     pub trial: Arc<Running>,
     pub split: usize,
+}
+
+/// What becomes of the next trial.
+enum Begin {
+    Trial(Running),
+    /// When others are over.
+    Later,
+    Never,
 }
 
 /// How a trial ended.
@@ -179,48 +197,48 @@ impl<'a> Schedule<'a> {
                 state.next += 1;
                 continue;
             }
-            // What this trial may look at has to be over.
-            let seen = number.saturating_sub(LAG);
-            if !self.plan.is_fixed(number) && !(1..=seen).all(|n| state.ends.contains_key(&n)) {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
+            match self.begin(&mut state, number) {
+                Begin::Trial(running) => state.open = Some((Arc::new(running), 0)),
+                Begin::Later => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Begin::Never => return None,
             }
-            let running = self.begin(&mut state, number, seen)?;
-            state.open = Some((Arc::new(running), 0));
         }
     }
 
-    /// The first trial from `number` on that fits in the time left.
-    fn begin(&self, state: &mut State, number: u32, seen: u32) -> Option<Running> {
+    /// The first trial from `number` on that fits in the time left. What it is depends on its own number, not on the trials
+    /// that were passed over for it.
+    fn begin(&self, state: &mut State, number: u32) -> Begin {
         let done = state.done();
-        let past: Vec<Past<'_>> = done
-            .iter()
-            .filter(|d| d.number <= seen)
-            .map(|d| Past { loss: d.loss, candidate: &d.candidate })
-            .collect();
-        let best = done.iter().filter(|d| d.number <= seen).min_by(|a, b| a.loss.total_cmp(&b.loss));
-        let bar = best.filter(|_| self.search.early && !self.plan.is_fixed(number)).map(|d| d.worst);
         let left = self.search.control.limit().map_or(f64::INFINITY, |limit| {
             let reserve = pace::reserve(&done, self.search.folds, self.search.threads, limit);
             limit - reserve - self.search.control.seconds()
         });
         let last = self.plan.trials().min(number + SKIPS as u32);
-        let fits = |n: &u32| {
-            let candidate = self.plan.candidate(*n, &past);
-            let cost = pace::predicted(&done, candidate.algorithm(), self.search.threads);
-            (cost <= left).then_some((*n, candidate))
-        };
+        let mut found = None;
         // Those of an interrupted search that are over are left as they are.
-        let found = (number..=last).filter(|n| !state.ends.contains_key(n)).find_map(|n| fits(&n));
-        state.skipped |= found.as_ref().is_none_or(|(n, _)| *n > number);
-        let (chosen, candidate) = found?;
+        for n in (number..=last).filter(|n| !state.ends.contains_key(n)) {
+            // What a trial may look at has to be over; those from `number` on are passed over.
+            let before = n.saturating_sub(LAG).min(number - 1);
+            if !self.plan.is_fixed(n) && !(1..=before).all(|m| state.ends.contains_key(&m)) {
+                return Begin::Later;
+            }
+            let candidate = self.plan.candidate(n, &past(done.iter().copied(), n));
+            if pace::predicted(&done, candidate.algorithm(), self.search.threads) <= left {
+                let best = seen(done.iter().copied(), n).min_by(|a, b| a.loss.total_cmp(&b.loss));
+                let bar = best.filter(|_| self.search.early && !self.plan.is_fixed(n)).map(|d| d.worst);
+                found = Some((n, candidate, bar));
+                break;
+            }
+        }
+        state.skipped |= found.as_ref().is_none_or(|(n, ..)| *n > number);
+        let Some((chosen, candidate, bar)) = found else { return Begin::Never };
         (number..chosen).for_each(|n| {
             state.ends.entry(n).or_insert(End::Failed);
         });
         state.next = chosen + 1;
         let splits = self.search.folds.splits.len();
         let under = Under { fits: (0..splits).map(|_| None).collect(), left: splits };
-        Some(Running { number: chosen, candidate, bar, state: Mutex::new(under) })
+        Begin::Trial(Running { number: chosen, candidate, bar, state: Mutex::new(under) })
     }
 
     /// Takes a fit back; the last one of a trial gets all of them.

@@ -48,7 +48,7 @@ fn contributions_equal_the_boosters_own() {
         ("nthread", json!(1)),
     ]);
     let booster = Trainer::new(&params.unwrap(), &matrix, 30).train().unwrap().model;
-    let trees = convert(&booster, &data, Handling::Native, None);
+    let trees = convert(&booster, &data, (Handling::Native, None), 1.0);
     let mixture = Mixture {
         task: Task::Regression,
         width: 1,

@@ -97,8 +97,9 @@ fn dropped(outcome: &Outcome) -> usize {
 
 #[test]
 fn what_a_time_limit_made_is_made_again_without_it() {
-    let table = table(220, Task::Binary);
-    for limit in [0.6, 1.5] {
+    // Trials of the larger table look at others.
+    for (rows, limit) in [(220, 0.6), (220, 1.5), (520, 4.0)] {
+        let table = table(rows, Task::Binary);
         let late = Spec { max_trials: None, time_limit_seconds: Some(limit), threads: 2, ..quick(1) };
         let made = search(&table, &late).unwrap();
         let again = Spec {

@@ -2,7 +2,10 @@
 
 use super::budget::{Memory, quick};
 use super::*;
+use crate::calibrate::Calibration;
 use crate::journal::Keeper;
+use crate::mixture::{Mixture, Part, Rule};
+use crate::run::vote::shares;
 
 fn go_on(_: &Event) -> ControlFlow<()> {
     ControlFlow::Continue(())
@@ -115,6 +118,79 @@ fn rows_that_weigh_nothing_spoil_nothing() {
     };
     let outcome = search(&table, &spec).unwrap();
     assert!(outcome.work.splits < 5, "{}", outcome.work.splits);
-    assert!(outcome.trials.iter().all(|t| t.score.is_finite() && t.score < f64::MAX), "{:?}", outcome.trials);
+    assert!(outcome.trials.iter().all(|t| t.score.is_finite()), "{:?}", outcome.trials);
     assert!(outcome.trials.len() > 8, "{:?}", outcome.notes);
+}
+
+#[test]
+fn a_metric_that_has_no_value_is_refused_with_words() {
+    let mut table = table(200, Task::Binary);
+    table.columns[5] =
+        column("y", Kind::Integer, Values::Numbers((0..200).map(|i| f64::from(u8::from(i == 9))).collect()));
+    // The only row of its class is always learned from.
+    let Err(Error::Spec { setting, detail }) = search(&table, &quick(2)) else { panic!("no error") };
+    assert!(setting == "metric" && detail.contains("AUC_weighted"), "{setting}: {detail}");
+    let spec = Spec { metric: Some("log_loss".into()), ..quick(2) };
+    assert!(search(&table, &spec).unwrap().score.is_finite());
+}
+
+#[test]
+fn validation_data_without_a_target_are_refused() {
+    let (training, mut validation) = (table(120, Task::Binary), table(40, Task::Binary));
+    validation.columns.pop();
+    let tables = Tables { training: &training, validation: Some(&validation), test: None };
+    let refused = run(tables, &Spec::new("y", 2, 1), &mut go_on);
+    let Err(Error::Target { detail, .. }) = refused else { panic!("{refused:?}") };
+    assert!(detail.contains("validation data"), "{detail}");
+}
+
+#[test]
+fn the_unit_of_a_number_to_predict_does_not_matter() {
+    let wide = made(400, |x| (2.0 * x).sin() + x);
+    let mut narrow = wide.clone();
+    if let Values::Numbers(y) = &mut narrow.columns[1].values {
+        y.iter_mut().for_each(|y| *y *= 2f64.powi(-40));
+    }
+    let names = ["LightGBM", "XGBoostRegressor", "GradientBoosting", "RandomForest", "ExtremeRandomTrees"];
+    let spec = Spec { allowed_learners: names.map(String::from).to_vec(), ..quick(12) };
+    let scores = |table| {
+        let mut trials = search(table, &spec).unwrap().trials;
+        trials.sort_by_key(|t| t.number);
+        trials.into_iter().map(|t| t.score).collect::<Vec<f64>>()
+    };
+    for (a, b) in scores(&wide).into_iter().zip(scores(&narrow)) {
+        assert!(a < 0.1 && (a - b).abs() < 1e-4 * a, "{a} {b}");
+    }
+}
+
+#[test]
+fn algorithms_that_are_asked_for_by_name_are_tried_on_any_table() {
+    let table = table(3_200, Task::Binary);
+    for name in ["DecisionTree", "SVM", "LinearSVM"] {
+        let spec = Spec { allowed_learners: vec![name.into()], ..quick(1) };
+        let outcome = search(&table, &spec).unwrap();
+        let expected = if name == "DecisionTree" { name } else { "SupportVectors" };
+        assert!(outcome.members[0].learner.starts_with(expected), "{:?}", outcome.members);
+    }
+    let all = ["LightGBM", "XGBoostClassifier", "GradientBoosting", "RandomForest", "ExtremeRandomTrees"];
+    let rest = ["LogisticRegression", "SVM", "LinearSVM", "NeuralNetwork", "DecisionTree"];
+    let names = all.into_iter().chain(rest).map(String::from).collect();
+    let spec = Spec { blocked_learners: names, ..quick(1) };
+    assert!(search(&table, &spec).unwrap().members[0].learner.starts_with("Constant"));
+}
+
+#[test]
+fn a_stack_tells_the_weights_it_uses() {
+    let part = |weight| Part { weight, calibration: Calibration::None };
+    let mut mixture = Mixture {
+        task: Task::Binary,
+        width: 1,
+        parts: vec![part(0.9), part(0.0), part(0.6)],
+        rule: Rule::Stack(vec![0.1]),
+        calibration: Calibration::None,
+        threshold: None,
+    };
+    let shares = shares(&mut mixture, &[0.5, 0.0, 0.3, 0.2]);
+    assert!((shares[0] - 0.6).abs() < 1e-6 && (shares[3] - 0.4).abs() < 1e-6, "{shares:?}");
+    assert!(shares[1] == 0.0 && shares[2] == 0.0 && mixture.parts == [part(0.9), part(0.6)]);
 }

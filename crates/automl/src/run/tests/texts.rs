@@ -75,6 +75,8 @@ fn a_text_that_decides_is_learned_from_and_explains() {
     for text in texts {
         batch.push_row();
         batch.set_text(&model, slot, 0, text);
+        // The middle: a missing number, which training has not seen, would be as strange as any text.
+        batch.set_number(model.slot("noise").unwrap(), 0, 0.5);
     }
     model.predict(&mut batch).unwrap();
     let pleased: Vec<f32> = (0..4).map(|row| batch.probabilities(row)[1]).collect();
