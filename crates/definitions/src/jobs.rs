@@ -35,6 +35,17 @@ pub struct About {
 }
 
 impl About {
+    /// Tags, properties and the name as tags of the run.
+    #[must_use]
+    pub fn all_tags(&self) -> BTreeMap<String, String> {
+        let mut tags = self.tags.clone();
+        tags.extend(self.properties.clone());
+        tags.extend(self.name.clone().map(|name| ("name".to_owned(), name)));
+        tags
+    }
+}
+
+impl About {
     pub(crate) fn read(fields: &crate::fields::Fields<'_>) -> Result<Self> {
         Ok(Self {
             name: fields.opt("name", Value::label)?,

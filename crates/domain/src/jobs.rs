@@ -135,8 +135,8 @@ pub struct Trial {
     pub learner: String,
     /// What is predicted.
     pub task: Task,
-    /// The primary metric's value on out-of-fold predictions.
-    pub score: f64,
+    /// The primary metric's value on out-of-fold predictions; none where it is not defined for them.
+    pub score: Option<f64>,
     /// All metrics on out-of-fold predictions.
     pub metrics: Metrics,
     /// Weight in the ensemble, 0 when not a member.

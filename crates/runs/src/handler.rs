@@ -1,6 +1,6 @@
 //! One attempt at a job: train in a child process, keep what it made, register the winner, end the job truthfully.
 //!
-//! Every part may be repeated after a crash. Training starts over unless its results were complete; artifacts are named by
+//! Every part may be repeated after a crash. Training goes on from its finished trials unless its results were complete; artifacts are named by
 //! their content; the registry knows the run; the first final state of a job stands.
 
 use crate::child::{Child, Ended, Program, Step};

@@ -3,7 +3,8 @@
 //! The road through this crate: [`Jobs::submit`] checks the [`SubmitAutoml`] and keeps job and task in one transaction; the
 //! queue's worker hands the task to the handler; the handler gives a child process (`worker automl` of the same binary,
 //! [`automl_worker`]) its order, stores trials and feeds watchers as events come, keeps the files, registers the model and
-//! ends the job. A job always ends: killed servers begin it again, killed children fail it. A command of the user takes the same
+//! ends the job. A job always ends: killed servers begin it again, and so do children that
+//! were killed after they got further; others that end without a result fail it. A command of the user takes the same
 //! road through [`Jobs::submit_command`] and the launcher of `environments`, a sweep through [`Jobs::submit_sweep`]; these are
 //! never begun twice.
 

@@ -2,11 +2,12 @@
 
 use crate::command::SubmitCommand;
 use crate::error::Result;
-use crate::submit::DEFAULT_EXPERIMENT;
+use crate::submit::{DEFAULT_EXPERIMENT, SubmitAutoml};
 use crate::tracking::now;
 use domain::tracking::{LogBatch, NewMetric, NewRun, PARENT_RUN, Pair, Point, RunStatus, RunUpdate};
 use domain::{Job, JobKind, JobStatus, RunId};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use store::{JobEnd, Store};
 
 /// Values of a metric that are read at once.
@@ -150,14 +151,20 @@ fn tags(job: &Job) -> Vec<Pair> {
             ];
             tags.extend(facts.into_iter().filter_map(|(key, value)| Some(Pair::new(key, value.as_ref()?))));
         }
-        if !ask.description.is_empty() {
-            tags.push(Pair::new(
-                "mlflow.note.content",
-                ask.description.chars().take(5000).collect::<String>(),
-            ));
-        }
-        let own = ask.tags.iter().filter(|(key, value)| key.len() <= 250 && value.len() <= 5000);
-        tags.extend(own.map(|(key, value)| Pair::new(key, value)));
+        tags.extend(written(&ask.description, &ask.tags));
+    }
+    if let (JobKind::Automl, Ok(ask)) = (job.kind, serde_json::from_value::<SubmitAutoml>(job.spec.clone())) {
+        tags.extend(written(&ask.description, &ask.tags));
     }
     tags
+}
+
+/// What its author wrote of a job, as tags of its run.
+fn written(description: &str, tags: &BTreeMap<String, String>) -> Vec<Pair> {
+    let fits = |(key, value): &(&String, &String)| key.len() <= 250 && value.len() <= 5000;
+    let mut pairs: Vec<Pair> = tags.iter().filter(fits).map(|(key, value)| Pair::new(key, value)).collect();
+    if !description.is_empty() {
+        pairs.push(Pair::new("mlflow.note.content", description.chars().take(5000).collect::<String>()));
+    }
+    pairs
 }

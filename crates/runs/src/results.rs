@@ -103,7 +103,7 @@ pub fn trial(value: &Value, task: Task) -> Result<Trial> {
         number: part.number,
         learner: part.learner,
         task,
-        score: part.score.unwrap_or(f64::NAN),
+        score: part.score,
         metrics: metrics(&part.metrics),
         weight: part.weight,
         seconds: part.seconds,

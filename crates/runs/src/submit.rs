@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use automl::Spec;
 use domain::{ColumnType, DataVersion, Name, Span, Task, Version};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Trials of a search when none are asked for.
 pub const DEFAULT_TRIALS: u32 = 40;
@@ -106,6 +107,15 @@ pub struct SubmitAutoml {
     /// The experiment the run belongs to; `default` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<Name>,
+    /// A title.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Tags of the run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 impl SubmitAutoml {
@@ -142,6 +152,9 @@ impl SubmitAutoml {
             from_fold: Vec::new(),
             register_as: None,
             experiment: None,
+            display_name: None,
+            description: String::new(),
+            tags: BTreeMap::new(),
         }
     }
 

@@ -49,7 +49,7 @@ async fn try_trial(store: &Store, job: &Job, trial: &Trial) -> Result<()> {
     let mut params = Vec::new();
     if opened.status == RunStatus::Running {
         metrics.extend(trial.metrics.iter().map(|(key, value)| NewMetric::new(key, *value, end, 0)));
-        metrics.push(NewMetric::new("score", trial.score, end, 0));
+        metrics.extend(trial.score.map(|score| NewMetric::new("score", score, end, 0)));
         params.push(Pair::new("learner", &trial.learner));
     }
     store.log_batch(LogBatch { run_id: id.to_string(), metrics, params, ..LogBatch::default() }).await?;

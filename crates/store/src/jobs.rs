@@ -272,8 +272,7 @@ fn decode_trial(row: &SqliteRow) -> Result<Trial> {
         number: row.unsigned("number")?,
         learner: row.text("learner")?,
         task: row.word("task")?,
-        // A score that is not a number is kept as null.
-        score: row.try_get::<Option<f64>, _>("score")?.unwrap_or(f64::NAN),
+        score: row.try_get("score")?,
         metrics: row.json("metrics")?,
         weight: row.try_get("weight")?,
         seconds: row.try_get("seconds")?,
@@ -297,12 +296,12 @@ mod tests {
         }
     }
 
-    fn trial(number: u32, score: f64) -> Trial {
+    fn trial(number: u32, score: impl Into<Option<f64>>) -> Trial {
         Trial {
             number,
             learner: "boosted trees".to_owned(),
             task: Task::Binary,
-            score,
+            score: score.into(),
             metrics: BTreeMap::new(),
             weight: 0.5,
             seconds: 1.25,
@@ -360,8 +359,8 @@ mod tests {
         store.add_trial(&job.id, &trial(1, 0.6)).await.unwrap();
         store.add_trial(&job.id, &trial(2, 0.8)).await.unwrap();
         assert_eq!(store.trials(&job.id).await.unwrap(), [trial(1, 0.6), trial(2, 0.8)]);
-        store.add_trial(&job.id, &trial(3, f64::NAN)).await.unwrap();
-        assert!(store.trials(&job.id).await.unwrap()[2].score.is_nan());
+        store.add_trial(&job.id, &trial(3, None::<f64>)).await.unwrap();
+        assert_eq!(store.trials(&job.id).await.unwrap()[2].score, None);
         assert!(store.job_started(&job.id, T0.plus_seconds(5)).await.unwrap());
         assert_eq!(store.trials(&job.id).await.unwrap(), []);
     }

@@ -193,26 +193,43 @@ fn table(value: &Value<'_>) -> Result<Reference> {
     reference(&fields.need("path")?)
 }
 
-/// Names of the vendor and ours; case and underscores do not matter when reading.
+/// All metrics that a search reports may lead it; case and underscores do not matter when reading.
 const CLASSIFICATION: &[&str] = &[
     "accuracy",
-    "AUC_weighted",
-    "norm_macro_recall",
-    "average_precision_score_weighted",
-    "precision_score_weighted",
-    "log_loss",
-    "f1_score_weighted",
-    "recall_score_weighted",
     "balanced_accuracy",
+    "weighted_accuracy",
     "AUC_macro",
+    "AUC_micro",
+    "AUC_weighted",
+    "average_precision_score_macro",
+    "average_precision_score_micro",
+    "average_precision_score_weighted",
+    "f1_score_macro",
+    "f1_score_micro",
+    "f1_score_weighted",
+    "precision_score_macro",
+    "precision_score_micro",
+    "precision_score_weighted",
+    "recall_score_macro",
+    "recall_score_micro",
+    "recall_score_weighted",
+    "log_loss",
+    "matthews_correlation",
+    "norm_macro_recall",
 ];
 const REGRESSION: &[&str] = &[
-    "spearman_correlation",
-    "normalized_root_mean_squared_error",
     "r2_score",
-    "normalized_mean_absolute_error",
     "root_mean_squared_error",
+    "normalized_root_mean_squared_error",
     "mean_absolute_error",
+    "normalized_mean_absolute_error",
+    "median_absolute_error",
+    "normalized_median_absolute_error",
+    "root_mean_squared_log_error",
+    "normalized_root_mean_squared_log_error",
+    "spearman_correlation",
+    "explained_variance",
+    "mean_absolute_percentage_error",
 ];
 
 fn metric(value: &Value<'_>, task: AutomlTask) -> Result<String> {

@@ -7,6 +7,7 @@ use crate::client::segment;
 use crate::session::Session;
 use crate::show::{bar, number, table};
 use clap::{Args, Subcommand};
+use definitions::jobs::About;
 use domain::{DataVersion, Fault, Job, JobStatus, Span, Trial};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -57,6 +58,9 @@ pub struct Run {
     /// How rows are validated and what is tried
     #[command(flatten)]
     pub how: How,
+    /// What a file says of the job itself.
+    #[arg(skip)]
+    pub about: Box<About>,
 }
 
 impl Automl {
@@ -116,6 +120,7 @@ impl Run {
             "data": name, "data_version": version, "target": self.target, "task": self.task, "metric": self.metric,
             "max_trials": self.max_trials, "time_limit": self.time_limit, "seed": self.seed,
             "register_as": self.register_as, "experiment": self.experiment,
+            "display_name": self.about.display_name, "description": self.about.description, "tags": self.about.all_tags(),
         }))
     }
 }
@@ -169,7 +174,7 @@ pub async fn watch(session: &Session, job: &Job, trials: u32) -> Result<Job, Fau
                         "best {} · last {} {}",
                         number(score),
                         text(&event["learner"]),
-                        number(event["score"].as_f64().unwrap_or(f64::NAN))
+                        event["score"].as_f64().map_or_else(|| "without a score".to_owned(), number)
                     );
                 }
                 bar.set_message(best.clone());
@@ -218,7 +223,9 @@ async fn fetch(session: &Session, job: &Job, out: &std::path::Path) -> Result<Va
 pub fn leaderboard(job: &Job, trials: &[Trial], most: usize) -> String {
     let mut sorted: Vec<&Trial> = trials.iter().collect();
     let higher = job.result["higher_is_better"].as_bool().unwrap_or(true);
-    sorted.sort_by(|a, b| if higher { b.score.total_cmp(&a.score) } else { a.score.total_cmp(&b.score) });
+    // What has no score comes last.
+    let place = |t: &Trial| t.score.map_or(f64::INFINITY, |score| if higher { -score } else { score });
+    sorted.sort_by(|a, b| place(a).total_cmp(&place(b)));
     let others = match sorted.len().saturating_sub(most) {
         0 => String::new(),
         others => format!("\n … and {others} more: portcullis job show {}", job.id),
@@ -231,7 +238,7 @@ pub fn leaderboard(job: &Job, trials: &[Trial], most: usize) -> String {
         [
             t.number.to_string(),
             t.learner.clone(),
-            format!("{:.4}", t.score),
+            t.score.map_or_else(|| "–".to_owned(), |score| format!("{score:.4}")),
             shown(accuracy),
             shown(loss),
             weight,

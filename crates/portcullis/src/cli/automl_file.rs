@@ -34,6 +34,7 @@ pub async fn filled(mut run: Run, session: &Session) -> Result<Run, Fault> {
         }
     }
     how(&mut run.how, job);
+    run.about = Box::new(job.about.clone());
     let target = run.target.get_or_insert_with(|| job.target_column_name.clone()).clone();
     run.metric = run.metric.or_else(|| job.primary_metric.clone());
     run.max_trials = run.max_trials.or(job.limits.max_trials);

@@ -42,7 +42,8 @@ pub async fn show(session: &Session, id: &str) -> Result<(), Fault> {
             let trials: Vec<Trial> = session.client.get(&format!("{route}/trials")).await?;
             session.out.value(&json!({ "job": job, "trials": trials }), |_| {
                 let board = leaderboard(&job, &trials, usize::MAX);
-                format!("{}\n\n{board}\n\n{}\n\n{}", head(&job), metrics(&job), importance(&job))
+                let (metrics, importance) = (metrics(&job), importance(&job));
+                format!("{}\n\n{board}\n\n{metrics}\n\n{importance}{}", head(&job), findings(&job))
             });
         }
         JobKind::Sweep => {
@@ -113,6 +114,29 @@ fn head(job: &Job) -> String {
         text.push_str(&format!(" · {name}"));
     }
     text
+}
+
+/// What a search found and did: the threshold of its labels, guardrails, notes, its files.
+fn findings(job: &Job) -> String {
+    let list = |name: &str| job.result[name].as_array().cloned().unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut lines = Vec::new();
+    if let Some(threshold) = job.result["threshold"].as_f64() {
+        lines.push(format!("the second class is answered above a probability of {}", number(threshold)));
+    }
+    for guard in list("guardrails") {
+        lines.push(format!(
+            "{}: {}; {}",
+            text(&guard["severity"]),
+            text(&guard["found"]),
+            text(&guard["done"])
+        ));
+    }
+    lines.extend(list("notes").iter().map(|note| format!("note: {}", text(note))));
+    for name in job.result["files"].as_object().into_iter().flatten().map(|file| file.0) {
+        lines.push(format!("file: /api/v1/jobs/{}/files/{name}", job.id));
+    }
+    if lines.is_empty() { String::new() } else { format!("\n\n{}", lines.join("\n")) }
 }
 
 /// A field of the command, which a sweep has in its trial.

@@ -106,6 +106,7 @@ impl Quickstart {
         let same = |job: &Job| {
             job.lineage.as_ref().is_some_and(|from| from.data_digest == data.digest)
                 && job.spec["target"] == json!(road.target)
+                && job.spec["register_as"] == json!(road.name)
         };
         let found =
             jobs.into_iter().filter(same).find(|j| j.status == JobStatus::Completed || !j.status.is_final());

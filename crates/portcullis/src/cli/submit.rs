@@ -12,7 +12,6 @@ use definitions::{CommandJob, Parsed, Reference, RunConfig, Selector, SweepJob};
 use domain::{Digest, EnvironmentSpec, Fault, Job, Name, Span, Version};
 use environments::describe;
 use runs::{InputSource, JobInput, JobOutput, SubmitCommand, SubmitSweep};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -249,16 +248,11 @@ fn packages(run: &RunConfig, source: &Path) -> Result<EnvironmentSpec, Fault> {
 }
 
 fn about(about: &About) -> Result<SubmitCommand, Fault> {
-    let mut tags: BTreeMap<String, String> = about.tags.clone();
-    tags.extend(about.properties.clone());
-    if let Some(name) = &about.name {
-        tags.insert("name".to_owned(), name.clone());
-    }
     Ok(SubmitCommand {
         experiment: about.experiment_name.as_ref().map(Name::new).transpose()?,
         display_name: about.display_name.clone(),
         description: about.description.clone(),
-        tags,
+        tags: about.all_tags(),
         ..SubmitCommand::default()
     })
 }
