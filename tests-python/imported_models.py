@@ -18,6 +18,7 @@ import shapley
 import skops.io
 import xgboost
 from mlflow.models import infer_signature
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import (
     GradientBoostingClassifier,
@@ -25,12 +26,15 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingClassifier,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier, SGDClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
-from sklearn.svm import SVC
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, StandardScaler
+from sklearn.svm import SVC, SVR
 
 warnings.filterwarnings("ignore")
 folder = Path(sys.argv[1])
@@ -125,6 +129,11 @@ for name, more, target in [
     ("light-multiclass", {"objective": "multiclass", "num_class": 3}, three),
     ("light-poisson", {"objective": "poisson"}, np.abs(signal)),
     ("light-root", {"objective": "regression_l1", "reg_sqrt": True}, signal),
+    ("light-steep", {"objective": "binary", "sigmoid": 2.5}, binary),
+    ("light-each", {"objective": "multiclassova", "num_class": 3}, three),
+    ("light-two", {"objective": "multiclass", "num_class": 2}, binary),
+    ("light-entropy", {"objective": "cross_entropy_lambda"}, logistic(signal)),
+    ("light-forest", {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.7}, binary),
 ]:
     model = lightgbm.train({**light, **more}, lightgbm.Dataset(numbers, target), 25)
     path = folder / f"{name}.txt"
@@ -143,6 +152,9 @@ for name, ending, more, target in [
     ("extreme-binary", "json", {"objective": "binary:logistic"}, binary),
     ("extreme-multiclass", "ubj", {"objective": "multi:softprob", "num_class": 3}, three),
     ("extreme-dart", "ubj", {"objective": "reg:squarederror", "booster": "dart", "rate_drop": 0.2}, signal),
+    ("extreme-two", "json", {"objective": "multi:softprob", "num_class": 2}, binary),
+    ("extreme-gamma", "ubj", {"objective": "reg:gamma"}, np.abs(signal) + 0.1),
+    # The last one is used once more below.
     ("extreme-squared", "json", {"objective": "reg:squarederror"}, signal),
 ]:
     data = xgboost.DMatrix(numbers, target)
@@ -166,6 +178,15 @@ del document["learner"]["gradient_booster"]["model"]["iteration_indptr"]
 path = folder / "extreme-early.json"
 path.write_text(json.dumps(document))
 case("extreme-early", path, rows, model.predict(xgboost.DMatrix(rows), iteration_range=(0, 10)))
+
+stopped = xgboost.XGBRegressor(n_estimators=60, early_stopping_rounds=2, max_depth=4, n_jobs=1, random_state=1)
+stopped.fit(numbers[:500], signal[:500], eval_set=[(numbers[500:], signal[500:])], verbose=False)
+assert stopped.best_iteration < 50
+stopped.save_model(folder / "extreme-stopped.json")
+case("extreme-stopped", folder / "extreme-stopped.json", numbers[:200], stopped.predict(numbers[:200]))
+straight = xgboost.train({"booster": "gblinear", "objective": "reg:squarederror", "nthread": 1}, xgboost.DMatrix(filled, signal), 20)
+straight.save_model(folder / "extreme-linear.json")
+case("extreme-linear", folder / "extreme-linear.json", filled[:100], straight.predict(xgboost.DMatrix(filled[:100])))
 
 table = numbers.copy()
 table["kind"] = random.choice(["u", "v", "w"], count)
@@ -224,6 +245,38 @@ model = HistGradientBoostingClassifier(max_iter=20, categorical_features="from_d
 skops.io.dump(model, folder / "table-categories.skops")
 rows = kinds[:200].assign(kind=asked["kind"].where(asked["kind"] != "never seen").astype(kinds["kind"].dtype))
 case("table-categories", folder / "table-categories.skops", rows, model.predict_proba(rows), model.predict(rows))
+sorts = numbers.assign(kind=table["kind"].astype("category"), size=table["size"].astype("category"))
+model = lightgbm.train({**light, "objective": "binary", "min_data_per_group": 1, "cat_smooth": 1}, lightgbm.Dataset(sorts, binary), 20)
+model.save_model(folder / "light-sorts.txt")
+rows = sorts[:200].copy()
+rows.loc[:9, "kind"] = np.nan
+case("light-sorts", folder / "light-sorts.txt", rows, pair(model.predict(rows)))
+rare = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.3, drop="first", sparse_output=False)
+rough = make_pipeline(SimpleImputer(add_indicator=True), RobustScaler())
+for name, model, frame, target in [
+    ("vectors-three", make_pipeline(StandardScaler(), SVC()), filled, three),
+    ("vectors-numbers", make_pipeline(StandardScaler(), SVR(kernel="poly", degree=2, coef0=1.0)), filled, signal),
+    ("vectors-bent", make_pipeline(StandardScaler(), SVR(kernel="sigmoid", gamma=0.05)), filled, signal),
+    ("network", make_pipeline(StandardScaler(), MLPClassifier(hidden_layer_sizes=(8, 4), max_iter=60, random_state=0)), filled, three),
+    ("network-numbers", make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=(6,), activation="tanh", max_iter=60, random_state=0)), filled, signal),
+    ("vote", VotingClassifier([("l", LogisticRegression()), ("t", RandomForestClassifier(5, random_state=0))], voting="soft"), filled, binary),
+    ("searched", GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}), filled, three),
+    ("calibrated", CalibratedClassifierCV(RandomForestClassifier(10, random_state=0), cv=3), filled, binary),
+    ("exponential", GradientBoostingClassifier(loss="exponential", n_estimators=15), filled, binary),
+    ("boosted-three", GradientBoostingClassifier(n_estimators=10), filled, three),
+    ("stochastic", make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)), filled, three),
+    ("huber", make_pipeline(StandardScaler(), SGDClassifier(loss="modified_huber", random_state=0)), filled, binary),
+    ("poisson", make_pipeline(StandardScaler(), PoissonRegressor()), filled, np.abs(signal)),
+    ("rough", make_pipeline(rough, LogisticRegression()), numbers, binary),
+    ("rare", make_pipeline(ColumnTransformer([("k", rare, ["kind", "size"])], remainder="drop"), LogisticRegression()), table, binary),
+]:
+    model.fit(frame, target)
+    skops.io.dump(model, folder / f"{name}.skops")
+    chances = hasattr(model, "predict_proba") and name != "vectors-three"
+    if hasattr(model, "classes_"):
+        case(name, folder / f"{name}.skops", frame[:100], model.predict_proba(frame[:100]) if chances else None, model.predict(frame[:100]))
+    else:
+        case(name, folder / f"{name}.skops", frame[:100], model.predict(frame[:100]))
 late = SimpleImputer(strategy="constant", fill_value=-1)
 model = make_pipeline(MinMaxScaler(clip=True), late, LogisticRegression()).fit(numbers, binary)
 skops.io.dump(model, folder / "filled-late.skops")
