@@ -19,22 +19,61 @@ import skops.io
 import xgboost
 from mlflow.models import infer_signature
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import (
+    AdaBoostClassifier,
+    AdaBoostRegressor,
+    BaggingClassifier,
+    BaggingRegressor,
+    ExtraTreesClassifier,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    StackingClassifier,
+    StackingRegressor,
     VotingClassifier,
+    VotingRegressor,
 )
+from sklearn.feature_selection import RFE, SelectFdr, SelectFromModel, SelectKBest, SelectPercentile, VarianceThreshold
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier, SGDClassifier
+from sklearn.linear_model import (
+    ElasticNet,
+    HuberRegressor,
+    Lasso,
+    LogisticRegression,
+    LogisticRegressionCV,
+    Perceptron,
+    PoissonRegressor,
+    Ridge,
+    RidgeClassifier,
+    SGDClassifier,
+    TweedieRegressor,
+)
 from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, StandardScaler
-from sklearn.svm import SVC, SVR
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import (
+    Binarizer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    RobustScaler,
+    StandardScaler,
+)
+from sklearn.svm import SVC, SVR, LinearSVC, NuSVC, NuSVR
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 warnings.filterwarnings("ignore")
 folder = Path(sys.argv[1])
@@ -300,6 +339,150 @@ mlflow.lightgbm.save_model(model, folder / "mlflow-light-class", signature=infer
 rows = edges(numbers, light_thresholds(model.booster_, numbers.columns))
 loaded = mlflow.pyfunc.load_model(str(folder / "mlflow-light-class"))
 case("mlflow-light-class", folder / "mlflow-light-class", rows, model.predict_proba(rows), loaded.predict(rows))
+
+
+def sklearn_case(name, model, frame, target, rows=None, labels_only=False):
+    """Trains a model and keeps what it answers on rows; of some only the labels are compared."""
+    model.fit(frame, target)
+    rows = frame[:100] if rows is None else rows
+    path = folder / f"{name}.skops"
+    skops.io.dump(model, path)
+    if hasattr(model, "classes_"):
+        chances = hasattr(model, "predict_proba") and not labels_only
+        case(name, path, rows, model.predict_proba(rows) if chances else None, model.predict(rows))
+    else:
+        case(name, path, rows, model.predict(rows))
+
+
+# Estimators of estimators.
+logistic_model, small_forest = LogisticRegression(), RandomForestClassifier(8, min_samples_leaf=5, random_state=0)
+pair_of = [("l", logistic_model), ("t", small_forest)]
+trio = [*pair_of, ("g", GaussianNB())]
+numeric = ["a", "b.x", "c_c", "d"]
+few = GradientBoostingClassifier(n_estimators=8)
+positive = np.abs(signal)
+for name, model, frame, target in [
+    ("vote-hard", VotingClassifier(trio), filled, three),
+    ("vote-hard-words", VotingClassifier([*pair_of, ("s", LinearSVC())], weights=[1, 2, 2]), filled, words),
+    ("vote-numbers", VotingRegressor([("r", Ridge()), ("t", DecisionTreeRegressor(max_depth=4))]), filled, signal),
+    ("stack", StackingClassifier([*pair_of, ("s", LinearSVC())], cv=3), filled, words),
+    ("stack-three", StackingClassifier(trio, LogisticRegression(C=0.5), cv=3, passthrough=True), filled, three),
+    ("stack-labels", StackingClassifier(pair_of, cv=3, stack_method="predict"), filled, three),
+    ("stack-numbers", StackingRegressor([("r", Ridge()), ("t", DecisionTreeRegressor(max_depth=4))], cv=3), filled, signal),
+    ("bagged", BaggingClassifier(n_estimators=7, max_features=0.7, random_state=0), filled, words),
+    ("bag-three", BaggingClassifier(DecisionTreeClassifier(max_depth=4), 9, random_state=0), filled, three),
+    ("bag-logistic", BaggingClassifier(logistic_model, 5, max_features=3, random_state=0), filled, three),
+    ("bag-labels", BaggingClassifier(LinearSVC(), 5, random_state=0), filled, binary),
+    ("bag-numbers", BaggingRegressor(n_estimators=6, random_state=0), filled, signal),
+    ("bag-ridge", BaggingRegressor(Ridge(), 5, max_features=2, random_state=0), filled, signal),
+    ("adaboost", AdaBoostClassifier(n_estimators=15, random_state=0), filled, words),
+    ("adaboost-three", AdaBoostClassifier(DecisionTreeClassifier(max_depth=2), n_estimators=12, random_state=0), filled, three),
+    ("adaboost-logistic", AdaBoostClassifier(LogisticRegression(), n_estimators=5, random_state=0), filled, three),
+    ("adaboost-numbers", AdaBoostRegressor(n_estimators=15, random_state=0), filled, signal),
+    ("rest", OneVsRestClassifier(LogisticRegression()), filled, three),
+    ("rest-bayes", OneVsRestClassifier(GaussianNB()), filled, three),
+    ("rest-two", OneVsRestClassifier(few), filled, words),
+    ("rest-labels", OneVsRestClassifier(LinearSVC()), filled, three),
+    ("calibrated-logistic", CalibratedClassifierCV(LogisticRegression(), cv=3), filled, words),
+    ("calibrated-vectors", CalibratedClassifierCV(make_pipeline(StandardScaler(), SVC()), cv=3), filled[:150], binary[:150]),
+    ("calibrated-three", CalibratedClassifierCV(LinearSVC(), cv=3), filled, three),
+    ("calibrated-forest", CalibratedClassifierCV(small_forest, cv=3, ensemble=False), filled, three),
+    ("calibrated-boosting", CalibratedClassifierCV(few, cv=3), filled, three),
+    ("calibrated-exponential", CalibratedClassifierCV(GradientBoostingClassifier(loss="exponential", n_estimators=8), cv=3), filled, binary),
+    ("calibrated-histogram", CalibratedClassifierCV(HistGradientBoostingClassifier(max_iter=8), cv=3), filled, binary),
+    ("calibrated-adaboost", CalibratedClassifierCV(AdaBoostClassifier(n_estimators=8, random_state=0), cv=3), filled, three),
+    ("target-scaled", TransformedTargetRegressor(Ridge(), transformer=StandardScaler()), filled, signal * 50 + 1000),
+    ("target-ranged", TransformedTargetRegressor(RandomForestRegressor(5, random_state=0), transformer=MinMaxScaler()), filled, signal),
+    ("target-logarithm", TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), filled, positive),
+    ("dummy", DummyClassifier(), filled, words),
+    ("dummy-frequent", DummyClassifier(strategy="most_frequent"), table, three),
+    ("dummy-numbers", DummyRegressor(), table, signal),
+]:
+    sklearn_case(name, model, frame, target)
+
+# Other estimators.
+for name, model, frame, target in [
+    ("bayes", GaussianNB(), filled, words),
+    ("bayes-three", prepared(hot, GaussianNB(var_smoothing=0.01)), table, three),
+    ("bayes-counts", make_pipeline(MinMaxScaler(), MultinomialNB()), filled, three),
+    ("bayes-complement", make_pipeline(MinMaxScaler(), ComplementNB()), filled, binary),
+    ("bayes-truths", BernoulliNB(binarize=0.3), filled, three),
+    ("discriminant", LinearDiscriminantAnalysis(), filled, words),
+    ("discriminant-three", prepared(hot, LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)), table, three),
+    ("tweedie", TweedieRegressor(power=1.5), filled, positive),
+    ("tweedie-plain", TweedieRegressor(power=0), filled, signal),
+    ("tree", DecisionTreeClassifier(max_depth=6, random_state=0), filled, words),
+    ("tree-numbers", DecisionTreeRegressor(max_depth=6, random_state=0), filled, signal),
+    ("extra-trees", ExtraTreesClassifier(10, max_depth=8, random_state=0), filled, three),
+    ("boosting-numbers", GradientBoostingRegressor(n_estimators=12, loss="huber"), filled, signal),
+    ("nu-vectors-numbers", make_pipeline(StandardScaler(), NuSVR()), filled[:120], signal[:120]),
+    ("lasso", Lasso(alpha=0.05), filled, signal),
+    ("elastic", ElasticNet(alpha=0.05), filled, signal),
+    ("huber-numbers", HuberRegressor(), filled, signal),
+    ("logistic-searched", LogisticRegressionCV(Cs=3, cv=3), filled, three),
+    ("perceptron", Perceptron(random_state=0), filled, three),
+    ("searched-pipeline", GridSearchCV(prepared(hot, Ridge()), {"ridge__alpha": [0.1, 10.0]}, cv=3), table, signal),
+    ("forest-missing", RandomForestClassifier(10, max_depth=8, random_state=0), numbers, three),
+]:
+    sklearn_case(name, model, frame, target)
+sklearn_case("nu-vectors", make_pipeline(StandardScaler(), NuSVC(nu=0.3)), filled, three, labels_only=True)
+sklearn_case("platt", make_pipeline(StandardScaler(), SVC(probability=True, random_state=0)), filled, words, labels_only=True)
+holes = table.assign(kind=random.choice(["u", "v", "w", "x"], count, p=[0.5, 0.3, 0.15, 0.05]))
+holes.loc[random.random(count) < 0.2, "kind"] = np.nan
+rarely = OrdinalEncoder(
+    handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2, min_frequency=0.2
+)
+for name, encoder in [
+    ("codes-missing", OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=9, encoded_missing_value=-2)),
+    ("codes-rare", rarely),
+]:
+    asked_holes = holes[:200].copy()
+    asked_holes.loc[:9, "kind"] = "never seen"
+    sklearn_case(name, prepared(encoder, RandomForestClassifier(10, random_state=0)), holes, words, asked_holes)
+
+# Transformers.
+small_tree = DecisionTreeClassifier(max_depth=5, random_state=0)
+selected = make_pipeline(StandardScaler(), SelectFromModel(Lasso(alpha=0.3)), Ridge())
+both = make_union(PCA(2), SelectKBest(k=2), StandardScaler())
+mixed = ColumnTransformer(
+    [("p", make_pipeline(SimpleImputer(), PolynomialFeatures(2)), ["a", "d"]), ("k", hot, ["kind"])],
+    remainder=make_pipeline(SimpleImputer(strategy="median"), StandardScaler()),
+)
+for name, model, frame, target in [
+    ("normal", make_pipeline(Normalizer(), LogisticRegression()), filled, words),
+    ("normal-first", make_pipeline(StandardScaler(), Normalizer("l1"), LogisticRegression()), filled, three),
+    ("normal-largest", make_pipeline(Normalizer("max"), Ridge()), filled, signal),
+    ("truths", make_pipeline(Binarizer(threshold=0.1), small_tree), filled, three),
+    ("truths-scaled", make_pipeline(StandardScaler(), Binarizer(), StandardScaler(), LogisticRegression()), filled, words),
+    ("polynomial", make_pipeline(PolynomialFeatures(2), StandardScaler(), LogisticRegression()), filled, three),
+    ("polynomial-apart", make_pipeline(PolynomialFeatures(3, interaction_only=True, include_bias=False), Ridge()), filled, signal),
+    ("polynomial-high", make_pipeline(PolynomialFeatures((2, 3)), Ridge()), filled[["a", "d"]], signal),
+    ("components", make_pipeline(StandardScaler(), PCA(3), LogisticRegression()), filled, words),
+    ("components-white", prepared(hot, make_pipeline(PCA(4, whiten=True), LinearDiscriminantAnalysis())), table, three),
+    ("components-two", make_pipeline(TruncatedSVD(2, random_state=0), Ridge()), filled, signal),
+    ("union", make_pipeline(SimpleImputer(), both, LogisticRegression()), numbers, binary),
+    ("best", make_pipeline(SelectKBest(k=2), RandomForestClassifier(5, random_state=0)), filled, three),
+    ("best-percent", make_pipeline(SelectPercentile(percentile=60), LogisticRegression()), filled, words),
+    ("best-found", prepared(hot, make_pipeline(SelectFdr(alpha=0.2), LogisticRegression())), table, three),
+    ("varied", make_pipeline(VarianceThreshold(0.8), GaussianNB()), filled * [1, 2, 0.1, 1], words),
+    ("weighed", selected, filled, signal),
+    ("weighed-forest", make_pipeline(SelectFromModel(small_forest, threshold="0.9*median"), small_tree), filled, three),
+    ("weighed-few", make_pipeline(SelectFromModel(few, max_features=2, threshold=-np.inf), small_tree), filled, binary),
+    ("eliminated", make_pipeline(RFE(LogisticRegression(), n_features_to_select=2), LogisticRegression()), filled, three),
+    ("mixed", make_pipeline(mixed, LogisticRegression()), table, words),
+]:
+    sklearn_case(name, model, frame, target)
+for name, encode, model, target in [
+    ("bins-codes", "ordinal", small_tree, three),
+    ("bins-scaled", "ordinal", make_pipeline(StandardScaler(), LogisticRegression()), words),
+    ("bins-hot", "onehot", LogisticRegression(), three),
+    ("bins-dense", "onehot-dense", Ridge(), signal),
+]:
+    cut = KBinsDiscretizer(5, encode=encode, strategy="uniform" if encode == "onehot" else "quantile")
+    model = make_pipeline(RobustScaler(), cut, model).fit(filled, target)
+    scaler = model[0]
+    found = {c: e[1:-1] * s + m for c, e, s, m in zip(numeric, cut.bin_edges_, scaler.scale_, scaler.center_)}
+    sklearn_case(name, model, filled, target, edges(filled, found).dropna())
 
 (folder / "cases.json").write_text(json.dumps(cases, allow_nan=False))
 print("made", len(cases))

@@ -157,6 +157,7 @@ def main():
         onnx_conformance_ops.write(writer)
         onnx_conformance_ml.write(writer)
         onnx_conformance_texts.write(writer)
+        onnx_conformance_ops.whole_products(writer)
     writer.close()
     print(f"{len(writer.lines)} cases, {sum(map(len, writer.dropped.values()))} refused by onnxruntime")
 

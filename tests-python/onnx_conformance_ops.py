@@ -404,13 +404,22 @@ def sums(w):
                 w.op("NonZero", version, [array(w, shape, dtype, -1, 2)])
 
 
-def matrices(w):
+def products(w, dtypes):
     for version in w.versions("MatMul"):
         for left, right in [((3, 4), (4, 2)), ((4,), (4, 2)), ((3, 4), (4,)), ((2, 3, 4), (4, 2)), ((2, 1, 3, 4), (2, 4, 2)),
                             ((4,), (4,)), ((0, 4), (4, 2))]:
-            for dtype in FLOATS:
+            for dtype in dtypes:
                 w.op("MatMul", version, [array(w, left, dtype), array(w, right, dtype)])
                 w.op("MatMul", version, [array(w, left, dtype), array(w, right, dtype)], constants={1}, rows=left == (3, 4))
+
+
+def whole_products(w):
+    """After all others: what is drawn for them stays the same."""
+    products(w, WHOLE)
+
+
+def matrices(w):
+    products(w, FLOATS)
     for version in w.versions("Gemm"):
         for dtype in FLOATS:
             for turn_a, turn_b in [(0, 0), (1, 0), (0, 1), (1, 1)]:

@@ -48,6 +48,19 @@ def conv():
     return made("conv", nodes, [("x", T.FLOAT, ["N", 2, 8])], [("p", T.FLOAT, ["N", 3])], constants)
 
 
+def net(name, inner):
+    """Operators that the engine of this program covers, over rows of this shape."""
+    nodes = [
+        h.make_node("Flatten", ["x"], ["f"]),
+        h.make_node("Gemm", ["f", "a", "b"], ["g"]),
+        h.make_node("Relu", ["g"], ["r"]),
+        h.make_node("Gemm", ["r", "c"], ["m"]),
+        h.make_node("Softmax", ["m"], ["p"], axis=-1),
+    ]
+    constants = [constant("a", f32(int(np.prod(inner)), 5)), constant("b", f32(5)), constant("c", f32(5, 3))]
+    return made(name, nodes, [("x", T.FLOAT, ["N", *inner])], [("p", T.FLOAT, ["N", 3])], constants)
+
+
 def lstm():
     nodes = [
         h.make_node("Unsqueeze", ["x", "zero"], ["s"]),
@@ -192,6 +205,7 @@ cases = []
 builders = {
     "conv": conv, "lstm": lstm, "control": control, "half": half, "single": single,
     "mixed": lambda: mixed(False), "maps": lambda: mixed(True), "neighbours": neighbours,
+    "images": lambda: net("images", [4, 4]),
 }  # fmt: skip
 for name, build in builders.items():
     model = build()
@@ -226,5 +240,6 @@ plain = made(
     [("x", T.FLOAT, ["N", 1])], [("value", T.FLOAT, ["N", 1])], [constant("two", np.float32([2]))],
 )  # fmt: skip
 (folder / "plain.onnx").write_bytes(plain.SerializeToString())
+(folder / "net.onnx").write_bytes(net("net", [16]).SerializeToString())
 (folder / "cases.json").write_text(json.dumps(cases))
 print("made", len(cases))

@@ -68,7 +68,8 @@ impl Batch {
         }
     }
 
-    /// Sets a cell of the last row to a number (truth values: 0 or 1); false when the slot's type can't hold it.
+    /// Sets a cell of the last row to a number (truth values: 0 or 1); false when the slot's type can't hold it, or when the model
+    /// would take it for another one (see [`onnx::Batch::holds`]).
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "our models compute in 32 bits; overflow is told")]
     pub fn set_number(&mut self, slot: usize, index: usize, value: f64) -> bool {
@@ -76,7 +77,7 @@ impl Batch {
             Kind::Own(batch) => {
                 let narrow = value as f32;
                 batch.set_number(slot, index, narrow);
-                narrow.is_finite()
+                narrow.is_finite() && batch.holds(slot, value)
             }
             Kind::Runtime(rows) => rows.set_number(slot, index, value),
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::Model;
-use crate::program::{Dictionary, Memory, Texts};
+use crate::program::{Dictionary, EXACT, Memory, Texts};
 
 /// What a batch needs to know of its model.
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(crate) struct Columns {
     pub numbers: usize,
     /// What stands for texts, and how many columns.
     pub texts: Option<(Tokens, usize)>,
+    /// Whether its integers are told apart by the graph, which f32 does only below [`EXACT`].
+    pub whole: bool,
 }
 
 /// What a row holds in place of a text.
@@ -86,6 +88,13 @@ impl Batch {
         {
             *place = value;
         }
+    }
+
+    /// Whether the model can tell this number from others in slot `slot`: not where it compares integers of a row with
+    /// each other or takes their remainder, and the number is 2^24 or more, which f32 may round.
+    #[inline]
+    pub fn holds(&self, slot: usize, value: f64) -> bool {
+        value.abs() < EXACT as f64 || self.form.slots.get(slot).is_none_or(|columns| !columns.whole)
     }
 
     /// Sets element `index` of slot `slot` in the last row to a text. Does nothing when there is no such

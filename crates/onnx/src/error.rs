@@ -45,6 +45,16 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// A node makes more than its file explains, or than this crate makes of any file (see `limits`).
+    #[error("node {node} ({op}) can't be run: {reason}")]
+    TooMuch {
+        /// Name of the node, or `#N` (its position from 0) when it has none.
+        node: String,
+        /// Operator, with its domain when that is not the default one.
+        op: String,
+        /// What grows.
+        reason: String,
+    },
     /// The model as a whole is well formed, but beyond this engine: a version, a type, a form of storage.
     #[error("model: {0}")]
     Uncovered(String),
@@ -70,8 +80,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether only this engine stands against the model: another one may know the operator, type or version. False for files that
-    /// are broken or made to harm, and for what does not fit rows in any engine.
+    /// Whether only this engine stands against the model: another one may know the operator, type or version, or the shape of the
+    /// rows. False for files that are broken or made to harm, and for what does not fit rows in any engine.
     pub fn is_uncovered(&self) -> bool {
         matches!(self, Self::Unsupported { .. } | Self::Uncovered(_))
     }

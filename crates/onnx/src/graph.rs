@@ -8,7 +8,8 @@ use crate::check::{self, Opsets};
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::ops::{self, Inputs, Op};
-use crate::program::{Casing, Dictionary, Ending, Groups, Kind, Lower, Program, Value, texts};
+use crate::outline;
+use crate::program::{Casing, Dictionary, Ending, Groups, Kind, Lower, Program, Value};
 use crate::proto::generated::{
     GraphProto, ValueInfoProto, tensor_proto::DataType, tensor_shape_proto, type_proto,
 };
@@ -62,9 +63,12 @@ impl Graph {
         }
         let outputs: Vec<String> = proto.output.iter().map(|o| o.name().to_owned()).collect();
         let mut nodes = Vec::with_capacity(proto.node.len());
+        let mut sets = 0_usize;
         for (index, node) in proto.node.iter().enumerate() {
             let node = check::node_at(node, index, opsets)?;
             let op = ops::build(&node)?;
+            sets = sets.saturating_add(op.sets());
+            check::at_most("sets of categories of all trees (words)", sets, limits::SETS)?;
             let (inputs, outputs) = (node.proto.input.clone(), node.proto.output.clone());
             nodes.push(Node { op, inputs, outputs, label: node.label(), done: Vec::new() });
         }
@@ -113,7 +117,7 @@ impl Graph {
         let mut offset = 0;
         let mut slots = Vec::with_capacity(self.inputs.len());
         for input in self.inputs.iter().filter(|i| !i.optional) {
-            let slot = input.slot(offset).map_err(|e| Error::input(&input.name, e))?;
+            let slot = input.slot(offset)?;
             offset += slot.width;
             slots.push(slot);
         }
@@ -161,11 +165,12 @@ impl Graph {
     pub fn compile(&self, slots: &[Slot], dictionaries: &[Option<Arc<Dictionary>>]) -> Result<Program> {
         let width = slots.iter().map(|s| s.width).sum();
         let mut lower = Lower::new(width, self.uses());
+        lower.allow(self.stated());
         let mut values: HashMap<&str, Value> =
             self.constants.iter().map(|(k, v)| (k.as_str(), Value::Const(Arc::clone(v)))).collect();
         for (slot, dictionary) in slots.iter().zip(dictionaries) {
             let kind = match (slot.kind, dictionary) {
-                (_, Some(dictionary)) => texts(dictionary.levels.clone(), true),
+                (_, Some(dictionary)) => dictionary.kind(),
                 (SlotKind::Text, None) => Kind::texts(Casing::Kept),
                 (SlotKind::Int64, _) => Kind::Int,
                 (SlotKind::Bool, _) => Kind::Bool,
@@ -180,12 +185,14 @@ impl Graph {
         for node in &self.nodes {
             self.lower_node(node, &mut lower, &mut values)?;
         }
-        let rows: Vec<_> = self
-            .outputs
-            .iter()
-            .filter_map(|o| values.get(o.as_str()).and_then(|v| v.row().ok()).cloned())
-            .collect();
-        let ending = Ending::read(&rows).map_err(Error::Output)?;
+        let shared =
+            outline::shared(self.nodes.iter().map(|n| (n.label.1.as_str(), &n.inputs[..], &n.outputs[..])));
+        let answers = self.outputs.iter().filter_map(|name| {
+            let row = values.get(name.as_str()).and_then(|v| v.row().ok())?;
+            Some((row.clone(), shared.contains(name.as_str())))
+        });
+        let (rows, shares): (Vec<_>, Vec<_>) = answers.unzip();
+        let ending = Ending::read(&mut lower, &rows, &shares).map_err(Error::Output)?;
         Ok(lower.finish(ending))
     }
 
@@ -209,25 +216,38 @@ impl Graph {
         let results = match constants {
             Some(inputs) => {
                 let given = inputs.iter().flatten().map(|t| t.data.cost()).sum();
-                lower.fold(given).map_err(|e| node.unsupported(e))?;
+                lower.fold(given).map_err(|e| node.refusal(lower, e))?;
                 // Long texts may be made many of.
                 let longest = inputs.iter().flatten().map(|t| t.data.longest()).max().unwrap_or(0);
                 let room = limits::FOLDED_INPUT / (1 + longest / limits::LONG_TEXT);
                 let inputs = Inputs::new(inputs, room);
+                lower.charge(node.op.work(&inputs)).map_err(|e| node.refusal(lower, e))?;
                 let results = node.op.run(&inputs).map_err(|e| node.error(e))?;
                 let made = results.iter().map(|t| t.data.cost()).max().unwrap_or(0);
                 // A `Constant` is as large as the file says; everything else counts.
                 if inputs.len() > 0 {
-                    lower.fold(made).map_err(|e| node.unsupported(e))?;
+                    lower.fold(made).map_err(|e| node.refusal(lower, e))?;
                 }
                 results.into_iter().map(|t| Value::Const(t.into())).collect()
             }
-            None => node.lower(lower, inputs).map_err(|e| node.unsupported(e))?,
+            None => {
+                let read = |v: &Value| if let Value::Const(tensor) = v { reading(&tensor.data) } else { 0 };
+                let read = inputs.iter().flatten().map(read).fold(0, usize::saturating_add);
+                let results = lower.charge(read).and_then(|()| node.lower(lower, inputs));
+                results.map_err(|e| node.refusal(lower, e))?
+            }
         };
         for (name, value) in node.outputs.iter().zip(results).filter(|(n, _)| !n.is_empty()) {
             values.insert(name, value);
         }
         Ok(())
+    }
+
+    /// Steps of reading each constant of the file once.
+    fn stated(&self) -> usize {
+        let nodes = self.nodes.iter().filter_map(|node| node.op.constant());
+        let all = self.constants.values().map(|tensor| &**tensor).chain(nodes);
+        all.map(|tensor| reading(&tensor.data)).fold(0, usize::saturating_add)
     }
 
     /// How often each name is read, by nodes and as an output.
@@ -263,10 +283,21 @@ impl Node {
         Error::Node { node, op, reason }
     }
 
-    fn unsupported(&self, reason: String) -> Error {
+    /// Why the node could not be lowered; what a limit stands against is not for another engine either.
+    fn refusal(&self, lower: &Lower, reason: String) -> Error {
         let (node, op) = self.label.clone();
+        if lower.is_beyond() {
+            return Error::TooMuch { node, op, reason };
+        }
         Error::Unsupported { node, op, reason }
     }
+}
+
+/// Steps of reading a constant where a row is compiled, and of copying it.
+fn reading(data: &Data) -> usize {
+    const NUMBER: usize = 32;
+    const TEXT: usize = 128;
+    data.cost().saturating_mul(if let Data::Text(_) = data { TEXT } else { NUMBER })
 }
 
 /// Notes at each node which names end there, so that their memory can go.
@@ -321,21 +352,32 @@ impl Input {
     }
 
     /// The input as columns of a row.
-    fn slot(&self, offset: usize) -> Result<Slot, String> {
+    fn slot(&self, offset: usize) -> Result<Slot> {
+        let refuse = |reason: String| Error::input(&self.name, reason);
         let kind = match self.kind {
             DataType::Float | DataType::Double => SlotKind::Float,
             DataType::Int64 | DataType::Int32 | DataType::Uint8 => SlotKind::Int64,
             DataType::Bool => SlotKind::Bool,
             DataType::String => SlotKind::Text,
-            other => return Err(format!("element type {} is not supported", other.as_str_name())),
+            other => return Err(refuse(format!("element type {} is not supported", other.as_str_name()))),
         };
-        let width = match self.dims.as_deref() {
-            Some([_]) => Some(1),
-            Some([_, Some(width)]) if *width > 0 => Some(*width),
+        let inner: Option<Vec<usize>> = match self.dims.as_deref() {
+            Some([_, inner @ ..]) => inner.iter().copied().collect(),
             _ => None,
         };
-        let width = width.ok_or("has no shape [N, width] with a known width")?;
+        let width = match inner.as_deref() {
+            Some([]) => 1,
+            Some(&[width]) if width > 0 => width,
+            Some(inner @ [_, _, ..]) if !inner.contains(&0) => {
+                let told = format!("its rows have shape {inner:?}, only [N] and [N, width] are read");
+                return Err(Error::Uncovered(format!("input {}: {told}", self.name)));
+            }
+            _ => return Err(refuse("has no shape [N, width] with a known width".to_owned())),
+        };
         let flat = self.dims.as_ref().is_some_and(|d| d.len() == 1);
         Ok(Slot { name: self.name.clone(), kind, width, offset, flat })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,5 +35,10 @@ pub const LONG_TEXT: usize = 64;
 pub const TEXT_BYTES: usize = 8;
 /// Most elements of all constants that are computed while a model is loaded.
 pub const FOLDED_TOTAL: usize = 1 << 22;
+/// Most steps, of about a nanosecond, of all work on constants and places while a model is loaded, beside those that
+/// go with the size of its constants.
+pub const LOAD_STEPS: usize = 1 << 29;
+/// Most words of the sets of categories that all trees of a model test.
+pub const SETS: usize = 24 << 20;
 /// Most entries of all look-up tables of a compiled model.
 pub const TABLES: usize = 1 << 25;

@@ -69,7 +69,8 @@ impl Model {
             Ok(Ending::Classes { labels, .. }) => Output::Classes(labels.clone()),
             _ => Output::Value,
         };
-        let form = Arc::new(form(&slots, dictionaries));
+        let whole = program.as_ref().map_or(&[][..], |p| p.whole.as_slice());
+        let form = Arc::new(form(&slots, dictionaries, whole));
         let names = slots.iter().enumerate().map(|(i, s)| (s.name.clone(), i)).collect();
         Ok(Self { slots, names, form, metadata, output, graph, program, bytes: bytes.len() })
     }
@@ -182,11 +183,17 @@ impl Model {
     }
 }
 
-fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>) -> Form {
+fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>, whole: &[usize]) -> Form {
     let mut missing = Vec::new();
     for slot in slots {
         let value = if slot.kind == SlotKind::Text { 0.0 } else { f32::NAN };
         missing.extend(std::iter::repeat_n(value, slot.width));
+    }
+    let mut marks = vec![false; missing.len()];
+    for &column in whole {
+        if let Some(mark) = marks.get_mut(column) {
+            *mark = true;
+        }
     }
     let columns = |(slot, dictionary): (&Slot, Option<Arc<Dictionary>>)| {
         let text = slot.kind == SlotKind::Text;
@@ -195,6 +202,7 @@ fn form(slots: &[Slot], dictionaries: Vec<Option<Arc<Dictionary>>>) -> Form {
             first: slot.offset,
             numbers: if text { 0 } else { slot.width },
             texts: text.then_some((tokens, slot.width)),
+            whole: marks[slot.offset..][..slot.width].contains(&true),
         }
     };
     Form { slots: slots.iter().zip(dictionaries).map(columns).collect(), missing }

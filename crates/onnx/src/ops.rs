@@ -26,7 +26,7 @@ mod words;
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::limits;
-use crate::program::{Lower, Value};
+use crate::program::{EXACT, Lower, Value};
 use crate::tensor::{Data, Tensor};
 pub(crate) use broadcast::{places as broadcast_places, shape as broadcast_shape};
 pub(crate) use words::coded;
@@ -74,6 +74,17 @@ pub(crate) trait Operator: std::fmt::Debug + Send + Sync {
 
     /// Adds this node to a compiled program; fails when its work is not row by row.
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String>;
+
+    /// Steps of running on these tensors, of about a nanosecond, where they are many more than the elements that come
+    /// in and go out.
+    fn work(&self, _: &Inputs<'_>) -> usize {
+        0
+    }
+
+    /// Words of the sets of categories its trees test.
+    fn sets(&self) -> usize {
+        0
+    }
 
     /// The texts this node compares its first input with, when it ends the way of texts through the graph.
     fn levels(&self) -> Option<Vec<String>> {
@@ -183,6 +194,20 @@ pub(crate) fn numbers(tensor: &Tensor) -> Result<std::borrow::Cow<'_, [f32]>, St
         Data::Bool(v) => v.iter().map(|&x| f32::from(u8::from(x))).collect::<Vec<_>>().into(),
         Data::Text(_) => return Err("takes numbers, not strings".to_owned()),
     })
+}
+
+/// The numbers of a constant beside those of a row, which are f32; refuses integers that another one may be rounded to.
+pub(crate) fn told_apart(tensor: &Tensor) -> Result<std::borrow::Cow<'_, [f32]>, String> {
+    let far = |x: &i64| x.unsigned_abs() >= EXACT.unsigned_abs();
+    let found = match &tensor.data {
+        Data::Int64(v) => v.iter().copied().find(far),
+        Data::Int32(v) => v.iter().map(|&x| i64::from(x)).find(far),
+        _ => None,
+    };
+    match found {
+        Some(x) => Err(format!("integer {x} is too large to be compiled")),
+        None => numbers(tensor),
+    }
 }
 
 /// The integers of a tensor.

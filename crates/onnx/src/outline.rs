@@ -93,16 +93,23 @@ fn sparse(sparse: &SparseTensorProto) -> Result<()> {
     sparse.values.iter().chain(&sparse.indices).try_for_each(tensor)
 }
 
-/// Outputs of the graph that are what a `Softmax` gave.
-fn shares(graph: &GraphProto) -> Vec<String> {
+/// Names that stand for what a `Softmax` gave: of the operator, the inputs and the outputs of each node, in their order.
+pub(crate) fn shared<'a>(
+    nodes: impl Iterator<Item = (&'a str, &'a [String], &'a [String])>,
+) -> HashSet<&'a str> {
     let mut made: HashSet<&str> = HashSet::new();
-    for node in &graph.node {
-        let handed = HANDS_ON.contains(&node.op_type())
-            && node.input.first().is_some_and(|i| made.contains(i.as_str()));
-        if node.op_type() == "Softmax" || handed {
-            made.extend(node.output.first().map(String::as_str));
+    for (op, inputs, outputs) in nodes {
+        let handed = HANDS_ON.contains(&op) && inputs.first().is_some_and(|i| made.contains(i.as_str()));
+        if op == "Softmax" || handed {
+            made.extend(outputs.first().map(String::as_str));
         }
     }
+    made
+}
+
+/// Outputs of the graph that are what a `Softmax` gave.
+fn shares(graph: &GraphProto) -> Vec<String> {
+    let made = shared(graph.node.iter().map(|n| (n.op_type(), &n.input[..], &n.output[..])));
     let outputs = graph.output.iter().map(|o| o.name());
     outputs.filter(|name| made.contains(name)).map(str::to_owned).collect()
 }

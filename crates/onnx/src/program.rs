@@ -20,7 +20,7 @@ pub(crate) use origin::{CODES, Map, Origin, Source, Way, index};
 pub(crate) use outputs::Ending;
 pub(crate) use reading::{Casing, Desk, Splitting, Texts, UNKNOWN, read};
 pub(crate) use sums::Sums;
-pub(crate) use texts::{Dictionary, Fold, Groups};
+pub(crate) use texts::{Dictionary, Groups, Seeded};
 pub(crate) use value::{Dict, Kind, Levels, Row, Shape, Value, Words};
 
 use crate::forest::BLOCK;
@@ -91,6 +91,8 @@ pub(crate) struct Program {
     arena: usize,
     words: usize,
     sums: usize,
+    /// Columns of the inputs whose integers must be told apart.
+    pub whole: Vec<usize>,
     pub ending: Ending,
 }
 

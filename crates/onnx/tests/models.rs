@@ -137,6 +137,24 @@ fn a_graph_across_rows_runs_on_tensors_only() {
 }
 
 #[test]
+fn what_softmax_makes_is_a_class() {
+    let model = one_node(Domain::Onnx, "Softmax", vec![]).unwrap();
+    assert_eq!(*model.output(), Output::Classes(Labels::Integer(vec![0, 1])));
+    let mut batch = model.batch();
+    for row in [[1.0, 3.0], [3.0, 1.0], [2.0, 2.0], [f32::NAN, 1.0]] {
+        batch.push_row();
+        row.iter().enumerate().for_each(|(at, &x)| batch.set_number(0, at, x));
+    }
+    model.predict(&mut batch).unwrap();
+    assert_eq!([0, 1, 2, 3].map(|row| batch.class(row)), [1, 0, 0, 0]);
+    let shares = batch.probabilities(0);
+    assert!((shares[1] - 0.880_797).abs() < 1e-5 && (shares[0] + shares[1] - 1.0).abs() < 1e-6, "{shares:?}");
+    // Any other two numbers are no probabilities, in no engine.
+    let why = one_node(Domain::Onnx, "Neg", vec![]).unwrap().predictable().unwrap_err();
+    assert!(!why.is_uncovered() && why.to_string().contains("nor what a Softmax makes"), "{why}");
+}
+
+#[test]
 fn inputs_are_judged() {
     let model = one_node(Domain::Onnx, "Neg", vec![]).unwrap();
     let run = |name: &str, dims: Vec<usize>, data: Data| {

@@ -120,6 +120,30 @@ fn comparisons_and_missing_values() {
 }
 
 #[test]
+fn curves_keep_what_is_missing() {
+    let x = floats(&[1, 2], &[NAN, 0.0]);
+    let curves = [
+        "Celu",
+        "Elu",
+        "Selu",
+        "HardSigmoid",
+        "HardSwish",
+        "LeakyRelu",
+        "Softplus",
+        "Softsign",
+        "Relu",
+        "Erf",
+    ];
+    for op in curves {
+        let Data::Float(made) = plain(op, std::slice::from_ref(&x), vec![]).unwrap().data else {
+            panic!("{op}: no floats")
+        };
+        assert!(made[0].is_nan() && made[1].is_finite(), "{op}: {made:?}");
+    }
+    gives(plain("Celu", &[floats(&[1, 2], &[-1.0, 2.0])], vec![]), &floats(&[1, 2], &[-0.632_120_6, 2.0]));
+}
+
+#[test]
 fn reductions_and_best_columns() {
     let x = floats(&[2, 3], &[1.0, 5.0, 5.0, 4.0, 2.0, 3.0]);
     let row = || ints(&[1], &[1]);
@@ -144,6 +168,8 @@ fn matrices() {
     let turned = vec![("transB", Attr::Int(1)), ("alpha", Attr::Float(2.0)), ("beta", Attr::Float(0.5))];
     gives(plain("Gemm", &[x.clone(), w, floats(&[1], &[4.0])], turned), &floats(&[1, 2], &[12.0, 24.0]));
     refuses(plain("MatMul", &[x, floats(&[3, 1], &[0.0; 3])], vec![]), "do not fit");
+    let whole = [ints(&[1, 2], &[3, i64::MAX]), ints(&[2, 1], &[5, 2])];
+    gives(plain("MatMul", &whole, vec![]), &ints(&[1, 1], &[13]));
 }
 
 #[test]
@@ -208,6 +234,32 @@ fn numeric_features() {
     refuses(ml("Scaler", &x, vec![("scale", Attr::Floats(vec![1.0; 3]))]), "takes 3 columns, got 2");
     let slope = vec![("coefficients", Attr::Floats(vec![2.0, 1.0])), ("intercepts", Attr::Floats(vec![0.5]))];
     gives(ml("LinearRegressor", &y, slope), &floats(&[2, 1], &[2.5, 0.5]));
+}
+
+#[test]
+fn doubles_are_computed_as_doubles() {
+    let run = |square: bool, (domain, op): (Domain, &str), attributes: Vec<(&str, Attr)>, x: &[f32]| {
+        let mut graph = GraphBuilder::new("doubles");
+        graph.input("x", ElementType::Float, 2);
+        graph.output("y", ElementType::Float, &[-1, 2]);
+        graph.node(Domain::Onnx, "Cast", &["x"], &["wide"], vec![("to", Attr::Int(11))]);
+        graph.node(Domain::Onnx, "Mul", &["wide", "wide"], &["squared"], vec![]);
+        graph.node(domain, op, &[if square { "squared" } else { "wide" }], &["y"], attributes);
+        let model = Model::from_bytes(&graph.finish().unwrap()).unwrap();
+        model.run_tensors(vec![("x".to_owned(), floats(&[1, 2], x))]).unwrap().remove(0).1.data
+    };
+    for (op, expected) in
+        [("Softmax", 0.268_941_421_369_995), ("LogSoftmax", -1.313_261_687_518_223), ("Hardmax", 0.0)]
+    {
+        let Data::Double(made) = run(false, (Domain::Onnx, op), vec![], &[0.0, 1.0]) else {
+            panic!("{op}: no doubles")
+        };
+        assert!((made[0] - expected).abs() < 1e-14, "{op}: {made:?}");
+    }
+    // 40001² is 1600080001, which f32 does not hold.
+    let scaling = vec![("offset", Attr::Floats(vec![1.6e9])), ("scale", Attr::Floats(vec![1.0]))];
+    let scaled = run(true, (Domain::Ml, "Scaler"), scaling, &[40_001.0, 40_000.0]);
+    assert_eq!(scaled, Data::Float(vec![80_001.0, 0.0]));
 }
 
 type RowNode = (&'static str, Domain, Vec<Tensor>, Vec<(&'static str, Attr)>);
@@ -321,6 +373,35 @@ fn texts_are_compared_with_those_of_nodes() {
     model.predict(&mut batch).unwrap();
     assert_eq!([batch.value(0), batch.value(1), batch.value(2)], [1.0, 0.0, 0.0]);
     assert!(compared(true).predictable().is_err());
+}
+
+/// A row is not refused for an index beyond a constant, as other runtimes do: it is a missing number, and where there is
+/// none, as among labels, the graph is not compiled.
+#[test]
+fn indices_beyond_a_constant() {
+    let table = |labels: bool| {
+        let mut graph = GraphBuilder::new("table");
+        graph.input("i", ElementType::Int64, 1);
+        graph.output("y", ElementType::Float, &[-1, 1]);
+        let table = match labels {
+            true => graph.strings("t", &[3], ["a", "b", "c"].map(str::to_owned).to_vec()),
+            false => graph.floats("t", &[3], vec![5.0, 6.0, 7.0]),
+        };
+        graph.node(Domain::Onnx, "Gather", &[&table, "i"], &["y"], vec![]);
+        Model::from_bytes(&graph.finish().unwrap()).unwrap()
+    };
+    let model = table(false);
+    let mut batch = model.batch();
+    for index in [2.0, -3.0, 3.0, -4.0, NAN] {
+        batch.push_row();
+        batch.set_number(0, 0, index);
+    }
+    model.predict(&mut batch).unwrap();
+    let got: Vec<f32> = (0..5).map(|row| batch.value(row)).collect();
+    assert_eq!(got[..2], [7.0, 5.0]);
+    assert!(got[2..].iter().all(|x| x.is_nan()), "{got:?}");
+    let why = table(true).predictable().unwrap_err();
+    assert!(why.is_uncovered() && why.to_string().contains("may lie beyond"), "{why}");
 }
 
 #[test]

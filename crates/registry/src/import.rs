@@ -69,6 +69,13 @@ fn source(described: &MlModel) -> Option<&str> {
         .or_else(|| find("sklearn", "pickled_model").filter(|_| skops))
 }
 
+/// The method by which MLflow's `python_function` answers, where that is not `predict`. A call of a converted model names its method
+/// itself and means `predict` otherwise, so such a folder keeps its own answers only in its own flavour.
+fn other_method(described: &MlModel) -> Option<&Value> {
+    let method = described.flavors.get("python_function")?.get("predict_fn")?;
+    (!method.is_null() && method.as_str() != Some("predict")).then_some(method)
+}
+
 /// Converts the model of an MLflow folder where it is of a kind that can be: the kept ONNX file and its signature. What can't be
 /// converted is served by its own flavour.
 pub(crate) fn folder(
@@ -77,6 +84,10 @@ pub(crate) fn folder(
     columns: &[Feature],
 ) -> Result<Option<(Digest, Signature)>> {
     let Some(path) = source(described) else { return Ok(None) };
+    if let Some(method) = other_method(described) {
+        tracing::info!(%method, "the model runs by its own flavour, which answers by this method");
+        return Ok(None);
+    }
     let Some(file) = tree.files.get(path).filter(|file| file.bytes <= FILE_BYTES) else { return Ok(None) };
     let bytes = artifacts.read(&file.digest)?;
     if Format::of(&bytes).is_none() {
@@ -92,5 +103,29 @@ pub(crate) fn folder(
             Ok(None)
         }
         made => made.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An MLmodel file of scikit-learn with these further fields of `python_function`.
+    fn described(more: &str) -> MlModel {
+        let text = format!(
+            "flavors:\n  python_function: {{loader_module: mlflow.sklearn{more}}}\n  \
+             sklearn: {{pickled_model: model.skops, serialization_format: skops}}\n"
+        );
+        definitions::read::<MlModel>("MLmodel", &text).unwrap().value
+    }
+
+    #[test]
+    fn a_folder_that_answers_by_another_method_keeps_its_flavour() {
+        for plain in ["", ", predict_fn: predict", ", predict_fn: null"] {
+            assert_eq!(source(&described(plain)), Some("model.skops"));
+            assert_eq!(other_method(&described(plain)), None, "{plain}");
+        }
+        let other = described(", predict_fn: predict_proba");
+        assert_eq!(other_method(&other), Some(&Value::from("predict_proba")));
     }
 }

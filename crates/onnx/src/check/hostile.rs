@@ -1,4 +1,8 @@
-//! Files made to harm: each is refused in words that name the node, takes little memory, and ends no thread.
+//! Files made to harm: each is refused in words that name the node, takes little memory and time, and ends no thread.
+
+mod work;
+
+use std::time::{Duration, Instant};
 
 use super::tests::attribute;
 use super::*;
@@ -9,17 +13,22 @@ use prost::Message as _;
 
 /// Most memory that any of these may take while it is read, bytes.
 const MOST: u64 = 256 << 20;
+/// Longest that reading any of these may take: well under a second by itself, on a machine that does other work too.
+const LONGEST: Duration = Duration::from_secs(10);
 
 /// Reads a model; gives why it can't be loaded or can't score rows.
 fn load(name: &str, bytes: &[u8]) -> String {
     let mut told = String::new();
+    let started = Instant::now();
     let measured = allocation_counter::measure(|| {
         told = match Model::from_bytes(bytes) {
             Ok(model) => model.predictable().err().map_or(String::new(), |e| e.to_string()),
             Err(e) => e.to_string(),
         };
     });
+    let took = started.elapsed();
     assert!(measured.bytes_max < MOST, "{name} took {} bytes", measured.bytes_max);
+    assert!(took < LONGEST, "{name} took {took:?}");
     told
 }
 

@@ -114,6 +114,12 @@ impl Cells {
         self.count
     }
 
+    /// Thresholds that a value is compared with.
+    pub fn steps(&self) -> usize {
+        let groups = if self.lasts.is_empty() { self.thresholds.len() } else { self.lasts.len() + 1 };
+        1 + groups * GROUP
+    }
+
     /// Makes every cell a multiple of itself.
     pub fn scale(&mut self, factor: u32) {
         self.cells.iter_mut().for_each(|cell| *cell *= factor);

@@ -43,6 +43,16 @@ impl Walk {
         }
     }
 
+    /// As [`super::Forest::steps`].
+    pub fn steps(&self) -> usize {
+        /// Of a branch and of a lane.
+        const STEP: usize = 2;
+        let branches: usize = self.trees.iter().map(|tree| tree.depth as usize + 1).sum();
+        let longest = self.spans.windows(2).map(|span| span[1] - span[0]).max().unwrap_or(1) as usize;
+        let leaves = self.trees.len().saturating_mul(longest);
+        STEP.saturating_mul(branches.saturating_add(self.lanes.len())).saturating_add(leaves)
+    }
+
     fn kernel<N: FlatNode>(&self, nodes: &[N], count: usize, words: &[u32], sums: &mut [f64]) {
         match self.sets {
             Sets::None => self.walk::<N, NO_SETS>(nodes, count, words, sums),

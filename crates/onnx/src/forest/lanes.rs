@@ -65,6 +65,12 @@ impl Codes {
         self.values.len() + 2
     }
 
+    /// As [`Codes::code`], at once where all whole numbers up to the value are mentioned.
+    pub fn place(&self, value: f32) -> u32 {
+        let at = value as usize;
+        if self.values.get(at) == Some(&value) { at as u32 } else { self.code(value) }
+    }
+
     pub fn code(&self, value: f32) -> u32 {
         if value.is_nan() {
             return self.missing();

@@ -8,6 +8,7 @@
 use super::fold::{Folded, FoldedForest, Test};
 use super::lanes::{Codes, Lanes};
 use super::{Nodes, Sets, Tree, Walk};
+use crate::limits;
 
 /// Set in the lane of a compact node that tests a set.
 const SET: u16 = 1 << 15;
@@ -80,9 +81,6 @@ impl FlatNode for Wide {
     }
 }
 
-/// Words of all sets of categories at most: 256 MiB.
-const POOL: usize = 64 << 20;
-
 /// Lays a folded forest out.
 pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
     let lanes = Lanes::new(folded);
@@ -91,11 +89,17 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
         Some(count) if count <= INLINE_CODES => Sets::Inline,
         Some(_) => Sets::Pooled,
     };
+    let words = if sets == Sets::Pooled { set_words(folded, &lanes) } else { 0 };
+    if words > limits::SETS {
+        return Err(format!("its sets of categories take more than {} words", limits::SETS));
+    }
+    let mut pool = Vec::with_capacity(words + 1);
+    pool.push(0);
     let mut builder = Builder {
         folded,
         lanes,
         sets,
-        pool: vec![0],
+        pool,
         single: single_target(folded),
         spans: vec![0],
         weights: Vec::new(),
@@ -110,8 +114,8 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
             (Nodes::Wide(nodes), trees)
         }
     };
-    if builder.pool.len() > POOL {
-        return Err(format!("its sets of categories take more than {POOL} words"));
+    if builder.pool.len() > limits::SETS {
+        return Err(format!("its sets of categories take more than {} words", limits::SETS));
     }
     if builder.weights.len() >= 0x7f80_0000 {
         return Err("it has too many leaf weights".to_owned());
@@ -128,6 +132,17 @@ pub(super) fn lay_out(folded: &FoldedForest) -> Result<Walk, String> {
         aggregate: folded.aggregate,
         visits: folded.trees.iter().map(|(nodes, root)| visits(nodes, *root)).sum(),
     })
+}
+
+/// Words of all sets, when no tree is copied.
+fn set_words(folded: &FoldedForest, lanes: &Lanes) -> usize {
+    let words = |node: &Folded| match node {
+        Folded::Branch { feature, test: Test::Member { .. }, .. } => {
+            lanes.code(*feature).map_or(0, |(_, codes)| codes.count().div_ceil(u32::BITS as usize))
+        }
+        _ => 0,
+    };
+    folded.trees.iter().flat_map(|(nodes, _)| nodes).map(words).fold(0, usize::saturating_add)
 }
 
 /// Target of each tree, when every leaf has exactly one weight and a tree's leaves share their target.
@@ -231,7 +246,7 @@ impl Builder<'_> {
                 let Some((lane, codes)) = self.lanes.code(feature) else {
                     return (0, 0, false);
                 };
-                if self.pool.len() > POOL {
+                if self.pool.len() > limits::SETS {
                     return (lane, 0, true);
                 }
                 let words = bits(codes, values, *other, *missing);
@@ -339,7 +354,7 @@ fn bits(codes: &Codes, values: &[f32], other: bool, missing: bool) -> Vec<u32> {
     let mut words = vec![0_u32; codes.count().div_ceil(32)];
     let mut set = |code: u32| words[code as usize / 32] |= 1 << (code % 32);
     for &value in values.iter().filter(|v| !v.is_nan()) {
-        set(codes.code(value));
+        set(codes.place(value));
     }
     if other {
         (0..=codes.other()).for_each(&mut set);

@@ -157,6 +157,15 @@ impl Masks {
         }
     }
 
+    /// As [`super::Forest::steps`].
+    pub fn steps(&self) -> usize {
+        /// Of joining a line.
+        const LINE: usize = 8;
+        let work = self.work();
+        let cells: usize = self.columns.iter().map(|column| column.cells.steps()).sum();
+        (work.lines as usize).saturating_mul(LINE).saturating_add(work.leaves as usize).saturating_add(cells)
+    }
+
     /// Scratch words needed for `rows` rows.
     pub fn scratch_words(&self, rows: usize) -> usize {
         self.tables.len() * rows

@@ -8,10 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fold::{Folded, FoldedForest, Test};
-use crate::program::{CODES, Origin, Source, Way};
+use crate::program::{CODES, Lower, Origin, Source, Way};
 
-/// Most answers asked for, over all tests.
-const WORK: usize = 1 << 25;
+/// Answers that a number of a set counts for, and the cell of a code.
+const KEPT: usize = 8;
+const CELL: usize = 16;
 
 /// Where a forest reads its features.
 #[derive(Debug, PartialEq)]
@@ -23,14 +24,15 @@ pub(crate) enum Reads {
 }
 
 impl FoldedForest {
-    /// The forest over sources; none when a test can't be told of its source, or nothing would be won.
-    pub fn through(&self, origins: &[Origin]) -> Option<(Self, Reads)> {
+    /// The forest over sources; none when a test can't be told of its source, when all forests of a model ask too
+    /// much, or when nothing would be won.
+    pub fn through(&self, origins: &[Origin], lower: &mut Lower) -> Option<(Self, Reads)> {
         let used: BTreeSet<u32> =
             self.trees.iter().flat_map(|(nodes, _)| nodes).filter_map(feature).collect();
         let used: Vec<&Origin> = used.into_iter().map(|f| origins.get(f as usize)).collect::<Option<_>>()?;
         let place = used.first()?.source.place;
         let together = used.iter().all(|o| o.source.place == place);
-        let mut made = Through { origins, together, features: BTreeMap::new(), work: 0 };
+        let mut made = Through { origins, together, features: BTreeMap::new(), lower };
         let mut trees = Vec::with_capacity(self.trees.len());
         for (nodes, root) in &self.trees {
             let nodes = nodes.iter().map(|node| made.node(node)).collect::<Option<_>>()?;
@@ -62,7 +64,7 @@ struct Through<'a> {
     together: bool,
     /// With the number of codes; none of a number.
     features: BTreeMap<Source, (u32, Option<usize>)>,
-    work: usize,
+    lower: &'a mut Lower,
 }
 
 impl Through<'_> {
@@ -78,11 +80,12 @@ impl Through<'_> {
         let (test, swap) = match (origin.codes(), test) {
             _ if origin.is_itself() => (test.clone(), false),
             (Some(count), _) => {
-                self.work += count * test.cost();
-                if self.work > WORK {
-                    return None;
+                self.lower.ask(count.saturating_mul(test.cost()))?;
+                let (test, swap) = of_codes(origin, test, count);
+                if let Test::Member { values, .. } = &test {
+                    self.lower.ask(values.len().saturating_mul(KEPT))?;
                 }
-                of_codes(origin, test, count)
+                (test, swap)
             }
             (None, _) => (of_number(origin, test)?, false),
         };
@@ -93,6 +96,11 @@ impl Through<'_> {
     fn feature(&mut self, origin: &Origin) -> Option<u32> {
         let next = if self.together { origin.source.column } else { self.features.len() };
         let next = (u32::try_from(next).ok()?, origin.codes());
+        if let Some(count) = next.1
+            && !self.features.contains_key(&origin.source)
+        {
+            self.lower.ask(count.saturating_mul(CELL))?;
+        }
         let (feature, codes) = *self.features.entry(origin.source).or_insert(next);
         // One source is a code to all, or a number to all.
         (codes == origin.codes()).then_some(feature)

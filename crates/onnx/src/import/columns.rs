@@ -20,6 +20,8 @@ pub(super) enum Op {
     /// By a number above zero.
     Div(f64),
     Clip(f64, f64),
+    /// How many of these numbers, which grow, are not above it.
+    Steps(Vec<f64>),
 }
 
 /// A value a category can have.
@@ -40,7 +42,7 @@ pub(super) fn told_apart<'a>(levels: impl Iterator<Item = &'a Level>) -> Told<()
     }
 }
 
-/// A column as a function of one input.
+/// A column as a function of one input, or one that was computed from several.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Column {
     Number {
@@ -53,6 +55,13 @@ pub(super) enum Column {
         levels: Vec<(Level, f64)>,
         other: f64,
         missing: f64,
+    },
+    /// Column `at` of a value of the graph, which was computed from several inputs in f32. Models that add
+    /// columns up read it; trees do not, since their branches would not be exact.
+    Made {
+        of: String,
+        at: usize,
+        ops: Vec<Op>,
     },
 }
 
@@ -67,6 +76,8 @@ impl Op {
             // `clamp` would refuse bounds that cross.
             Self::Clip(low, high) if !x.is_nan() => x.max(low).min(high),
             Self::Clip(..) => x,
+            Self::Steps(ref edges) if !x.is_nan() => edges.partition_point(|&edge| edge <= x) as f64,
+            Self::Steps(_) => x,
         }
     }
 }
@@ -77,9 +88,11 @@ impl Column {
         Self::Number { source, ops: Vec::new() }
     }
 
+    /// The input it is a function of; of a column computed from several a number that no input has.
     pub(super) fn source(&self) -> usize {
         match self {
             Self::Number { source, .. } | Self::Table { source, .. } => *source,
+            Self::Made { .. } => usize::MAX,
         }
     }
 
@@ -91,7 +104,11 @@ impl Column {
             return Err(format!("it scales by {v}, expected a number above zero"));
         }
         match &mut self {
-            Self::Number { ops, .. } => ops.push(op),
+            // In single precision a number next to an edge may fall on its other side.
+            Self::Made { .. } if matches!(op, Op::Steps(_)) => {
+                return Err("bins of a column that was computed from several are not supported".to_owned());
+            }
+            Self::Number { ops, .. } | Self::Made { ops, .. } => ops.push(op),
             Self::Table { levels, other, missing, .. } => {
                 for value in levels.iter_mut().map(|l| &mut l.1).chain([other, missing]) {
                     *value = op.apply(*value);
@@ -171,5 +188,16 @@ mod tests {
         };
         assert_eq!((levels[0].1, other, missing), (0.5, 0.0, 4.5));
         assert!(Column::input(0).then(Op::Mul(-1.0)).is_err());
+    }
+
+    #[test]
+    fn bins_are_counted_by_their_lower_edges() {
+        let steps = Op::Steps(vec![-1.0, 0.1, 0.1, 2.0]);
+        let bins = [-2.0, -1.0, 0.0, 0.1, 1.9, 2.0, f64::INFINITY].map(|x| steps.apply(x));
+        assert_eq!(bins, [0.0, 1.0, 1.0, 3.0, 3.0, 4.0, 4.0]);
+        assert!(steps.apply(f64::NAN).is_nan());
+        assert_eq!(Column::last(std::slice::from_ref(&steps), &|v| v <= 0.5), Some((-1.0_f32).next_down()));
+        let made = Column::Made { of: "m".to_owned(), at: 0, ops: Vec::new() };
+        assert!(made.clone().then(steps).is_err() && made.then(Op::Add(1.0)).is_ok());
     }
 }

@@ -7,12 +7,10 @@ use std::rc::Rc;
 
 use super::Told;
 use super::columns::{Column, Level, value};
-use super::graph::{Answer, Classes, Graph, Read};
+use super::graph::{Answer, Classes, Graph, Read, WEIGHTS};
 use crate::builder::Attr;
 use crate::element::Domain;
 
-/// Most levels that all branches on tables may look at.
-const WORK: usize = 1 << 29;
 /// Most nodes one tree may state.
 pub(super) const TREE_NODES: usize = 5_000_000;
 
@@ -75,8 +73,10 @@ pub(super) struct Forest {
     leaf_weights: Vec<f32>,
     keys: Vec<(usize, Read)>,
     index: HashMap<(usize, Read), usize>,
-    /// Nodes that this ensemble and others of its graph may still have.
+    /// Weights of leaves that this ensemble and others of its graph may still have; a node counts for several.
     room: Rc<Cell<usize>>,
+    /// Levels that their branches on tables may still look at.
+    looks: Rc<Cell<usize>>,
     /// How the levels of a table are read, and as which numbers, by the table.
     tables: HashMap<(usize, usize), (Read, Vec<f32>)>,
     /// How much of the training data came to each node.
@@ -87,13 +87,12 @@ pub(super) struct Forest {
     uncovered: bool,
     tree: i64,
     next: usize,
-    work: usize,
 }
 
 impl Forest {
     /// An ensemble of a graph.
     pub(super) fn new(graph: &Graph) -> Self {
-        Self { room: graph.room(), ..Self::default() }
+        Self { room: graph.room(), looks: graph.looks(), ..Self::default() }
     }
 
     /// Begins a tree whose file numbers its nodes from 0 to `nodes - 1` and says how much of the training data came to each,
@@ -131,11 +130,14 @@ impl Forest {
         at
     }
 
+    fn take(&self, weights: usize) -> Told<()> {
+        let room = self.room.get().checked_sub(weights);
+        self.room.set(room.ok_or("its trees have more nodes than a file of this size can mean")?);
+        Ok(())
+    }
+
     fn push(&mut self, id: usize, key: (usize, Read), (mode, value): (Mode, f32), ways: Ways) -> Told<()> {
-        let Some(room) = self.room.get().checked_sub(1) else {
-            return Err("its trees have more nodes than a file of this size can mean".to_owned());
-        };
-        self.room.set(room);
+        self.take(WEIGHTS)?;
         let feature = if mode == Mode::Leaf { 0 } else { self.feature(key) };
         self.trees.push(self.tree - 1);
         self.ids.push(id as i64);
@@ -152,6 +154,7 @@ impl Forest {
     /// A leaf with its weights by target.
     pub(super) fn leaf(&mut self, id: usize, weights: &[(usize, f64)]) -> Told<()> {
         self.push(id, (0, Read::Raw), (Mode::Leaf, 0.0), Ways { yes: 0, no: 0, missing_yes: false })?;
+        self.take(weights.len().saturating_sub(1))?;
         for &(target, weight) in weights {
             let single = weight as f32;
             if !single.is_finite() {
@@ -217,10 +220,8 @@ impl Forest {
         let Column::Table { source, levels, other, missing } = column else {
             return Err("a set is tested of a number that was computed".to_owned());
         };
-        self.work = self.work.saturating_add(levels.len());
-        if self.work > WORK {
-            return Err("it has too many branches on columns with too many categories".to_owned());
-        }
+        let looks = self.looks.get().checked_sub(levels.len());
+        self.looks.set(looks.ok_or("it has too many branches on columns with too many categories")?);
         let way = |v: f64| if v.is_nan() { None } else { test(v) }.unwrap_or(ways.missing_yes);
         let (other, missing) = (way(*other), way(*missing));
         // Columns stay where they are while an ensemble is written: a table is known by the place of its levels.

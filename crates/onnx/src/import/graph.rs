@@ -12,8 +12,17 @@ use crate::slots::SlotKind;
 
 /// Nodes of all trees of any file, with those that sets become, and at most; between them, one for each byte.
 const NODES: (usize, usize) = (500_000, 20_000_000);
-/// Most inputs of an imported model.
+/// Weights of leaves that take the room of a node.
+pub(super) const WEIGHTS: usize = 4;
+/// Levels that all branches on tables may look at: of any file, more for each byte, and at most.
+const LOOKS: (usize, usize, usize) = (1 << 26, 128, 1 << 29);
+/// Most levels that transformers may hand on, over all steps.
+const CARRIED: usize = 1 << 23;
+/// Bytes of the graph written for any file, and more for each of its own.
+const HELD: (usize, usize) = (64 << 20, 40);
+/// Most inputs of an imported model, and bytes of the name of one.
 const INPUTS: usize = 20_000;
+const NAME: usize = 4096;
 
 /// An input: what the model was found to do with it.
 #[derive(Debug)]
@@ -71,8 +80,12 @@ pub(super) struct Graph {
     sources: Vec<Source>,
     /// Values made once, by what they are.
     made: HashMap<String, String>,
-    /// Nodes that all trees may still have.
+    /// Weights of leaves that all trees may still have; a node counts for several.
     room: Rc<Cell<usize>>,
+    /// Levels that all branches on tables may still look at.
+    looks: Rc<Cell<usize>>,
+    /// Levels that transformers may still hand on.
+    carried: Cell<usize>,
 }
 
 /// What a tree reads of an input.
@@ -95,10 +108,14 @@ impl Graph {
             return Err(format!("it has {} input columns, expected 1 to {INPUTS}", names.len()));
         }
         let mut builder = GraphBuilder::new(format);
+        builder.limit(bytes.saturating_mul(HELD.1).saturating_add(HELD.0));
         let mut sources = Vec::with_capacity(names.len());
         for name in names {
             if name.is_empty() || builder.fresh(&name) != name {
                 return Err(format!("two input columns are called {name:?}, or one has no name"));
+            }
+            if name.len() > NAME {
+                return Err(format!("the name of an input column is longer than {NAME} bytes"));
             }
             sources.push(Source {
                 name,
@@ -109,13 +126,35 @@ impl Graph {
             });
         }
         builder.metadata("portcullis.source_format", format);
-        let room = Rc::new(Cell::new(bytes.saturating_add(NODES.0).min(NODES.1)));
-        Ok(Self { builder, sources, made: HashMap::new(), room })
+        let room = Rc::new(Cell::new(bytes.saturating_add(NODES.0).min(NODES.1) * WEIGHTS));
+        let looks = bytes.saturating_mul(LOOKS.1).saturating_add(LOOKS.0).min(LOOKS.2);
+        let (looks, carried) = (Rc::new(Cell::new(looks)), Cell::new(CARRIED));
+        Ok(Self { builder, sources, made: HashMap::new(), room, looks, carried })
     }
 
-    /// Nodes that all trees may still have: sets and references can make a small file mean a large graph.
+    /// Weights of leaves that all trees may still have, where a node counts as [`WEIGHTS`]: sets and references can
+    /// make a small file mean a large graph.
     pub(super) fn room(&self) -> Rc<Cell<usize>> {
         Rc::clone(&self.room)
+    }
+
+    /// Levels that all branches on tables may still look at.
+    pub(super) fn looks(&self) -> Rc<Cell<usize>> {
+        Rc::clone(&self.looks)
+    }
+
+    /// Counts levels of tables that a transformer hands on: each is kept once more, and an encoder makes as many of
+    /// a column as the square of its categories.
+    pub(super) fn carry(&self, levels: usize) -> Told<()> {
+        let left = self.carried.get().checked_sub(levels);
+        let told = || format!("its transformers hand on more than {CARRIED} categories of all columns");
+        self.carried.set(left.ok_or_else(told)?);
+        Ok(())
+    }
+
+    /// Refuses what makes the graph too large before more of it is made: so many bytes, beside what is there.
+    pub(super) fn room_for(&self, bytes: usize) -> Told<()> {
+        self.builder.room_for(bytes).map_err(|e| e.to_string())
     }
 
     /// Number of inputs.
@@ -166,6 +205,7 @@ impl Graph {
 
     /// An input as a number.
     pub(super) fn number(&mut self, source: usize) -> Told<String> {
+        self.room_for(0)?;
         let found = self.sources.get_mut(source).ok_or("it reads a column beyond its inputs")?;
         found.number = true;
         Ok(found.name.clone())
@@ -206,6 +246,7 @@ impl Graph {
 
     /// The values trees read, side by side; gives the name and the place of each.
     pub(super) fn features(&mut self, keys: &[(usize, Read)]) -> Told<(String, Vec<usize>)> {
+        self.room_for(0)?;
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by_key(|&at| (keys[at].1, keys[at].0));
         let mut places = vec![0; keys.len()];
@@ -267,6 +308,7 @@ impl Graph {
 
     /// Remembers a value by what it is.
     pub(super) fn once(&mut self, key: String, make: impl FnOnce(&mut Self) -> Told<String>) -> Told<String> {
+        self.room_for(0)?;
         if let Some(made) = self.made.get(&key) {
             return Ok(made.clone());
         }

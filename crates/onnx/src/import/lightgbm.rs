@@ -21,6 +21,32 @@ use tree::Tree;
 const FEATURES: usize = 20_000;
 /// Most classes.
 const CLASSES: usize = 10_000;
+/// Most words of an objective.
+const WORDS: usize = 100;
+/// Fewest bytes of a tree.
+const TREE: usize = 32;
+/// The members that are read, of the header and of trees; the others are not kept.
+const MEMBERS: [&str; 19] = [
+    "num_tree_per_iteration",
+    "max_feature_idx",
+    "objective",
+    "average_output",
+    "feature_names",
+    "feature_infos",
+    "is_linear",
+    "num_leaves",
+    "num_cat",
+    "cat_boundaries",
+    "cat_threshold",
+    "leaf_value",
+    "split_feature",
+    "threshold",
+    "decision_type",
+    "left_child",
+    "right_child",
+    "internal_count",
+    "leaf_count",
+];
 
 /// The members of one section, with the line each stands in.
 #[derive(Debug, Default)]
@@ -80,16 +106,17 @@ impl<'a> File<'a> {
                 ended = true;
                 break;
             }
+            if line.starts_with("Tree=") {
+                if (trees.len() + 1) * TREE > text.len() {
+                    return Err(format!("line {at}: more trees than a file of this size can hold"));
+                }
+                trees.push(Section { line: at, ..Section::default() });
+                continue;
+            }
             let section = trees.last_mut().unwrap_or(&mut header);
-            match line.split_once('=') {
-                Some(("Tree", _)) => trees.push(Section { line: at, ..Section::default() }),
-                Some((name, value)) => {
-                    section.members.insert(name, (value, at));
-                }
-                None if line.is_empty() => {}
-                None => {
-                    section.members.insert(line, ("", at));
-                }
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            if MEMBERS.contains(&name) {
+                section.members.insert(name, (value, at));
             }
         }
         if !ended {
@@ -134,7 +161,7 @@ impl Facts {
             return Err(format!("line {}: more than {CLASSES} classes or {FEATURES} features", header.line));
         }
         let names: Vec<String> = match header.get("feature_names") {
-            Some(text) => text.split(' ').map(str::to_owned).collect(),
+            Some(text) => text.split(' ').take(last + 2).map(str::to_owned).collect(),
             None => Vec::new(),
         };
         if names.len() != last + 1 {
@@ -144,7 +171,7 @@ impl Facts {
         let objective = header.get("objective").unwrap_or("custom");
         Ok(Self {
             per_iteration,
-            objective: objective.split_ascii_whitespace().map(str::to_owned).collect(),
+            objective: objective.split_ascii_whitespace().take(WORDS).map(str::to_owned).collect(),
             average: header.members.contains_key("average_output"),
             features: last + 1,
             names,

@@ -1,9 +1,19 @@
 //! scikit-learn's objects, as a `.skops` file describes them (written for the attributes of versions 1.3 to 1.9).
 
+mod bag;
+mod boost;
+mod calibrate;
 mod dense;
+mod dummy;
+mod importance;
 mod linear;
+mod mix;
+mod naive_bayes;
 mod network;
 mod prepare;
+mod select;
+mod stack;
+mod steps;
 mod trees;
 mod vectors;
 mod vote;
@@ -33,19 +43,33 @@ fn inputs(node: Node<'_>) -> Told<(Option<Vec<String>>, usize)> {
         let names = texts(names)?;
         return Ok((Some(names.clone()), names.len()));
     }
+    if let Some(inner) = searched(node)? {
+        return inputs(inner);
+    }
     match node.class() {
         "Pipeline" => return inputs(first(node.get("steps")?)?),
-        "GridSearchCV" | "RandomizedSearchCV" | "HalvingGridSearchCV" | "HalvingRandomSearchCV" => {
-            return inputs(node.get("best_estimator_")?);
-        }
-        "VotingClassifier" | "VotingRegressor" => {
+        "VotingClassifier" | "VotingRegressor" | "StackingClassifier" | "StackingRegressor" => {
             let all = node.get("estimators_")?.items()?;
-            return inputs(*all.first().ok_or("VotingClassifier: it has no estimators")?);
+            let told = || format!("{}: it has no estimators", node.class());
+            return inputs(*all.first().ok_or_else(told)?);
+        }
+        "OneVsRestClassifier" if node.find("n_features_in_")?.is_none() => {
+            let all = node.get("estimators_")?.items()?;
+            return inputs(*all.first().ok_or("OneVsRestClassifier: it has no estimators")?);
+        }
+        "TransformedTargetRegressor" => return inputs(node.get("regressor_")?),
+        "SelectFromModel" if node.find("estimator_")?.is_some() => return inputs(node.get("estimator_")?),
+        "FeatureUnion" => {
+            let all = node.get("transformer_list")?.items()?;
+            let each = all.into_iter().map(second).collect::<Told<Vec<_>>>()?;
+            let told = "FeatureUnion: it has no transformers";
+            return inputs(*each.iter().find(|step| !step.is_scalar()).ok_or(told)?);
         }
         "LGBMClassifier" | "LGBMRegressor" | "LGBMRanker" => {
             let text = node.get("_Booster")?.get("_handle")?.text()?;
             let line = text.lines().find_map(|l| l.strip_prefix("feature_names="));
-            let names: Vec<String> = line.unwrap_or("").split(' ').map(str::to_owned).collect();
+            let names = line.unwrap_or("").split(' ').take(COLUMNS as usize + 1);
+            let names: Vec<String> = names.map(str::to_owned).collect();
             return Ok((Some(names.clone()), names.len()));
         }
         "XGBClassifier" | "XGBRegressor" | "XGBRFClassifier" | "XGBRFRegressor" | "XGBRanker" => {
@@ -58,6 +82,17 @@ fn inputs(node: Node<'_>) -> Told<(Option<Vec<String>>, usize)> {
         return Err(format!("n_features_in_: {count} is out of range"));
     }
     Ok((None, count as usize))
+}
+
+/// The estimator that a search found, or that one keeps from being trained again.
+fn searched(node: Node<'_>) -> Told<Option<Node<'_>>> {
+    match node.class() {
+        "GridSearchCV" | "RandomizedSearchCV" | "HalvingGridSearchCV" | "HalvingRandomSearchCV" => {
+            node.get("best_estimator_").map(Some)
+        }
+        "FrozenEstimator" => node.get("estimator").map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn first(steps: Node<'_>) -> Told<Node<'_>> {
@@ -134,12 +169,19 @@ fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answ
         _ if node.is_of("xgboost") => boosted_extreme(graph, node, columns),
         _ if !node.is_of("sklearn") => Err(unknown(node)),
         "Pipeline" => pipeline(graph, node, columns),
-        "GridSearchCV" | "RandomizedSearchCV" | "HalvingGridSearchCV" | "HalvingRandomSearchCV" => {
-            estimator(graph, node.get("best_estimator_")?, columns)
-        }
         "VotingClassifier" => vote::classifier(graph, node, columns),
         "VotingRegressor" => vote::regressor(graph, node, columns),
-        "CalibratedClassifierCV" => vote::calibrated(graph, node, columns),
+        "CalibratedClassifierCV" => calibrate::calibrated(graph, node, columns),
+        "StackingClassifier" | "StackingRegressor" => stack::stacked(graph, node, columns),
+        "TransformedTargetRegressor" => stack::transformed(graph, node, columns),
+        "BaggingClassifier" | "BaggingRegressor" => bag::bagging(graph, node, columns),
+        "OneVsRestClassifier" => bag::one_against_rest(graph, node, columns),
+        "AdaBoostClassifier" => boost::classifier(graph, node, columns),
+        "AdaBoostRegressor" => boost::regressor(graph, node, columns),
+        "DummyClassifier" => dummy::classifier(graph, node, columns),
+        "DummyRegressor" => dummy::regressor(graph, node, columns),
+        "GaussianNB" => naive_bayes::gaussian(graph, node, columns),
+        "MultinomialNB" | "ComplementNB" | "BernoulliNB" => naive_bayes::discrete(graph, node, columns),
         "DecisionTreeClassifier"
         | "ExtraTreeClassifier"
         | "RandomForestClassifier"
@@ -155,7 +197,10 @@ fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answ
         "SVC" | "NuSVC" => vectors::classifier(graph, node, columns),
         "SVR" | "NuSVR" => vectors::regressor(graph, node, columns),
         "MLPClassifier" | "MLPRegressor" => network::perceptron(graph, node, columns),
-        _ => linear::estimator(graph, node, columns),
+        _ => match searched(node)? {
+            Some(inner) => estimator(graph, inner, columns),
+            None => linear::estimator(graph, node, columns),
+        },
     };
     written.map_err(told)
 }
@@ -166,13 +211,19 @@ fn unknown(node: Node<'_>) -> String {
 }
 
 fn pipeline(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
+    let (last, columns) = last_step(graph, node, columns)?;
+    estimator(graph, last, &columns)
+}
+
+/// The last step of a pipeline, and the columns that the steps before it make.
+fn last_step<'a>(graph: &mut Graph, node: Node<'a>, columns: &[Column]) -> Told<(Node<'a>, Vec<Column>)> {
     let steps = node.get("steps")?.items()?;
     let (last, before) = steps.split_last().ok_or("it has no steps")?;
     let mut columns = columns.to_vec();
     for step in before {
         columns = prepare::transform(graph, second(*step)?, columns)?;
     }
-    estimator(graph, second(*last)?, &columns)
+    Ok((second(*last)?, columns))
 }
 
 /// The object of a pair of name and object.
@@ -180,7 +231,14 @@ fn second(step: Node<'_>) -> Told<Node<'_>> {
     step.items()?.get(1).copied().ok_or_else(|| "a step is no pair of name and object".to_owned())
 }
 
+/// Refuses columns that trees of other libraries would have to branch on in single precision.
+fn exact(columns: &[Column]) -> Told<()> {
+    let computed = columns.iter().any(|column| matches!(column, Column::Made { .. }));
+    if computed { Err(trees::COMPUTED.to_owned()) } else { Ok(()) }
+}
+
 fn boosted_light(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
+    exact(columns)?;
     let text = node.get("_Booster")?.get("_handle")?.text()?;
     let labels = match node.find("_le")? {
         Some(encoder) => Some(classes(encoder, "classes_")?),
@@ -192,6 +250,7 @@ fn boosted_light(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<
 }
 
 fn boosted_extreme(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
+    exact(columns)?;
     if let Some(missing) = node.find("missing")?
         && !missing.number()?.is_nan()
     {
@@ -199,3 +258,6 @@ fn boosted_extreme(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Tol
     }
     xgboost::part(graph, node.get("_Booster")?.get("handle")?.bytes()?, (columns, None))
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,16 @@ const MEMBERS: usize = 200_000;
 /// Most bytes of all members together, unpacked: so many times those of the file, within bounds.
 const UNPACKED: u64 = 8;
 const UNPACKED_BOUNDS: (u64, u64) = (16 << 20, 512 << 20);
-/// Most objects that are looked at.
-const VISITS: usize = 20_000_000;
+/// Bytes that are read of the members of any file, and more for each of theirs: references can make a small file mean
+/// a large one, and what stands once is read anew at each of them.
+const READ: (usize, usize) = (32 << 20, 6);
+/// Bytes that an object counts, a number of an array and a text of one, at least.
+const OBJECT: usize = 32;
+const NUMBER: usize = 8;
+const TEXT: usize = 64;
+/// Bytes of memory the schema may take for each of the file's, and in any case.
+const SCHEMA_GROWTH: usize = 24;
+const SCHEMA_SMALL: usize = 64 << 20;
 /// The member that describes the objects.
 const SCHEMA: &str = "schema.json";
 
@@ -25,10 +33,12 @@ const SCHEMA: &str = "schema.json";
 pub(super) fn convert(bytes: &[u8], columns: &[String]) -> Told<(Vec<u8>, Vec<Input>)> {
     let unpacked = (bytes.len() as u64 * UNPACKED).clamp(UNPACKED_BOUNDS.0, UNPACKED_BOUNDS.1);
     let archive = Archive::read(bytes, unpacked)?;
-    let schema = Value::json(archive.file(SCHEMA)?).map_err(|e| format!("{SCHEMA}: {e}"))?;
+    let most = bytes.len().saturating_mul(SCHEMA_GROWTH).saturating_add(SCHEMA_SMALL);
+    let schema = Value::json_within(archive.file(SCHEMA)?, most).map_err(|e| format!("{SCHEMA}: {e}"))?;
     let mut objects = HashMap::new();
     collect(&schema, &mut objects, 0)?;
-    let document = Document { archive: &archive, objects, visits: Cell::new(0) };
+    let left = archive.size().saturating_mul(READ.1).saturating_add(READ.0);
+    let document = Document { archive: &archive, objects, left: Cell::new(left) };
     sklearn::convert(Node { document: &document, value: &schema, depth: 0 }, columns, bytes.len())
 }
 
@@ -62,6 +72,11 @@ impl Archive {
         Ok(Self { files })
     }
 
+    /// Bytes of all members together.
+    fn size(&self) -> usize {
+        self.files.values().map(Vec::len).sum()
+    }
+
     fn file(&self, name: &str) -> Told<&[u8]> {
         self.files.get(name).map(Vec::as_slice).ok_or_else(|| format!("the archive has no member '{name}'"))
     }
@@ -73,8 +88,18 @@ pub(super) struct Document<'a> {
     archive: &'a Archive,
     /// Objects by their id: one that stands twice is written once.
     objects: HashMap<u64, &'a Value>,
-    /// How many objects were looked at: references can make a small file mean a large one.
-    visits: Cell<usize>,
+    /// Bytes that may still be read.
+    left: Cell<usize>,
+}
+
+impl Document<'_> {
+    /// Counts what is read.
+    fn take(&self, bytes: usize) -> Told<()> {
+        let left = self.left.get().checked_sub(bytes);
+        let told = || format!("{SCHEMA}: its references mean more than a file of this size can");
+        self.left.set(left.ok_or_else(told)?);
+        Ok(())
+    }
 }
 
 fn collect<'a>(value: &'a Value, objects: &mut HashMap<u64, &'a Value>, depth: usize) -> Told<()> {
@@ -109,11 +134,7 @@ impl<'a> Node<'a> {
         if depth > DEPTH {
             return Err(format!("{SCHEMA}: it nests deeper than {DEPTH} objects"));
         }
-        let visits = self.document.visits.get() + 1;
-        self.document.visits.set(visits);
-        if visits > VISITS {
-            return Err(format!("{SCHEMA}: more than {VISITS} objects are looked at"));
-        }
+        self.document.take(OBJECT)?;
         let mut node = Self { value, depth, ..self };
         if node.loader() == "CachedNode" {
             let id = value.number("__id__")?;
@@ -164,7 +185,8 @@ impl<'a> Node<'a> {
     }
 
     fn is_none(self) -> bool {
-        matches!(self.scalar(), Ok(Value::Null))
+        let content = self.value.find("content").and_then(Value::as_text);
+        self.loader() == "JsonNode" && content.is_some_and(|text| text.trim_ascii() == "null")
     }
 
     /// A plain value.
@@ -173,6 +195,7 @@ impl<'a> Node<'a> {
             return Err(format!("a {} stands where a plain value is expected", self.full_class()));
         }
         let text = self.value.text("content")?;
+        self.document.take(text.len())?;
         Value::json(text.as_bytes())
     }
 
@@ -264,7 +287,11 @@ impl<'a> Node<'a> {
             return Err(format!("a {} stands where an array is expected", self.full_class()));
         }
         let name = self.value.text("file")?;
-        Array::read(self.document.archive.file(name)?).map_err(|e| format!("{name}: {e}"))
+        let file = self.document.archive.file(name)?;
+        let array = Array::read(file).map_err(|e| format!("{name}: {e}"))?;
+        let each = if array.is_text() { TEXT } else { NUMBER };
+        self.document.take(array.len().saturating_mul(each).max(file.len()))?;
+        Ok(array)
     }
 
     /// All numbers of an array, in row order.
@@ -293,7 +320,9 @@ impl<'a> Node<'a> {
 
     /// The bytes of a member file, as an XGBoost model is kept.
     pub(super) fn bytes(self) -> Told<&'a [u8]> {
-        self.document.archive.file(self.value.text("file")?)
+        let file = self.document.archive.file(self.value.text("file")?)?;
+        self.document.take(file.len())?;
+        Ok(file)
     }
 }
 

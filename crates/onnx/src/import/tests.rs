@@ -3,6 +3,8 @@
 use super::*;
 use crate::model::Model;
 
+mod hostile;
+
 const HEADER: &str = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=1\n\
                       objective=regression\nfeature_names=a b\nfeature_infos=[0:1] [0:1]\n\n";
 

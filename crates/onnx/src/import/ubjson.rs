@@ -7,7 +7,7 @@ use super::value::{Budget, DEPTH, Elements, Value};
 
 /// Reads a whole document.
 pub(super) fn read(bytes: &[u8]) -> Told<Value> {
-    let mut reader = Reader { bytes, at: 0, budget: Budget::new() };
+    let mut reader = Reader { bytes, at: 0, budget: Budget::new(bytes.len()) };
     let value = reader.value(0).map_err(|e| format!("byte {}: {e}", reader.at))?;
     match reader.at == bytes.len() {
         true => Ok(value),
@@ -55,17 +55,27 @@ impl Reader<'_> {
         if let Some(number) = self.number(marker)? {
             return Ok(Value::Number(number));
         }
-        self.budget.take()?;
         Ok(match marker {
             b'Z' => Value::Null,
             b'T' => Value::Bool(true),
             b'F' => Value::Bool(false),
-            b'C' => Value::Text(char::from(self.take::<1>()?[0]).to_string()),
-            b'S' | b'H' => Value::Text(self.text()?),
+            b'C' => {
+                let [letter] = self.take::<1>()?;
+                self.kept(char::from(letter).to_string())?
+            }
+            b'S' | b'H' => {
+                let text = self.text()?;
+                self.kept(text)?
+            }
             b'[' => self.list(depth)?,
             b'{' => self.map(depth)?,
             other => return Err(format!("{:?} is no type of UBJSON", char::from(other))),
         })
+    }
+
+    fn kept(&self, text: String) -> Told<Value> {
+        self.budget.text(&text)?;
+        Ok(Value::Text(text))
     }
 
     fn number(&mut self, marker: u8) -> Told<Option<f64>> {
@@ -125,17 +135,17 @@ impl Reader<'_> {
             }
             (Some(kind), Some(count)) => {
                 for _ in 0..count {
-                    elements.push(self.typed(kind, depth + 1)?);
+                    elements.push(self.typed(kind, depth + 1)?, &self.budget)?;
                 }
             }
             (_, Some(count)) => {
                 for _ in 0..count {
-                    elements.push(self.value(depth + 1)?);
+                    elements.push(self.value(depth + 1)?, &self.budget)?;
                 }
             }
             (_, None) => {
                 while self.peek().ok_or("the file ends too early")? != b']' {
-                    elements.push(self.value(depth + 1)?);
+                    elements.push(self.value(depth + 1)?, &self.budget)?;
                 }
                 self.at += 1;
             }
@@ -158,6 +168,7 @@ impl Reader<'_> {
                 None => {}
             }
             let name = self.text()?;
+            self.budget.member(map.len(), &name)?;
             let value = match kind {
                 Some(kind) => self.typed(kind, depth + 1),
                 None => self.value(depth + 1),
@@ -198,5 +209,24 @@ mod tests {
         assert!(read(b"Sl\xff\xff\xff\xff").unwrap_err().contains("out of range"));
         assert!(read(b"[Q]").unwrap_err().contains("no type"));
         assert!(read(b"ZZ").unwrap_err().contains("follows"));
+    }
+
+    #[test]
+    fn numbers_count_wherever_they_stand() {
+        let counted = |open: &[u8], count: u32, each: &[u8]| {
+            let mut bytes = open.to_vec();
+            bytes.extend(count.to_be_bytes());
+            bytes.extend(each.repeat(count as usize));
+            read(&bytes)
+        };
+        // Bytes of a flat list, numbers of a mixed one.
+        let told = counted(b"[$U#l", 9 << 20, &[7]).unwrap_err();
+        assert!(told.contains("bytes of memory"), "{told}");
+        let mut mixed = b"[Z".to_vec();
+        mixed.extend([b'i', 0].repeat(3_000_000));
+        mixed.push(b']');
+        let told = read(&mixed).unwrap_err();
+        assert!(told.contains("bytes of memory"), "{told}");
+        assert_eq!(counted(b"[$U#l", 1000, &[7]).unwrap(), Value::Numbers(vec![7.0; 1000]));
     }
 }

@@ -409,11 +409,16 @@ impl<'a> Tree<'a> {
                 let values: Vec<f32> = set.iter().map(|&c| c as f32).collect();
                 forest.member(at, (*source, Read::Floor), &values, ways)
             }
-            Column::Number { .. } => {
+            Column::Number { .. } | Column::Made { .. } => {
                 Err(format!("node {at}: a categorical split of a number that was computed is not supported"))
             }
         }
     }
+}
+
+/// A number that counts.
+fn whole(number: f64) -> Option<usize> {
+    (number >= 0.0 && number.fract() == 0.0).then_some(number as usize)
 }
 
 /// The nodes that test a set, in order, with their categories.
@@ -426,16 +431,16 @@ fn sets(tree: &Value) -> Told<Vec<(usize, Vec<f64>)>> {
     if starts.len() != nodes.len() || sizes.len() != nodes.len() {
         return Err("its lists of categories differ in length".to_owned());
     }
-    if sizes.iter().sum::<f64>() > all.len() as f64 {
-        return Err("its lists of categories overlap".to_owned());
-    }
     let mut sets = Vec::with_capacity(nodes.len());
+    let mut left = all.len();
     for ((&node, &start), &size) in nodes.iter().zip(starts).zip(sizes) {
-        let range = start as usize..(start as usize).saturating_add(size as usize);
-        let set = all.get(range).ok_or_else(|| format!("node {node}: its categories are out of range"))?;
+        let range = whole(start).zip(whole(size)).map(|(start, size)| start..start.saturating_add(size));
+        let set = whole(node).zip(range.and_then(|range| all.get(range)));
+        let (at, set) = set.ok_or_else(|| format!("node {node}: its categories are out of range"))?;
+        left = left.checked_sub(set.len()).ok_or("its lists of categories overlap")?;
         let mut set = set.to_vec();
         set.sort_by(f64::total_cmp);
-        sets.push((node as usize, set));
+        sets.push((at, set));
     }
     sets.sort_by_key(|s| s.0);
     Ok(sets)

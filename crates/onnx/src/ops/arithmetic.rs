@@ -25,6 +25,8 @@ struct Fold {
     mean: bool,
     /// `Pow`: the exponent may be of another type.
     power: bool,
+    /// `Mod`, which shows the last digit of an integer.
+    rest: bool,
 }
 
 /// The operator of this node, when it is one of these.
@@ -36,8 +38,8 @@ pub(super) fn build(node: &Node<'_>) -> Result<Option<Op>> {
             None => return Ok(None),
         },
     };
-    let mean = node.op() == "Mean";
-    Ok(Some(Box::new(Fold { pair, mean, power: node.op() == "Pow" })))
+    let is = |name: &str| node.op() == name;
+    Ok(Some(Box::new(Fold { pair, mean: is("Mean"), power: is("Pow"), rest: is("Mod") })))
 }
 
 /// The remainder: with the sign of the dividend (`fmod`), or for integers of the divisor.
@@ -211,6 +213,10 @@ impl Operator for Fold {
         for index in 1..inputs.len() {
             let next = need_value(inputs, index)?;
             let kind = self.kind(&total, next)?;
+            if self.rest {
+                lower.tell_apart(&total);
+                lower.tell_apart(next);
+            }
             total = match (&total, next) {
                 (Value::Const(a), Value::Const(b)) => {
                     Value::Const(self.pair.run(a, b, limits::FOLDED_INPUT)?.into())

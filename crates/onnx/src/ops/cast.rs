@@ -3,6 +3,7 @@
 use super::{Inputs, Op, Operator, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
+use crate::limits;
 use crate::program::{Kind, Levels, Lower, Value, exact, texts};
 use crate::proto::generated::tensor_proto::DataType;
 use crate::tensor::{Data, Tensor};
@@ -148,6 +149,7 @@ impl Operator for Cast {
         if let Kind::Code(dict) = &row.kind {
             match (self.0, &dict.levels) {
                 (DataType::String, Levels::Integer(v)) => {
+                    lower.table(v.len().saturating_mul(size_of::<String>() / limits::TEXT_BYTES + 1))?;
                     let levels = v.iter().map(ToString::to_string).collect();
                     return Ok(vec![Value::Row(lower.view(row, shape, texts(levels, false)))]);
                 }
@@ -167,6 +169,7 @@ impl Operator for Cast {
         }
         let row = lower.number(&Value::Row(row.clone()))?;
         let float = matches!(row.kind, Kind::Float);
+        let bound = if let Kind::Bool = row.kind { Some(2) } else { lower.bound(&row) };
         let row = match self.0 {
             DataType::Float => lower.view(&row, shape, Kind::Float),
             DataType::Int64 | DataType::Int32 if !float => lower.view(&row, shape, Kind::Int),
@@ -178,6 +181,7 @@ impl Operator for Cast {
             })?,
             other => return Err(format!("casts to {} are not compiled", other.as_str_name())),
         };
+        lower.bind(&row, bound);
         Ok(vec![Value::Row(row)])
     }
 }

@@ -39,6 +39,12 @@ impl Linear {
         self.intercepts.len()
     }
 
+    /// Products of the scores of all rows.
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        let numbers = inputs.get(0).map_or(0, |tensor| tensor.data.len());
+        (numbers / self.width).saturating_mul(self.coefficients.len())
+    }
+
     fn fits(&self, width: usize) -> Result<(), String> {
         if width == self.width { Ok(()) } else { Err(format!("takes {} columns, got {width}", self.width)) }
     }
@@ -97,6 +103,10 @@ impl Operator for Regressor {
             Self::finish(&self.0, to);
         }
         Ok(vec![float(vec![rows, self.0.rows()], out)])
+    }
+
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        self.0.work(inputs)
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -200,6 +210,10 @@ impl Operator for Classifier {
         let each = values.chunks_exact(width).zip(out.chunks_exact_mut(count));
         let classes: Vec<usize> = each.map(|(from, to)| classify(&self.linear, from, to)).collect();
         Ok(vec![label_tensor(&self.labels, &classes), float(vec![rows, count], out)])
+    }
+
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        self.linear.work(inputs)
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {

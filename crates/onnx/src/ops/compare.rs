@@ -1,5 +1,6 @@
 //! Comparisons, logic and selection.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::broadcast::{self, zip};
@@ -73,6 +74,10 @@ impl Operator for Compare {
         {
             return Ok(vec![equal_text(lower, row, &text.dims, texts)?]);
         }
+        if let (Value::Row(_), Value::Row(_)) = (a, b) {
+            lower.tell_apart(a);
+            lower.tell_apart(b);
+        }
         let f = self.single;
         let row = lower.zip([a, b], Kind::Bool, move |x, y| f32::from(u8::from(f(&x, &y))))?;
         Ok(vec![Value::Row(row)])
@@ -100,6 +105,9 @@ fn equal_text(lower: &mut Lower, row: &Row, dims: &[usize], texts: &[String]) ->
     Ok(Value::Row(lower.lookup(row, table, Kind::Bool)?))
 }
 
+/// Steps of finding a level of a dictionary again.
+const LEVEL: usize = 32;
+
 /// A choice between texts: between codes of one dictionary, in which constant texts are looked up.
 fn where_text(lower: &mut Lower, hit: &Value, sides: [&Value; 2]) -> Result<Option<Row>, String> {
     let text = |v: &Value| match v {
@@ -114,12 +122,16 @@ fn where_text(lower: &mut Lower, hit: &Value, sides: [&Value; 2]) -> Result<Opti
         (Some(a), Some(b)) if a != b => return Err("chooses between texts of two kinds".to_owned()),
         (Some(dict), _) | (None, Some(dict)) => dict,
     };
-    let codes = |lower: &Lower, value: &Value| match value {
+    let codes = |lower: &mut Lower, value: &Value| match value {
         Value::Row(row) => match row.kind {
             Kind::Code(_) => Ok(Value::Row(lower.view(row, row.shape.clone(), Kind::Int))),
             _ => Err("chooses between texts and numbers".to_owned()),
         },
-        Value::Const(tensor) => constant_codes(tensor, &dict).map(|t| Value::Const(t.into())),
+        Value::Const(tensor) => {
+            let levels = if let Levels::Text(levels) = &dict.levels { levels.len() } else { 0 };
+            lower.charge(levels.saturating_mul(LEVEL))?;
+            constant_codes(tensor, &dict).map(|t| Value::Const(t.into()))
+        }
         Value::Words(_) => Err("chooses between texts and their words".to_owned()),
     };
     let (a, b) = (codes(lower, sides[0])?, codes(lower, sides[1])?);
@@ -132,8 +144,11 @@ fn constant_codes(tensor: &Tensor, dict: &Dict) -> Result<Tensor, String> {
     let (Data::Text(texts), Levels::Text(levels)) = (&tensor.data, &dict.levels) else {
         return Err("chooses between texts and numbers".to_owned());
     };
-    let code = |text: &String| match levels.iter().position(|l| l == text) {
-        Some(at) => Ok(at as f32),
+    // The first of equal levels counts.
+    let known: HashMap<&str, usize> =
+        levels.iter().enumerate().rev().map(|(at, level)| (level.as_str(), at)).collect();
+    let code = |text: &String| match known.get(text.as_str()) {
+        Some(&at) => Ok(at as f32),
         None => Err(format!("chooses {text:?}, which the other side never is")),
     };
     let codes = texts.iter().map(code).collect::<Result<_, _>>()?;

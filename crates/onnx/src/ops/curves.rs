@@ -55,7 +55,9 @@ fn with_parameters(node: &Node<'_>) -> Result<Option<Curve>> {
     let f: Arc<dyn Fn(f64) -> f64 + Send + Sync> = match node.op() {
         "Celu" => {
             let alpha = number("alpha", 1.0)?;
-            Arc::new(move |x| x.max(0.0) + (alpha * (x / alpha).exp_m1()).min(0.0))
+            // `max` and `min` would drop what is missing.
+            let curve = move |x: f64| x.max(0.0) + (alpha * (x / alpha).exp_m1()).min(0.0);
+            Arc::new(move |x| if x.is_nan() { x } else { curve(x) })
         }
         "Elu" => {
             let alpha = number("alpha", 1.0)?;

@@ -224,7 +224,7 @@ impl LabelEncoder {
     fn lower_code(&self, lower: &mut Lower, row: &Row, dict: &Dict) -> Result<Row, String> {
         let places = self.by_code(dict)?;
         let texts = match &self.values {
-            Data::Text(v) => places.iter().map(|&p| v[p].len()).sum::<usize>(),
+            Data::Text(v) => places.iter().map(|&p| v[p].len() + size_of::<String>()).sum::<usize>(),
             _ => 0,
         };
         lower.table(places.len() + texts / limits::TEXT_BYTES)?;

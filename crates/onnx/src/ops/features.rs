@@ -11,11 +11,13 @@ use crate::limits;
 use crate::program::{Kind, Lower, Map, Shape, Value, exact};
 use crate::tensor::{Data, Tensor};
 
-type RowFn = Arc<dyn Fn(&[f32], &mut [f32]) + Send + Sync>;
+type RowFn<T> = Arc<dyn Fn(&[T], &mut [f32]) + Send + Sync>;
 
 /// A function of a row of numbers that keeps its shape.
 struct Rowwise {
-    f: RowFn,
+    f: RowFn<f32>,
+    /// The same of doubles, which are not rounded before (`Scaler`).
+    wide: Option<RowFn<f64>>,
     /// Widths it accepts; none accepts any.
     width: Option<usize>,
     /// What happens to each column by itself, repeated over the columns; empty when they depend on each other.
@@ -49,13 +51,10 @@ impl Operator for Rowwise {
             let filled = filled.map(|(&x, &value)| if x == *replaced { value } else { x }).collect();
             return Ok(vec![Tensor { dims: input.dims.clone(), data: Data::Int64(filled) }]);
         }
-        let values = numbers(input)?;
-        let mut out = vec![0.0; values.len()];
-        if width > 0 {
-            for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-                (self.f)(from, to);
-            }
-        }
+        let out = match (&input.data, &self.wide) {
+            (Data::Double(v), Some(wide)) => each_row(v, width, wide),
+            _ => each_row(&numbers(input)?[..], width, &self.f),
+        };
         Ok(vec![float(input.dims.clone(), out)])
     }
 
@@ -80,6 +79,16 @@ impl Operator for Rowwise {
     }
 }
 
+fn each_row<T>(values: &[T], width: usize, f: &RowFn<T>) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    if width > 0 {
+        for (from, to) in values.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            f(from, to);
+        }
+    }
+    out
+}
+
 /// One value for all columns, or one for each.
 fn per_column(values: &[f32], default: f32) -> (Vec<f32>, Option<usize>) {
     match values {
@@ -99,13 +108,22 @@ pub(super) fn scaler(node: &Node<'_>) -> Result<Op> {
     let maps = (0..columns)
         .map(|c| vec![Map::Sub(offset[c % offset.len()]), Map::Mul(scale[c % scale.len()])])
         .collect();
+    let both: Vec<(f64, f64)> = (0..columns)
+        .map(|c| (f64::from(offset[c % offset.len()]), f64::from(scale[c % scale.len()])))
+        .collect();
+    let wide = move |from: &[f64], to: &mut [f32]| {
+        for ((to, &x), (offset, scale)) in to.iter_mut().zip(from).zip(both.iter().cycle()) {
+            *to = ((x - offset) * scale) as f32;
+        }
+    };
     let f = move |from: &[f32], to: &mut [f32]| {
         let columns = offset.iter().cycle().zip(scale.iter().cycle());
         for ((to, &x), (offset, scale)) in to.iter_mut().zip(from).zip(columns) {
             *to = (x - offset) * scale;
         }
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: offsets.or(scales), maps, whole: None }))
+    let wide: Option<RowFn<f64>> = Some(Arc::new(wide));
+    Ok(Box::new(Rowwise { f: Arc::new(f), wide, width: offsets.or(scales), maps, whole: None }))
 }
 
 pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
@@ -129,7 +147,8 @@ pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
             *to = if x == replaced || (replaced.is_nan() && x.is_nan()) { value } else { x };
         }
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width, maps, whole: whole.then_some(exactly) }))
+    let whole = whole.then_some(exactly);
+    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width, maps, whole }))
 }
 
 pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
@@ -144,7 +163,7 @@ pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
         let divisor = if norm == 0.0 { 1.0 } else { norm };
         to.iter_mut().zip(from).for_each(|(to, x)| *to = x / divisor);
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, maps: Vec::new(), whole: None }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width: None, maps: Vec::new(), whole: None }))
 }
 
 pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
@@ -152,7 +171,7 @@ pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
     let f = move |from: &[f32], to: &mut [f32]| {
         to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), width: None, maps: Vec::new(), whole: None }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width: None, maps: Vec::new(), whole: None }))
 }
 
 /// Puts inputs side by side as floats, each cut or padded with zeros to its width.

@@ -238,7 +238,7 @@ impl Operator for OneHot {
         let row = lower.number(need_value(inputs, 0)?)?;
         let depth = Self::depth(need_value(inputs, 1)?.constant()?)?;
         if depth > limits::ROW_WIDTH {
-            return Err(format!("marks {depth} places, the limit is {}", limits::ROW_WIDTH));
+            return Err(lower.beyond(format!("marks {depth} places, the limit is {}", limits::ROW_WIDTH)));
         }
         let values = need_value(inputs, 2)?.constant()?;
         let kind = match values.data {
@@ -246,7 +246,7 @@ impl Operator for OneHot {
             Data::Bool(_) => Kind::Bool,
             _ => Kind::Float,
         };
-        let (off, on) = match *super::numbers(values)? {
+        let (off, on) = match *super::told_apart(values)? {
             [off, on] => (off, on),
             _ => return Err("takes two values".to_owned()),
         };

@@ -1,4 +1,4 @@
-//! `MatMul` and `Gemm`. Sums are kept in f64.
+//! `MatMul` and `Gemm`. Sums of f32 are kept in f64, those of integers wrap.
 
 use super::{Inputs, Op, Operator, broadcast, float, need, need_value};
 use crate::attrs::Node;
@@ -13,27 +13,47 @@ pub(super) fn matmul() -> Op {
     Box::new(MatMul)
 }
 
-/// Runs on f32, or on f64 when both are of it.
-trait Number: Copy + Default {
+/// What matrices hold, both the same.
+trait Element: Copy + Default {
     fn dot(a: &[Self], b: &[Self]) -> Self;
+}
+
+impl Element for f32 {
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        dot(a, b) as Self
+    }
+}
+
+impl Element for f64 {
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        a.iter().zip(b).map(|(a, b)| a * b).sum()
+    }
+}
+
+impl Element for i64 {
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        a.iter().zip(b).fold(0, |sum: Self, (&a, &b)| sum.wrapping_add(a.wrapping_mul(b)))
+    }
+}
+
+impl Element for i32 {
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        a.iter().zip(b).fold(0, |sum: Self, (&a, &b)| sum.wrapping_add(a.wrapping_mul(b)))
+    }
+}
+
+/// Elements of the results of `Gemm`.
+trait Number: Element {
     fn scaled(self, alpha: f32, added: Self, beta: f32) -> Self;
 }
 
 impl Number for f32 {
-    fn dot(a: &[Self], b: &[Self]) -> Self {
-        dot(a, b) as Self
-    }
-
     fn scaled(self, alpha: f32, added: Self, beta: f32) -> Self {
         alpha * self + beta * added
     }
 }
 
 impl Number for f64 {
-    fn dot(a: &[Self], b: &[Self]) -> Self {
-        a.iter().zip(b).map(|(a, b)| a * b).sum()
-    }
-
     fn scaled(self, alpha: f32, added: Self, beta: f32) -> Self {
         Self::from(alpha) * self + Self::from(beta) * added
     }
@@ -90,8 +110,19 @@ fn transposed<T: Copy>(values: &[T], rows: usize, columns: usize) -> Vec<T> {
     (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
 }
 
+/// Products of numbers in the product of two stacks of matrices.
+fn products(inputs: &Inputs<'_>) -> usize {
+    let (Some(a), Some(b)) = (inputs.get(0), inputs.get(1)) else { return 0 };
+    let ([oa @ .., rows, inner], [ob @ .., _, columns]) = (a.dims.as_slice(), b.dims.as_slice()) else {
+        // Every number of a stack meets one of a vector.
+        return a.data.len().max(b.data.len());
+    };
+    let outer: usize = broadcast::shape(&[oa, ob], inputs.room).map_or(0, |outer| outer.iter().product());
+    [outer, (*rows).max(1), *inner, *columns].into_iter().fold(1, usize::saturating_mul)
+}
+
 /// The product of two stacks of matrices.
-fn product<T: Number>(
+fn product<T: Element>(
     inputs: &Inputs<'_>,
     (a, va): (&Tensor, &[T]),
     (b, vb): (&Tensor, &[T]),
@@ -135,12 +166,29 @@ fn product<T: Number>(
 impl Operator for MatMul {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let (a, b) = (need(inputs, 0)?, need(inputs, 1)?);
-        if let (Data::Double(va), Data::Double(vb)) = (&a.data, &b.data) {
-            let (dims, out) = product(inputs, (a, va), (b, vb))?;
-            return Ok(vec![Tensor { dims, data: Data::Double(out) }]);
-        }
-        let (dims, out) = product(inputs, (a, floats(a)?), (b, floats(b)?))?;
-        Ok(vec![float(dims, out)])
+        let (dims, data) = match (&a.data, &b.data) {
+            (Data::Double(va), Data::Double(vb)) => {
+                let (dims, out) = product(inputs, (a, va), (b, vb))?;
+                (dims, Data::Double(out))
+            }
+            (Data::Int64(va), Data::Int64(vb)) => {
+                let (dims, out) = product(inputs, (a, va), (b, vb))?;
+                (dims, Data::Int64(out))
+            }
+            (Data::Int32(va), Data::Int32(vb)) => {
+                let (dims, out) = product(inputs, (a, va), (b, vb))?;
+                (dims, Data::Int32(out))
+            }
+            _ => {
+                let (dims, out) = product(inputs, (a, floats(a)?), (b, floats(b)?))?;
+                (dims, Data::Float(out))
+            }
+        };
+        Ok(vec![Tensor { dims, data }])
+    }
+
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        products(inputs)
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
@@ -237,6 +285,12 @@ impl Operator for Gemm {
         }
         let (dims, out) = self.product(inputs, |t| floats(t).map(<[f32]>::to_vec))?;
         Ok(vec![float(dims, out)])
+    }
+
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        let (Some(a), Some(b)) = (inputs.get(0), inputs.get(1)) else { return 0 };
+        let columns = b.dims.get(if self.turn_b { 0 } else { 1 }).copied().unwrap_or(1);
+        a.data.len().saturating_mul(columns)
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {

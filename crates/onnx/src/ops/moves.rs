@@ -136,7 +136,7 @@ impl<M: Moves> Operator for Moved<M> {
         }
         let parameters = Inputs::new(parameters, crate::limits::FOLDED_INPUT);
         let fill = self.0.fill(&parameters)?;
-        let plans = plans(&self.0, &row.shape, &parameters)?;
+        let plans = plans(&self.0, &row.shape, &parameters, lower)?;
         let mut out = Vec::with_capacity(plans.len());
         for (output, (shape, columns)) in plans.into_iter().enumerate() {
             out.push(Value::Row(pick(lower, row, output, shape, &columns, fill.as_ref())?));
@@ -149,13 +149,23 @@ impl<M: Moves> Operator for Moved<M> {
 /// bound that only means "to the end".
 const TRIES: [usize; 3] = [3, 5, 1_000_003];
 
+/// Steps of finding the place of an element: some, and more for each axis.
+const PLACE: (usize, usize) = (8, 4);
+
 /// For each output the shape of a row, and the column of the input for each of its columns.
-fn plans(moves: &impl Moves, shape: &Shape, inputs: &Inputs<'_>) -> Result<Vec<(Shape, Vec<usize>)>, String> {
+fn plans(
+    moves: &impl Moves,
+    shape: &Shape,
+    inputs: &Inputs<'_>,
+    lower: &mut Lower,
+) -> Result<Vec<(Shape, Vec<usize>)>, String> {
     let fail = || format!("does not keep the rows of {shape} apart");
     let dims = |rows: usize| [vec![1; shape.before], vec![rows], shape.inner.clone()].concat();
     let tried = TRIES.map(|rows| moves.dims(&dims(rows), inputs));
     let [few, more, many] = tried;
     let (few, more, many) = (few?, more?, many?);
+    // Where an output begins is found anew for each.
+    lower.charge(few.len().saturating_mul(few.len()))?;
     let mut out = Vec::with_capacity(few.len());
     for (output, few) in few.iter().enumerate() {
         let (more, many) = (&more[output], &many[output]);
@@ -165,7 +175,7 @@ fn plans(moves: &impl Moves, shape: &Shape, inputs: &Inputs<'_>) -> Result<Vec<(
             return Err(fail());
         }
         let (width, made) = (shape.width(), few[at + 1..].iter().product::<usize>());
-        inputs.count(few)?;
+        lower.charge(inputs.count(few)?.saturating_mul(PLACE.0 + PLACE.1 * few.len()))?;
         let places = moves.places(&dims(TRIES[0]), few, output, inputs)?;
         let first = places[..made].to_vec();
         let follows = |row: usize, column: usize| match first[column] {

@@ -106,6 +106,7 @@ impl Operator for TopK {
         let shape = Shape { inner, ..row.shape.clone() };
         let values = lower.make(0, shape.clone(), row.kind.clone())?;
         let indices = lower.make(1, shape, Kind::Int)?;
+        lower.bind(&indices, Some(row.width()));
         lower.scratch(row.width(), 0);
         lower.push(TopStep {
             top: *self,

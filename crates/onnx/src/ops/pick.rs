@@ -103,7 +103,8 @@ impl Gather {
         let before: usize = inner[..at].iter().product();
         let width = before.saturating_mul(picks.len()).saturating_mul(after);
         if width > limits::ROW_WIDTH {
-            return Err(format!("picks {width} numbers a row, the limit is {}", limits::ROW_WIDTH));
+            let told = format!("picks {width} numbers a row, the limit is {}", limits::ROW_WIDTH);
+            return Err(lower.beyond(told));
         }
         let mut columns = Vec::new();
         for block in 0..before {
@@ -117,7 +118,8 @@ impl Gather {
         lower.pick(row, &columns, Shape { inner, ..row.shape.clone() })
     }
 
-    /// An element of a constant vector per row: the index becomes the code of the element.
+    /// An element of a constant vector per row: the index becomes the code of the element. An index beyond the vector
+    /// gives NaN; where there is none, as among labels, the index must be known to lie within.
     fn table(&self, lower: &mut Lower, data: &Tensor, index: &Row) -> Result<Row, String> {
         let outer: usize = data.dims.iter().rev().skip(1).product();
         if outer != 1 || data.data.is_empty() || (!self.extractor && data.dims.len() != 1) {
@@ -129,8 +131,9 @@ impl Gather {
             true if index.width() == 1 => Shape { before: 1, inner: Vec::new() },
             true => return Err("picks several elements of a constant per row".to_owned()),
         };
-        let length = data.data.len() as f32;
-        let negative = !self.extractor;
+        let count = data.data.len();
+        let (length, negative) = (count as f32, !self.extractor);
+        let index = lower.number(&Value::Row(index.clone()))?;
         let kind = match &data.data {
             Data::Text(v) => Kind::Code(Arc::new(Dict { levels: Levels::Text(v.clone()), open: false })),
             Data::Int64(v) => Kind::Code(Arc::new(Dict { levels: Levels::Integer(v.clone()), open: false })),
@@ -140,26 +143,26 @@ impl Gather {
             }
             Data::Float(v) => {
                 let table = v.clone();
-                let index = lower.number(&Value::Row(index.clone()))?;
                 return lower.map(&index, shape, Kind::Float, move |from, to| {
                     for (to, &i) in to.iter_mut().zip(from) {
-                        *to = table[place(i, length, negative)];
+                        let found = place(i, length, negative).and_then(|at| table.get(at));
+                        *to = found.copied().unwrap_or(f32::NAN);
                     }
                 });
             }
             other => return Err(format!("picks from a constant of {}", other.type_name())),
         };
-        let index = lower.number(&Value::Row(index.clone()))?;
-        lower.map(&index, shape, kind, move |from, to| {
-            to.iter_mut().zip(from).for_each(|(to, &i)| *to = place(i, length, negative) as f32);
-        })
+        match lower.bound(&index) {
+            Some(bound) if bound <= count => Ok(lower.view(&index, shape, kind)),
+            _ => Err(format!("picks one of {count} constants by a number that may lie beyond them")),
+        }
     }
 }
 
-/// An index within `length` elements; what is out of range goes to the nearest end.
-fn place(index: f32, length: f32, negative: bool) -> usize {
+/// An index within `length` elements; none where it lies beyond, or is missing.
+fn place(index: f32, length: f32, negative: bool) -> Option<usize> {
     let from_start = if negative && index < 0.0 { index + length } else { index };
-    from_start.clamp(0.0, length - 1.0) as usize
+    (0.0..length).contains(&from_start).then_some(from_start as usize)
 }
 
 #[derive(Debug)]

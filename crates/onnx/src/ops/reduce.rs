@@ -1,10 +1,13 @@
 //! Operators along axes: reductions, `ArgMax`, `Softmax`.
 
-use super::{Inputs, Op, Operator, axis, float, integers, need, need_value, numbers};
+use super::{Inputs, Op, Operator, axis, integers, need, need_value};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::program::{Kind, Lower, Shape, Value};
 use crate::tensor::{Data, Tensor};
+
+/// Steps of finding where a column goes, and of keeping it.
+const KEPT: usize = 64;
 
 type Fold = fn(&mut dyn Iterator<Item = f64>) -> f64;
 type WholeFold = fn(&mut dyn Iterator<Item = i64>) -> i64;
@@ -162,6 +165,8 @@ impl Operator for Reduce {
             return Err("reduces over rows".to_owned());
         }
         let shape = Shape { inner: self.dims_after(&row.shape.inner, inner), ..row.shape.clone() };
+        // Where each column goes is kept.
+        lower.charge(row.width().saturating_mul(KEPT))?;
         let sources = sources(&row.shape.inner, inner);
         let fold = self.fold;
         let kind = row.kind.clone();
@@ -254,10 +259,11 @@ impl Operator for Arg {
         }
         let shape = Shape { inner, ..row.shape.clone() };
         let arg = Self { ..*self };
-        let row = lower.map(&row, shape, Kind::Int, move |from, to| {
+        let best = lower.map(&row, shape, Kind::Int, move |from, to| {
             to[0] = arg.best(from.iter().copied()) as f32;
         })?;
-        Ok(vec![Value::Row(row)])
+        lower.bind(&best, Some(row.width()));
+        Ok(vec![Value::Row(best)])
     }
 }
 
@@ -297,21 +303,41 @@ impl Softmax {
                 let sum = values.iter().map(|v| (v - top).exp()).sum::<f32>().ln();
                 values.iter_mut().for_each(|v| *v = *v - top - sum);
             }
-            Form::Hard => {
-                let best = (1..values.len()).fold(0, |b, at| if values[at] > values[b] { at } else { b });
-                values.iter_mut().enumerate().for_each(|(at, v)| *v = f32::from(u8::from(at == best)));
-            }
+            Form::Hard => hardmax(values),
         }
     }
+
+    /// The same of doubles.
+    fn apply_wide(self, values: &mut [f64]) {
+        let top = values.iter().copied().fold(f64::MIN, f64::max);
+        let sum: f64 = values.iter().map(|v| (v - top).exp()).sum();
+        match self.form {
+            Form::Plain => values.iter_mut().for_each(|v| *v = (*v - top).exp() / sum),
+            Form::Log => values.iter_mut().for_each(|v| *v = *v - top - sum.ln()),
+            Form::Hard => hardmax(values),
+        }
+    }
+}
+
+fn hardmax<T: PartialOrd + From<u8>>(values: &mut [T]) {
+    let best = (1..values.len()).fold(0, |b, at| if values[at] > values[b] { at } else { b });
+    values.iter_mut().enumerate().for_each(|(at, v)| *v = T::from(u8::from(at == best)));
+}
+
+/// The elements of each group as `f` changes them.
+fn in_groups<T: Copy>(values: &[T], groups: &[Vec<usize>], f: impl Fn(&mut [T])) -> Vec<T> {
+    let mut out = values.to_vec();
+    for places in groups {
+        let mut group: Vec<T> = places.iter().map(|&i| values[i]).collect();
+        f(&mut group);
+        places.iter().zip(group).for_each(|(&i, v)| out[i] = v);
+    }
+    out
 }
 
 impl Operator for Softmax {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let input = need(inputs, 0)?;
-        let values = match &input.data {
-            Data::Float(_) | Data::Double(_) => numbers(input)?,
-            other => return Err(format!("does not take {}", other.type_name())),
-        };
         let at = if self.flat && self.axis == input.dims.len() as i64 {
             input.dims.len()
         } else {
@@ -320,17 +346,13 @@ impl Operator for Softmax {
         let reduced: Vec<bool> =
             (0..input.dims.len()).map(|a| if self.flat { a >= at } else { a == at }).collect();
         inputs.count(&input.dims)?;
-        let mut out = values.to_vec();
-        for places in sources(&input.dims, &reduced) {
-            let mut group: Vec<f32> = places.iter().map(|&i| values[i]).collect();
-            self.apply(&mut group);
-            places.iter().zip(group).for_each(|(&i, v)| out[i] = v);
-        }
-        if let Data::Double(_) = input.data {
-            let data = Data::Double(out.into_iter().map(f64::from).collect());
-            return Ok(vec![Tensor { dims: input.dims.clone(), data }]);
-        }
-        Ok(vec![float(input.dims.clone(), out)])
+        let groups = sources(&input.dims, &reduced);
+        let data = match &input.data {
+            Data::Float(v) => Data::Float(in_groups(v, &groups, |group| self.apply(group))),
+            Data::Double(v) => Data::Double(in_groups(v, &groups, |group| self.apply_wide(group))),
+            other => return Err(format!("does not take {}", other.type_name())),
+        };
+        Ok(vec![Tensor { dims: input.dims.clone(), data }])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {

@@ -13,6 +13,10 @@ use crate::program::{Block, Kind, Lower, Row, Shape, Span, Step, Value};
 use crate::scores::{Labels, Post, linear_pair};
 use crate::tensor::Tensor;
 
+/// Steps of a similarity beside one for each column, and of coupling the probabilities of a pair of classes.
+const SIMILARITY: usize = 16;
+const COUPLING: usize = 200;
+
 /// Similarity of two rows.
 #[derive(Debug, Clone, Copy)]
 enum Kernel {
@@ -213,6 +217,19 @@ impl Machine {
         self.support.count + self.pairs() + 2 * classes * classes + 3 * classes
     }
 
+    /// Steps of one row.
+    fn work(&self) -> usize {
+        let (count, classes) = (self.support.count, self.classes);
+        let similar = count.saturating_mul(self.support.width.saturating_add(SIMILARITY));
+        similar.saturating_add(match &self.rule {
+            Rule::Pairs { platt, .. } => {
+                let couple = if platt.is_empty() { 1 } else { COUPLING };
+                count.saturating_mul(classes).saturating_add(classes.saturating_mul(classes * couple))
+            }
+            Rule::Linear { .. } | Rule::Value { .. } => count,
+        })
+    }
+
     /// Scores of one row; gives its class.
     fn run(&self, row: &[f32], scratch: &mut [f64], out: &mut [f32]) -> usize {
         let (kernels, scratch) = scratch.split_at_mut(self.support.count);
@@ -314,6 +331,11 @@ impl Operator for Svm {
             Some(labels) => vec![label_tensor(labels, &classes), scores],
             None => vec![scores],
         })
+    }
+
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        let numbers = inputs.get(0).map_or(0, |tensor| tensor.data.len());
+        (numbers / self.machine.support.width).saturating_mul(self.machine.work())
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {

@@ -136,8 +136,9 @@ impl Trees {
         if origins.iter().enumerate().all(beside) {
             return None;
         }
-        let (folded, reads) = folded.through(&origins)?;
+        let (folded, reads) = folded.through(&origins, lower)?;
         let forest = Forest::compile(&folded).ok()?;
+        lower.spare_table(forest.set_words())?;
         Some((
             forest,
             match reads {
@@ -173,6 +174,15 @@ impl Operator for Trees {
             Some(labels) => vec![label_tensor(labels, &classes), scores],
             None => vec![scores],
         })
+    }
+
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        let rows = inputs.get(0).and_then(|tensor| matrix(tensor).ok()).map_or(0, |(rows, _)| rows);
+        rows.saturating_mul(self.ensemble.forest.steps())
+    }
+
+    fn sets(&self) -> usize {
+        self.ensemble.forest.set_words()
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {

@@ -1,6 +1,6 @@
 //! Functions of one element.
 
-use super::{Inputs, Op, Operator, need, need_value, numbers};
+use super::{Inputs, Op, Operator, need, need_value, told_apart};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::program::{Kind, Lower, Value};
@@ -166,7 +166,7 @@ impl Operator for Clip {
         let bound = |i: usize, default: f32| match inputs.get(i).and_then(Option::as_ref) {
             None => Ok(default),
             Some(value) => {
-                let bound = numbers(value.constant()?)?.first().copied();
+                let bound = told_apart(value.constant()?)?.first().copied();
                 bound.ok_or_else(|| "has an empty bound".to_owned())
             }
         };

@@ -1,5 +1,6 @@
 //! Builds a program: makes places, adds steps, keeps constants.
 
+mod budget;
 mod layout;
 mod trace;
 
@@ -12,13 +13,15 @@ use super::reading::Desk;
 use super::steps::{Copy, Listing, Reading, RowFn, Rowwise, Zip};
 use super::value::{Dict, Kind, Levels, Row, Shape, Value};
 use crate::limits;
-use crate::ops::{self, numbers};
-use crate::tensor::{Data, Tensor};
+use crate::ops;
+use crate::tensor::Tensor;
 
 /// Largest integer f32 holds exactly together with all smaller ones.
 pub(crate) const EXACT: i64 = 1 << 24;
 /// The place of all inputs.
 pub(super) const INPUTS: usize = 0;
+/// Steps that a column takes which is put elsewhere.
+const PICK: usize = 16;
 
 #[derive(Debug, Clone, Copy)]
 enum PlaceDef {
@@ -50,10 +53,21 @@ pub(crate) struct Lower {
     sums: usize,
     tables: usize,
     folded: usize,
+    /// Steps of work asked for, and how many more there may be than for any file.
+    charged: usize,
+    allowed: usize,
+    /// Answers of tests on codes asked for.
+    asked: usize,
+    /// Whether a limit stands against the node in work.
+    beyond: bool,
     /// By place, where its columns come from.
     origins: HashMap<usize, Vec<Origin>>,
     /// Columns traced so far.
     traced: usize,
+    /// Columns of the inputs whose integers must be told apart.
+    whole: Vec<usize>,
+    /// By place, below what its numbers lie, which are whole and never below 0.
+    bounds: HashMap<usize, usize>,
     uses: HashMap<String, usize>,
     /// Whether the outputs of the node in work are each read once.
     sole: Vec<bool>,
@@ -69,6 +83,7 @@ impl Lower {
 
     /// Prepares for a node with these outputs.
     pub fn enter(&mut self, outputs: &[String]) {
+        self.beyond = false;
         self.used = outputs.iter().map(|o| self.uses.contains_key(o)).collect();
         self.sole = outputs.iter().map(|o| self.uses.get(o).is_some_and(|&n| n == 1)).collect();
     }
@@ -76,6 +91,17 @@ impl Lower {
     /// Whether anything reads output `output` of the node in work.
     pub fn reads(&self, output: usize) -> bool {
         self.used.get(output).copied().unwrap_or(false)
+    }
+
+    /// Notes that a limit stands against the node in work, for this reason: no other engine shall get such a graph.
+    pub fn beyond(&mut self, reason: impl Into<String>) -> String {
+        self.beyond = true;
+        reason.into()
+    }
+
+    /// Whether a limit stands against the node in work.
+    pub fn is_beyond(&self) -> bool {
+        self.beyond
     }
 
     /// The columns of a graph input.
@@ -88,8 +114,12 @@ impl Lower {
     pub fn make(&mut self, output: usize, shape: Shape, kind: Kind) -> Result<Row, String> {
         let width = shape.width();
         self.width = self.width.saturating_add(width);
-        if width == 0 || self.width > limits::ROW_WIDTH {
-            return Err(format!("rows of 0 or more than {} numbers can't be compiled", limits::ROW_WIDTH));
+        if self.width > limits::ROW_WIDTH {
+            let told = format!("rows of more than {} numbers can't be compiled", limits::ROW_WIDTH);
+            return Err(self.beyond(told));
+        }
+        if width == 0 {
+            return Err("rows of no numbers can't be compiled".to_owned());
         }
         let place = self.place(PlaceDef::Root { width });
         Ok(Row { place, shape, kind, sole: self.sole.get(output).copied().unwrap_or(false) })
@@ -112,7 +142,7 @@ impl Lower {
         if self.tables <= limits::TABLES {
             Ok(())
         } else {
-            Err("makes the look-up tables too large".to_owned())
+            Err(self.beyond("makes the look-up tables too large"))
         }
     }
 
@@ -122,7 +152,7 @@ impl Lower {
         if elements <= limits::FOLDED_INPUT && self.folded <= limits::FOLDED_TOTAL {
             return Ok(());
         }
-        Err("computes with constants too large to do it when the model is loaded".to_owned())
+        Err(self.beyond("computes with constants too large to do it when the model is loaded"))
     }
 
     /// The same numbers under another shape or meaning.
@@ -148,6 +178,7 @@ impl Lower {
     pub fn lookup(&mut self, row: &Row, table: Vec<f32>, kind: Kind) -> Result<Row, String> {
         self.table(table.len())?;
         let last = table.len().saturating_sub(1);
+        let bound = matches!(kind, Kind::Int).then(|| bound_of(&table)).flatten();
         let table: Arc<[f32]> = table.into();
         let entries = Arc::clone(&table);
         let to = self.map(row, row.shape.clone(), kind, move |from, to| {
@@ -156,7 +187,39 @@ impl Lower {
             }
         })?;
         self.decode(row, &to, &[Way::Entry(entries)]);
+        self.bind(&to, bound);
         Ok(to)
+    }
+
+    /// Asks that integers of the inputs that come here as they are be told apart, which f32 does only below [`EXACT`].
+    pub fn tell_apart(&mut self, value: &Value) {
+        if let Value::Row(row) = value
+            && matches!(row.kind, Kind::Int)
+            && let Some(origins) = self.origins(row)
+        {
+            let inputs = origins.iter().filter(|origin| origin.source.place == INPUTS);
+            self.whole.extend(inputs.map(|origin| origin.source.column));
+        }
+    }
+
+    /// Tells below what the numbers of a value lie, which are whole and never below 0. Of inputs that is not known.
+    pub fn bind(&mut self, row: &Row, bound: Option<usize>) {
+        let (root, _) = self.root(row.place);
+        if let (Some(bound), PlaceDef::Root { .. }) = (bound, self.places[root]) {
+            self.bounds.insert(row.place, bound);
+        }
+    }
+
+    /// Below what the numbers of a value lie, when they are known to be whole and never below 0.
+    pub fn bound(&self, row: &Row) -> Option<usize> {
+        let mut at = row.place;
+        loop {
+            if let Some(&bound) = self.bounds.get(&at) {
+                return Some(bound);
+            }
+            let PlaceDef::Part { parent, .. } = self.places[at] else { return None };
+            at = parent;
+        }
     }
 
     /// A function of one row.
@@ -246,7 +309,8 @@ impl Lower {
             inners.push(inner);
         }
         let shapes: Vec<&[usize]> = inners.iter().map(Vec::as_slice).collect();
-        let out = ops::broadcast_shape(&shapes, limits::ROW_WIDTH)?;
+        // What does not fit together is broken, what does not fit a row grows: neither is for another engine.
+        let out = ops::broadcast_shape(&shapes, limits::ROW_WIDTH).map_err(|e| self.beyond(e))?;
         let mut places = Vec::new();
         for ((value, row), inner) in values.iter().zip(rows).zip(&inners) {
             let columns = ops::broadcast_places(inner, &out);
@@ -262,14 +326,11 @@ impl Lower {
 
     /// Puts elements of a constant into the arena.
     fn constant(&mut self, tensor: &Tensor, columns: &[usize]) -> Result<usize, String> {
-        if let Data::Int64(values) = &tensor.data {
-            values.iter().try_for_each(|&v| exact(v).map(|_| ()))?;
-        }
-        let values = numbers(tensor)?;
+        let values = ops::told_apart(tensor)?;
         let at = self.constants.len();
         self.width += columns.len();
         if self.width > limits::ROW_WIDTH {
-            return Err("has constants too large to be compiled".to_owned());
+            return Err(self.beyond("has constants too large to be compiled"));
         }
         self.constants.extend(columns.iter().map(|&c| values[c]));
         Ok(self.place(PlaceDef::Constant { at }))
@@ -277,16 +338,22 @@ impl Lower {
 
     /// Some columns of a value, as a view when they stand side by side.
     pub fn pick(&mut self, row: &Row, columns: &[usize], shape: Shape) -> Result<Row, String> {
+        self.charge(columns.len().saturating_mul(PICK))?;
         if columns.iter().any(|&c| c >= row.width()) {
             return Err(format!("picks beyond the {} columns there are", row.width()));
         }
         let first = *columns.first().ok_or("picks no column")?;
         if columns.iter().enumerate().all(|(i, &c)| c == first + i) {
-            let place = self.place(PlaceDef::Part { parent: row.place, column: first });
+            let known = self.origins.contains_key(&row.place) || self.bounds.contains_key(&row.place);
+            let (parent, column) = match self.places[row.place] {
+                // A part of a part is one of the whole: chains would be followed again and again.
+                PlaceDef::Part { parent, column } if !known => (parent, column + first),
+                _ => (row.place, first),
+            };
+            let place = self.place(PlaceDef::Part { parent, column });
             return Ok(Row { place, shape, kind: row.kind.clone(), sole: false });
         }
-        let origins = self.trace(row);
-        let origins = columns.iter().map(|&c| origins[c].clone()).collect();
+        let origins = columns.iter().map(|&c| self.origin(row.place, c)).collect();
         let columns = columns.to_vec();
         let picked = self.map(row, shape, row.kind.clone(), move |from, to| {
             for (to, &column) in to.iter_mut().zip(&columns) {
@@ -332,6 +399,11 @@ fn constant_shape(dims: &[usize], rank: usize) -> Result<(usize, Vec<usize>), St
     let mut padded = vec![1; rank - inner.len()];
     padded.extend(inner);
     Ok((outer.len().saturating_sub(1), padded))
+}
+
+/// Below what whole numbers lie, none of which is below 0.
+fn bound_of(table: &[f32]) -> Option<usize> {
+    table.iter().try_fold(0_usize, |bound, &x| (x >= 0.0).then(|| bound.max(x as usize + 1)))
 }
 
 /// An integer as f32, when that loses nothing.

@@ -1,7 +1,7 @@
 //! Reads a graph's outputs as a prediction: a class with probabilities, or a value.
 
-use super::Span;
-use super::value::{Kind, Levels, Row};
+use super::value::{Kind, Levels, Row, Shape};
+use super::{Lower, Span};
 use crate::scores::Labels;
 
 /// Where the predictions of a block lie.
@@ -19,28 +19,26 @@ pub(crate) struct LabelColumn {
 }
 
 impl Ending {
-    /// `rows` are the outputs that have a value per row, in the graph's order.
-    pub fn read(rows: &[Row]) -> Result<Self, String> {
-        let scores = rows.iter().find(|r| matches!(r.kind, Kind::Float) && r.width() > 1);
+    /// `rows` are the outputs that have a value per row, in the graph's order; `shares` says of each whether a
+    /// `Softmax` made it.
+    pub fn read(lower: &mut Lower, rows: &[Row], shares: &[bool]) -> Result<Self, String> {
+        let scored = rows.iter().zip(shares).find(|(r, _)| matches!(r.kind, Kind::Float) && r.width() > 1);
+        let scores = scored.map(|(row, _)| row);
         if let Some(row) = rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Code(_))) {
             return Self::classes(row, scores, rows);
         }
         let label = rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Int));
         if let (Some(row), Some(scores)) = (label, scores) {
-            let count = scores.width();
-            let labels = Labels::Integer((0..count as i64).collect());
-            return Ok(Self::Classes {
-                label: LabelColumn { place: row.place, classes: count },
-                scores: Some((scores.place, count)),
-                labels,
-            });
+            return Ok(Self::counted(row, scores));
+        }
+        if let Some((scores, true)) = scored {
+            return Self::largest(lower, scores);
         }
         match rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Float | Kind::Int)) {
             Some(row) if scores.is_none() => Ok(Self::Value { place: row.place }),
-            _ => {
-                Err("the graph gives neither a class (with a probability for each class) nor one value a row"
-                    .to_owned())
-            }
+            _ => Err("the graph gives neither a class (with a probability for each class), nor what a \
+                      Softmax makes, nor one value a row"
+                .to_owned()),
         }
     }
 
@@ -49,6 +47,25 @@ impl Ending {
         match self {
             Self::Classes { label, scores, .. } => [(label.place, 1)].into_iter().chain(*scores).collect(),
             Self::Value { place } => vec![(*place, 1)],
+        }
+    }
+
+    /// What a `Softmax` makes, without a label: the class is the first with the largest share, as in ONNX Runtime.
+    fn largest(lower: &mut Lower, shares: &Row) -> Result<Self, String> {
+        let label = lower.map(shares, Shape::column(), Kind::Int, |from, to| {
+            let best = (1..from.len()).fold(0, |best, at| if from[at] > from[best] { at } else { best });
+            to[0] = best as f32;
+        })?;
+        Ok(Self::counted(&label, shares))
+    }
+
+    /// Classes 0, 1, … with a score each.
+    fn counted(label: &Row, scores: &Row) -> Self {
+        let count = scores.width();
+        Self::Classes {
+            label: LabelColumn { place: label.place, classes: count },
+            scores: Some((scores.place, count)),
+            labels: Labels::Integer((0..count as i64).collect()),
         }
     }
 

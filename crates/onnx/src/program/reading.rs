@@ -73,15 +73,32 @@ impl Casing {
             Self::Upper { ascii: plain } if plain || text.is_ascii() => {
                 ascii(room, str::make_ascii_uppercase)
             }
+            // Letter by letter, as other runtimes do: the letters around one change nothing, nor does one become several.
             Self::Lower { .. } => {
-                *room = text.to_lowercase();
+                room.clear();
+                room.extend(text.chars().map(small));
                 room
             }
             Self::Upper { .. } => {
-                *room = text.to_uppercase();
+                room.clear();
+                room.extend(text.chars().map(capital));
                 room
             }
         }
+    }
+}
+
+/// The small letter of a letter. Only a capital I with a dot has two of them, the first of which is its own.
+fn small(letter: char) -> char {
+    letter.to_lowercase().next().unwrap_or(letter)
+}
+
+/// The capital letter of a letter; itself where that would be several, as of a sharp s.
+fn capital(letter: char) -> char {
+    let mut capitals = letter.to_uppercase();
+    match (capitals.next(), capitals.next()) {
+        (Some(one), None) => one,
+        _ => letter,
     }
 }
 
@@ -173,5 +190,7 @@ mod tests {
         assert_eq!(Casing::Upper { ascii: true }.apply("éa", &mut room), "éA");
         assert_eq!(Casing::Upper { ascii: false }.apply("éa", &mut room), "ÉA");
         assert_eq!(Casing::Kept.apply("éA", &mut room), "éA");
+        assert_eq!(Casing::Lower { ascii: false }.apply("ΟΔΟΣ İ", &mut room), "οδοσ i");
+        assert_eq!(Casing::Upper { ascii: false }.apply("straße ﬁ é", &mut room), "STRAßE ﬁ É");
     }
 }

@@ -3,7 +3,10 @@
 //! graph compares the input with; all other texts share one code.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, OnceLock};
+
+use super::value::{Dict, Kind, Levels};
 
 /// Most places looked at for a text.
 const PROBES: usize = 8;
@@ -20,9 +23,12 @@ pub(crate) struct Dictionary {
     places: Vec<Entry>,
     seed: u64,
     shift: u32,
-    /// Texts that found their places taken.
-    crowded: HashMap<String, u32, BuildHasherDefault<Fold>>,
+    /// Texts that found their places taken. A file can be made so that all do: where they stand here must not be
+    /// foreseen.
+    crowded: HashMap<String, u32>,
     pub levels: Vec<String>,
+    /// What its codes mean, for all inputs that share it.
+    kind: OnceLock<Arc<Dict>>,
 }
 
 /// A text by its key.
@@ -55,7 +61,8 @@ impl Dictionary {
         let count = (room * keys.len()).next_power_of_two();
         let shift = u64::BITS - count.trailing_zeros();
         let seed = best_seed(&keys, shift);
-        let mut made = Self { places: vec![FREE; count], seed, shift, crowded: HashMap::default(), levels };
+        let (places, crowded) = (vec![FREE; count], HashMap::new());
+        let mut made = Self { places, seed, shift, crowded, levels, kind: OnceLock::new() };
         for (code, key) in (0..).zip(keys) {
             made.add(key, code);
         }
@@ -84,6 +91,12 @@ impl Dictionary {
     #[inline]
     pub fn finder(&self) -> Finder<'_> {
         Finder { dictionary: self, places: &self.places, seed: self.seed, shift: self.shift }
+    }
+
+    /// What its codes mean.
+    pub fn kind(&self) -> Kind {
+        let dict = || Arc::new(Dict { levels: Levels::Text(self.levels.clone()), open: true });
+        Kind::Code(Arc::clone(self.kind.get_or_init(dict)))
     }
 
     /// Code of a text it holds.
@@ -172,23 +185,61 @@ impl Key {
     }
 }
 
-/// Multiply-and-fold hash. The keys come from the model and lookups never add any, so nobody who sends rows
-/// can make chains longer.
-#[derive(Debug, Default)]
-pub(crate) struct Fold(u64);
+/// Multiply-and-fold hash for keys of whole numbers out of a file. It is another one in every process, and for every
+/// table: nobody can choose keys that meet.
+#[derive(Debug)]
+pub(crate) struct Fold {
+    state: u64,
+    factor: u64,
+}
+
+/// Makes the hashes of one table.
+#[derive(Debug, Clone)]
+pub(crate) struct Seeded {
+    state: u64,
+    factor: u64,
+}
+
+impl Default for Seeded {
+    fn default() -> Self {
+        let random = RandomState::new();
+        // Odd, so that no key is lost in the product.
+        Self { state: random.hash_one(0_u8), factor: random.hash_one(1_u8) | 1 }
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = Fold;
+
+    #[inline]
+    fn build_hasher(&self) -> Fold {
+        Fold { state: self.state, factor: self.factor }
+    }
+}
 
 impl Hasher for Fold {
+    #[inline]
     fn finish(&self) -> u64 {
-        self.0
+        self.state
     }
 
     fn write(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
-            let mixed = u128::from(self.0 ^ u64::from_le_bytes(word)) * 0x9e37_79b9_7f4a_7c15;
-            self.0 = (mixed >> 64) as u64 ^ mixed as u64 ^ chunk.len() as u64;
+            self.write_u64(u64::from_le_bytes(word));
         }
+    }
+
+    #[inline]
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    #[inline]
+    fn write_u64(&mut self, number: u64) {
+        let mixed = u128::from(self.state ^ number) * u128::from(self.factor);
+        self.state = (mixed >> 64) as u64 ^ mixed as u64;
     }
 }
 
@@ -310,6 +361,44 @@ mod tests {
         assert!((0..20_000).all(|n: u32| dictionary.code(&n.to_string()) == n + 1));
         assert!((20_000..40_000).all(|n: u32| dictionary.code(&n.to_string()) == 20_001));
         assert!(dictionary.crowded.len() < 200, "{}", dictionary.crowded.len());
+    }
+
+    /// The hash of former versions, of which a file could foresee all.
+    fn fixed(state: u64, word: u64) -> u64 {
+        let mixed = u128::from(state ^ word) * 0x9e37_79b9_7f4a_7c15;
+        (mixed >> 64) as u64 ^ mixed as u64 ^ 8
+    }
+
+    #[test]
+    fn texts_made_to_meet_do_not() {
+        let (edge, wanted) = (*b"an edge.", 0x1234_5678_9abc_def0_u64);
+        let start = fixed(0, u64::from_le_bytes(edge));
+        let made = |n: u64| {
+            let second = *format!("{n:08}").as_bytes().first_chunk::<8>().unwrap();
+            let third = (wanted ^ fixed(start, u64::from_le_bytes(second))).to_le_bytes();
+            String::from_utf8([edge, second, third, edge].concat()).ok()
+        };
+        let texts: Vec<String> = (0..).filter_map(made).take(2000).collect();
+        let dictionary = Dictionary::new(texts.clone());
+        assert!(dictionary.crowded.len() + PROBES >= texts.len(), "all have the same first and last bytes");
+        let hasher = dictionary.crowded.hasher();
+        let hashes: HashSet<u64> = texts.iter().map(|text| hasher.hash_one(text)).collect();
+        assert!(hashes.len() + 1 >= texts.len(), "{} hashes", hashes.len());
+        assert!(texts.iter().zip(1..).all(|(text, code)| dictionary.code(text) == code));
+        assert_eq!(dictionary.code(&format!("an edge.{}an edge.", "0".repeat(16))), 2001);
+        // Numbers have hashes of their own in every table.
+        let hashes = [(); 4].map(|()| Seeded::default().hash_one((1_u32, 2_u32)));
+        assert_eq!(HashSet::from(hashes).len(), 4);
+    }
+
+    #[test]
+    fn inputs_share_the_meaning_of_their_codes() {
+        let dictionary = Dictionary::new(["a".to_owned()]);
+        let (Kind::Code(first), Kind::Code(second)) = (dictionary.kind(), dictionary.kind()) else {
+            panic!("codes are no numbers");
+        };
+        assert!(Arc::ptr_eq(&first, &second) && first.open);
+        assert_eq!(first.levels, Levels::Text(vec![String::new(), "a".to_owned()]));
     }
 
     #[test]

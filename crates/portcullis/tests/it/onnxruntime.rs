@@ -78,7 +78,7 @@ async fn what_is_not_covered_runs_in_onnx_runtime() {
         let key = deployed(&server, name, case["path"].as_str().unwrap());
         as_there(&server, &key, case).await;
     }
-    assert_eq!(cases.len(), 8);
+    assert_eq!(cases.len(), 9);
     let plain = folder.path().join("plain.onnx");
     let key = deployed(&server, "plain", plain.to_str().unwrap());
     let rows = json!([{ "x": 1.5 }]);

@@ -1,5 +1,9 @@
 //! One tree of LightGBM's text format.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use super::super::columns::Column;
 use super::super::forest::{Forest, TREE_NODES, Ways};
 use super::super::graph::{Graph, Read};
@@ -23,6 +27,8 @@ pub(super) struct Tree<'a> {
     /// Where the bits of each category set begin.
     bounds: Vec<usize>,
     bits: Vec<u32>,
+    /// The codes of each set that was read, by number: many branches may test one set.
+    codes: RefCell<HashMap<usize, Rc<[f32]>>>,
 }
 
 impl<'a> Tree<'a> {
@@ -55,6 +61,7 @@ impl<'a> Tree<'a> {
             covers: Vec::new(),
             bounds,
             bits,
+            codes: RefCell::default(),
         };
         if inner > 0 {
             tree.features = section.all("split_feature", inner)?;
@@ -150,16 +157,24 @@ impl<'a> Tree<'a> {
         match column {
             Column::Table { .. } => forest.table(graph, at, (column, &|v| Some(holds(v))), ways),
             Column::Number { source, ops } if ops.is_empty() => {
-                let all = (0..words.len() * 32).filter(|&code| holds(code as f64));
-                let codes: Vec<f32> = all.map(|code| code as f32).collect();
-                forest.member(at, (*source, Read::Trunc), &codes, ways)
+                let mut known = self.codes.borrow_mut();
+                let codes = known.entry(number as usize).or_insert_with(|| codes(words));
+                forest.member(at, (*source, Read::Trunc), codes, ways)
             }
-            Column::Number { .. } => Err(self.section.wrong(
+            Column::Number { .. } | Column::Made { .. } => Err(self.section.wrong(
                 "decision_type",
                 "a categorical split of a number that was computed is not supported",
             )),
         }
     }
+}
+
+/// The codes whose bits are set.
+fn codes(words: &[u32]) -> Rc<[f32]> {
+    let each = |(&word, first): (&u32, usize)| {
+        (0..32_usize).filter(move |bit| word >> bit & 1 == 1).map(move |bit| (first + bit) as f32)
+    };
+    words.iter().zip((0..).step_by(32)).filter(|(word, _)| **word != 0).flat_map(each).collect()
 }
 
 /// The library's own readers of rows take what is next to zero for zero.

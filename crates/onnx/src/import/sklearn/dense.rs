@@ -3,6 +3,7 @@
 use super::super::Told;
 use super::super::columns::{Column, Level, Op, value};
 use super::super::graph::{Graph, Read};
+use super::steps;
 use crate::builder::Attr;
 use crate::element::{Domain, ElementType};
 
@@ -21,22 +22,25 @@ impl Matrix {
         if columns.is_empty() {
             return Err("it reads no column".to_owned());
         }
-        let number = |&at: &usize| matches!(columns[at], Column::Number { .. });
-        let (mut order, mut rest): (Vec<usize>, Vec<usize>) = (0..columns.len()).partition(number);
-        rest.sort_by_key(|&at| columns[at].source());
+        let mut order: Vec<usize> = (0..columns.len()).collect();
+        order.sort_by_key(|&at| Part::of(&columns[at]));
         let name = graph.once(format!("matrix {columns:?}"), |graph| {
             let mut parts = Vec::new();
-            if !order.is_empty() {
-                let numbers: Vec<&Column> = order.iter().map(|&at| &columns[at]).collect();
-                parts.push(scaled(graph, &numbers)?);
-            }
-            for group in rest.chunk_by(|&a, &b| columns[a].source() == columns[b].source()) {
-                let tables: Vec<&Column> = group.iter().map(|&at| &columns[at]).collect();
-                parts.push(looked_up(graph, &tables)?);
+            for places in order.chunk_by(|&a, &b| Part::of(&columns[a]) == Part::of(&columns[b])) {
+                let group: Vec<&Column> = places.iter().map(|&at| &columns[at]).collect();
+                match Part::of(group[0]) {
+                    Part::Plain => parts.push(plain(graph, &group)?),
+                    Part::Stepped => {
+                        for column in group {
+                            parts.push(steps::stepped(graph, column)?);
+                        }
+                    }
+                    Part::Made => parts.push(made(graph, &group)),
+                    Part::Table(_) => parts.push(looked_up(graph, &group)?),
+                }
             }
             Ok(graph.concat(&parts))
         })?;
-        order.extend(rest);
         Ok(Self { name, order })
     }
 
@@ -45,6 +49,34 @@ impl Matrix {
         let width = self.order.len();
         let rows = coefficients.chunks_exact(width);
         rows.flat_map(|row| self.order.iter().map(|&at| row[at] as f32)).collect()
+    }
+
+    /// The place of each column.
+    pub(super) fn places(&self) -> Vec<usize> {
+        let mut places = vec![0; self.order.len()];
+        self.order.iter().enumerate().for_each(|(place, &at)| places[at] = place);
+        places
+    }
+}
+
+/// How a column is written, and beside which others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Plain,
+    Stepped,
+    Made,
+    /// Of this input.
+    Table(usize),
+}
+
+impl Part {
+    fn of(column: &Column) -> Self {
+        match column {
+            Column::Number { ops, .. } if ops.iter().any(|op| matches!(op, Op::Steps(_))) => Self::Stepped,
+            Column::Number { .. } => Self::Plain,
+            Column::Made { .. } => Self::Made,
+            Column::Table { source, .. } => Self::Table(*source),
+        }
     }
 }
 
@@ -75,8 +107,8 @@ impl Affine {
     }
 }
 
-/// Numeric columns: gathered, filled, shifted, scaled, bounded, each step for all of them at once.
-fn scaled(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
+/// Columns that are numbers of inputs.
+fn plain(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
     let mut names = Vec::new();
     let mut steps = Vec::new();
     for column in columns {
@@ -84,7 +116,41 @@ fn scaled(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
         names.push(graph.number(*source)?);
         steps.push(Affine::of(ops));
     }
-    let mut all = graph.concat(&names);
+    let all = graph.concat(&names);
+    Ok(scaled(graph, all, &steps))
+}
+
+/// Columns of computed values; those of one value that stand together are taken together.
+fn made(graph: &mut Graph, columns: &[&Column]) -> String {
+    let mut runs: Vec<(&str, Vec<i64>)> = Vec::new();
+    let mut steps = Vec::new();
+    for column in columns {
+        let Column::Made { of, at, ops } = column else { continue };
+        steps.push(Affine::of(ops));
+        if let Some((name, places)) = runs.last_mut()
+            && *name == of.as_str()
+        {
+            places.push(*at as i64);
+        } else {
+            runs.push((of.as_str(), vec![*at as i64]));
+        }
+    }
+    let mut parts = Vec::with_capacity(runs.len());
+    for (name, places) in runs {
+        parts.push(picked(graph, name, places));
+    }
+    let all = graph.concat(&parts);
+    scaled(graph, all, &steps)
+}
+
+/// Some columns of a value.
+pub(super) fn picked(graph: &mut Graph, value: &str, places: Vec<i64>) -> String {
+    let index = graph.builder().ints("columns", &[places.len() as i64], places);
+    graph.node((Domain::Onnx, "Gather"), &[value, &index], vec![("axis", Attr::Int(1))])
+}
+
+/// Columns filled, shifted, scaled, bounded, each step for all of them at once.
+fn scaled(graph: &mut Graph, mut all: String, steps: &[Affine]) -> String {
     if steps.iter().any(|s| s.shift != 0.0 || s.scale != 1.0) {
         // A shift is subtracted in two halves, so that f32 loses nothing of it.
         let high: Vec<f32> = steps.iter().map(|s| s.shift as f32).collect();
@@ -114,7 +180,7 @@ fn scaled(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
         ];
         all = graph.node((Domain::Ml, "Imputer"), &[&all], attrs);
     }
-    Ok(all)
+    all
 }
 
 fn scaler(graph: &mut Graph, all: &str, offset: Vec<f32>, scale: Vec<f32>) -> String {
@@ -205,7 +271,8 @@ fn one_hot(graph: &mut Graph, source: usize, (levels, with_missing): (&[Level], 
     Ok(graph.concat(&parts))
 }
 
-fn float(graph: &mut Graph, from: &str) -> String {
+/// Truth values as 1 and 0.
+pub(super) fn float(graph: &mut Graph, from: &str) -> String {
     let to = Attr::Int(ElementType::Float.code().into());
     graph.node((Domain::Onnx, "Cast"), &[from], vec![("to", to)])
 }

@@ -49,6 +49,11 @@ pub(super) fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
         | "PassiveAggressiveRegressor"
         | "OrthogonalMatchingPursuit" => regressor(graph, node, columns, Link::Identity),
         "PoissonRegressor" | "GammaRegressor" => regressor(graph, node, columns, Link::Exp),
+        "TweedieRegressor" => {
+            let link = tweedie(node)?;
+            regressor(graph, node, columns, link)
+        }
+        "LinearDiscriminantAnalysis" => classifier(graph, node, columns, Chances::Joint),
         "LogisticRegression" | "LogisticRegressionCV" => {
             let kind = node.word("multi_class", "auto")?;
             let solver = node.word("solver", "lbfgs")?;
@@ -79,8 +84,19 @@ pub(super) fn estimator(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
     }
 }
 
+/// What follows the sum of a `TweedieRegressor`.
+fn tweedie(node: Node<'_>) -> Told<Link> {
+    match node.word("link", "auto")?.as_str() {
+        "log" => Ok(Link::Exp),
+        "identity" => Ok(Link::Identity),
+        "auto" if node.get("power")?.number()? <= 0.0 => Ok(Link::Identity),
+        "auto" => Ok(Link::Exp),
+        other => Err(format!("link: '{other}' is not supported")),
+    }
+}
+
 /// Whether a model was written by a version before this one.
-fn before(node: Node<'_>, version: (u32, u32)) -> Told<bool> {
+pub(super) fn before(node: Node<'_>, version: (u32, u32)) -> Told<bool> {
     let own = node.word("_sklearn_version", "")?;
     let mut parts = own.split('.').map_while(|part| part.parse::<u32>().ok());
     Ok(match (parts.next(), parts.next()) {
@@ -142,7 +158,8 @@ fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column], chances: Ch
             Chances::Multinomial => "SOFTMAX",
             _ => "LOGISTIC",
         };
-        return Ok(scored(graph, &matrix, (both, vec![-shifts[0], shifts[0]], post), (classes, chances)));
+        let shifts = vec![-shifts[0], shifts[0]];
+        return Ok(scored(graph, &matrix.name, (both, shifts, post), (classes, chances)));
     }
     if rows != classes.len() {
         return Err(format!("coef_: {rows} rows of coefficients for {} classes", classes.len()));
@@ -154,7 +171,7 @@ fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column], chances: Ch
     };
     // The probabilities of `modified_huber` for several classes are left out.
     let chances = if chances == Chances::Huber { Chances::None } else { chances };
-    let answer = scored(graph, &matrix, (weights, shifts, post), (classes, chances));
+    let answer = scored(graph, &matrix.name, (weights, shifts, post), (classes, chances));
     match answer {
         Answer::Classes { label, probabilities: Some(scores), classes } if chances == Chances::Each => {
             let norm = vec![("norm", Attr::Text("L1".to_owned()))];
@@ -165,10 +182,36 @@ fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column], chances: Ch
     }
 }
 
+/// Probabilities out of weights and a number for each class, of two only for the second.
+pub(super) fn joint(
+    graph: &mut Graph,
+    matrix: &str,
+    (weights, shifts): (Vec<f32>, Vec<f32>),
+    classes: Classes,
+) -> Answer {
+    if let &[shift] = shifts.as_slice() {
+        let both = weights.iter().map(|w| -w).chain(weights.iter().copied()).collect();
+        return scored(graph, matrix, (both, vec![-shift, shift], "LOGISTIC"), (classes, Chances::Joint));
+    }
+    scored(graph, matrix, (weights, shifts, "SOFTMAX"), (classes, Chances::Joint))
+}
+
+/// The decision function of a linear classifier, `[N, classes]`: of two classes for the second, `[N, 1]`.
+pub(super) fn decision(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<(String, usize)> {
+    let (rows, weights, shifts) = coefficients(node, columns)?;
+    let matrix = Matrix::write(graph, columns)?;
+    let attrs = vec![
+        ("coefficients", Attr::Floats(matrix.arrange(&weights))),
+        ("intercepts", Attr::Floats(shifts.iter().map(|&v| v as f32).collect())),
+        ("targets", Attr::Int(rows as i64)),
+    ];
+    Ok((graph.node((Domain::Ml, "LinearRegressor"), &[&matrix.name], attrs), rows))
+}
+
 /// A classifier node; its scores are kept where they are probabilities.
 fn scored(
     graph: &mut Graph,
-    matrix: &Matrix,
+    matrix: &str,
     (weights, shifts, post): (Vec<f32>, Vec<f32>, &str),
     (classes, chances): (Classes, Chances),
 ) -> Answer {
@@ -181,7 +224,7 @@ fn scored(
     ];
     let label = graph.builder().fresh("class");
     let scores = graph.builder().fresh("scores");
-    graph.builder().node(Domain::Ml, "LinearClassifier", &[&matrix.name], &[&label, &scores], attrs);
+    graph.builder().node(Domain::Ml, "LinearClassifier", &[matrix], &[&label, &scores], attrs);
     let probabilities = (chances != Chances::None).then_some(scores);
     Answer::Classes { label, probabilities, classes }
 }

@@ -5,7 +5,7 @@ use super::super::columns::{Column, Level, Op, told_apart};
 use super::super::graph::Graph;
 use super::super::skops::Node;
 use super::super::value::Value;
-use super::{second, unknown};
+use super::{mix, second, select, steps, unknown};
 
 /// Most columns that transformers make.
 const COLUMNS: usize = 100_000;
@@ -19,6 +19,7 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
             other => Err(format!("the step '{other}' is unknown")),
         };
     }
+    graph.carry(columns.iter().map(size).sum())?;
     let class = node.class();
     let done = match class {
         _ if !node.is_of("sklearn") => Err(unknown(node)),
@@ -31,6 +32,23 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
         "RobustScaler" => scale(node, columns, ("center_", Op::Add), ("scale_", Op::Div)),
         "MaxAbsScaler" => max_abs(node, columns),
         "MinMaxScaler" => min_max(node, columns),
+        "Binarizer" => steps::binarize(node, columns),
+        "KBinsDiscretizer" => steps::bins(graph, node, columns),
+        "Normalizer" => mix::normalize(graph, node, &columns),
+        "PolynomialFeatures" => mix::polynomial(graph, node, &columns),
+        "PCA" | "IncrementalPCA" | "TruncatedSVD" => mix::project(graph, node, columns),
+        "SelectKBest"
+        | "SelectPercentile"
+        | "SelectFpr"
+        | "SelectFdr"
+        | "SelectFwe"
+        | "GenericUnivariateSelect"
+        | "SelectFromModel"
+        | "RFE"
+        | "RFECV"
+        | "SequentialFeatureSelector"
+        | "VarianceThreshold" => select::select(node, columns),
+        "FeatureUnion" => side_by_side(graph, node, &columns),
         "SimpleImputer" => impute(node, &columns),
         "OneHotEncoder" => one_hot(graph, node, &columns),
         "OrdinalEncoder" => ordinal(graph, node, &columns),
@@ -49,8 +67,17 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
     Ok(done)
 }
 
+/// What a copy of a column counts.
+pub(super) fn size(column: &Column) -> usize {
+    let edges = |op: &Op| if let Op::Steps(edges) = op { edges.len() } else { 0 };
+    match column {
+        Column::Table { levels, .. } => 1 + levels.len(),
+        Column::Number { ops, .. } | Column::Made { ops, .. } => 1 + ops.iter().map(edges).sum::<usize>(),
+    }
+}
+
 /// A setting that is on unless the file says otherwise.
-fn switched(node: Node<'_>, name: &str) -> Told<bool> {
+pub(super) fn switched(node: Node<'_>, name: &str) -> Told<bool> {
     Ok(node.find(name)?.is_none() || node.flag(name)?)
 }
 
@@ -185,6 +212,9 @@ fn missing(column: &Column) -> Told<Column> {
             let levels = levels.iter().map(|(level, v)| (level.clone(), flag(*v))).collect();
             Ok(Column::Table { source: *source, levels, other: flag(*other), missing: flag(*missing) })
         }
+        Column::Made { .. } => {
+            Err("an indicator of a column that was computed from several is not supported".to_owned())
+        }
     }
 }
 
@@ -210,6 +240,13 @@ impl Categories {
         let levels: Vec<Option<Level>> = values.into_iter().map(level).collect::<Told<_>>()?;
         told_apart(levels.iter().flatten())?;
         Ok(Self { levels, none })
+    }
+
+    /// What [`Categories::encode`] of a column counts: the levels it hands on, and some of those it compares.
+    fn effort(&self, column: &Column) -> usize {
+        const COMPARED: usize = 16;
+        let known = if let Column::Table { levels, .. } = column { levels.len() } else { 0 };
+        self.levels.len().max(known).saturating_add(known.saturating_mul(self.levels.len()) / COMPARED)
     }
 
     /// The column whose values are given one a category, with one for any other value.
@@ -239,6 +276,10 @@ impl Categories {
                 let levels = levels.iter().map(|(level, v)| (level.clone(), number(*v))).collect();
                 let (other, missing) = (number(*other), number(*missing));
                 Ok(Column::Table { source: *source, levels, other, missing })
+            }
+            Column::Made { .. } => {
+                Err("an encoder behind a transformer that computes columns from several is not supported"
+                    .to_owned())
             }
         }
     }
@@ -271,11 +312,17 @@ impl<'a> Encoder<'a> {
         let categories = Categories::read(self.categories[at]).map_err(|e| format!("categories_: {e}"))?;
         let plain: Vec<f64> = (0..categories.levels.len()).map(|code| code as f64).collect();
         let Some(codes) = &self.mappings[at] else { return Ok((categories, plain, None)) };
+        let rare = codes.iter().copied().fold(0.0, f64::max);
+        let mut codes = codes.clone();
+        // Ordinal encoders leave a missing value out, which is the last category and has a code of its own.
+        let last_is_missing = categories.levels.last().is_some_and(Option::is_none) && !categories.none;
+        if last_is_missing && codes.len() + 1 == categories.levels.len() {
+            codes.push(f64::NAN);
+        }
         if codes.len() != categories.levels.len() {
             return Err("_default_to_infrequent_mappings: not as many codes as categories".to_owned());
         }
-        let rare = codes.iter().copied().fold(0.0, f64::max);
-        Ok((categories, codes.clone(), Some(rare)))
+        Ok((categories, codes, Some(rare)))
     }
 }
 
@@ -298,6 +345,8 @@ fn one_hot(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Co
         let told = |e: String| format!("column '{}': {e}", graph.name(column.source()));
         let last = codes.iter().copied().fold(-1.0, f64::max);
         let other = rare.filter(|_| matches!(unknown.as_str(), "infrequent_if_exist" | "warn"));
+        // Each of as many columns as there are codes keeps all levels.
+        graph.carry(categories.effort(column).saturating_mul((last + 1.0) as usize))?;
         let mut hot = 0.0;
         while hot <= last {
             if dropped[at] != Some(hot) {
@@ -330,7 +379,23 @@ fn ordinal(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Co
             }
         }
         let told = |e: String| format!("column '{}': {e}", graph.name(column.source()));
+        graph.carry(categories.effort(column))?;
         out.push(categories.encode(column, &codes, unknown).map_err(told)?);
+    }
+    Ok(out)
+}
+
+/// `FeatureUnion`: what each of its transformers makes of all columns.
+fn side_by_side(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+    if node.find("transformer_weights")?.is_some() {
+        return Err("transformer_weights are not supported".to_owned());
+    }
+    let mut out = Vec::new();
+    for step in node.get("transformer_list")?.items()? {
+        out.extend(transform(graph, second(step)?, columns.to_vec())?);
+        if out.len() > COLUMNS {
+            return Err(format!("it makes more than {COLUMNS} columns"));
+        }
     }
     Ok(out)
 }
@@ -352,7 +417,9 @@ fn by_column(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<
         let mut taken = Vec::new();
         for at in places.numbers().map_err(told)? {
             let column = columns.get(at as usize).filter(|_| at >= 0.0);
-            taken.push(column.ok_or_else(|| told(format!("there is no column {at}")))?.clone());
+            let column = column.ok_or_else(|| told(format!("there is no column {at}")))?;
+            graph.carry(size(column))?;
+            taken.push(column.clone());
         }
         if !taken.is_empty() {
             out.extend(transform(graph, *inner, taken).map_err(told)?);

@@ -11,6 +11,13 @@ use super::{classes, prepare};
 
 /// The weights by target of the numbers a leaf holds.
 type Leaf<'a> = dyn Fn(&[f64]) -> Vec<(usize, f64)> + 'a;
+/// The same for the leaf of a tree with this number.
+pub(super) type Leaves<'a> = dyn Fn(usize, &[f64]) -> Vec<(usize, f64)> + 'a;
+/// Why trees do not read such columns.
+pub(super) const COMPUTED: &str = "trees over columns that a transformer or an estimator computed (PCA, \
+                                   PolynomialFeatures, one-hot bins, stacking, …) are not supported";
+/// An estimator and the columns it reads.
+pub(super) type Member<'a> = (Node<'a>, &'a [Column]);
 
 /// One tree: its nodes, and what its leaves hold, by node.
 struct Tree {
@@ -72,6 +79,7 @@ impl Tree {
             let feature = self.features[at];
             let column = (feature >= 0.0).then(|| columns.get(feature as usize)).flatten();
             let column = column.ok_or_else(|| format!("there is no column {feature}"))?;
+            let column = testable(column)?;
             let threshold = self.thresholds[at];
             let test = |v: f64| f64::from(v as f32) <= threshold;
             let ways = Ways { yes, no, missing_yes: self.missing_left[at] != 0.0 };
@@ -79,6 +87,11 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// A column of which a branch can be exact.
+fn testable(column: &Column) -> Told<&Column> {
+    if matches!(column, Column::Made { .. }) { Err(COMPUTED.to_owned()) } else { Ok(column) }
 }
 
 /// A tree or a forest of them, averaged.
@@ -91,9 +104,39 @@ pub(super) fn forest(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> T
         None => vec![node],
     };
     let labels = node.class().ends_with("Classifier").then(|| classes(node, "classes_")).transpose()?;
+    let members: Vec<Member<'_>> = members.into_iter().map(|member| (member, columns)).collect();
+    average(graph, &members, labels)
+}
+
+/// Whether an estimator is one tree.
+pub(super) fn is_tree(node: Node<'_>) -> bool {
+    let class = node.class();
+    let trees =
+        ["DecisionTreeClassifier", "ExtraTreeClassifier", "DecisionTreeRegressor", "ExtraTreeRegressor"];
+    node.is_of("sklearn") && trees.contains(&class)
+}
+
+/// Trees whose leaves hold `width` numbers, as one ensemble; the columns stay where they are meanwhile.
+pub(super) fn ensemble(
+    graph: &mut Graph,
+    members: &[Member<'_>],
+    width: usize,
+    leaf: &Leaves<'_>,
+) -> Told<Forest> {
+    let mut forest = Forest::new(graph);
+    for (at, &(member, columns)) in members.iter().enumerate() {
+        let leaf = |values: &[f64]| leaf(at, values);
+        let tree = Tree::read(member, width).and_then(|t| t.write(graph, (&mut forest, columns), &leaf));
+        tree.map_err(|e| format!("tree {at}: {e}"))?;
+    }
+    Ok(forest)
+}
+
+/// The mean of trees.
+pub(super) fn average(graph: &mut Graph, members: &[Member<'_>], labels: Option<Classes>) -> Told<Answer> {
     let width = labels.as_ref().map_or(1, Classes::len);
     // Of two classes the second one's share tells both.
-    let leaf = |values: &[f64]| match values {
+    let leaf = |_: usize, values: &[f64]| match values {
         &[value] => vec![(0, if labels.is_some() { 1.0 } else { value })],
         &[first, second] => vec![(0, share(second, first + second))],
         many => {
@@ -101,11 +144,7 @@ pub(super) fn forest(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> T
             many.iter().enumerate().map(|(class, &v)| (class, share(v, sum))).collect()
         }
     };
-    let mut forest = Forest::new(graph);
-    for (at, member) in members.iter().enumerate() {
-        let tree = Tree::read(*member, width).and_then(|t| t.write(graph, (&mut forest, columns), &leaf));
-        tree.map_err(|e| format!("tree {at}: {e}"))?;
-    }
+    let forest = ensemble(graph, members, width, &leaf)?;
     let targets = if width == 2 { 1 } else { width };
     let sums = forest.sums(graph, &Sums { targets, base: Vec::new(), average: members.len() > 1 })?;
     let Some(classes) = labels else { return Ok(Answer::Value(sums)) };
@@ -121,22 +160,50 @@ fn share(of: f64, sum: f64) -> f64 {
 
 /// `GradientBoosting*`.
 pub(super) fn boosting(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
-    let labels = node.class().ends_with("Classifier").then(|| classes(node, "classes_")).transpose()?;
-    let rate = node.get("learning_rate")?.number()?;
-    let exponential = node.word("loss", "")? == "exponential";
-    let groups = labels.as_ref().map_or(1, |c| if c.len() == 2 { 1 } else { c.len() });
-    let scale = if exponential { 2.0 * rate } else { rate };
-    let mut forest = Forest::new(graph);
-    for (at, member) in node.get("estimators_")?.items()?.iter().enumerate() {
-        let leaf = |values: &[f64]| vec![(at % groups, values[0] * scale)];
-        let tree = Tree::read(*member, 1).and_then(|t| t.write(graph, (&mut forest, columns), &leaf));
-        tree.map_err(|e| format!("tree {at}: {e}"))?;
-    }
-    let base = first_guess(node.get("init_")?, labels.as_ref()).map_err(|e| format!("init_: {e}"))?;
+    let (forest, base, labels) = boosted(graph, node, columns)?;
     match labels {
         Some(classes) => forest.margins(graph, classes, &base),
         None => links::value(graph, forest, base[0], Link::Identity),
     }
+}
+
+/// The decision function of a boosted classifier, `[N, classes]`: of two classes for the second, `[N, 1]`.
+pub(super) fn decision(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<(String, usize)> {
+    let histogram = node.class().starts_with("Hist");
+    let (forest, base, _) =
+        if histogram { binned(graph, node, columns)? } else { boosted(graph, node, columns)? };
+    let targets = base.len();
+    let mut sums = forest.sums(graph, &Sums { targets, base, average: false })?;
+    if !histogram && node.word("loss", "")? == "exponential" {
+        // The logistic function is taken of twice the sum, see `boosted`.
+        let half = graph.row(vec![0.5]);
+        sums = graph.plain("Mul", &[&sums, &half]);
+    }
+    Ok((sums, targets))
+}
+
+/// The trees of gradient boosting, what they start from, and the classes: probabilities follow from their sums.
+fn boosted(
+    graph: &mut Graph,
+    node: Node<'_>,
+    columns: &[Column],
+) -> Told<(Forest, Vec<f64>, Option<Classes>)> {
+    let labels = node.class().ends_with("Classifier").then(|| classes(node, "classes_")).transpose()?;
+    let rate = node.get("learning_rate")?.number()?;
+    let exponential = node.word("loss", "")? == "exponential";
+    let groups = labels.as_ref().map_or(1, |c| if c.len() == 2 { 1 } else { c.len().max(1) });
+    let scale = if exponential { 2.0 * rate } else { rate };
+    let members = node.get("estimators_")?.items()?;
+    let members: Vec<Member<'_>> = members.into_iter().map(|member| (member, columns)).collect();
+    let leaf = |at: usize, values: &[f64]| vec![(at % groups, values[0] * scale)];
+    let forest = ensemble(graph, &members, 1, &leaf)?;
+    let mut base = first_guess(node.get("init_")?, labels.as_ref()).map_err(|e| format!("init_: {e}"))?;
+    // Probabilities are the same; since 1.4 the scores of several classes have the mean 0 in front of the trees.
+    if base.len() > 1 && !super::linear::before(node, (1, 4))? {
+        let mean = base.iter().sum::<f64>() / base.len() as f64;
+        base.iter_mut().for_each(|score| *score -= mean);
+    }
+    Ok((forest, base, labels))
 }
 
 /// What boosting starts from, as margins.
@@ -164,6 +231,23 @@ fn first_guess(init: Node<'_>, labels: Option<&Classes>) -> Told<Vec<f64>> {
 
 /// `HistGradientBoosting*`.
 pub(super) fn histogram(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
+    let (forest, base, labels) = binned(graph, node, columns)?;
+    let link = match node.word("loss", "squared_error")?.as_str() {
+        "poisson" | "gamma" => Link::Exp,
+        _ => Link::Identity,
+    };
+    match labels {
+        Some(classes) => forest.margins(graph, classes, &base),
+        None => links::value(graph, forest, base[0], link),
+    }
+}
+
+/// The trees of histogram boosting, what they start from, and the classes.
+fn binned(
+    graph: &mut Graph,
+    node: Node<'_>,
+    columns: &[Column],
+) -> Told<(Forest, Vec<f64>, Option<Classes>)> {
     let labels = node.class().ends_with("Classifier").then(|| classes(node, "classes_")).transpose()?;
     let columns = match node.find("_preprocessor")? {
         Some(first) => prepare::transform(graph, first, columns.to_vec())?,
@@ -185,14 +269,7 @@ pub(super) fn histogram(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -
     if base.len() != groups {
         return Err(format!("_baseline_prediction: {} numbers for {groups} groups", base.len()));
     }
-    let link = match node.word("loss", "squared_error")?.as_str() {
-        "poisson" | "gamma" => Link::Exp,
-        _ => Link::Identity,
-    };
-    match labels {
-        Some(classes) => forest.margins(graph, classes, &base),
-        None => links::value(graph, forest, base[0], link),
-    }
+    Ok((forest, base, labels))
 }
 
 /// One tree of histogram boosting.
@@ -240,7 +317,7 @@ impl Predictor {
                 continue;
             }
             let column = columns.get(features[at] as usize).filter(|_| features[at] >= 0.0);
-            let column = column.ok_or_else(|| format!("there is no column {}", features[at]))?;
+            let column = testable(column.ok_or_else(|| format!("there is no column {}", features[at]))?)?;
             let (yes, no) = (left[at] as usize, right[at] as usize);
             if yes.max(no) >= values.len() {
                 return Err(format!("node {at} has no child {}", yes.max(no)));

@@ -132,6 +132,7 @@ pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) 
         || shifts.len() != pairs
         || sizes.len() != count
         || total != width as f64
+        || !sizes.iter().all(|&n| n.fract() == 0.0 && (0.0..=total).contains(&n))
     {
         return Err(format!("dual_coef_, intercept_, n_support_: do not fit {count} classes"));
     }
@@ -142,6 +143,8 @@ pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) 
     for (class, &size) in sizes.iter().enumerate() {
         owner.extend(std::iter::repeat_n(class, size as usize));
     }
+    // These grow with the square of the classes.
+    graph.room_for(pairs.saturating_mul(width.saturating_add(count)).saturating_mul(size_of::<f32>()))?;
     // For a pair a vector of the first class has the weight in the row before the other class.
     let mut weights = vec![0.0; width * pairs];
     let mut votes = vec![0.0_f32; pairs * count];
@@ -169,6 +172,19 @@ pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) 
     let votes = graph.plain("Add", &[&votes, &base]);
     let label = graph.greatest(&votes, &classes);
     Ok(Answer::Classes { label, probabilities: None, classes })
+}
+
+/// The decision function of two classes, for the second.
+pub(super) fn decision(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<String> {
+    let machine = Machine::write(graph, node, columns)?;
+    let (rows, width, duals) = node.matrix("_dual_coef_")?;
+    let shifts = node.list("_intercept_")?;
+    if (rows, width) != (1, machine.vectors) || shifts.len() != 1 {
+        return Err("the decision function of more than two classes is not supported".to_owned());
+    }
+    let score = machine.sums(graph, &duals, &shifts);
+    // Above zero libsvm means the first class.
+    Ok(graph.plain("Neg", &[&score]))
 }
 
 /// Two classes: the sign decides; Platt's sigmoid gives probabilities where it was fitted.

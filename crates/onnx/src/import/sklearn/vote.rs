@@ -1,18 +1,19 @@
-//! Estimators made of estimators.
+//! Estimators that ask estimators for their answers, and how the answers are read.
 
 use super::super::Told;
 use super::super::columns::Column;
 use super::super::graph::{Answer, Classes, Graph};
 use super::super::skops::Node;
+use super::dense::{float, picked};
 use super::{classes, estimator};
 use crate::builder::Attr;
 use crate::element::Domain;
 
 /// Most estimators within one.
-const MEMBERS: usize = 1000;
+pub(super) const MEMBERS: usize = 1000;
 
-/// The fitted members with their shares, which add up to 1.
-fn members(node: Node<'_>) -> Told<Vec<(Node<'_>, f64)>> {
+/// The fitted members with their weights, whose sum is above zero.
+fn weighted(node: Node<'_>) -> Told<Vec<(Node<'_>, f64)>> {
     let all = node.get("estimators_")?.items()?;
     if all.is_empty() || all.len() > MEMBERS {
         return Err(format!("estimators_: {} members, expected 1 to {MEMBERS}", all.len()));
@@ -25,11 +26,18 @@ fn members(node: Node<'_>) -> Told<Vec<(Node<'_>, f64)>> {
     if weights.len() != all.len() || sum.is_nan() || sum <= 0.0 {
         return Err("weights: one for each estimator that is left is expected".to_owned());
     }
-    Ok(all.into_iter().zip(weights).map(|(node, weight)| (node, weight / sum)).collect())
+    Ok(all.into_iter().zip(weights).collect())
+}
+
+/// The fitted members with their shares, which add up to 1.
+fn members(node: Node<'_>) -> Told<Vec<(Node<'_>, f64)>> {
+    let all = weighted(node)?;
+    let sum: f64 = all.iter().map(|(_, weight)| weight).sum();
+    Ok(all.into_iter().map(|(node, weight)| (node, weight / sum)).collect())
 }
 
 /// The weighted sum of values of one shape.
-fn blend(graph: &mut Graph, parts: &[(String, f64)]) -> String {
+pub(super) fn blend(graph: &mut Graph, parts: &[(String, f64)]) -> String {
     let mut sum: Option<String> = None;
     for (part, share) in parts {
         let share = graph.row(vec![*share as f32]);
@@ -46,20 +54,27 @@ fn blend(graph: &mut Graph, parts: &[(String, f64)]) -> String {
 pub(super) fn regressor(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
     let mut parts = Vec::new();
     for (member, share) in members(node)? {
-        match estimator(graph, member, columns)? {
-            Answer::Value(value) => parts.push((value, share)),
-            Answer::Classes { .. } => return Err(format!("{}: is no regressor", member.class())),
-        }
+        parts.push((value(graph, member, columns)?, share));
     }
     Ok(Answer::Value(blend(graph, &parts)))
 }
 
-/// `VotingClassifier` by probabilities.
-pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
-    if node.word("voting", "hard")? != "soft" {
-        return Err("voting: only 'soft' is supported".to_owned());
+/// The value of a member that is a regressor.
+pub(super) fn value(graph: &mut Graph, member: Node<'_>, columns: &[Column]) -> Told<String> {
+    match estimator(graph, member, columns)? {
+        Answer::Value(value) => Ok(value),
+        Answer::Classes { .. } => Err(format!("{}: is no regressor", member.class())),
     }
+}
+
+/// `VotingClassifier` by probabilities or by labels.
+pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
     let classes = classes(node, "classes_")?;
+    match node.word("voting", "hard")?.as_str() {
+        "soft" => {}
+        "hard" => return by_labels(graph, node, columns, classes),
+        other => return Err(format!("voting: '{other}' is not supported")),
+    }
     let mut parts = Vec::new();
     for (member, share) in members(node)? {
         let probabilities = chances(graph, (member, columns), classes.len())?;
@@ -70,65 +85,59 @@ pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) 
     Ok(Answer::Classes { label, probabilities: Some(probabilities), classes })
 }
 
+/// The class with the most votes.
+fn by_labels(graph: &mut Graph, node: Node<'_>, columns: &[Column], classes: Classes) -> Told<Answer> {
+    let mut parts = Vec::new();
+    for (member, weight) in weighted(node)? {
+        let (votes, own) = votes(graph, member, columns)?;
+        if own.len() != classes.len() {
+            return Err(format!("{}: knows {} of {} classes", member.class(), own.len(), classes.len()));
+        }
+        parts.push((votes, weight));
+    }
+    let votes = blend(graph, &parts);
+    let label = graph.greatest(&votes, &classes);
+    Ok(Answer::Classes { label, probabilities: None, classes })
+}
+
+/// 1 in the column of the class that a member answers, 0 elsewhere, and its classes.
+pub(super) fn votes(graph: &mut Graph, member: Node<'_>, columns: &[Column]) -> Told<(String, Classes)> {
+    match estimator(graph, member, columns)? {
+        Answer::Classes { label, classes, .. } => Ok((hot(graph, &label, &classes), classes)),
+        Answer::Value(_) => Err(format!("{}: is no classifier", member.class())),
+    }
+}
+
+/// 1 in the column of the class that a label `[N]` names, 0 elsewhere: `[N, classes]`.
+pub(super) fn hot(graph: &mut Graph, label: &str, classes: &Classes) -> String {
+    let codes: Vec<f32> = (0..classes.len()).map(|code| code as f32).collect();
+    let keys = match classes {
+        Classes::Text(texts) => ("keys_strings", Attr::Texts(texts.clone())),
+        Classes::Integer(numbers) => ("keys_int64s", Attr::Ints(numbers.clone())),
+    };
+    let values = ("values_floats", Attr::Floats(codes.clone()));
+    let attrs = vec![keys, values, ("default_float", Attr::Float(-1.0))];
+    let code = graph.node((Domain::Ml, "LabelEncoder"), &[label], attrs);
+    let shape = graph.builder().ints("shape", &[2], vec![-1, 1]);
+    let code = graph.plain("Reshape", &[&code, &shape]);
+    let codes = graph.row(codes);
+    let equal = graph.plain("Equal", &[&code, &codes]);
+    float(graph, &equal)
+}
+
+/// The probability of the second of two classes: `[N, 1]`.
+pub(super) fn second(graph: &mut Graph, probabilities: &str) -> String {
+    picked(graph, probabilities, vec![1])
+}
+
 /// The probabilities of a member.
-fn chances(graph: &mut Graph, (member, columns): (Node<'_>, &[Column]), count: usize) -> Told<String> {
+pub(super) fn chances(
+    graph: &mut Graph,
+    (member, columns): (Node<'_>, &[Column]),
+    count: usize,
+) -> Told<String> {
     match estimator(graph, member, columns)? {
         Answer::Classes { probabilities: Some(found), classes, .. } if classes.len() == count => Ok(found),
         _ => Err(format!("{}: gives no probability for each of {count} classes", member.class())),
     }
-}
-
-/// `CalibratedClassifierCV` with sigmoids, for two classes: the mean over its folds.
-pub(super) fn calibrated(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answer> {
-    let classes = classes(node, "classes_")?;
-    let folds = node.get("calibrated_classifiers_")?.items()?;
-    if classes.len() != 2 || folds.is_empty() || folds.len() > MEMBERS {
-        return Err(format!(
-            "{} classes and {} folds, two classes are supported",
-            classes.len(),
-            folds.len()
-        ));
-    }
-    let mut parts = Vec::new();
-    for fold in &folds {
-        let sigmoids = fold.get("calibrators")?.items()?;
-        let [sigmoid] = sigmoids.as_slice() else {
-            return Err(format!("calibrators: {} of them, expected one", sigmoids.len()));
-        };
-        if sigmoid.class() != "_SigmoidCalibration" {
-            return Err(format!("calibration by {} is not supported", sigmoid.class()));
-        }
-        let score = decision(graph, fold.get("estimator")?, (columns, &classes))?;
-        let [a, b] = [sigmoid.get("a_")?.number()?, sigmoid.get("b_")?.number()?];
-        let [a, b] = [-a, -b].map(|v| graph.row(vec![v as f32]));
-        let score = graph.plain("Mul", &[&score, &a]);
-        let score = graph.plain("Add", &[&score, &b]);
-        parts.push((graph.plain("Sigmoid", &[&score]), 1.0 / folds.len() as f64));
-    }
-    let share = blend(graph, &parts);
-    let probabilities = graph.pair(&share);
-    let label = graph.greatest(&probabilities, &classes);
-    Ok(Answer::Classes { label, probabilities: Some(probabilities), classes })
-}
-
-/// What calibration starts from, for the second class: the decision function where the estimator has one, else
-/// its probability.
-fn decision(graph: &mut Graph, member: Node<'_>, (columns, classes): (&[Column], &Classes)) -> Told<String> {
-    let plain = matches!(
-        member.class(),
-        "RandomForestClassifier"
-            | "ExtraTreesClassifier"
-            | "DecisionTreeClassifier"
-            | "ExtraTreeClassifier"
-            | "MLPClassifier"
-            | "LGBMClassifier"
-            | "XGBClassifier"
-            | "VotingClassifier"
-    );
-    if !plain {
-        return Err(format!("calibration of {} is not supported", member.class()));
-    }
-    let probabilities = chances(graph, (member, columns), classes.len())?;
-    let second = graph.builder().ints("second", &[1], vec![1]);
-    Ok(graph.node((Domain::Onnx, "Gather"), &[&probabilities, &second], vec![("axis", Attr::Int(1))]))
 }

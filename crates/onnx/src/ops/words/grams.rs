@@ -1,14 +1,13 @@
 //! Which runs of codes are looked for, as a tree of them.
 
-use crate::program::{Fold, UNKNOWN};
+use crate::program::{Seeded, UNKNOWN};
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 
 /// A tree of n-grams; node 0 is the root.
 #[derive(Debug, Default)]
 pub(super) struct Grams {
     /// What follows a node by a code.
-    next: HashMap<(u32, u32), u32, BuildHasherDefault<Fold>>,
+    next: HashMap<(u32, u32), u32, Seeded>,
     /// The n-gram that ends at a node: its number in the pool.
     ends: Vec<Option<u32>>,
 }

@@ -9,8 +9,9 @@ use crate::program::{Dictionary, Kind, Levels, Row, Shape, UNKNOWN, Words, read}
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Most looks one node takes at a tensor.
+/// Most looks one node takes at a tensor, and steps of one.
 const LOOKS: usize = 1 << 30;
+const LOOK: usize = 8;
 /// Most codes that may stand between two of an n-gram in a compiled row.
 const SKIPS: usize = 16;
 
@@ -176,15 +177,20 @@ impl Counting {
     }
 }
 
+/// Axes before the last one, how many lists there are, and how long each is.
+fn lists(dims: &[usize]) -> Result<(&[usize], usize, usize), String> {
+    match dims {
+        [length] => Ok((&[], 1, *length)),
+        [rows, length] => Ok((&dims[..1], *rows, *length)),
+        dims => Err(format!("takes [C] or [N, C], got {dims:?}")),
+    }
+}
+
 impl Operator for Vectorizer {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         let counting = &*self.0;
         let input = need(inputs, 0)?;
-        let (leading, rows, length): (&[usize], _, _) = match input.dims.as_slice() {
-            [length] => (&[], 1, *length),
-            [rows, length] => (&input.dims[..1], *rows, *length),
-            dims => return Err(format!("takes [C] or [N, C], got {dims:?}")),
-        };
+        let (leading, rows, length) = lists(&input.dims)?;
         if rows.saturating_mul(counting.reach.looks(length)) > LOOKS {
             return Err(format!("looks for n-grams more than {LOOKS} times: max_skip_count is too large"));
         }
@@ -196,6 +202,12 @@ impl Operator for Vectorizer {
             counting.count(&codes[row * length..(row + 1) * length], to);
         }
         Ok(vec![float(dims, out)])
+    }
+
+    fn work(&self, inputs: &Inputs<'_>) -> usize {
+        let found = inputs.get(0).and_then(|tensor| lists(&tensor.dims).ok());
+        let looks = found.map_or(0, |(_, rows, length)| rows.saturating_mul(self.0.reach.looks(length)));
+        looks.saturating_mul(LOOK)
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {

@@ -36,6 +36,7 @@ fn words_of(from: usize, to: usize) -> impl Iterator<Item = (usize, u64)> {
 impl Lower {
     /// Lays the arena out.
     pub fn finish(mut self, ending: Ending) -> Program {
+        self.flatten();
         let needed = self.prune(&ending);
         let mut cursor = self.constants.len();
         let inputs = Place { offset: cursor, stride: self.input_width };
@@ -68,7 +69,27 @@ impl Lower {
             arena: cursor,
             words: self.words,
             sums: self.sums,
+            whole: self.whole,
             ending,
+        }
+    }
+
+    /// Puts every part straight into its root: chains of parts would be followed again and again.
+    fn flatten(&mut self) {
+        let mut way = Vec::new();
+        for start in 0..self.places.len() {
+            let mut at = start;
+            while let PlaceDef::Part { parent, .. } = self.places[at] {
+                way.push(at);
+                at = parent;
+            }
+            let mut shift = 0;
+            while let Some(part) = way.pop() {
+                if let PlaceDef::Part { column, .. } = self.places[part] {
+                    shift += column;
+                    self.places[part] = PlaceDef::Part { parent: at, column: shift };
+                }
+            }
         }
     }
 
@@ -102,7 +123,7 @@ impl Lower {
     }
 
     /// The root a place lies in, and its column there.
-    fn root(&self, mut at: usize) -> (usize, usize) {
+    pub(super) fn root(&self, mut at: usize) -> (usize, usize) {
         let mut shift = 0;
         while let PlaceDef::Part { parent, column } = self.places[at] {
             shift += column;

@@ -33,7 +33,8 @@ impl Lower {
         (0..row.width()).map(|column| self.origin(row.place, column)).collect()
     }
 
-    fn origin(&self, mut place: usize, mut column: usize) -> Origin {
+    /// Where a column of a place comes from.
+    pub(super) fn origin(&self, mut place: usize, mut column: usize) -> Origin {
         loop {
             if let Some(origin) = self.origins.get(&place).and_then(|o| o.get(column)) {
                 return origin.clone();
