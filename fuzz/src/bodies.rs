@@ -149,6 +149,69 @@ pub fn onnx_eval(bytes: &[u8]) {
     reference::check(bytes);
 }
 
+/// A model of another tool: what is converted can be loaded and asked. A text that describes a scikit-learn object is packed as a
+/// `.skops` file, since no mutated archive unpacks.
+pub fn importers(bytes: &[u8]) {
+    let packed = bytes.windows(9).any(|window| window == b"__class__").then(|| skops(bytes));
+    let Ok(imported) = engine::import::convert("model", packed.as_deref().unwrap_or(bytes), &[]) else {
+        return;
+    };
+    let Ok(model) = Model::from_bytes(&imported.bytes) else { return };
+    assert!(model.slots().len() <= imported.inputs.len(), "a column is an input");
+    let mut batch = model.batch();
+    for row in 0..ROWS {
+        batch.push_row();
+        (0..model.slots().len()).for_each(|slot| batch.set_number(slot, 0, row as f32 - 1.0));
+    }
+    assert!(model.predict(&mut batch).is_ok(), "what is converted predicts");
+}
+
+/// A `.skops` archive, not compressed: the schema, and arrays of 64-bit floats called after their shapes.
+fn skops(schema: &[u8]) -> Vec<u8> {
+    let array = |shape: &str, values: &[f64]| {
+        let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
+        let mut file = b"\x93NUMPY\x01\x00".to_vec();
+        file.extend((header.len() as u16).to_le_bytes());
+        file.extend(header.as_bytes());
+        values.iter().for_each(|value| file.extend(value.to_le_bytes()));
+        file
+    };
+    let members = [
+        ("schema.json", schema.to_vec()),
+        ("1.npy", array("(1,)", &[0.5])),
+        ("2.npy", array("(2,)", &[0.0, 1.0])),
+        ("1x2.npy", array("(1, 2)", &[2.0, -1.0])),
+        ("2x2.npy", array("(2, 2)", &[1.0, 0.0, -2.0, 3.0])),
+    ];
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in &members {
+        let (size, at) = (content.len() as u32, file.len() as u32);
+        // Version 2.0, no flags, stored, a date; then checksum, both sizes, the name's length, no extra field.
+        let mut head = [20u16, 0, 0, 0, 0x21].map(u16::to_le_bytes).concat();
+        head.extend([checksum(content), size, size].map(u32::to_le_bytes).concat());
+        head.extend([name.len() as u16, 0].map(u16::to_le_bytes).concat());
+        file.extend(b"PK\x03\x04".iter().chain(&head).chain(name.as_bytes()).chain(content));
+        directory.extend(b"PK\x01\x02\x14\x00".iter().chain(&head));
+        directory.extend([0u8; 10]);
+        directory.extend(at.to_le_bytes());
+        directory.extend(name.as_bytes());
+    }
+    let start = file.len() as u32;
+    file.extend(&directory);
+    file.extend(b"PK\x05\x06\0\0\0\0");
+    file.extend([members.len() as u16; 2].map(u16::to_le_bytes).concat());
+    file.extend([directory.len() as u32, start].map(u32::to_le_bytes).concat());
+    file.extend([0, 0]);
+    file
+}
+
+/// CRC-32 as of ZIP (ISO 3309).
+fn checksum(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |sum, &byte| {
+        (0..8).fold(sum ^ u32::from(byte), |sum, _| (sum >> 1) ^ (0xEDB8_8320 & (sum & 1).wrapping_neg()))
+    })
+}
+
 /// A text table: packed or not, in any encoding and dialect, sniffed, surveyed and read.
 pub fn csv(bytes: &[u8]) {
     match data::read_text(bytes, &ReadOptions::default()) {

@@ -14,6 +14,7 @@ const TARGETS: &[&str] = &[
     "jwks",
     "onnx",
     "onnx_eval",
+    "importers",
     "csv",
     "parquet",
     "http",

@@ -10,11 +10,12 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [Target; 11] = [
+    let targets: [Target; 12] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
         ("onnx_eval", bodies::onnx_eval),
+        ("importers", bodies::importers),
         ("csv", bodies::csv),
         ("parquet", bodies::parquet),
         ("rows", bodies::rows),
