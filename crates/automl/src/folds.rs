@@ -65,7 +65,7 @@ const LONG_ROUNDS: f64 = 300.0;
 /// Classes with no more rows are learned from whole.
 const RARE: u32 = 50;
 /// No sample is smaller.
-const LEAST_ROWS: usize = 10_000;
+pub(crate) const LEAST_ROWS: usize = 10_000;
 /// Stream of the random numbers that draw it.
 const THINNED: u64 = 30_000;
 
@@ -86,8 +86,10 @@ pub(crate) fn make(data: &Dataset, spec: &Spec) -> Result<Folds, Error> {
     let marks = &data.marks;
     let chosen = spec.n_cross_validations.is_some() || spec.validation_size.is_some();
     let (splits, kind) = if marks.validation > 0 {
-        if chosen || !marks.held.is_empty() {
-            let detail = "the validation data is the only split: leave out other wishes for splitting";
+        let marked = !(marks.held.is_empty() && marks.groups.is_empty() && marks.times.is_empty());
+        if chosen || marked {
+            let detail = "the validation data is the only split: leave out other wishes for splitting; a column of groups or \
+                          times that is no feature can be excluded";
             return Err(Error::Spec { setting: "validation_data", detail: detail.into() });
         }
         let valid = data.trainable() as u32..data.rows() as u32;
@@ -238,6 +240,7 @@ fn dealt(data: &Dataset, spec: &Spec) -> Result<(Vec<Split>, String), Error> {
         Some(k) => (k as usize, 1),
         None => shape(rows, data.features.len(), data.target.width()),
     };
+    let wished = k;
     let k = k.clamp(2, distinct);
     let mut splits = Vec::with_capacity(k * repeats);
     for repeat in 0..repeats {
@@ -245,7 +248,13 @@ fn dealt(data: &Dataset, spec: &Spec) -> Result<(Vec<Split>, String), Error> {
         splits.extend((0..k).map(|fold| part(rows, |r| held(&assigned, fold, r))));
     }
     let times = if repeats > 1 { format!(", {repeats} times") } else { String::new() };
-    Ok((splits, format!("{k} folds{times}")))
+    let dealt = if groups.is_empty() { "rows" } else { "groups" };
+    let fewer = if k < wished {
+        format!(", {wished} were wished but there are {distinct} {dealt}")
+    } else {
+        String::new()
+    };
+    Ok((splits, format!("{k} folds{fewer}{times}")))
 }
 
 /// Rows that are the only one of their class.

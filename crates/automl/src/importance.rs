@@ -4,7 +4,8 @@
 //! the column's importance (Breiman 2001; Fisher, Rudin, Dominici 2019). Columns that tell the same share their importance:
 //! while one is shuffled the model still has the other.
 
-use crate::dataset::{Dataset, Feature, Matrix};
+use crate::Task;
+use crate::dataset::{Dataset, Feature, Matrix, Target};
 use crate::mixture::Mixture;
 use crate::outcome::Importance;
 use crate::parallel;
@@ -16,6 +17,8 @@ const REPEATS: usize = 5;
 /// Rows scored at most, and at least when there are that many.
 const MAX_ROWS: usize = 2_000;
 const MIN_ROWS: usize = 300;
+/// Rows of each class and split, when there are that many.
+const OF_A_CLASS: usize = 10;
 /// Tree evaluations (rows × trees × columns × repeats) spent, roughly.
 const WORK: usize = 80_000_000;
 
@@ -33,12 +36,16 @@ impl Question<'_> {
         self.search.shared.data
     }
 
-    /// Importance of every input column, by falling mean; those for which there was no time are left out.
-    pub(crate) fn answer(&self) -> Vec<Importance> {
+    /// Importance of every input column, by falling mean; those for which there was no time are left out. `None` when the
+    /// metric has no value for the rows there are.
+    pub(crate) fn answer(&self) -> Option<Vec<Importance>> {
         let chunks = self.sample();
         let rows: Vec<u32> = chunks.iter().flatten().copied().collect();
         let matrix = self.data().matrix.take(&rows);
         let base = self.score(&matrix, &rows, &chunks);
+        if !base.is_finite() {
+            return None;
+        }
         let columns = self.columns();
         let losses = parallel::map(columns.len() * REPEATS, self.search.threads, |index| {
             if self.search.control.cancelled() || self.search.control.over() {
@@ -63,7 +70,7 @@ impl Question<'_> {
             })
             .collect();
         out.sort_by(|a, b| b.mean.total_cmp(&a.mean));
-        out
+        Some(out)
     }
 
     /// The features that are an input column or made of it, the column itself first.
@@ -76,11 +83,11 @@ impl Question<'_> {
         (0..features.len()).filter(|&i| features[i].is_input()).map(made).collect()
     }
 
-    /// Held-out rows of the first splits, as many as the work allows.
+    /// Held-out rows of the first splits, as many as the work allows; of rare classes some more.
     fn sample(&self) -> Vec<Vec<u32>> {
         let kept = self.members.iter().map(|d| d.probes.len()).min().unwrap_or(0);
         let trees: usize =
-            self.members.iter().filter_map(|d| d.probes.first()).map(|p| p.rounds().max(1)).sum();
+            self.members.iter().filter_map(|d| d.probes.first()).map(|p| p.work().max(1)).sum();
         let each = trees * self.data().target.width() * self.data().features.len() * REPEATS;
         let wished = (WORK / each.max(1)).clamp(MIN_ROWS, MAX_ROWS);
         let splits = &self.search.folds.splits[..kept.min(self.search.folds.splits.len())];
@@ -88,7 +95,8 @@ impl Question<'_> {
         let part = |(i, valid): (usize, &Vec<u32>)| {
             let mut rows = valid.clone();
             Random::new(self.search.seed, 60_000 + i as u64).shuffle(&mut rows);
-            rows.truncate(share);
+            let rest = rows.split_off(share.min(rows.len()));
+            fill_up(&mut rows, &rest, &self.data().target);
             rows
         };
         splits.iter().map(|s| &s.valid).enumerate().map(part).collect()
@@ -111,6 +119,23 @@ impl Question<'_> {
     }
 }
 
+/// Adds rows of the classes that have fewer than [`OF_A_CLASS`], without which most metrics say nothing of them.
+fn fill_up(rows: &mut Vec<u32>, rest: &[u32], target: &Target) {
+    if target.task == Task::Regression {
+        return;
+    }
+    let class = |row: &u32| target.values[*row as usize] as usize;
+    let mut counts = vec![0; target.class_count()];
+    rows.iter().for_each(|row| counts[class(row)] += 1);
+    for row in rest {
+        let count = &mut counts[class(row)];
+        if *count < OF_A_CLASS {
+            *count += 1;
+            rows.push(*row);
+        }
+    }
+}
+
 /// Student's t for 95 % with [`REPEATS`] − 1 = 4 degrees of freedom.
 const STUDENT: f64 = 2.776;
 
@@ -127,6 +152,17 @@ fn summary(column: &str, losses: &[f64]) -> Importance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Classes;
+
+    #[test]
+    fn a_rare_class_is_in_the_sample() {
+        let values = (0..1000).map(|r| f32::from(u8::from(r >= 994))).collect();
+        let target = Target { name: "y".into(), task: Task::Binary, classes: Some(Classes::Boolean), values };
+        let mut rows: Vec<u32> = (0..300).collect();
+        let rest: Vec<u32> = (300..1000).collect();
+        fill_up(&mut rows, &rest, &target);
+        assert_eq!((rows.len(), rows[300]), (306, 994));
+    }
 
     #[test]
     fn the_interval_is_students() {

@@ -31,8 +31,10 @@ use crate::spec::Algorithm;
 use crate::{Error, Task};
 use hessboost::prelude::DMatrix;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Products of two numbers that take as long as a walk through a tree, roughly.
+const PRODUCTS_PER_TREE: usize = 64;
 
 /// What all fits of a search share: the data and its encoded forms, each made once when first asked for. Numbers are cut
 /// by the rows of a fit alone, once for all fits that learn from the same rows.
@@ -60,7 +62,7 @@ impl<'a> Shared<'a> {
 }
 
 /// What was made of some rows.
-struct Kept<T>(Mutex<HashMap<u64, Arc<T>>>);
+struct Kept<T>(Mutex<HashMap<Box<[u32]>, Arc<T>>>);
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
@@ -71,16 +73,13 @@ impl<T> Default for Kept<T> {
 impl<T> Kept<T> {
     /// What was made of these rows before, or is made now.
     fn of<E>(&self, rows: &[u32], make: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
-        let mut hasher = DefaultHasher::new();
-        rows.hash(&mut hasher);
-        let key = hasher.finish();
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = lock().get(&key) {
+        if let Some(kept) = lock().get(rows) {
             return Ok(Arc::clone(kept));
         }
         // Not under the lock: others go on. Whoever comes first is kept.
         let made = Arc::new(make()?);
-        Ok(Arc::clone(lock().entry(key).or_insert(made)))
+        Ok(Arc::clone(lock().entry(rows.into()).or_insert(made)))
     }
 }
 
@@ -148,6 +147,10 @@ pub(crate) trait Fitted: Send + Sync {
     /// Rounds or trees in the model.
     fn rounds(&self) -> usize {
         0
+    }
+    /// What a row's prediction costs, in trees that are walked.
+    fn work(&self) -> usize {
+        self.rounds()
     }
     /// Nodes the model takes in a file, comparisons of category sets counted one by one.
     fn size(&self) -> usize {

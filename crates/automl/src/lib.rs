@@ -37,7 +37,7 @@ mod vocabulary;
 pub use error::Error;
 pub use guardrails::{Guard, Guardrail, Severity};
 pub use journal::Keeper;
-pub use metrics::metric_names;
+pub use metrics::{metric_named, metric_names};
 pub use outcome::{ColumnReport, ColumnRole, Event, Importance, Maker, Member, Outcome, Trial, Work};
 pub use plots::{Axis, CELLS, LINE_POINTS, LINES, Line, Marks, Plot, svg};
 pub use report::{escape, page, report_html};

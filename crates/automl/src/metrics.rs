@@ -89,28 +89,27 @@ pub fn metric_names(task: Task) -> Vec<&'static str> {
     }
 }
 
+/// The metric of this task that is called `name`; case and underscores do not matter, so Azure's `AUCWeighted` is one.
+#[must_use]
+pub fn metric_named(task: Task, name: &str) -> Option<&'static str> {
+    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    metric_names(task).into_iter().find(|known| plain(known) == plain(name))
+}
+
 impl Goal {
     /// The metric called `name`, or the task's default.
     pub(crate) fn new(task: Task, name: Option<&str>) -> Result<Self, Error> {
         let regression = task == Task::Regression;
         let default = if regression { "normalized_root_mean_squared_error" } else { "AUC_weighted" };
-        let name = name.unwrap_or(default);
-        let higher = if regression {
-            REGRESSION.iter().find(|(n, _)| *n == name).map(|&(_, higher)| higher)
-        } else {
-            CLASSIFICATION.contains(&name).then_some(name != "log_loss")
+        let wished = name.unwrap_or(default);
+        let Some(name) = metric_named(task, wished) else {
+            let known = metric_names(task).join(", ");
+            let detail = format!("{wished:?} is none of a {} task: {known}", task.name());
+            return Err(Error::Spec { setting: "metric", detail });
         };
-        match higher {
-            Some(higher) => Ok(Self { name: name.into(), higher }),
-            None => Err(Error::Spec {
-                setting: "metric",
-                detail: format!(
-                    "{name:?} is none of a {} task: {}",
-                    task.name(),
-                    metric_names(task).join(", ")
-                ),
-            }),
-        }
+        let falls = |(n, higher): &(&str, bool)| *n == name && !higher;
+        let higher = if regression { !REGRESSION.iter().any(falls) } else { name != "log_loss" };
+        Ok(Self { name: name.into(), higher })
     }
 
     /// The primary metric among `metrics`; infinitely bad when it is undefined.

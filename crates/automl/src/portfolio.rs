@@ -10,7 +10,7 @@ mod walk;
 pub(crate) use walk::Walk;
 
 use crate::Task;
-use crate::dataset::{Dataset, Shape};
+use crate::dataset::Dataset;
 use crate::learners::{
     Boost, Constant, Criterion, Forest, Growth, Handling, Kernel, Learner, Linear, Mlp, Splitting, Svm,
 };
@@ -31,7 +31,7 @@ const LARGE_RATE: f64 = 0.04;
 const MAX_TREES: usize = 3_000;
 /// Inputs of all networks of a model together: what they learned is kept after each round.
 const MAX_INPUTS: usize = 6_000;
-/// Columns a one-hot encoding may have.
+/// Columns that a one-hot encoding may make of categories; numbers and target means take none of them.
 const MAX_ONE_HOT: usize = 400;
 
 /// Draws without an allowed algorithm after which there is none to be had.
@@ -79,7 +79,8 @@ impl Plan {
             10_000..50_000 => 150,
             _ => Spec::MAX_TRIALS,
         };
-        let trials = spec.max_trials.unwrap_or(bearable);
+        let wished = spec.max_trials.unwrap_or(bearable);
+        let trials = if varied(&facts, &fixed, &allowed) { wished } else { wished.min(fixed.len() as u32) };
         let plan = Self { fixed, facts, allowed: Box::new(allowed), seed: spec.seed, trials };
         if plan.fixed.is_empty() {
             let setting =
@@ -128,6 +129,13 @@ impl Plan {
     }
 }
 
+/// Whether there are configurations beyond the fixed ones: one to draw, or a step away from one.
+fn varied(facts: &Facts, fixed: &[Candidate], allowed: &dyn Fn(Algorithm) -> bool) -> bool {
+    let mut random = Random::new(0, 89_999);
+    let near = fixed.iter().any(|c| c.near(&mut Walk::new(&mut random, STEP)).is_some());
+    near || (0..MISSES).any(|_| allowed(facts.draw(&mut random).algorithm()))
+}
+
 /// One of the three best of different algorithms, the best most often.
 fn parent<'a>(past: &[Past<'a>], random: &mut Random) -> Option<&'a Candidate> {
     let mut order: Vec<&Past<'a>> = past.iter().filter(|p| p.loss.is_finite()).collect();
@@ -161,15 +169,13 @@ struct Facts {
 
 impl Facts {
     fn new(data: &Dataset) -> Self {
-        // Terms are 0 or 1 either way.
-        let apart = data.features.iter().filter(|f| !matches!(f.shape, Shape::Term { .. }));
-        let widths = apart.map(|f| f.codes());
+        let codes = data.features.iter().filter_map(|f| f.codes()).sum();
         Self {
-            rows: data.rows(),
+            rows: data.trainable(),
             numbers: data.features.iter().filter(|f| f.codes().is_none()).count(),
-            codes: data.features.iter().filter_map(|f| f.codes()).sum(),
+            codes,
             categories: data.features.iter().any(|f| f.codes().is_some()),
-            one_hot: widths.map(|w| w.unwrap_or(1)).sum::<usize>() <= MAX_ONE_HOT,
+            one_hot: codes <= MAX_ONE_HOT,
             regression: data.target.task == Task::Regression,
             outputs: data.target.width(),
         }
@@ -184,7 +190,7 @@ impl Facts {
             boost.eta = boost.eta.max(0.08);
         }
         boost.max_rounds = (MAX_TREES / self.outputs).clamp(100, 1000);
-        if !self.one_hot {
+        if !self.one_hot && boost.handling != Handling::Target {
             boost.handling = Handling::Native;
             if let Growth::Symmetric(depth) = boost.growth {
                 boost.growth = Growth::Depth(depth);

@@ -7,7 +7,7 @@ mod twins;
 
 use crate::dataset::{Dataset, Feature, Matrix, Shape, Target};
 use crate::outcome::{ColumnReport, ColumnRole};
-use crate::table::{Kind, Table, Tables};
+use crate::table::{Column, Kind, Table, Tables};
 use crate::{Error, Spec, vocabulary};
 use columns::Decision;
 use std::borrow::Cow;
@@ -27,6 +27,10 @@ pub(crate) struct Prepared {
 /// Fewest rows with a target a search starts with.
 pub(crate) const MIN_ROWS: usize = 10;
 
+/// How errors call the tables beside the training table.
+const VALIDATION: &str = "validation data";
+pub(crate) const TEST: &str = "test data";
+
 /// Terms of all texts together at most, and the values they may take in memory; the second asks for no fewer terms than
 /// the third.
 const ALL_TERMS: usize = 512;
@@ -43,10 +47,13 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
         detail: "the table has no such column".into(),
     })?;
     let roles = marks::Roles::new(table, spec)?;
+    if let Some(validation) = tables.validation {
+        labelled_alike(&table.columns[position], validation)?;
+    }
     let all = target::present(&table.columns[position]);
     let fit = &all[..all.partition_point(|&r| (r as usize) < tables.training.rows())];
     if tables.validation.is_some() && fit.len() == all.len() {
-        let detail = "no row of the validation data has a value".into();
+        let detail = format!("no row of the {VALIDATION} has a value");
         return Err(Error::Target { target: spec.target.clone(), detail });
     }
     let (target, mut notes) = target::read(&table.columns[position], (fit, &all), spec.task)?;
@@ -54,11 +61,41 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
     if missing_target > 0 {
         notes.push(format!("{missing_target} rows without a value in {:?} were left out", spec.target));
     }
+    let rows = columns::Rows { fit, all: &all };
+    let (mut reports, features, matrix) = decided(table, (position, missing_target), rows, &roles);
+    if features.is_empty() {
+        return Err(Error::NoFeatures(reasons(&reports)));
+    }
+    let alike = |counts: &dyn Fn(&str) -> bool| match tables.validation {
+        Some(validation) => tables.training.alike(validation, counts, VALIDATION),
+        None => Ok(()),
+    };
+    alike(&|name| roles.is_read(name))?;
+    let place = |row: u32| match (row as usize).checked_sub(tables.training.rows()) {
+        Some(row) => format!("row {} of the {VALIDATION}", row + 1),
+        None => format!("row {}", row + 1),
+    };
+    let marks = roles.read(table, fit.len(), marks::Rows { all: &all, place: &place })?;
+    let mut data = Dataset { features, matrix, target, marks };
+    drop_twins(&mut data, &mut reports);
+    alike(&|name| data.features.iter().any(|f| f.name == name))?;
+    add_moments(&mut data, fit.len());
+    add_terms(&mut data, &mut reports);
+    Ok(Prepared { data, columns: reports, notes })
+}
+
+/// Decides about every column; the target, from which rows are missing, is `position`.
+fn decided(
+    table: &Table,
+    (position, missing_target): (usize, usize),
+    rows: columns::Rows<'_>,
+    roles: &marks::Roles<'_>,
+) -> (Vec<ColumnReport>, Vec<Feature>, Matrix) {
     let mut reports = Vec::with_capacity(table.columns.len());
     let mut features: Vec<Feature> = Vec::new();
-    let mut matrix = Matrix { rows: all.len(), ..Matrix::default() };
+    let mut matrix = Matrix { rows: rows.all.len(), ..Matrix::default() };
     for (i, column) in table.columns.iter().enumerate() {
-        let facts = columns::facts(column, fit);
+        let facts = columns::facts(column, rows.fit);
         let mut report = ColumnReport {
             name: column.name.clone(),
             kind: column.kind.name().into(),
@@ -74,20 +111,12 @@ pub(crate) fn prepare(tables: Tables<'_>, spec: &Spec) -> Result<Prepared, Error
         }
         let decision = match roles.reason(&column.name) {
             Some(reason) => Decision::Drop(reason.into()),
-            None => columns::decide(column, columns::Rows { fit, all: &all }, &facts),
+            None => columns::decide(column, rows, &facts),
         };
         take(decision, &mut report, (&mut features, &mut matrix));
         reports.push(report);
     }
-    if features.is_empty() {
-        return Err(Error::NoFeatures(reasons(&reports)));
-    }
-    let marks = roles.read(table, fit.len(), &all)?;
-    let mut data = Dataset { features, matrix, target, marks };
-    drop_twins(&mut data, &mut reports);
-    add_moments(&mut data, fit.len());
-    add_terms(&mut data, &mut reports);
-    Ok(Prepared { data, columns: reports, notes })
+    (reports, features, matrix)
 }
 
 /// Puts what is decided about a column into its report, and its values with the others.
@@ -184,9 +213,10 @@ pub(crate) fn labels(
 pub(crate) fn row_weights(table: &Table, name: &str, rows: &[u32]) -> Result<Vec<f32>, Error> {
     let setting = "weight_column";
     let Some(position) = table.position(name) else {
-        return Err(Error::Spec { setting, detail: format!("the test data has no column {name:?}") });
+        return Err(Error::Spec { setting, detail: format!("the {TEST} has no column {name:?}") });
     };
-    marks::weights(&table.columns[position], rows.len(), rows)
+    let place = |row: u32| format!("row {} of the {TEST}", row + 1);
+    marks::weights(&table.columns[position], rows.len(), marks::Rows { all: rows, place: &place })
 }
 
 /// The checked training table, with the rows of the validation table after its own.
@@ -194,7 +224,17 @@ fn joined(tables: Tables<'_>) -> Result<Cow<'_, Table>, Error> {
     tables.training.check()?;
     let Some(validation) = tables.validation else { return Ok(Cow::Borrowed(tables.training)) };
     validation.check()?;
-    Ok(Cow::Owned(tables.training.followed_by(validation, "validation data")?))
+    Ok(Cow::Owned(tables.training.followed_by(validation)))
+}
+
+/// Refuses a target that holds other values in the validation data.
+fn labelled_alike(target: &Column, validation: &Table) -> Result<(), Error> {
+    let found = validation.position(&target.name).map(|at| &validation.columns[at]);
+    if found.is_none_or(|found| found.is_of(target)) {
+        return Ok(());
+    }
+    let detail = format!("the {VALIDATION} holds values of another type there");
+    Err(Error::Target { target: target.name.clone(), detail })
 }
 
 /// The reasons of all dropped columns in one line.

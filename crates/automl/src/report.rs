@@ -95,18 +95,20 @@ fn leaderboard(page: &mut String, outcome: &Outcome) {
     );
     put(page, format_args!("<th class=\"n\">{}</th>", escape(&outcome.metric)));
     page.push_str("<th class=\"n\">weight</th><th class=\"n\">seconds</th></tr>");
-    for (place, trial) in outcome.trials.iter().enumerate() {
-        row(page, place == 0, trial);
+    // The ensemble, which is the model, has the last number.
+    let model = outcome.trials.iter().map(|t| t.number).max();
+    for trial in &outcome.trials {
+        row(page, Some(trial.number) == model, trial);
     }
     page.push_str("</table></div>");
 }
 
-fn row(page: &mut String, top: bool, trial: &Trial) {
+fn row(page: &mut String, is_model: bool, trial: &Trial) {
     put(
         page,
         format_args!(
             "<tr{}><td class=\"n\">{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.1}</td></tr>",
-            if top { " class=\"top\"" } else { "" },
+            if is_model { " class=\"top\"" } else { "" },
             trial.number,
             escape(&trial.learner),
             number(trial.score),

@@ -131,11 +131,11 @@ fn work(
     let vote = Vote::new(&search, &trials.done, spec)?;
     let (members, metrics) = (vote.members(&trials.done), vote.metrics.clone());
     control.tell(Event::Ensemble { members, score: vote.score, metrics });
+    let (ensemble, from_fold) = refit::refit(&search, &mut trials.done, &vote, spec, &mut notes)?;
     for &i in &vote.chosen() {
         search.probes(&mut trials.done[i])?;
     }
     let done = &trials.done;
-    let (ensemble, from_fold) = refit::refit(&search, done, &vote, spec, &mut notes)?;
     tell_end(&trials, plan.trials(), spec, &mut notes);
     let importance = importance(&search, done, &vote, &mut notes)?;
     let signature = export::signature(&data);
@@ -200,9 +200,16 @@ fn importance(
 ) -> Result<Vec<Importance>, Error> {
     let members: Vec<&Done> = vote.chosen().into_iter().map(|i| &done[i]).collect();
     if members.iter().any(|member| member.probes.is_empty()) {
+        notes.push("the importance of the columns was not measured: the time was over".to_owned());
         return Ok(Vec::new());
     }
-    let importance = Question { search, members, mixture: &vote.mixture }.answer();
+    let Some(importance) = (Question { search, members, mixture: &vote.mixture }).answer() else {
+        let metric = &search.goal.name;
+        notes.push(format!(
+            "the importance of the columns was not measured: {metric} has no value for the rows held out"
+        ));
+        return Ok(Vec::new());
+    };
     if search.control.cancelled() {
         return Err(Error::Cancelled);
     }
@@ -220,6 +227,11 @@ fn importance(
 /// Notes on why the trials ended, and on those that were given up.
 fn tell_end(trials: &Trials, planned: u32, spec: &Spec, notes: &mut Vec<String>) {
     let count = trials.done.len() + trials.dropped;
+    if let Some(wished) = spec.max_trials.filter(|wished| planned < *wished) {
+        notes.push(format!(
+            "{planned} trials in place of {wished}: the algorithms allowed have no more configurations"
+        ));
+    }
     if trials.reached {
         notes.push(format!("the score asked for was reached after {count} trials"));
     } else if trials.late && spec.max_trials.is_some() {

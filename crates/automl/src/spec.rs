@@ -1,6 +1,7 @@
 //! What a search is asked to do.
 
 use crate::Error;
+use crate::folds::LEAST_ROWS;
 use serde::{Deserialize, Serialize};
 
 /// What the model predicts.
@@ -236,6 +237,11 @@ impl Spec {
             && !(size > 0.0 && size < 1.0)
         {
             return fail("validation_size", format!("{size} is no share above 0 and below 1"));
+        }
+        if let Some(rows) = self.fit_rows
+            && rows < LEAST_ROWS
+        {
+            return fail("fit_rows", format!("{rows} is less than {LEAST_ROWS}, the smallest sample"));
         }
         if self.exit_score.is_some_and(|score| !score.is_finite()) {
             return fail("exit_score", "it is no number".into());

@@ -38,6 +38,15 @@ impl Kind {
             Self::Timestamp => "timestamp",
         }
     }
+
+    /// What values of this kind are taken for; those of two kinds that say the same can stand in one column.
+    fn holds(self) -> &'static str {
+        match self {
+            Self::Boolean | Self::Integer | Self::Float => "numbers",
+            Self::Category | Self::Text => "texts",
+            Self::Timestamp => "times",
+        }
+    }
 }
 
 /// The values of a column, one a row.
@@ -91,6 +100,20 @@ pub struct Column {
     pub values: Values,
 }
 
+impl Column {
+    /// Whether a row has a value; an empty text is none.
+    fn is_there(&self, row: usize) -> bool {
+        let empty = |code: u32, levels: &[String]| levels[code as usize].is_empty();
+        !self.values.is_missing(row)
+            && !matches!(&self.values, Values::Texts { codes, levels } if empty(codes[row], levels))
+    }
+
+    /// Whether its values are of the type of another column's; without any they are of every type.
+    pub(crate) fn is_of(&self, other: &Self) -> bool {
+        self.kind.holds() == other.kind.holds() || !(0..self.values.len()).any(|row| self.is_there(row))
+    }
+}
+
 /// The tables of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct Tables<'a> {
@@ -128,50 +151,43 @@ impl Table {
         self.columns.iter().position(|c| c.name == name)
     }
 
-    /// This table's rows, then those of `other`, whose columns are found by name; one that `other` lacks is missing there.
-    /// `what` names the other table in an error.
-    pub(crate) fn followed_by(&self, other: &Self, what: &'static str) -> Result<Self, Error> {
+    /// This table's rows, then those of `other`, whose columns are found by name. One that `other` lacks, or that holds
+    /// values of another type there, is missing in its rows; [`Self::alike`] refuses it where it counts.
+    pub(crate) fn followed_by(&self, other: &Self) -> Self {
         let rows = other.rows();
         let join = |column: &Column| {
             let found = other.position(&column.name).map(|at| &other.columns[at].values);
             let values = match (&column.values, found) {
-                (Values::Numbers(a), None) => Values::Numbers([&a[..], &vec![f64::NAN; rows]].concat()),
                 (Values::Numbers(a), Some(Values::Numbers(b))) => Values::Numbers([&a[..], b].concat()),
-                (Values::Texts { codes, levels }, None) => Values::Texts {
-                    codes: [&codes[..], &vec![MISSING_CODE; rows]].concat(),
-                    levels: levels.clone(),
-                },
+                (Values::Numbers(a), _) => Values::Numbers([&a[..], &vec![f64::NAN; rows]].concat()),
                 (Values::Texts { codes, levels }, Some(Values::Texts { codes: more, levels: others })) => {
                     join_texts((codes, levels), (more, others))
                 }
-                (Values::Numbers(_), Some(_)) | (Values::Texts { .. }, Some(_)) => {
-                    return Err(unlike(column, what));
-                }
+                (Values::Texts { codes, levels }, _) => Values::Texts {
+                    codes: [&codes[..], &vec![MISSING_CODE; rows]].concat(),
+                    levels: levels.clone(),
+                },
             };
-            Ok(Column { values, ..column.clone() })
+            Column { values, ..column.clone() }
         };
-        Ok(Self { columns: self.columns.iter().map(join).collect::<Result<_, _>>()? })
+        Self { columns: self.columns.iter().map(join).collect() }
     }
 
-    /// Refuses a table that holds texts where this one holds numbers, or the other way round, in a column that `counts`.
-    pub(crate) fn alike(
-        &self,
-        other: &Self,
-        counts: impl Fn(&str) -> bool,
-        what: &'static str,
-    ) -> Result<(), Error> {
-        let differs = |column: &&Column| {
-            let found = other.position(&column.name).map(|at| &other.columns[at].values);
-            match (&column.values, found) {
-                (Values::Numbers(_), Some(Values::Texts { codes, .. })) => {
-                    codes.iter().any(|&code| code != MISSING_CODE)
+    /// Refuses another table that lacks a column that `counts`, or holds values of another type in it. `what` names the
+    /// other table.
+    pub(crate) fn alike(&self, other: &Self, counts: impl Fn(&str) -> bool, what: &str) -> Result<(), Error> {
+        for column in self.columns.iter().filter(|column| counts(&column.name)) {
+            let detail = match other.position(&column.name).map(|at| &other.columns[at]) {
+                None => format!("the {what} has no such column; put it in, or exclude it from the search"),
+                Some(found) if found.is_of(column) => continue,
+                Some(found) => {
+                    let [here, there] = [column, found].map(|c| c.kind.holds());
+                    format!("it holds {here} in the training data and {there} in the {what}")
                 }
-                (Values::Texts { .. }, Some(Values::Numbers(v))) => v.iter().any(|x| !x.is_nan()),
-                _ => false,
-            }
-        };
-        let unlike_one = self.columns.iter().filter(|column| counts(&column.name)).find(differs);
-        unlike_one.map_or(Ok(()), |column| Err(unlike(column, what)))
+            };
+            return Err(Error::Table { column: column.name.clone(), detail });
+        }
+        Ok(())
     }
 
     /// Refuses columns of unequal length, repeated names, codes without a level and texts in number columns.
@@ -200,11 +216,6 @@ impl Table {
         }
         Ok(())
     }
-}
-
-fn unlike(column: &Column, what: &str) -> Error {
-    let detail = format!("it holds numbers in one table and texts in the {what}");
-    Error::Table { column: column.name.clone(), detail }
 }
 
 /// Two text columns as one, with the levels of both.

@@ -275,8 +275,10 @@ impl Shared {
         let Ok(Some(name)) = serde_json::from_value::<Option<ModelName>>(name) else {
             return Ok(Value::Null);
         };
+        let mut metrics = results::tested(&Value::Object(results.facts.clone()));
+        metrics.extend(results.metrics.clone());
         let new = NewVersion {
-            metrics: results.metrics.clone(),
+            metrics,
             run: Some(job.id.clone()),
             made_by_run: true,
             lineage: job.lineage.clone(),

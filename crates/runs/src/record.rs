@@ -2,10 +2,11 @@
 
 use crate::command::SubmitCommand;
 use crate::error::Result;
+use crate::results;
 use crate::submit::{DEFAULT_EXPERIMENT, SubmitAutoml};
 use crate::tracking::now;
 use domain::tracking::{LogBatch, NewMetric, NewRun, PARENT_RUN, Pair, Point, RunStatus, RunUpdate};
-use domain::{Job, JobKind, JobStatus, RunId};
+use domain::{Job, JobKind, JobStatus, Metrics, RunId};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use store::{JobEnd, Store};
@@ -61,7 +62,7 @@ pub async fn begin(store: &Store, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// The run has ended, with the metrics of the job.
+/// The run has ended, with the metrics of the job; those of a search's test data stand beside them.
 pub async fn end(store: &Store, job: &Job, end: &JobEnd) -> Result<()> {
     open(store, job).await?;
     let point = |value| Point { value, timestamp: now(), step: 0 };
@@ -71,7 +72,8 @@ pub async fn end(store: &Store, job: &Job, end: &JobEnd) -> Result<()> {
         model_id: None,
         dataset: None,
     };
-    let metrics: Vec<NewMetric> = end.metrics.iter().map(metric).collect();
+    let tested = if job.kind == JobKind::Automl { results::tested(&end.result) } else { Metrics::new() };
+    let metrics: Vec<NewMetric> = end.metrics.iter().chain(&tested).map(metric).collect();
     let short = |error: &String| error.chars().take(TAG_MAX).collect::<String>();
     let tags: Vec<Pair> = end.error.iter().map(|e| Pair::new("portcullis.error", short(e))).collect();
     if !metrics.is_empty() || !tags.is_empty() {

@@ -121,6 +121,11 @@ struct Told {
     seconds: f64,
 }
 
+/// What the finished model was measured at on test data, named apart from what it was chosen by.
+pub fn tested(result: &Value) -> Metrics {
+    metrics(&result["test"]).into_iter().map(|(name, value)| (format!("test_{name}"), value)).collect()
+}
+
 /// Metrics that are numbers; one that is not defined for the table stands as null and is left out.
 fn metrics(value: &Value) -> Metrics {
     let all = value.as_object().into_iter().flatten();

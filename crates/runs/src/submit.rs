@@ -167,6 +167,11 @@ impl SubmitAutoml {
             return Err(Error::Submission("time_limit: give the search more than no time".to_owned()));
         }
         self.check_columns(data)?;
+        if self.validation_data.is_some() && (self.group_column.is_some() || self.time_column.is_some()) {
+            let text = "validation_data: it is the only split, so rows are not kept together by group_column nor ordered by \
+                        time_column; leave that out, and exclude the column if it is no feature";
+            return Err(Error::Submission(text.to_owned()));
+        }
         let spec = self.search(1);
         let refused: Vec<automl::Error> =
             self.possible_tasks(data).into_iter().map_while(|task| spec.check_for(task).err()).collect();
@@ -178,7 +183,7 @@ impl SubmitAutoml {
             return Err(Error::Submission(text));
         }
         data::check_target(&data.profile, &self.target)?;
-        self.check_metric(data)?;
+        self.metric = self.known_metric(data)?;
         self.data_version = Some(data.version);
         self.seed.get_or_insert(DEFAULT_SEED);
         if self.experiment.is_none() {
@@ -209,12 +214,12 @@ impl SubmitAutoml {
         Ok(())
     }
 
-    /// Refuses a primary metric that no search for this target knows.
-    fn check_metric(&self, data: &DataVersion) -> Result<()> {
-        let Some(metric) = &self.metric else { return Ok(()) };
+    /// The primary metric by its own name; one that no search for this target knows is refused.
+    fn known_metric(&self, data: &DataVersion) -> Result<Option<String>> {
+        let Some(metric) = &self.metric else { return Ok(None) };
         let tasks = self.possible_tasks(data);
-        if tasks.iter().any(|&task| automl::metric_names(task).contains(&metric.as_str())) {
-            return Ok(());
+        if let Some(known) = tasks.iter().find_map(|&task| automl::metric_named(task, metric)) {
+            return Ok(Some(known.to_owned()));
         }
         let known: Vec<String> = tasks
             .iter()

@@ -144,4 +144,11 @@ fn own_splits_and_validation_rows_are_taken_as_they_are() {
     let folds = make(&table, &spec(1)).unwrap();
     assert_eq!((folds.splits[0].train.len(), folds.scored.as_slice()), (16, &[16, 17, 18, 19][..]));
     assert!(make(&table, &Spec { n_cross_validations: Some(5), ..spec(1) }).is_err());
+    // They would not be kept: rows of a group could be on both sides, and old rows judge by new ones.
+    for marks in [
+        Marks { groups: (0..20).collect(), ..table.marks.clone() },
+        Marks { times: (0..20).map(f64::from).collect(), ..table.marks.clone() },
+    ] {
+        assert!(make(&Dataset { marks, ..table.clone() }, &spec(1)).is_err());
+    }
 }

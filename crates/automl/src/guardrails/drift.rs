@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, HashMap};
 /// Indexes from which a shift is moderate and large (the usual rule of thumb).
 const MODERATE: f64 = 0.1;
 const LARGE: f64 = 0.25;
+/// The standard normal's quantile at 99.9 %: a table has many columns.
+const NORMAL: f64 = 3.09;
 /// Groups of a number's values, and texts counted one by one.
 const GROUPS: usize = 10;
 /// Rows of other data below which shares say nothing.
@@ -32,8 +34,8 @@ pub(super) fn inspect(
     for report in prepared.columns.iter().filter(|c| compared(c.role)) {
         let find = |table: &Table| table.position(&report.name);
         let (Some(a), Some(b)) = (find(training), find(other)) else { continue };
-        let shift = shift(&training.columns[a], &other.columns[b]).unwrap_or(0.0);
-        if shift >= MODERATE {
+        let Some((shift, groups)) = shift(&training.columns[a], &other.columns[b]) else { continue };
+        if shift >= MODERATE.max(by_chance(groups, training.rows(), other.rows())) {
             figures.insert(report.name.clone(), shift);
         }
     }
@@ -53,8 +55,18 @@ pub(super) fn inspect(
     })
 }
 
-/// The index of two columns; `None` when they are of different types.
-fn shift(a: &Column, b: &Column) -> Option<f64> {
+/// What the index of columns without a shift hardly ever exceeds: it is distributed as (1/n + 1/m) · χ² with one degree of
+/// freedom less than there are groups (Yurdakul, Naranjo, "Statistical properties of the population stability index",
+/// 2020); the quantile is Wilson and Hilferty's.
+fn by_chance(groups: usize, rows: usize, others: usize) -> f64 {
+    let freedom = groups.saturating_sub(1).max(1) as f64;
+    let step = 2.0 / (9.0 * freedom);
+    let quantile = freedom * (1.0 - step + NORMAL * step.sqrt()).powi(3);
+    quantile * (1.0 / rows.max(1) as f64 + 1.0 / others.max(1) as f64)
+}
+
+/// The index of two columns and the groups it sums over; `None` when they are of different types.
+fn shift(a: &Column, b: &Column) -> Option<(f64, usize)> {
     match (&a.values, &b.values) {
         (Values::Numbers(x), Values::Numbers(y)) => {
             let cuts = cuts(x);
@@ -106,12 +118,14 @@ fn texts(column: &Column) -> HashMap<&str, f64> {
     counts
 }
 
-fn index(a: &[f64], b: &[f64]) -> f64 {
+/// The index, and the groups that have a row.
+fn index(a: &[f64], b: &[f64]) -> (f64, usize) {
     let total = |counts: &[f64]| counts.iter().map(|n| n + FLOOR).sum::<f64>();
     let (ta, tb) = (total(a), total(b));
     let part = |(x, y): (&f64, &f64)| {
         let (x, y) = ((x + FLOOR) / ta, (y + FLOOR) / tb);
         (x - y) * (x / y).ln()
     };
-    a.iter().zip(b).map(part).sum()
+    let filled = a.iter().zip(b).filter(|(x, y)| **x + **y > 0.0).count();
+    (a.iter().zip(b).map(part).sum(), filled)
 }

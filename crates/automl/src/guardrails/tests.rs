@@ -43,6 +43,22 @@ fn clean_data_has_no_finding() {
 }
 
 #[test]
+fn few_rows_do_not_pass_for_a_shift() {
+    let many = |rows: usize, of: usize| {
+        let mut table = table(rows, 2);
+        table.columns.extend((0..30).map(|c| {
+            let levels = (0..20).map(|l| format!("level {l}")).collect();
+            let code = |i: usize| (noise(i, of + c) * 20.0) as u32;
+            let values = Values::Texts { codes: (0..rows).map(code).collect(), levels };
+            Column { name: format!("c{c}"), kind: Kind::Category, values }
+        }));
+        table
+    };
+    let found = look(&many(500, 40), Some(&many(50, 140)));
+    assert!(of(&found, Guard::Drift).is_none(), "{found:?}");
+}
+
+#[test]
 fn rare_classes_are_told_with_their_rows() {
     let found = look(&table(400, 10), None);
     let imbalance = of(&found, Guard::ClassImbalance).unwrap();

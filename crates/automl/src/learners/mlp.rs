@@ -10,7 +10,7 @@ mod net;
 
 use super::design::{Design, Recipe, Rows};
 use super::linear::{LinearModel, link};
-use super::{Fit, Fitted, Job, Learner, Shared, Spread};
+use super::{Fit, Fitted, Job, Learner, PRODUCTS_PER_TREE, Shared, Spread};
 use crate::dataset::{Matrix, Target};
 use crate::random::Random;
 use crate::spec::Algorithm;
@@ -382,6 +382,11 @@ impl Fitted for Mlps {
 
     fn rounds(&self) -> usize {
         self.rounds
+    }
+
+    fn work(&self) -> usize {
+        // The work of training goes three times through the weights.
+        (self.nets.len() as f64 * self.plan.work() / 3.0) as usize / PRODUCTS_PER_TREE
     }
 
     fn size(&self) -> usize {

@@ -10,13 +10,14 @@ mod export;
 use super::design::{Design, Recipe, Rows};
 use super::linear::{LinearModel, link, residuals};
 use super::minimize::{Stop, minimize};
-use super::{Fit, Fitted, Job, Learner, Link, Shared, Spread};
+use super::{Fit, Fitted, Job, Learner, Link, PRODUCTS_PER_TREE, Shared, Spread};
 use crate::dataset::{Matrix, Target};
 use crate::random::Random;
 use crate::spec::Algorithm;
 use crate::{Error, Task};
 use libsvm_rs::train::svm_train;
 use libsvm_rs::{KernelType, SvmNode, SvmParameter, SvmProblem, SvmType};
+use std::collections::HashMap;
 
 /// What a machine compares rows by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,7 @@ impl Learner for Svm {
         let work = Work {
             svm: self,
             job,
+            rows: &sample,
             squares: points.iter().map(|point| product(point, point)).collect(),
             points,
             labels: sample.iter().map(|&r| spread.standard(data.target.values[r as usize])).collect(),
@@ -154,6 +156,8 @@ fn points(design: &Design, rows: &Rows, count: usize) -> Vec<Vec<SvmNode>> {
 struct Work<'a> {
     svm: &'a Svm,
     job: &'a Job<'a>,
+    /// The row of each point.
+    rows: &'a [u32],
     points: Vec<Vec<SvmNode>>,
     /// x·x of each point.
     squares: Vec<f64>,
@@ -254,7 +258,7 @@ impl Work<'_> {
 
     /// Slope and offsets that give the least log loss over decisions made out of fold.
     fn calibrate(&self) -> Result<Scales, Error> {
-        let folds = self.folds();
+        let folds = folds(self.rows, &self.labels, self.job.seed);
         let count = self.points.len();
         let mut decisions = vec![0.0; count * self.outputs];
         for fold in 0..FOLDS {
@@ -275,16 +279,6 @@ impl Work<'_> {
         let scales = self.platt(&decisions);
         // What was stopped on the way gives no honest probabilities.
         if self.job.stopped() { Err(Error::Cancelled) } else { Ok(scales) }
-    }
-
-    /// The fold of each point: dealt in random order, label by label.
-    fn folds(&self) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..self.points.len()).collect();
-        Random::new(self.job.seed, 301).shuffle(&mut order);
-        order.sort_by(|&a, &b| self.labels[a].total_cmp(&self.labels[b]));
-        let mut folds = vec![0; order.len()];
-        order.into_iter().enumerate().for_each(|(at, row)| folds[row] = at % FOLDS);
-        folds
     }
 
     fn platt(&self, decisions: &[f64]) -> Scales {
@@ -311,6 +305,20 @@ impl Work<'_> {
         minimize(&mut x, &none, Stop { iterations: 200, gradient: 1e-7 }, smooth, || self.job.stopped());
         Scales { slope: x[0], offsets: x[1..].to_vec() }
     }
+}
+
+/// The fold of each point: dealt in random order, label by label. A row that was drawn several times is never on both sides.
+fn folds(rows: &[u32], labels: &[f32], seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    Random::new(seed, 301).shuffle(&mut order);
+    order.sort_by(|&a, &b| labels[a].total_cmp(&labels[b]));
+    let mut folds = vec![0; order.len()];
+    let mut dealt: HashMap<u32, usize> = HashMap::new();
+    for at in order {
+        let next = dealt.len() % FOLDS;
+        folds[at] = *dealt.entry(rows[at]).or_insert(next);
+    }
+    folds
 }
 
 /// x·y of points whose places ascend.
@@ -413,6 +421,10 @@ impl Fitted for Machine {
         out
     }
 
+    fn work(&self) -> usize {
+        self.vectors.len() / PRODUCTS_PER_TREE
+    }
+
     fn size(&self) -> usize {
         // A node of a tree takes about forty bytes, a number four.
         (self.vectors.len() + self.coefficients.len()) / 10
@@ -420,5 +432,19 @@ impl Fitted for Machine {
 
     fn export(&self, sheet: &mut crate::export::Sheet<'_>) -> Result<String, Error> {
         export::machine(self, sheet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_a_row_are_in_one_fold() {
+        let rows: Vec<u32> = (0..90).map(|i| i % 40).collect();
+        let labels: Vec<f32> = rows.iter().map(|r| (r % 2) as f32).collect();
+        let folds = folds(&rows, &labels, 7);
+        assert!((0..90).all(|i| (0..90).all(|j| rows[i] != rows[j] || folds[i] == folds[j])));
+        assert!((0..FOLDS).all(|fold| folds.iter().filter(|f| **f == fold).count() > 20));
     }
 }

@@ -5,6 +5,14 @@ use crate::table::{Column, Table, Values};
 use crate::{Error, Spec};
 use std::collections::HashMap;
 
+/// The kept rows.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub all: &'a [u32],
+    /// What a row is called in an error.
+    pub place: &'a dyn Fn(u32) -> String,
+}
+
 /// Which columns are no features, and why.
 pub(super) struct Roles<'a> {
     spec: &'a Spec,
@@ -49,49 +57,64 @@ impl<'a> Roles<'a> {
         self.reasons.get(name).copied()
     }
 
+    /// Whether a column has a role other than being left out.
+    pub(super) fn is_read(&self, name: &str) -> bool {
+        let Spec { weight_column, group_column, time_column, cv_split_columns, .. } = self.spec;
+        let single = [weight_column, group_column, time_column];
+        single.into_iter().flatten().chain(cv_split_columns).any(|column| column == name)
+    }
+
     /// Reads the marks of the kept rows, of which the first `trainable` may be learned from.
-    pub(super) fn read(&self, table: &Table, trainable: usize, all: &[u32]) -> Result<Marks, Error> {
+    pub(super) fn read(&self, table: &Table, trainable: usize, rows: Rows<'_>) -> Result<Marks, Error> {
         let column = |name: &String| table.position(name).map(|at| &table.columns[at]);
-        let mut marks = Marks { validation: all.len() - trainable, ..Marks::default() };
+        let mut marks = Marks { validation: rows.all.len() - trainable, ..Marks::default() };
         if let Some(column) = self.spec.weight_column.as_ref().and_then(column) {
-            marks.weights = weights(column, trainable, all)?;
+            marks.weights = weights(column, trainable, rows)?;
         }
         if let Some(column) = self.spec.group_column.as_ref().and_then(column) {
-            marks.groups = groups(column, all);
+            marks.groups = groups(column, rows.all);
         }
         if let Some(column) = self.spec.time_column.as_ref().and_then(column) {
-            marks.times = numbers(column, "time_column", all)?;
+            marks.times = numbers(column, "time_column", rows)?;
         }
         for column in self.spec.cv_split_columns.iter().filter_map(column) {
-            marks.held.push(held(column, all)?);
+            marks.held.push(held(column, rows)?);
         }
         Ok(marks)
     }
 }
 
 /// The numbers of a column, none missing.
-fn numbers(column: &Column, setting: &'static str, rows: &[u32]) -> Result<Vec<f64>, Error> {
+fn numbers(
+    column: &Column,
+    setting: &'static str,
+    Rows { all: rows, place }: Rows<'_>,
+) -> Result<Vec<f64>, Error> {
     let fail = |detail: String| Err(Error::Spec { setting, detail });
     let Values::Numbers(values) = &column.values else {
         return fail(format!("{:?} holds texts, numbers or times are needed", column.name));
     };
     if let Some(&row) = rows.iter().find(|&&r| !values[r as usize].is_finite()) {
-        return fail(format!("{:?} has no value in row {}", column.name, row + 1));
+        return fail(format!("{:?} has no value in {}", column.name, place(row)));
     }
     Ok(rows.iter().map(|&r| values[r as usize]).collect())
 }
 
-/// Weights divided by their mean over the trainable rows, so that a learner's settings mean the same at any scale.
-pub(super) fn weights(column: &Column, trainable: usize, rows: &[u32]) -> Result<Vec<f32>, Error> {
+/// Weights divided by their mean over the trainable rows, so that a learner's settings mean the same at any scale; none
+/// when all are equal.
+pub(super) fn weights(column: &Column, trainable: usize, rows: Rows<'_>) -> Result<Vec<f32>, Error> {
     let setting = "weight_column";
     let values = numbers(column, setting, rows)?;
     if let Some(at) = values.iter().position(|&w| w < 0.0) {
-        let detail = format!("{:?} is negative in row {}", column.name, rows[at] + 1);
+        let detail = format!("{:?} is negative in {}", column.name, (rows.place)(rows.all[at]));
         return Err(Error::Spec { setting, detail });
     }
     let mean = values[..trainable].iter().sum::<f64>() / trainable as f64;
     if mean <= 0.0 || !mean.is_finite() {
         return Err(Error::Spec { setting, detail: format!("every weight in {:?} is 0", column.name) });
+    }
+    if values.iter().all(|&w| w == values[0]) {
+        return Ok(Vec::new());
     }
     Ok(values.iter().map(|w| (w / mean) as f32).collect())
 }
@@ -120,12 +143,12 @@ fn groups(column: &Column, rows: &[u32]) -> Vec<u32> {
 }
 
 /// A split: 0 is validated on, 1 is learned from.
-fn held(column: &Column, rows: &[u32]) -> Result<Vec<bool>, Error> {
+fn held(column: &Column, rows: Rows<'_>) -> Result<Vec<bool>, Error> {
     let setting = "cv_split_columns";
     let values = numbers(column, setting, rows)?;
     let fail = |detail: String| Err(Error::Spec { setting, detail });
     if let Some(at) = values.iter().position(|&x| x != 0.0 && x != 1.0) {
-        return fail(format!("{:?} is neither 0 nor 1 in row {}", column.name, rows[at] + 1));
+        return fail(format!("{:?} is neither 0 nor 1 in {}", column.name, (rows.place)(rows.all[at])));
     }
     let held: Vec<bool> = values.iter().map(|&x| x == 0.0).collect();
     if held.iter().all(|&h| h) || !held.iter().any(|&h| h) {

@@ -14,7 +14,7 @@ const MORE_ROUNDS: f64 = 1.05;
 /// back too.
 pub(super) fn refit(
     search: &Search<'_>,
-    done: &[Done],
+    done: &mut [Done],
     vote: &Vote,
     spec: &Spec,
     notes: &mut Vec<String>,
@@ -25,8 +25,9 @@ pub(super) fn refit(
     // One split of a sample leaves hardly a row of it out: its models are as good as any.
     let judged = sample.is_some() && search.folds.splits.len() == 1;
     let chosen = vote.chosen();
+    let trials: &[Done] = done;
     let fits = parallel::map(chosen.len(), search.threads, |i| {
-        let trial = &done[chosen[i]];
+        let trial = &trials[chosen[i]];
         if judged || spec.from_fold.contains(&trial.number) {
             return Err(Error::Cancelled);
         }
@@ -49,6 +50,7 @@ pub(super) fn refit(
                     stopped.push(done[at].number);
                 }
                 let limit = search.control.limit().unwrap_or(0.0);
+                search.probe_needed(&mut done[at])?;
                 done[at].probes.first().cloned().ok_or(Error::TimeLimit(limit))?
             }
             fit => fit?.into(),

@@ -26,8 +26,8 @@ impl<'a> Test<'a> {
     ) -> Result<Self, Error> {
         table.check()?;
         let input = |name: &str| features.iter().any(|f| f.is_input() && f.name == name);
-        training.alike(table, input, "test data")?;
-        let (rows, values) = prepare::labels(table, target, "test data")?;
+        training.alike(table, input, prepare::TEST)?;
+        let (rows, values) = prepare::labels(table, target, prepare::TEST)?;
         let weights = match &spec.weight_column {
             Some(name) => prepare::row_weights(table, name, &rows)?,
             None => Vec::new(),

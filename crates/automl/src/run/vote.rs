@@ -39,6 +39,9 @@ const BEYOND: usize = 8;
 /// Rows from which the whole is calibrated.
 const CALIBRATED_ROWS: usize = 500;
 
+/// Weights of the trials, and what is made of them: the recipe, and its metrics and score out of fold.
+type Candidate = (Vec<f64>, (Mixture, Metrics, f64));
+
 /// What the choice of an ensemble works on.
 struct Choice<'a> {
     search: &'a Search<'a>,
@@ -176,15 +179,18 @@ impl<'a> Choice<'a> {
         leading
     }
 
+    /// Predictions, metrics and score of a mixture of the trials with a weight.
+    fn judged(&self, mixture: &Mixture, weights: &[f64]) -> (Vec<f32>, Metrics, f64) {
+        let predictions = self.mix(mixture, weights);
+        let metrics = self.search.metrics_of(&self.search.folds.scored, &predictions, mixture.threshold);
+        let score = self.search.goal.of(&metrics);
+        (predictions, metrics, score)
+    }
+
     /// The vote, stacked or calibrated when that helps neither by chance nor against the primary metric.
     fn finished(&self, weights: &[f64], stack: bool) -> (Mixture, Metrics, f64) {
         let goal = self.search.goal;
-        let judge = |mixture: &Mixture| {
-            let predictions = self.mix(mixture, weights);
-            let metrics = self.search.metrics_of(&self.search.folds.scored, &predictions, mixture.threshold);
-            let score = goal.of(&metrics);
-            (predictions, metrics, score)
-        };
+        let judge = |mixture: &Mixture| self.judged(mixture, weights);
         let mut best = self.mean(weights);
         let (mut predictions, mut metrics, mut score) = judge(&best);
         let mut candidates = Vec::new();
@@ -210,6 +216,43 @@ impl<'a> Choice<'a> {
             }
         }
         (best, metrics, score)
+    }
+
+    /// The best single trial; without its calibration where it falls `short` with it.
+    fn alone(&self, short: &dyn Fn(&Candidate) -> bool) -> Candidate {
+        let weights = self.single(self.done.len());
+        let finished = self.finished(&weights, false);
+        let calibrated = (weights, finished);
+        if !short(&calibrated) {
+            return calibrated;
+        }
+        let weights = calibrated.0;
+        let mut mixture = self.mean(&weights);
+        mixture.parts.iter_mut().for_each(|part| part.calibration = Calibration::None);
+        let (_, metrics, score) = self.judged(&mixture, &weights);
+        (weights, (mixture, metrics, score))
+    }
+
+    /// The last of the candidates that no other is better than. Without a vote only stacks compete, with the best single
+    /// trial; where a trial was as good as the search was asked for and they are not, it is the model.
+    fn best(&self, candidates: Vec<Candidate>, spec: &Spec) -> Candidate {
+        let goal = self.search.goal;
+        let may =
+            |(_, (mixture, ..)): &Candidate| spec.vote_ensemble || matches!(mixture.rule, Rule::Stack(_));
+        let better = |a: &Candidate, b: &Candidate| goal.better(a.1.2, b.1.2);
+        let best = candidates.into_iter().filter(may).reduce(|a, b| if better(&a, &b) { a } else { b });
+        let short = |best: &Candidate| spec.exit_score.is_some_and(|exit| goal.better(exit, best.1.2));
+        match best {
+            Some(best) if spec.vote_ensemble && !short(&best) => best,
+            best => {
+                let single = self.alone(&short);
+                match best {
+                    Some(best) if spec.vote_ensemble && short(&single) => best,
+                    Some(best) if !spec.vote_ensemble && !better(&single, &best) => best,
+                    _ => single,
+                }
+            }
+        }
     }
 }
 
@@ -277,23 +320,12 @@ impl Vote {
         }
         // A stack costs much more than a vote: the votes that lead are finished, the others are not.
         let leading = choice.leading(&distinct);
-        let mut distinct: Vec<Vec<f64>> =
-            leading.into_iter().map(|i| std::mem::take(&mut distinct[i])).collect();
+        let distinct: Vec<Vec<f64>> = leading.into_iter().map(|i| std::mem::take(&mut distinct[i])).collect();
         let finished = parallel::map(distinct.len(), search.threads, |i| {
             choice.finished(&distinct[i], spec.stack_ensemble && ensemble && !search.control.cancelled())
         });
-        let mut best = 0;
-        for i in 1..finished.len() {
-            if !search.goal.better(finished[best].2, finished[i].2) {
-                best = i;
-            }
-        }
-        let (mut mixture, mut metrics, mut score) = finished[best].clone();
-        let mut weights = distinct.swap_remove(best);
-        if !spec.vote_ensemble && mixture.rule == Rule::Mean {
-            weights = choice.single(done.len());
-            (mixture, metrics, score) = choice.finished(&weights, false);
-        }
+        let candidates: Vec<Candidate> = distinct.into_iter().zip(finished).collect();
+        let (mut weights, (mut mixture, metrics, score)) = choice.best(candidates, spec);
         if matches!(mixture.rule, Rule::Stack(_)) {
             weights = shares(&mut mixture, &weights);
         }

@@ -91,13 +91,14 @@ impl Search<'_> {
         wished.min(self.folds.splits.len())
     }
 
-    /// Makes the models of a trial's first splits again when they were let go: the same ones. The first one has to be,
-    /// the others as many as time allows.
+    /// Makes the models of a trial's first splits again when they were let go: the same ones, as many as time allows.
     pub(crate) fn probes(&self, done: &mut Done) -> Result<(), Error> {
-        if done.probes.is_empty() {
-            self.control.needing(|| self.probe(done, 1))?;
-        }
         self.probe(done, self.kept())
+    }
+
+    /// Makes the model of a trial's first split again, however late it is: there is no other.
+    pub(crate) fn probe_needed(&self, done: &mut Done) -> Result<(), Error> {
+        if done.probes.is_empty() { self.control.needing(|| self.probe(done, 1)) } else { Ok(()) }
     }
 
     fn probe(&self, done: &mut Done, most: usize) -> Result<(), Error> {

@@ -109,7 +109,7 @@ const JOB: &[Field] = &[
     refused("test_data_size", "rows are not set aside here: give a table of their own as test_data"),
     used("cv_split_column_names"),
     used("weight_column_name"),
-    refused("positive_label", "classes have equal rank: leave it out"),
+    told("positive_label", "metrics are those of both classes together"),
     refused("forecasting", FORECASTING),
     refused("sweep", "a search of images or texts is not there yet"),
     refused("search_space", "a search of images or texts is not there yet"),
@@ -268,14 +268,14 @@ fn limits(value: &Value<'_>) -> Result<AutomlLimits> {
     })
 }
 
-const BY_ITSELF: &str = "columns are prepared by what their content shows: leave it out";
+const BY_ITSELF: &str = "columns are prepared by what their content shows, inside each fold";
 const FEATURIZATION: &[Field] = &[
     used("mode"),
     quiet("dataset_language"),
-    refused("blocked_transformers", BY_ITSELF),
+    told("blocked_transformers", BY_ITSELF),
     used("column_name_and_types"),
-    refused("transformer_params", BY_ITSELF),
-    refused("enable_dnn_featurization", BY_ITSELF),
+    told("transformer_params", BY_ITSELF),
+    told("enable_dnn_featurization", BY_ITSELF),
 ];
 
 /// The columns that are left out.
@@ -283,23 +283,19 @@ fn featurization(value: &Value<'_>) -> Result<Vec<String>> {
     let fields = value.open("a featurization", FEATURIZATION)?;
     let mode = fields.opt("mode", |v| v.one_of(&[("auto", true), ("custom", true), ("off", false)]))?;
     if mode == Some(false) {
-        return Err(fields
-            .need("mode")?
-            .wrong("every learner needs prepared columns: auto and custom are done"));
+        fields.need("mode")?.note("every learner needs prepared columns, so they are: auto is done");
     }
     fields.or_default("column_name_and_types", column_types)
 }
 
-/// Only what is to be ignored is said here: the other types are the data's own.
+/// The columns to ignore; the other types are the data's own.
 fn column_types(value: &Value<'_>) -> Result<Vec<String>> {
     let mut ignored = Vec::new();
     for (name, kind) in value.entries()? {
         if kind.text()?.eq_ignore_ascii_case("ignore") {
             ignored.push(name.to_owned());
         } else {
-            let said =
-                "only Ignore is read here: give the types when the data is registered, in its MLTable file";
-            return Err(kind.wrong(said));
+            kind.note("the type of a column is that of the data: give it when that is registered, in its MLTable file");
         }
     }
     Ok(ignored)
@@ -331,7 +327,7 @@ const BOTH: &[&str] = &[
 ];
 const OF_CLASSES: &[&str] = &["LogisticRegression", "XGBoostClassifier"];
 const OF_NUMBERS: &[&str] = &["ElasticNet", "XGBoostRegressor"];
-/// The vendor's others: they need not be blocked, and cannot be allowed.
+/// The vendor's others: they need not be blocked, and are not tried where they are allowed.
 const ABSENT: &[&str] = &[
     "SGD",
     "MultinomialNaiveBayes",
@@ -353,11 +349,17 @@ fn training(value: &Value<'_>, task: AutomlTask) -> Result<AutomlTraining> {
             let text = item.text()?;
             if let Some(name) = find(BOTH, &text).or_else(|| find(own, &text)) {
                 names.push(name.to_owned());
-            } else if allowed || find(ABSENT, &text).is_none() {
+            } else if find(ABSENT, &text).is_some() {
+                item.note("this algorithm is none here, so it is not tried");
+            } else {
                 let known: Vec<&str> = own.iter().chain(BOTH).copied().collect();
                 let shown = crate::fields::shown(&text);
                 return Err(item.wrong(format!("'{shown}' is no algorithm here: {}", known.join(", "))));
             }
+        }
+        if allowed && names.is_empty() {
+            let known: Vec<&str> = own.iter().chain(BOTH).copied().collect();
+            return Err(list.wrong(format!("none of these algorithms is here: {}", known.join(", "))));
         }
         Ok(names)
     };

@@ -181,11 +181,11 @@ log_verbosity: info
             "line 10, column 18: field 'validation_data'",
         ),
         (
-            "training: {allowed_training_algorithms: [LightGBM, KNN]}\n",
-            "line 10, column 52: field 'training.allowed_training_algorithms.1': 'KNN' is no algorithm here",
+            "training: {allowed_training_algorithms: [LightGBM, CNN]}\n",
+            "line 10, column 52: field 'training.allowed_training_algorithms.1': 'CNN' is no algorithm here",
         ),
         ("training: {blocked_training_algorithms: [Oracle]}\n", "'Oracle' is no algorithm here"),
-        ("featurization: {mode: off}\n", "featurization"),
+        ("featurization: {mode: maybe}\n", "featurization"),
         ("validation_data_size: 1.5\n", "validation_data_size"),
         ("forecasting: {time_column_name: t}\n", "forecasting is not done here"),
     ] {
@@ -264,4 +264,40 @@ training:
     assert_eq!(job.training.allowed, ["XGBoostRegressor", "RandomForest"]);
     assert_eq!(job.training.blocked, ["RandomForest"]);
     assert_eq!((job.training.stack_ensemble, job.training.vote_ensemble), (Some(false), None));
+}
+
+#[test]
+fn what_an_automl_job_wishes_of_another_tool_is_told() {
+    let text = "type: automl
+task: classification
+target_column_name: y
+training_data: ./table.csv
+positive_label: 'yes'
+featurization:
+  mode: custom
+  blocked_transformers: [LabelEncoder]
+  column_name_and_types: {CHMIN: Categorical, note: Ignore}
+  transformer_params:
+    imputer:
+    - fields: [CACH]
+      parameters: {strategy: most_frequent}
+training: {allowed_training_algorithms: [LightGBM, KNN]}
+";
+    let parsed = good::<crate::AutomlJob>(text);
+    let mut told: Vec<&str> = parsed.notes.iter().map(|note| note.field.as_str()).collect();
+    told.sort_unstable();
+    let expected = [
+        "featurization.blocked_transformers",
+        "featurization.column_name_and_types.CHMIN",
+        "featurization.transformer_params",
+        "positive_label",
+        "training.allowed_training_algorithms.1",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(
+        (parsed.value.exclude.as_slice(), parsed.value.training.allowed.as_slice()),
+        (&["note".to_owned()][..], &["LightGBM".to_owned()][..])
+    );
+    let found = bad::<crate::AutomlJob>(&text.replace("[LightGBM, KNN]", "[KNN]"));
+    assert!(found.contains("none of these algorithms is here: LogisticRegression"), "{found}");
 }

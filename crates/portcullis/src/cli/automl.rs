@@ -261,15 +261,15 @@ pub fn metrics(job: &Job) -> String {
     table(&["metric", "value"], job.metrics.iter().map(|(name, &value)| [name.clone(), shown(value)]))
 }
 
-/// Permutation importance as bars.
+/// Permutation importance with its interval, as bars.
 pub fn importance(job: &Job) -> String {
     let list = job.result["importance"].as_array().cloned().unwrap_or_default();
     let largest = list.iter().filter_map(|i| i["mean"].as_f64()).fold(0.0, f64::max);
     let rows = list.iter().map(|i| {
         let mean = i["mean"].as_f64().unwrap_or_default();
         let share = if largest > 0.0 { mean / largest } else { 0.0 };
-        let deviation = i["deviation"].as_f64().unwrap_or_default();
-        [text(&i["column"]), format!("{mean:.4} ± {deviation:.4}"), bar(share, 24)]
+        let reach = i["high"].as_f64().unwrap_or(mean) - mean;
+        [text(&i["column"]), format!("{mean:.4} ± {reach:.4}"), bar(share, 24)]
     });
-    table(&["feature", "importance", ""], rows)
+    table(&["feature", "importance, 95 %", ""], rows)
 }

@@ -85,3 +85,61 @@ async fn an_unknown_metric_name_is_refused_before_there_is_a_job() {
     let (_, jobs) = server.api(Method::GET, "/api/v1/jobs", None).await;
     assert_eq!(jobs, json!([]), "no job was made");
 }
+
+#[tokio::test]
+async fn what_a_command_wishes_reaches_the_search() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_table(folder.path());
+    let test = folder.path().join("later.csv");
+    std::fs::write(&test, small_table(60, 9)).unwrap();
+    let mut run =
+        vec!["automl", "run", "--data", "small", "--target", "y", "--max-trials", "40", "--out", "out"];
+    let out = folder.path().join("out");
+    *run.last_mut().unwrap() = out.to_str().unwrap();
+    run.extend(["--test-data", test.to_str().unwrap(), "--register-as", "tested", "--metric", "AUCWeighted"]);
+    run.extend(["--allow", "neural_network,SVM", "--block", "SVM", "--exclude", "flag"]);
+    run.extend(["--n-cross-validations", "3", "--no-vote-ensemble", "--no-stack-ensemble"]);
+    let answer = server.cli(&run);
+    let (job, result) = (&answer["job"], &answer["job"]["result"]);
+    assert_eq!((&job["status"], &result["metric"]), (&json!("Completed"), &json!("AUC_weighted")), "{job}");
+    assert_eq!(result["work"]["splits"], json!(3), "{result}");
+    // There are two networks in the plan, and nothing to vary about them.
+    let trials = answer["trials"].as_array().unwrap();
+    let networks = trials.iter().filter(|t| t["learner"].as_str().unwrap().starts_with("NeuralNetwork"));
+    assert_eq!((networks.count(), trials.len()), (2, 3), "{trials:?}");
+    assert!(result["notes"].to_string().contains("2 trials in place of 40"), "{result}");
+    assert_eq!(result["members"].as_array().unwrap().len(), 1, "{result}");
+    let accuracy = &result["test"]["accuracy"];
+    assert!(accuracy.is_number(), "{result}");
+    let (_, version) = server.api(Method::GET, "/api/v1/models/tested/versions/1", None).await;
+    assert_eq!(&version["metrics"]["test_accuracy"], accuracy, "{version}");
+    assert_eq!(version["signature"]["inputs"].as_array().unwrap().len(), 2, "{version}");
+    let route = format!("/api/2.0/mlflow/runs/get?run_id={}", job["id"].as_str().unwrap());
+    let (_, logged) = server.api(Method::GET, &route, None).await;
+    let metrics = logged["run"]["data"]["metrics"].as_array().unwrap();
+    assert!(metrics.iter().any(|m| m["key"] == "test_accuracy" && &m["value"] == accuracy), "{metrics:?}");
+}
+
+#[tokio::test]
+async fn groups_and_validation_data_exclude_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_table(folder.path());
+    let ask =
+        json!({ "data": "small", "validation_data": "small", "target": "y", "group_column": "colour name" });
+    let (status, problem) = server.api(Method::POST, "/api/v1/jobs", Some(ask)).await;
+    assert_eq!(status, 400, "{problem}");
+    assert!(problem["message"].as_str().unwrap().contains("group_column"), "{problem}");
+}
+
+#[test]
+fn a_job_file_knows_every_metric_of_a_search() {
+    for (task, of) in [("classification", automl::Task::Binary), ("regression", automl::Task::Regression)] {
+        for name in automl::metric_names(of) {
+            let text = format!(
+                "type: automl\ntask: {task}\ntarget_column_name: y\ntraining_data: ./t.csv\nprimary_metric: {name}\n"
+            );
+            let job = definitions::read::<definitions::AutomlJob>("job.yml", &text).unwrap();
+            assert_eq!(job.value.primary_metric.as_deref(), Some(name));
+        }
+    }
+}

@@ -194,3 +194,94 @@ fn a_stack_tells_the_weights_it_uses() {
     assert!((shares[0] - 0.6).abs() < 1e-6 && (shares[3] - 0.4).abs() < 1e-6, "{shares:?}");
     assert!(shares[1] == 0.0 && shares[2] == 0.0 && mixture.parts == [part(0.9), part(0.6)]);
 }
+
+#[test]
+fn further_tables_must_have_what_is_learned_from() {
+    let training = table(120, Task::Binary);
+    let judged = |change: &dyn Fn(&mut Table), spec: &Spec| {
+        let mut other = table(60, Task::Binary);
+        change(&mut other);
+        let validated = Tables { training: &training, validation: Some(&other), test: None };
+        let tested = Tables { training: &training, validation: None, test: Some(&other) };
+        [validated, tested].map(|tables| run(tables, spec, &mut go_on).map(drop))
+    };
+    let spec = Spec::new("y", 2, 1);
+    for results in [
+        judged(&|other| other.columns[2].name = "Label".into(), &spec),
+        judged(&|other| other.columns[2].kind = Kind::Timestamp, &spec),
+    ] {
+        for (result, what) in results.into_iter().zip(["validation data", "test data"]) {
+            let Err(Error::Table { column, detail }) = result else { panic!("{result:?}") };
+            assert!(column == "label" && detail.contains(what), "{column}: {detail}");
+        }
+    }
+    // What is no feature may be missing, empty or of another type.
+    let texts = || Values::Texts { codes: vec![0; 60], levels: vec!["x".into()] };
+    let strange = |other: &mut Table| {
+        other.columns[4] = column("empty", Kind::Category, texts());
+        other.columns[2] = column("label", Kind::Category, texts());
+        other.columns.remove(0);
+    };
+    let spec = Spec { exclude: vec!["label".into()], ..spec };
+    assert!(judged(&strange, &spec).iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_row_is_named_in_its_own_table() {
+    let weighted = |rows: usize, weight: fn(usize) -> f64| {
+        let mut table = table(rows, Task::Binary);
+        table.columns.push(column("w", Kind::Float, Values::Numbers((0..rows).map(weight).collect())));
+        table
+    };
+    let training = weighted(100, |i| 1.0 + (i % 2) as f64);
+    let validation = weighted(60, |i| if i == 4 { f64::NAN } else { 1.0 });
+    let spec = Spec { weight_column: Some("w".into()), ..quick(2) };
+    let spec = Spec { validation_size: None, ..spec };
+    let tables = Tables { training: &training, validation: Some(&validation), test: None };
+    let refused = run(tables, &spec, &mut go_on);
+    let Err(Error::Spec { detail, .. }) = refused else { panic!("{refused:?}") };
+    assert!(detail.contains("row 5 of the validation data"), "{detail}");
+    let plain = search(&table(100, Task::Binary), &Spec { weight_column: None, ..spec.clone() }).unwrap();
+    let equal = search(&weighted(100, |_| 2.5), &spec).unwrap();
+    assert_eq!((plain.score, plain.model.len()), (equal.score, equal.model.len()), "equal weights are none");
+}
+
+#[test]
+fn the_score_that_ended_a_search_is_that_of_its_model() {
+    for seed in 0..6 {
+        let table = table(150, Task::Binary);
+        let spec = Spec { metric: Some("accuracy".into()), ..Spec::new("y", 12, seed) };
+        let free = search(&table, &spec).unwrap();
+        let single = free.trials.iter().filter(|t| ![ENSEMBLE, STACK].contains(&t.learner.as_str()));
+        let exit = single.map(|t| t.score).fold(0.0, f64::max);
+        let ended = search(&table, &Spec { exit_score: Some(exit), ..spec }).unwrap();
+        assert!(ended.notes.iter().any(|note| note.contains("score asked for")), "{:?}", ended.notes);
+        assert!(ended.score >= exit, "seed {seed}: {} of {exit}", ended.score);
+    }
+}
+
+#[test]
+fn symmetric_trees_suit_wide_tables_and_long_lists_of_categories() {
+    let target = |rows: usize| {
+        column(
+            "y",
+            Kind::Integer,
+            Values::Numbers((0..rows).map(|i| f64::from(u8::from(i % 3 == 0))).collect()),
+        )
+    };
+    let spec = Spec { allowed_learners: vec!["GradientBoosting".into()], ..quick(1) };
+    let noise = |i: usize, c: usize| Random::new(i as u64, c as u64).unit();
+    let number = |c: usize| {
+        column(&format!("n{c}"), Kind::Float, Values::Numbers((0..60).map(|i| noise(i, c)).collect()))
+    };
+    let wide = Table { columns: (0..410).map(number).chain([target(60)]).collect() };
+    assert!(search(&wide, &spec).unwrap().trials.iter().any(|t| t.learner.contains("symmetric")));
+    let texts = |name: &str, salt: usize| {
+        let levels = (0..240).map(|l| format!("level-{l}")).collect();
+        let codes = (0..960).map(|i| (240.0 * noise(i, salt)) as u32).collect();
+        column(name, Kind::Category, Values::Texts { codes, levels })
+    };
+    let long = Table { columns: vec![texts("a", 901), texts("b", 902), target(960)] };
+    let outcome = search(&long, &spec).unwrap();
+    assert!(outcome.trials.iter().any(|t| t.learner.contains("target means")), "{:?}", outcome.trials);
+}
