@@ -403,6 +403,8 @@ for name, model, frame, target in [
 # Other estimators.
 for name, model, frame, target in [
     ("bayes", GaussianNB(), filled, words),
+    ("bayes-steep", GaussianNB(), filled.assign(d=np.where(np.asarray(three) == 0, 0.5, filled["d"])), three),
+    ("bayes-codes", prepared(hot, GaussianNB()), table, words),
     ("bayes-three", prepared(hot, GaussianNB(var_smoothing=0.01)), table, three),
     ("bayes-counts", make_pipeline(MinMaxScaler(), MultinomialNB()), filled, three),
     ("bayes-complement", make_pipeline(MinMaxScaler(), ComplementNB()), filled, binary),

@@ -152,6 +152,13 @@ impl Graph {
         Ok(())
     }
 
+    /// Counts what is looked at of columns.
+    pub(super) fn look(&self, entries: usize) -> Told<()> {
+        let left = self.looks.get().checked_sub(entries);
+        self.looks.set(left.ok_or("its estimators look at too many categories of all columns")?);
+        Ok(())
+    }
+
     /// Refuses what makes the graph too large before more of it is made: so many bytes, beside what is there.
     pub(super) fn room_for(&self, bytes: usize) -> Told<()> {
         self.builder.room_for(bytes).map_err(|e| e.to_string())

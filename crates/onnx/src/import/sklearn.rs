@@ -219,6 +219,7 @@ fn pipeline(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Answe
 fn last_step<'a>(graph: &mut Graph, node: Node<'a>, columns: &[Column]) -> Told<(Node<'a>, Vec<Column>)> {
     let steps = node.get("steps")?.items()?;
     let (last, before) = steps.split_last().ok_or("it has no steps")?;
+    graph.carry(columns.iter().map(prepare::size).sum())?;
     let mut columns = columns.to_vec();
     for step in before {
         columns = prepare::transform(graph, second(*step)?, columns)?;

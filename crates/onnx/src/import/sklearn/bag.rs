@@ -69,7 +69,8 @@ fn shares(graph: &mut Graph, (member, columns): Member<'_>, count: usize) -> Tol
     };
     let shares = match probabilities {
         Some(found) => found,
-        None if labels_only(member)? => hot(graph, &label, &classes),
+        // A tree may have seen a single class.
+        None if classes.len() == 1 || labels_only(member)? => hot(graph, &label, &classes),
         None => return Err(format!("{}: its probabilities are not supported", member.class())),
     };
     if classes == Classes::count(count) {
@@ -79,7 +80,12 @@ fn shares(graph: &mut Graph, (member, columns): Member<'_>, count: usize) -> Tol
     let Classes::Integer(own) = &classes else {
         return Err(format!("{}: its classes are not those of all", member.class()));
     };
-    let mut table = vec![0.0; own.len() * count];
+    if own.len() > count {
+        return Err(format!("{}: it has more classes than there are", member.class()));
+    }
+    let cells = own.len().saturating_mul(count);
+    graph.room_for(cells.saturating_mul(size_of::<f32>()))?;
+    let mut table = vec![0.0; cells];
     for (row, &class) in table.chunks_exact_mut(count).zip(own) {
         let to = usize::try_from(class).ok().and_then(|at| row.get_mut(at));
         *to.ok_or_else(|| format!("{}: there is no class {class}", member.class()))? = 1.0;

@@ -3,6 +3,7 @@
 use super::super::Told;
 use super::super::columns::{Column, Level, Op, value};
 use super::super::graph::{Graph, Read};
+use super::prepare::size;
 use super::steps;
 use crate::builder::Attr;
 use crate::element::{Domain, ElementType};
@@ -22,6 +23,7 @@ impl Matrix {
         if columns.is_empty() {
             return Err("it reads no column".to_owned());
         }
+        graph.look(columns.iter().map(size).sum())?;
         let mut order: Vec<usize> = (0..columns.len()).collect();
         order.sort_by_key(|&at| Part::of(&columns[at]));
         let name = graph.once(format!("matrix {columns:?}"), |graph| {

@@ -2,10 +2,14 @@
 
 use super::super::Told;
 use super::super::columns::{Column, Op};
-use super::super::graph::{Answer, Graph};
+use super::super::graph::{Answer, Classes, Graph};
 use super::super::skops::Node;
 use super::dense::Matrix;
+use super::prepare::size;
 use super::{classes, linear};
+
+/// From so many times the least variance on, see [`steep`].
+const STEEP: f64 = 100.0;
 
 /// Numbers by class and column, row by row.
 struct Rows {
@@ -66,6 +70,10 @@ pub(super) fn gaussian(graph: &mut Graph, node: Node<'_>, columns: &[Column]) ->
     if priors.len() != count || priors.iter().chain(&variances).any(|v| v.is_nan() || *v <= 0.0) {
         return Err(format!("class_prior_, {name}: a number above zero is expected for each class"));
     }
+    if steep(&variances, width) {
+        let score = (means, variances, priors);
+        return distances(graph, (columns, classes), score);
+    }
     let mean = |of: &[f64], at: usize| of.iter().skip(at).step_by(width).sum::<f64>() / count as f64;
     let centres: Vec<f64> = (0..width).map(|at| mean(&means, at)).collect();
     let scales: Vec<f64> = (0..width).map(|at| mean(&variances, at).sqrt()).collect();
@@ -93,6 +101,44 @@ pub(super) fn gaussian(graph: &mut Graph, node: Node<'_>, columns: &[Column]) ->
     let weights = rows.flat_map(|(line, square)| line.iter().chain(square).copied()).collect();
     let shifts = Rows { numbers: shifts, width: 1 }.apart().into_iter().map(|v| v as f32).collect();
     Ok(linear::joint(graph, &all, (weights, shifts), classes))
+}
+
+/// Whether a column varies so much less in one class than in the mean that squares about a common mean would leave
+/// nothing but what f32 rounds off.
+fn steep(variances: &[f64], width: usize) -> bool {
+    let count = (variances.len() / width.max(1)) as f64;
+    (0..width).any(|at| {
+        let of = || variances.iter().skip(at).step_by(width);
+        let least = of().copied().fold(f64::INFINITY, f64::min);
+        of().sum::<f64>() / count > STEEP * least
+    })
+}
+
+/// `GaussianNB` by squares about the mean of each class: one column a class and column.
+fn distances(
+    graph: &mut Graph,
+    (columns, classes): (&[Column], Classes),
+    (means, variances, priors): (Vec<f64>, Vec<f64>, Vec<f64>),
+) -> Told<Answer> {
+    let (count, width) = (classes.len(), columns.len());
+    let cells = count.saturating_mul(means.len());
+    graph.room_for(cells.saturating_mul(size_of::<f32>()))?;
+    graph.carry(count.saturating_mul(columns.iter().map(size).sum()))?;
+    let mut scaled = Vec::with_capacity(means.len());
+    let mut shifts: Vec<f64> = priors.iter().map(|p| p.ln()).collect();
+    for (at, (mean, variance)) in means.iter().zip(&variances).enumerate() {
+        let column = columns[at % width].clone();
+        scaled.push(column.then(Op::Add(-mean))?.then(Op::Div((2.0 * variance).sqrt()))?);
+        shifts[at / width] -= 0.5 * variance.ln();
+    }
+    let own = |cell: usize| if cell % means.len() / width == cell / means.len() { -1.0 } else { 0.0 };
+    let weights = Rows { numbers: (0..cells).map(own).collect(), width: means.len() };
+    let matrix = Matrix::write(graph, &scaled)?;
+    let square = graph.plain("Mul", &[&matrix.name, &matrix.name]);
+    // Of several classes a share of a far one's distance in all would swallow the others.
+    let weights = matrix.arrange(&if count == 2 { weights.apart() } else { weights.numbers });
+    let shifts = Rows { numbers: shifts, width: 1 }.apart().into_iter().map(|v| v as f32).collect();
+    Ok(linear::joint(graph, &square, (weights, shifts), classes))
 }
 
 /// `MultinomialNB`, `ComplementNB` and `BernoulliNB`, which are linear.

@@ -8,10 +8,11 @@ use super::super::value::Value;
 use super::{mix, second, select, steps, unknown};
 
 /// Most columns that transformers make.
-const COLUMNS: usize = 100_000;
+pub(super) const COLUMNS: usize = 100_000;
 
 /// Carries a fitted transformer over to columns.
 pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
+    graph.carry(columns.iter().map(size).sum())?;
     if node.is_scalar() {
         return match node.text()?.as_str() {
             "passthrough" => Ok(columns),
@@ -19,7 +20,6 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
             other => Err(format!("the step '{other}' is unknown")),
         };
     }
-    graph.carry(columns.iter().map(size).sum())?;
     let class = node.class();
     let done = match class {
         _ if !node.is_of("sklearn") => Err(unknown(node)),
@@ -72,7 +72,9 @@ pub(super) fn size(column: &Column) -> usize {
     let edges = |op: &Op| if let Op::Steps(edges) = op { edges.len() } else { 0 };
     match column {
         Column::Table { levels, .. } => 1 + levels.len(),
-        Column::Number { ops, .. } | Column::Made { ops, .. } => 1 + ops.iter().map(edges).sum::<usize>(),
+        Column::Number { ops, .. } | Column::Made { ops, .. } => {
+            1 + ops.len() + ops.iter().map(edges).sum::<usize>()
+        }
     }
 }
 
@@ -392,6 +394,7 @@ fn side_by_side(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<V
     }
     let mut out = Vec::new();
     for step in node.get("transformer_list")?.items()? {
+        graph.carry(columns.iter().map(size).sum())?;
         out.extend(transform(graph, second(step)?, columns.to_vec())?);
         if out.len() > COLUMNS {
             return Err(format!("it makes more than {COLUMNS} columns"));

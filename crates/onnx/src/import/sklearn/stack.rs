@@ -6,7 +6,7 @@ use super::super::graph::{Answer, Classes, Graph};
 use super::super::links::Link;
 use super::super::skops::Node;
 use super::calibrate::decision;
-use super::prepare::switched;
+use super::prepare::{COLUMNS, size, switched};
 use super::vote::{MEMBERS, hot, value};
 use super::{classes, estimator, unknown};
 
@@ -19,9 +19,13 @@ pub(super) fn stacked(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> 
     let mut answers = Vec::new();
     for (member, method) in members.into_iter().zip(methods) {
         let (of, places) = asked(graph, (member, columns), &method.text()?)?;
+        if answers.len() + places.len() > COLUMNS {
+            return Err(format!("estimators_: they answer more than {COLUMNS} numbers"));
+        }
         answers.extend(places.map(|at| Column::Made { of: of.clone(), at, ops: Vec::new() }));
     }
     if node.flag("passthrough")? {
+        graph.carry(columns.iter().map(size).sum())?;
         answers.extend_from_slice(columns);
     }
     let answer = estimator(graph, node.get("final_estimator_")?, &answers)?;

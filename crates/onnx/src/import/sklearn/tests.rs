@@ -208,3 +208,51 @@ fn what_is_not_covered_is_refused_by_name() {
     let told = file.read(&pipeline(&steps)).unwrap_err();
     assert!(told.contains("Normalizer: norm: 'l3' is not supported"), "{told}");
 }
+
+#[test]
+fn classes_of_a_member_do_not_multiply_with_those_of_all() {
+    let mut file = File::default();
+    let count = 200_000;
+    let numbers: Vec<f64> = (0..count).map(f64::from).collect();
+    let later: Vec<f64> = (0..count).map(|c| f64::from((c + 1) % count)).collect();
+    let shape = format!("({count},)");
+    let member = object(
+        "DummyClassifier",
+        &[
+            file.array("classes_", &shape, &later),
+            file.array("class_prior_", &shape, &vec![1.0 / f64::from(count); count as usize]),
+        ],
+    );
+    let place = file.array("", "(1,)", &[0.0]);
+    let members = [
+        plain("n_features_in_", "1"),
+        file.array("classes_", &shape, &numbers),
+        list("estimators_", &[member]),
+        list("estimators_features_", &[value(&place).to_owned()]),
+    ];
+    let told = file.read(&object("BaggingClassifier", &members)).unwrap_err();
+    assert!(told.contains("the graph written (bytes)"), "{told}");
+}
+
+#[test]
+fn a_column_that_hardly_varies_in_a_class_leaves_exact_chances() {
+    let mut file = File::default();
+    let members = [
+        file.array("theta_", "(2, 1)", &[0.5, 0.25]),
+        file.array("var_", "(2, 1)", &[1e-10, 0.25]),
+        file.array("class_prior_", "(2,)", &[0.5, 0.5]),
+        file.array("classes_", "(2,)", &[0.0, 1.0]),
+        plain("n_features_in_", "1"),
+    ];
+    let model = file.read(&object("GaussianNB", &members)).unwrap();
+    let second = |x: f64| {
+        let chance =
+            |mean: f64, variance: f64| (-(x - mean).powi(2) / (2.0 * variance)).exp() / variance.sqrt();
+        let (first, second) = (chance(0.5, 1e-10), chance(0.25, 0.25));
+        second / (first + second)
+    };
+    near(
+        &score(&model, &[&[0.5], &[0.50003], &[0.3]]),
+        &[second(0.5), second(f64::from(0.50003_f32)), second(0.3)],
+    );
+}
