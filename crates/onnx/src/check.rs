@@ -247,6 +247,6 @@ fn outputs(graph: &GraphProto, known: &HashSet<&str>) -> Result<()> {
 }
 
 #[cfg(test)]
-mod hostile;
+pub(crate) mod hostile;
 #[cfg(test)]
 mod tests;

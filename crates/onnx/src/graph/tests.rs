@@ -2,6 +2,7 @@
 
 use crate::Model;
 use crate::builder::{Attr, GraphBuilder};
+use crate::check::hostile::doubling;
 use crate::element::{Domain, ElementType};
 use crate::error::Error;
 use crate::proto::generated::tensor_shape_proto::{Dimension, dimension};
@@ -52,19 +53,8 @@ fn rows_of_several_axes_are_left_to_another_engine() {
 
 #[test]
 fn what_grows_is_for_no_engine() {
-    // Constants that double at each of a hundred nodes, and rows that do.
     for constant in [true, false] {
-        let mut graph = GraphBuilder::new("doubling");
-        graph.input("x", ElementType::Float, 2);
-        graph.output("y", ElementType::Float, &[-1, 2]);
-        let mut last = if constant { graph.floats("c", &[1, 2], vec![1.0; 2]) } else { "x".to_owned() };
-        for _ in 0..100 {
-            let next = graph.fresh("n");
-            graph.node(Domain::Onnx, "Concat", &[&last, &last], &[&next], vec![("axis", Attr::Int(1))]);
-            last = next;
-        }
-        graph.node(Domain::Onnx, "Add", &["x", &last], &["y"], vec![]);
-        let why = refusal(&graph.unchecked());
+        let why = refusal(&doubling(constant).unchecked());
         assert!(matches!(&why, Error::TooMuch { op, .. } if op == "Concat"), "{why:?}");
         assert!(!why.is_uncovered() && why.to_string().contains("(Concat) can't be run"), "{why}");
     }
