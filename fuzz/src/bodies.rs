@@ -16,6 +16,8 @@ use std::sync::OnceLock;
 
 use ::onnx as engine;
 
+#[path = "../../crates/onnx/tests/support/folded.rs"]
+mod folded;
 #[path = "../../crates/onnx/tests/support/reference.rs"]
 mod reference;
 
@@ -147,6 +149,17 @@ pub fn onnx(bytes: &[u8]) {
 /// reference gives.
 pub fn onnx_eval(bytes: &[u8]) {
     reference::check(bytes);
+}
+
+/// Encoders and scalers drawn from bytes, before trees or weighted sums: folded into what follows them, they give what a
+/// plain evaluation gives.
+pub fn onnx_folding(bytes: &[u8]) {
+    let mut random = folded::Random::new(bytes, 0);
+    if random.below(2) == 0 {
+        folded::check_trees("what was drawn", &mut random, ROWS);
+    } else {
+        folded::check_sums("what was drawn", &mut random, ROWS);
+    }
 }
 
 /// A model of another tool: what is converted can be loaded and asked. A text that describes a scikit-learn object is packed as a

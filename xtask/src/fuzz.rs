@@ -14,6 +14,7 @@ const TARGETS: &[&str] = &[
     "jwks",
     "onnx",
     "onnx_eval",
+    "onnx_folding",
     "importers",
     "csv",
     "parquet",

@@ -24,7 +24,7 @@ pub(crate) struct Input {
     /// Length of each axis; none where any length will do. No shape at all accepts every shape.
     dims: Option<Vec<Option<usize>>>,
     /// An initializer of the same name stands in when the caller gives nothing.
-    optional: bool,
+    pub optional: bool,
 }
 
 #[derive(Debug)]

@@ -80,6 +80,11 @@ impl Model {
         &self.slots
     }
 
+    /// Names of the graph's inputs that are no constants, in its order: what [`Model::run_tensors`] needs at least.
+    pub fn inputs(&self) -> impl Iterator<Item = &str> {
+        self.graph.inputs.iter().filter(|input| !input.optional).map(|input| input.name.as_str())
+    }
+
     /// Index of the slot of this name.
     pub fn slot(&self, name: &str) -> Option<usize> {
         self.names.get(name).copied()

@@ -1,4 +1,5 @@
-//! Generated cases against onnxruntime: every operator in every version, and whole models of the converters.
+//! Generated cases against onnxruntime: every operator in every version, and whole models of the converters; and the ONNX
+//! project's own cases of operators.
 //!
 //! The normal run takes a seeded part of the cases of operators and all models. With `PORTCULLIS_BLESS=N` one
 //! in N runs, and the tables in `docs/guides/onnx.md` are written anew. A wrong answer fails the test; what
@@ -56,7 +57,7 @@ fn blessing() -> Option<String> {
 }
 
 /// Writes cases with Python; none where it lacks what is needed.
-fn generate(test: &str, more: &[&str]) -> Option<Vec<Case>> {
+fn generate(test: &str, script: &str, more: &[&str]) -> Option<Vec<Case>> {
     let python = std::env::var_os("PORTCULLIS_PYTHON").map(PathBuf::from).filter(|path| {
         Command::new(path).args(["-c", NEEDED]).output().is_ok_and(|out| out.status.success())
     });
@@ -65,7 +66,7 @@ fn generate(test: &str, more: &[&str]) -> Option<Vec<Case>> {
         return None;
     };
     let folder = tempfile::tempdir().unwrap();
-    let script = root().join("tests-python/onnx_conformance.py");
+    let script = root().join("tests-python").join(script);
     let out = Command::new(python).arg(script).arg(folder.path()).args(more).output().unwrap();
     let (text, faults) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert!(out.status.success(), "{text}\n{faults}");
@@ -314,16 +315,57 @@ fn finish(mark: &str, (table, wrong): (Table, Vec<String>), versions: bool) {
 #[test]
 fn operators_give_what_onnxruntime_gives() {
     let every = blessing().unwrap_or_else(|| EVERY.to_owned());
-    let Some(cases) = generate("operators_give_what_onnxruntime_gives", &["--every", &every]) else { return };
+    let (test, script) = ("operators_give_what_onnxruntime_gives", "onnx_conformance.py");
+    let Some(cases) = generate(test, script, &["--every", &every]) else { return };
     assert!(cases.len() > 1000, "only {} cases were written", cases.len());
     finish("operators", run(&cases, TOLERANCE), true);
 }
 
 #[test]
 fn converted_models_give_what_onnxruntime_gives() {
-    let Some(cases) = generate("converted_models_give_what_onnxruntime_gives", &["--pipelines"]) else {
-        return;
-    };
+    let (test, script) = ("converted_models_give_what_onnxruntime_gives", "onnx_conformance.py");
+    let Some(cases) = generate(test, script, &["--pipelines"]) else { return };
     assert!(cases.len() > 200, "only {} models were written", cases.len());
     finish("models", run(&cases, MODEL_TOLERANCE), false);
+}
+
+#[test]
+fn the_onnx_projects_own_cases_of_operators() {
+    let test = "the_onnx_projects_own_cases_of_operators";
+    let Some(cases) = generate(test, "onnx_backend.py", &[]) else { return };
+    assert!(cases.len() > 1000, "only {} cases were written", cases.len());
+    let (table, wrong) = run(&cases, TOLERANCE);
+    let (count, passed, _) = total(&table);
+    println!("{count} cases, {passed} passed, {} refused", count - passed - wrong.len());
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
+    if blessing().is_some() {
+        bless("backend", &summary(&table));
+    }
+}
+
+/// The cases of the operators of which some pass, and the names of the others.
+fn summary(table: &Table) -> String {
+    let (known, others): (Vec<_>, Vec<_>) = table.iter().partition(|(_, row)| row.passed > 0);
+    let sum = |rows: &[(&(String, i64), &Row)], of: fn(&Row) -> usize| -> usize {
+        rows.iter().map(|(_, row)| of(row)).sum()
+    };
+    // Versions of cases apart, one is known and another not.
+    let elsewhere = |group: &String| known.iter().any(|((other, _), _)| other == group);
+    let unknown = others.iter().map(|((group, _), _)| group).filter(|group| !elsewhere(group));
+    let mut names: Vec<String> = unknown.map(|group| format!("`{group}`")).collect();
+    names.dedup();
+    let mut text = format!(
+        "{} cases of the operators of which some pass: {} passed, {} refused, none wrong.\n\n| what | cases | passed | refused | why, most often |\n|---|---|---|---|---|\n",
+        sum(&known, |row| row.cases),
+        sum(&known, |row| row.passed),
+        sum(&known, |row| row.cases - row.passed),
+    );
+    for ((group, version), row) in known.iter().filter(|(_, row)| row.passed < row.cases) {
+        let (cases, passed) = (row.cases, row.passed);
+        writeln!(text, "| {group} {version} | {cases} | {passed} | {} | {} |", cases - passed, reason(row))
+            .unwrap();
+    }
+    let count = sum(&others, |row| row.cases);
+    writeln!(text, "\nAll {count} of the others are refused: {}.", names.join(", ")).unwrap();
+    text
 }

@@ -42,20 +42,25 @@ pub(super) fn build(node: &Node<'_>) -> Result<Option<Op>> {
     Ok(Some(Box::new(Fold { pair, mean: is("Mean"), power: is("Pow"), rest: is("Mod") })))
 }
 
-/// The remainder: with the sign of the dividend (`fmod`), or for integers of the divisor.
+/// The remainder: with the sign of the dividend (`fmod`), or of the divisor (numbers too from operator set 28 on).
 fn modulo(fmod: bool) -> Pair {
     fn floored(a: i64, b: i64) -> Option<i64> {
         let rest = a.checked_rem(b)?;
         Some(if rest != 0 && (rest < 0) != (b < 0) { rest + b } else { rest })
     }
-    // Of integers per row, which are numbers in f32 there, too.
+    // Of integers per row too, which are numbers in f32 there.
     fn floored_single(a: f32, b: f32) -> f32 {
+        let rest = a % b;
+        if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+    }
+    fn floored_double(a: f64, b: f64) -> f64 {
         let rest = a % b;
         if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
     }
     let int: fn(i64, i64) -> Option<i64> = if fmod { i64::checked_rem } else { floored };
     let single: fn(f32, f32) -> f32 = if fmod { |a, b| a % b } else { floored_single };
-    Pair { single, double: |a, b| a % b, int: Some(int), keeps_integers: true }
+    let double: fn(f64, f64) -> f64 = if fmod { |a, b| a % b } else { floored_double };
+    Pair { single, double, int: Some(int), keeps_integers: true }
 }
 
 fn plain(name: &str) -> Option<Pair> {

@@ -14,6 +14,52 @@ pub(super) fn identity() -> Op {
     Box::new(Identity)
 }
 
+/// A `Dropout` outside training, which drops nothing.
+#[derive(Debug)]
+struct Dropout;
+
+pub(super) fn dropout() -> Op {
+    Box::new(Dropout)
+}
+
+impl Dropout {
+    /// Refuses the training mode (the third input), but for a ratio (the second, a half when it is left out) of 0.
+    fn outside_training(ratio: Option<&Tensor>, training: Option<&Tensor>) -> Result<(), String> {
+        let trains =
+            training.is_some_and(|mode| !matches!(&mode.data, Data::Bool(v) if v.iter().all(|on| !on)));
+        let drops = match ratio {
+            Some(ratio) => super::numbers(ratio)?.iter().any(|&share| share != 0.0),
+            None => true,
+        };
+        if trains && drops {
+            Err("drops values at random: training mode is not run".to_owned())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Operator for Dropout {
+    fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
+        let input = need(inputs, 0)?;
+        Self::outside_training(inputs.get(1), inputs.get(2))?;
+        let mask = Tensor { dims: input.dims.clone(), data: Data::Bool(vec![true; input.data.len()]) };
+        Ok(vec![input.clone(), mask])
+    }
+
+    fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
+        let constant = |at: usize| match inputs.get(at) {
+            Some(Some(value)) => value.constant().map(|tensor| Some(&**tensor)),
+            _ => Ok(None),
+        };
+        // A ratio means nothing outside training.
+        if let Some(training) = constant(2)? {
+            Self::outside_training(constant(1)?, Some(training))?;
+        }
+        Identity.lower(lower, inputs)
+    }
+}
+
 /// The map of class names to probabilities stays what it was made from: the probabilities in order.
 #[derive(Debug)]
 struct ZipMap {
@@ -47,10 +93,7 @@ impl Operator for ZipMap {
 
 impl Operator for Identity {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
-        let input = need(inputs, 0)?;
-        // The second output of a `Dropout` that drops nothing.
-        let mask = Tensor { dims: input.dims.clone(), data: Data::Bool(vec![true; input.data.len()]) };
-        Ok(vec![input.clone(), mask])
+        Ok(vec![need(inputs, 0)?.clone()])
     }
 
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {

@@ -1,18 +1,36 @@
 //! Pipelines drawn at random (imputers, scalers, one-hot and label encoders side by side, then trees or weighted
 //! sums) and what they give, computed plainly, column by column.
 
-use portcullis_onnx::{Attr, Domain, ElementType, GraphBuilder};
+use super::engine::{Attr, Domain, ElementType, GraphBuilder};
 
-/// Small deterministic generator.
-pub struct Random(pub u64);
+/// Choices out of bytes, and when they have ended, or there are none, out of a small deterministic generator.
+pub struct Random<'a> {
+    bytes: &'a [u8],
+    state: u64,
+}
 
-impl Random {
-    pub fn below(&mut self, n: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) % n as u64) as usize
+impl<'b> Random<'b> {
+    pub fn new(bytes: &'b [u8], seed: u64) -> Self {
+        Self { bytes, state: seed }
     }
 
-    pub fn pick<T: Clone>(&mut self, values: &[T]) -> T {
+    pub fn below(&mut self, n: usize) -> usize {
+        let (drawn, rest) = match self.bytes {
+            [first, rest @ ..] if n <= 256 => (u64::from(*first), rest),
+            [first, second, rest @ ..] => (u64::from(u16::from_le_bytes([*first, *second])), rest),
+            _ => (self.next(), &[][..]),
+        };
+        self.bytes = rest;
+        (drawn % n as u64) as usize
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.state >> 33
+    }
+
+    fn pick<T: Clone>(&mut self, values: &[T]) -> T {
         values[self.below(values.len())].clone()
     }
 
@@ -36,7 +54,7 @@ enum Map {
 }
 
 impl Map {
-    fn draw(random: &mut Random) -> Self {
+    fn draw(random: &mut Random<'_>) -> Self {
         match random.below(4) {
             0 => Self::Fill(f32::NAN, random.number()),
             1 => Self::Fill(0.0, random.number()),
@@ -72,20 +90,20 @@ pub enum Cell {
     Text(&'static str),
 }
 
-fn levels(random: &mut Random) -> Vec<&'static str> {
+fn levels(random: &mut Random<'_>) -> Vec<&'static str> {
     let first = random.below(LEVELS - 2);
     TEXTS[first..first + 2 + random.below(LEVELS - first - 1)].to_vec()
 }
 
 impl Part {
-    fn draw(random: &mut Random) -> Self {
+    fn draw(random: &mut Random<'_>) -> Self {
         let from = match random.below(3) {
             0 => From::Number,
             1 => From::OneHot(levels(random)),
             _ => {
                 let levels = levels(random);
                 let whole = random.below(2) == 0;
-                let value = |r: &mut Random| if whole { r.below(5) as f32 } else { r.number() };
+                let value = |r: &mut Random<'_>| if whole { r.below(5) as f32 } else { r.number() };
                 let values = levels.iter().map(|_| value(random)).collect();
                 let default = if whole { -1.0 } else { random.pick(&[f32::NAN, -1.0, 0.5]) };
                 From::Codes { levels, values, default, whole }
@@ -95,7 +113,7 @@ impl Part {
         Self { from, maps }
     }
 
-    fn cell(&self, random: &mut Random) -> Cell {
+    fn cell(&self, random: &mut Random<'_>) -> Cell {
         match self.from {
             From::Number if random.below(3) == 0 => Cell::Number(random.pick(&EDGES)),
             From::Number => {
@@ -183,11 +201,11 @@ pub struct Front {
 }
 
 impl Front {
-    pub fn draw(random: &mut Random) -> Self {
+    pub fn draw(random: &mut Random<'_>) -> Self {
         Self { parts: (0..1 + random.below(5)).map(|_| Part::draw(random)).collect() }
     }
 
-    pub fn row(&self, random: &mut Random) -> Vec<Cell> {
+    pub fn row(&self, random: &mut Random<'_>) -> Vec<Cell> {
         self.parts.iter().map(|part| part.cell(random)).collect()
     }
 
@@ -229,7 +247,7 @@ pub struct Trees(Vec<Node>);
 
 impl Trees {
     /// Thresholds are drawn from the columns of `rows`, so that rows meet them.
-    pub fn draw(random: &mut Random, rows: &[Vec<f32>]) -> Self {
+    pub fn draw(random: &mut Random<'_>, rows: &[Vec<f32>]) -> Self {
         let mut nodes = Vec::new();
         let (trees, depth) = random.pick(&[(1, 3), (4, 4), (30, 3), (2, 8)]);
         let modes = random.pick(&[&MODES[..1], &MODES[..2], &MODES[..4], &MODES]);
@@ -289,7 +307,7 @@ impl Trees {
 
 /// Grows below a new node; gives its id.
 fn grow(
-    random: &mut Random,
+    random: &mut Random<'_>,
     nodes: &mut Vec<Node>,
     (tree, start): (i64, usize),
     (rows, modes): (&[Vec<f32>], &[&'static str]),
@@ -325,10 +343,10 @@ pub struct Linear {
 }
 
 impl Linear {
-    pub fn draw(random: &mut Random, width: usize) -> Self {
+    pub fn draw(random: &mut Random<'_>, width: usize) -> Self {
         let op = random.pick(&["LinearClassifier", "LinearRegressor", "Gemm", "MatMul"]);
         let outputs = if op == "LinearClassifier" { 1 + random.below(3) } else { 1 };
-        let weight = |r: &mut Random| if r.below(6) == 0 { 0.0 } else { r.number() };
+        let weight = |r: &mut Random<'_>| if r.below(6) == 0 { 0.0 } else { r.number() };
         let mut weights: Vec<Vec<f32>> =
             (0..outputs).map(|_| (0..width).map(|_| weight(random)).collect()).collect();
         let mut intercepts: Vec<f32> = (0..outputs).map(|_| random.number()).collect();

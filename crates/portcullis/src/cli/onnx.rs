@@ -187,9 +187,9 @@ fn run(out: Printer, file: &Path, in_dir: &Path, out_dir: &Path) -> Result<(), F
     let model = load(file)?;
     let wrong = |e: onnx::Error| Fault::new(ErrorCode::Unprocessable, e.to_string());
     let mut inputs = Vec::new();
-    for (at, slot) in model.slots().iter().enumerate() {
+    for (at, name) in model.inputs().enumerate() {
         let bytes = read(&in_dir.join(format!("input_{at}.pb")))?;
-        inputs.push((slot.name.clone(), Tensor::from_proto_bytes(&bytes).map_err(wrong)?.1));
+        inputs.push((name.to_owned(), Tensor::from_proto_bytes(&bytes).map_err(wrong)?.1));
     }
     let outputs = model.run_tensors(inputs).map_err(wrong)?;
     std::fs::create_dir_all(out_dir).map_err(|e| Fault::invalid(format!("{}: {e}", out_dir.display())))?;

@@ -136,3 +136,16 @@ fn onnxruntime_and_we_agree_on_our_own_file() {
     std::fs::write(&ours, &scored).unwrap();
     run(Command::new(python).arg(repository("tests-python/onnx_check.py")).args([&model, &input, &ours]));
 }
+
+#[test]
+fn tensors_of_any_shape_run_by_command() {
+    let Some(python) = python() else {
+        return skip("tensors_of_any_shape_run_by_command", "PORTCULLIS_PYTHON");
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let script = repository("tests-python/onnx_tensors.py");
+    let path = |name: &str| folder.path().join(name);
+    run(Command::new(&python).arg(&script).arg("make").arg(folder.path()));
+    run(binary().args(["onnx", "run"]).args([path("model.onnx"), path("in"), path("out")]));
+    run(Command::new(python).arg(script).arg("check").arg(folder.path()));
+}

@@ -10,11 +10,12 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn no_damaged_seed_breaks_a_reader() {
-    let targets: [Target; 12] = [
+    let targets: [Target; 13] = [
         ("jwt", bodies::jwt),
         ("jwks", bodies::jwks),
         ("onnx", bodies::onnx),
         ("onnx_eval", bodies::onnx_eval),
+        ("onnx_folding", bodies::onnx_folding),
         ("importers", bodies::importers),
         ("csv", bodies::csv),
         ("parquet", bodies::parquet),
