@@ -20,6 +20,7 @@ mod host;
 mod issuer;
 mod job;
 mod job_compare;
+mod job_download;
 mod job_ids;
 mod job_show;
 mod ledger;

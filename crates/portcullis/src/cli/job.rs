@@ -1,5 +1,6 @@
-//! `job submit|list|show|stream|cancel`.
+//! `job submit|list|show|stream|download|cancel`.
 
+use crate::cli::job_download::Download;
 use crate::cli::submit::Submit;
 use crate::cli::{job_compare, job_ids, job_show};
 use crate::session::Session;
@@ -27,6 +28,8 @@ pub enum Job {
         /// The job's id, or its beginning
         id: String,
     },
+    /// Write the artifacts of a run to a folder: what a search made, what a command left
+    Download(Download),
     /// Stop a job
     Cancel {
         /// The job's id, or its beginning
@@ -73,6 +76,7 @@ impl Job {
                 }
                 crate::cli::automl::finished(session, follow(session, &id).await?)?;
             }
+            Self::Download(download) => return download.run(session).await,
             Self::Cancel { id } => {
                 let id = job_ids::whole(session, &id).await?;
                 let job: Record =

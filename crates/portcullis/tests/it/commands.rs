@@ -182,6 +182,12 @@ tags: {colour: red}
     assert_eq!(get(route.clone()), (200, json!({"deep/report.txt": 4})));
     assert_eq!(get(format!("{route}?output=model")), (200, json!({"model.bin": 5})));
     assert_eq!(get(format!("{route}/deep%2Freport.txt")).0, 200);
+    let (out, whole) = (shop.folder.path().join("down"), id(&job));
+    let got = shop.server.cli(&["job", "download", &whole[..30], "--out", out.to_str().unwrap()]);
+    for (path, content) in [("outputs/deep/report.txt", "fine"), ("model/model.bin", "model")] {
+        assert_eq!(std::fs::read_to_string(out.join(path)).unwrap(), content);
+        assert!(got["files"].as_array().unwrap().contains(&json!(path)), "{got}");
+    }
     let (status, run) = get(format!("/api/2.0/mlflow/runs/get?run_id={}", id(&job)));
     assert_eq!((status, &run["run"]["info"]["status"]), (200, &json!("FINISHED")), "{run:#}");
     let tags = run["run"]["data"]["tags"].as_array().unwrap();
