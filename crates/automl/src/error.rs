@@ -41,6 +41,11 @@ pub enum Error {
     /// No trial finished within the time limit.
     #[error("no trial finished within the time limit of {0} s; give it more time")]
     TimeLimit(f64),
+    /// A configuration took longer than one may.
+    #[error(
+        "it took longer than the {0} s that one configuration may take; give each more time, or allow faster algorithms"
+    )]
+    TrialLimit(f64),
     /// The graph could not be written or read back.
     #[error("the model could not be written as ONNX: {0}")]
     Export(String),

@@ -10,7 +10,7 @@ mod signature;
 
 #[cfg(test)]
 pub(crate) use check::scored;
-pub(crate) use check::{check, explainable};
+pub(crate) use check::{answers, check, explainable};
 pub(crate) use sheet::Sheet;
 pub(crate) use signature::signature;
 

@@ -12,6 +12,31 @@ use crate::table::Tables;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Values in groups of about equal size.
+struct Groups(Vec<f64>);
+
+impl Groups {
+    /// So many groups of the values that are there, or fewer where many are equal.
+    fn new(values: impl Iterator<Item = f64>, count: usize) -> Self {
+        let mut sorted: Vec<f64> = values.filter(|x| !x.is_nan()).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let mut cuts: Vec<f64> =
+            (1..count).filter_map(|i| sorted.get(i * sorted.len() / count)).copied().collect();
+        cuts.dedup();
+        Self(cuts)
+    }
+
+    /// The group of a value; missing ones have the first.
+    fn of(&self, x: f64) -> usize {
+        if x.is_nan() { 0 } else { 1 + self.0.partition_point(|&cut| cut <= x) }
+    }
+
+    /// The number of groups, that of the missing values among them.
+    fn len(&self) -> usize {
+        self.0.len() + 2
+    }
+}
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -118,8 +118,14 @@ impl<'a> Journal<'a> {
 /// 128 bits over everything the trials depend on: the prepared data, and the specification without its budget.
 fn digest(data: &Dataset, spec: &Spec) -> String {
     let mut digest = Digest([0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344]);
-    let same =
-        Spec { max_trials: None, time_limit_seconds: None, threads: 0, exit_score: None, ..spec.clone() };
+    let same = Spec {
+        max_trials: None,
+        time_limit_seconds: None,
+        trial_time_limit_seconds: None,
+        threads: 0,
+        exit_score: None,
+        ..spec.clone()
+    };
     digest.text(env!("CARGO_PKG_VERSION"));
     digest.text(&serde_json::to_string(&same).unwrap_or_default());
     for feature in &data.features {

@@ -18,7 +18,7 @@ pub(crate) use boost::{Boost, Growth, Handling};
 pub(crate) use constant::Constant;
 pub(crate) use design::{Number, REACH};
 pub(crate) use forest::{Criterion, Forest, Splitting};
-pub(crate) use linear::{Linear, LinearModel};
+pub(crate) use linear::{Linear, LinearModel, residuals};
 pub(crate) use mlp::Mlp;
 pub(crate) use svm::{Kernel, Svm};
 pub(crate) use trees::{CodeSet, Link, Node, Test, Tree, Trees, has, logistic};
@@ -27,11 +27,13 @@ use crate::control::Control;
 use crate::dataset::{Dataset, Matrix, Target};
 use crate::export::Sheet;
 use crate::portfolio::{Candidate, Walk};
+use crate::random::Random;
 use crate::spec::Algorithm;
 use crate::{Error, Task};
 use hessboost::prelude::DMatrix;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
 
 /// Products of two numbers that take as long as a walk through a tree, roughly.
 const PRODUCTS_PER_TREE: usize = 64;
@@ -98,6 +100,8 @@ pub(crate) struct Job<'a> {
     pub seed: u64,
     /// Stopping and signs of life.
     pub control: &'a Control,
+    /// When this fit is given up, whatever the search has left.
+    pub until: Option<Instant>,
 }
 
 impl Job<'_> {
@@ -109,8 +113,40 @@ impl Job<'_> {
     /// Whether this fit must be given up.
     pub(crate) fn stopped(&self) -> bool {
         self.control.pulse();
-        self.control.cancelled() || self.control.closed() || self.control.late()
+        self.control.cancelled() || self.control.closed() || self.control.late() || is_over(self.until)
     }
+}
+
+/// Rows to learn from, drawn with replacement by their weights.
+pub(crate) struct Lots<'a> {
+    train: &'a [u32],
+    /// Running sums of the weights; empty when all are equal.
+    sums: Vec<f64>,
+}
+
+impl<'a> Lots<'a> {
+    /// The lots of a job.
+    pub(crate) fn new(job: &Job<'a>) -> Self {
+        let mut sum = 0.0;
+        let add = |row: &u32| {
+            sum += f64::from(job.weight(*row));
+            sum
+        };
+        let sums = if job.weights.is_empty() { Vec::new() } else { job.train.iter().map(add).collect() };
+        Self { train: job.train, sums }
+    }
+
+    /// One row.
+    pub(crate) fn draw(&self, random: &mut Random) -> u32 {
+        let Some(last) = self.sums.last() else { return self.train[random.below(self.train.len())] };
+        let at = random.unit() * last;
+        self.train[self.sums.partition_point(|&s| s <= at).min(self.train.len() - 1)]
+    }
+}
+
+/// Whether a moment is over.
+pub(crate) fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|until| Instant::now() >= until)
 }
 
 /// A fitted model and how it came about.

@@ -119,14 +119,14 @@ fn work(
         threads: spec.workers(),
         early: spec.early_termination,
         exit: spec.exit_score,
+        trial_limit: spec.trial_limit(),
         left_out: &spec.left_out,
         journal: Journal::new(keeper, &data, spec, &folds),
     };
     let plan = Plan::new(&data, spec)?;
     announce(&search, plan.trials());
     columns.iter().for_each(|column| control.tell(Event::Column(column.clone())));
-    let guards = guardrails.iter().map(Guardrail::message);
-    notes.iter().cloned().chain(guards).for_each(|message| control.tell(Event::Warning { message }));
+    warn(control, &notes, &guardrails);
     let mut trials = search.run(&plan)?;
     let vote = Vote::new(&search, &trials.done, spec)?;
     let (members, metrics) = (vote.members(&trials.done), vote.metrics.clone());
@@ -237,6 +237,9 @@ fn tell_end(trials: &Trials, planned: u32, spec: &Spec, notes: &mut Vec<String>)
     } else if trials.late && spec.max_trials.is_some() {
         notes.push(format!("the time limit ended the search after {count} of {planned} trials"));
     }
+    if let (1.., Some(limit)) = (trials.overdue, spec.trial_time_limit_seconds) {
+        notes.push(format!("{} configurations were given up after {limit} s each", trials.overdue));
+    }
     if trials.dropped > 0 {
         notes.push(format!("{} configurations were given up after their first folds", trials.dropped));
     }
@@ -263,6 +266,12 @@ fn pictures(search: &Search<'_>, vote: &Vote, done: &[Done], trials: &[Trial]) -
     let mut plots = plots::all(&answers, trials, (&search.goal.name, search.goal.higher));
     plots.extend(plots::rounds(&vote.curves(done)));
     plots
+}
+
+/// Tells what is to be known of the data.
+fn warn(control: &Control, notes: &[String], guardrails: &[Guardrail]) {
+    let guards = guardrails.iter().map(Guardrail::message);
+    notes.iter().cloned().chain(guards).for_each(|message| control.tell(Event::Warning { message }));
 }
 
 /// Tells what is going to be done.

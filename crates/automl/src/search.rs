@@ -12,13 +12,13 @@ use crate::control::Control;
 use crate::dataset::Dataset;
 use crate::folds::Folds;
 use crate::journal::Journal;
-use crate::learners::{Fitted, Job, Shared};
+use crate::learners::{self, Fitted, Job, Shared};
 use crate::metrics::{self, Goal, Metrics};
 use crate::outcome::Event;
 use crate::portfolio::{Candidate, Plan};
 use crate::random::Random;
 use crate::{Error, Task};
-use schedule::{Schedule, Step};
+use schedule::{Running, Schedule, Step};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -64,6 +64,8 @@ pub(crate) struct Search<'a> {
     pub early: bool,
     /// The search ends with the first trial that scores so well.
     pub exit: Option<f64>,
+    /// Time that one trial may take.
+    pub trial_limit: Option<Duration>,
     /// Trials that are not carried out.
     pub left_out: &'a [u32],
     pub journal: Journal<'a>,
@@ -77,6 +79,8 @@ pub(crate) struct Trials {
     pub dropped: usize,
     /// Numbers of those before the last that gave nothing.
     pub left_out: Vec<u32>,
+    /// How many were given up because each took longer than one may.
+    pub overdue: usize,
     /// Whether the time limit ended them.
     pub late: bool,
     /// Whether the score asked for was reached.
@@ -132,7 +136,8 @@ impl Search<'_> {
         let _waking = schedule.waking();
         while let Some(Step { trial, split }) = schedule.next() {
             let start = Instant::now();
-            let fit = trial.candidate.fit(self.shared, &self.job(trial.number, split));
+            let job = Job { until: trial.until, ..self.job(trial.number, split) };
+            let fit = trial.candidate.fit(self.shared, &job).map_err(|error| self.why(error, &trial));
             let loss = fit.as_ref().map_or(f64::NAN, |fit| self.split_loss(fit, split));
             let seconds = start.elapsed().as_secs_f64();
             if let Some(fits) = schedule.fitted(&trial, split, (fit, loss, seconds)) {
@@ -142,6 +147,16 @@ impl Search<'_> {
                 }
                 schedule.finished(&trial, end);
             }
+        }
+    }
+
+    /// Why a fit gave nothing: one that was stopped may have been so by its own limit.
+    fn why(&self, error: Error, trial: &Running) -> Error {
+        match (error, self.trial_limit) {
+            (Error::Cancelled, Some(limit)) if learners::is_over(trial.until) => {
+                Error::TrialLimit(limit.as_secs_f64())
+            }
+            (error, _) => error,
         }
     }
 
@@ -155,6 +170,7 @@ impl Search<'_> {
             weights: &self.data().marks.weights,
             seed: trial_seed(self.seed, number),
             control: self.control,
+            until: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::folds::LEAST_ROWS;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What the model predicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -105,6 +106,10 @@ pub struct Spec {
     /// Seconds after which the search has ended; absent = only `max_trials` counts.
     #[serde(default)]
     pub time_limit_seconds: Option<f64>,
+    /// Seconds after which a single configuration is given up, from the begin of its first fit to the end of its last; it
+    /// counts as left out ([`crate::Work::left_out`]). The fit on all rows at the end is not bound by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_time_limit_seconds: Option<f64>,
     /// Seed of everything random.
     pub seed: u64,
     /// Worker threads; 0 = one a core. Does not change the result.
@@ -182,6 +187,7 @@ impl Spec {
             metric: None,
             max_trials: Some(max_trials),
             time_limit_seconds: None,
+            trial_time_limit_seconds: None,
             seed,
             threads: 0,
             exclude: Vec::new(),
@@ -223,10 +229,14 @@ impl Spec {
         if self.max_trials.is_none() && self.time_limit_seconds.is_none() {
             return fail("max_trials", "give a number of trials, a time limit, or both".into());
         }
-        if let Some(limit) = self.time_limit_seconds
-            && !(limit.is_finite() && limit > 0.0)
-        {
-            return fail("time_limit_seconds", format!("{limit} is not a positive number of seconds"));
+        let limits = [
+            ("time_limit_seconds", self.time_limit_seconds),
+            ("trial_time_limit_seconds", self.trial_time_limit_seconds),
+        ];
+        for (setting, limit) in limits {
+            if let Some(limit) = limit.filter(|limit| !(limit.is_finite() && *limit > 0.0)) {
+                return fail(setting, format!("{limit} is not a positive number of seconds"));
+            }
         }
         if let Some(folds) = self.n_cross_validations
             && !(2..=Self::MAX_FOLDS).contains(&folds)
@@ -296,6 +306,11 @@ impl Spec {
             let listed = allowed.contains(&algorithm) || (constant && allowed.is_empty());
             (allowed.is_empty() || listed) && !blocked.contains(&algorithm)
         })
+    }
+
+    /// Time that one configuration may take; none when there is no limit that a clock could count.
+    pub(crate) fn trial_limit(&self) -> Option<Duration> {
+        self.trial_time_limit_seconds.and_then(|limit| Duration::try_from_secs_f64(limit).ok())
     }
 
     /// Worker threads really used.

@@ -2,6 +2,7 @@
 //! negative and are pulled to those of the vote (Wolpert 1992; Breiman, "Stacked regressions", 1996).
 
 use crate::Task;
+use crate::learners::residuals;
 use crate::random::Random;
 
 /// Parts of the rows: each is judged by weights from the others.
@@ -85,29 +86,13 @@ impl Layer<'_> {
 
     /// Turns scores into the derivative of the loss, and gives the loss.
     fn residual(&self, row: usize, scores: &mut [f64]) -> f64 {
-        let truth = f64::from(self.truth[row]);
-        match self.task {
-            Task::Regression => {
-                scores[0] -= truth;
-                let loss = scores[0] * scores[0];
-                scores[0] *= 2.0;
-                loss
-            }
-            Task::Binary => {
-                let z = scores[0];
-                scores[0] = 1.0 / (1.0 + (-z).exp()) - truth;
-                z.max(0.0) + (-z.abs()).exp().ln_1p() - truth * z
-            }
-            Task::Multiclass => {
-                let top = scores.iter().copied().fold(f64::MIN, f64::max);
-                let own = scores[truth as usize] - top;
-                scores.iter_mut().for_each(|s| *s = (*s - top).exp());
-                let sum: f64 = scores.iter().sum();
-                scores.iter_mut().for_each(|s| *s /= sum);
-                scores[truth as usize] -= 1.0;
-                sum.ln() - own
-            }
+        let loss = residuals(self.task, self.truth[row], scores);
+        if self.task != Task::Regression {
+            return loss;
         }
+        // The whole square, where the linear model takes half of it.
+        scores[0] *= 2.0;
+        2.0 * loss
     }
 
     /// Coordinate descent with Newton steps, weights kept from falling below 0.

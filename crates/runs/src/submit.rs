@@ -50,6 +50,10 @@ pub struct SubmitAutoml {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub time_limit: Option<Span>,
+    /// A single configuration is given up after this time, as `60s` or `5m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub trial_time_limit: Option<Span>,
     /// Same data, seed and trials give the same bytes; 42 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
@@ -133,6 +137,7 @@ impl SubmitAutoml {
             metric: None,
             max_trials: None,
             time_limit: None,
+            trial_time_limit: None,
             seed: None,
             exclude: Vec::new(),
             weight_column: None,
@@ -163,8 +168,10 @@ impl SubmitAutoml {
         if self.time_limit.is_none() {
             self.max_trials.get_or_insert(DEFAULT_TRIALS);
         }
-        if self.time_limit.is_some_and(|limit| limit.0.is_zero()) {
-            return Err(Error::Submission("time_limit: give the search more than no time".to_owned()));
+        for (field, limit) in [("time_limit", self.time_limit), ("trial_time_limit", self.trial_time_limit)] {
+            if limit.is_some_and(|limit| limit.0.is_zero()) {
+                return Err(Error::Submission(format!("{field}: give the search more than no time")));
+            }
         }
         self.check_columns(data)?;
         if self.validation_data.is_some() && (self.group_column.is_some() || self.time_column.is_some()) {
@@ -251,6 +258,7 @@ impl SubmitAutoml {
         spec.task = self.task.map(search_task);
         spec.metric.clone_from(&self.metric);
         spec.time_limit_seconds = self.time_limit.map(|limit| limit.0.as_secs_f64());
+        spec.trial_time_limit_seconds = self.trial_time_limit.map(|limit| limit.0.as_secs_f64());
         spec.threads = threads;
         spec.exclude.clone_from(&self.exclude);
         spec.weight_column.clone_from(&self.weight_column);

@@ -37,7 +37,7 @@ pub(crate) fn check(bytes: &[u8], data: &Dataset, ensemble: &Ensemble) -> Result
     sample.rows += 2;
     let width = data.target.width();
     let expected = ensemble.predict(&sample);
-    let got = score(&model, &data.features, &sample, width)?;
+    let got = answers(&model, &scored(&model, &data.features, &sample)?, sample.rows, width);
     let classes = data.target.classes.is_some();
     let spread = spread(&data.target.values, classes);
     for (i, (a, b)) in expected.iter().zip(&got).enumerate() {
@@ -60,24 +60,18 @@ fn spread(values: &[f32], classes: bool) -> f64 {
     size.max(f64::from(f32::MIN_POSITIVE))
 }
 
-/// Predictions of width `width` of the rows of a matrix by the evaluator of the written file.
-pub(crate) fn score(
-    model: &onnx::Model,
-    features: &[Feature],
-    matrix: &Matrix,
-    width: usize,
-) -> Result<Vec<f32>, Error> {
-    let batch = scored(model, features, matrix)?;
+/// Predictions of width `width` of the rows of a scored batch.
+pub(crate) fn answers(model: &onnx::Model, batch: &onnx::Batch, rows: usize, width: usize) -> Vec<f32> {
     let classes = matches!(model.output(), onnx::Output::Classes(_));
-    let mut out = Vec::with_capacity(matrix.rows * width);
-    for row in 0..matrix.rows {
+    let mut out = Vec::with_capacity(rows * width);
+    for row in 0..rows {
         match (classes, width) {
             (false, _) => out.push(batch.value(row)),
             (true, 1) => out.push(batch.probabilities(row)[1]),
             (true, _) => out.extend_from_slice(batch.probabilities(row)),
         }
     }
-    Ok(out)
+    out
 }
 
 /// The file with the means over a sample of the table that explanations of its linear parts need.

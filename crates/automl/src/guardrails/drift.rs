@@ -1,7 +1,7 @@
 //! Columns that are distributed differently in other data, by the population stability index
 //! Σ (a − b) · ln(a / b) over the shares a and b of groups of values.
 
-use super::{Guard, Guardrail, Severity, feature, list};
+use super::{Groups, Guard, Guardrail, Severity, feature, list};
 use crate::outcome::ColumnRole;
 use crate::prepare::Prepared;
 use crate::table::{Column, MISSING_CODE, Table, Values};
@@ -69,11 +69,10 @@ fn by_chance(groups: usize, rows: usize, others: usize) -> f64 {
 fn shift(a: &Column, b: &Column) -> Option<(f64, usize)> {
     match (&a.values, &b.values) {
         (Values::Numbers(x), Values::Numbers(y)) => {
-            let cuts = cuts(x);
-            let group = |v: f64| if v.is_nan() { 0 } else { 1 + cuts.partition_point(|&c| c <= v) };
+            let groups = Groups::new(x.iter().copied(), GROUPS);
             let count = |values: &[f64]| {
-                let mut counts = vec![0.0f64; cuts.len() + 2];
-                values.iter().for_each(|&v| counts[group(v)] += 1.0);
+                let mut counts = vec![0.0f64; groups.len()];
+                values.iter().for_each(|&v| counts[groups.of(v)] += 1.0);
                 counts
             };
             Some(index(&count(x), &count(y)))
@@ -94,16 +93,6 @@ fn shift(a: &Column, b: &Column) -> Option<(f64, usize)> {
         }
         _ => None,
     }
-}
-
-/// Cuts into groups of equal size.
-fn cuts(values: &[f64]) -> Vec<f64> {
-    let mut sorted: Vec<f64> = values.iter().copied().filter(|x| !x.is_nan()).collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let mut cuts: Vec<f64> =
-        (1..GROUPS).filter_map(|i| sorted.get(i * sorted.len() / GROUPS)).copied().collect();
-    cuts.dedup();
-    cuts
 }
 
 /// Rows of each text; a missing one is the empty text.

@@ -1,6 +1,6 @@
 //! Columns that alone predict the target nearly perfectly: often they are known only after it.
 
-use super::{Guard, Guardrail, Severity, list};
+use super::{Groups, Guard, Guardrail, Severity, list};
 use crate::Task;
 use crate::dataset::{Dataset, Shape};
 use crate::metrics;
@@ -28,9 +28,13 @@ pub(super) fn inspect(data: &Dataset, seed: u64) -> Option<Guardrail> {
     let mut figures = BTreeMap::new();
     for (column, feature) in data.features.iter().enumerate() {
         let values: Vec<f32> = rows.iter().map(|&r| data.matrix.columns[column][r as usize]).collect();
-        let groups = match &feature.shape {
+        let groups: Vec<usize> = match &feature.shape {
             Shape::Category(coding) => values.iter().map(|&x| code(x, coding.size())).collect(),
-            _ => quantiles(&values),
+            _ => {
+                let numbers = || values.iter().map(|&x| f64::from(x));
+                let groups = Groups::new(numbers(), GROUPS);
+                numbers().map(|x| groups.of(x)).collect()
+            }
         };
         let score = f64::max(score(data, &rows, &groups), straight(data, &rows, &values));
         if score >= PERFECT {
@@ -58,17 +62,6 @@ pub(super) fn inspect(data: &Dataset, seed: u64) -> Option<Guardrail> {
 /// The group of a category's code; an unknown one has the last.
 fn code(x: f32, codes: usize) -> usize {
     if x.is_nan() { codes } else { x as usize }
-}
-
-/// Groups of equal size; missing values have the first one.
-fn quantiles(values: &[f32]) -> Vec<usize> {
-    let mut sorted: Vec<f32> = values.iter().copied().filter(|x| !x.is_nan()).collect();
-    sorted.sort_unstable_by(f32::total_cmp);
-    let mut cuts: Vec<f32> =
-        (1..GROUPS).filter_map(|i| sorted.get(i * sorted.len() / GROUPS)).copied().collect();
-    cuts.dedup();
-    let group = |&x: &f32| if x.is_nan() { 0 } else { 1 + cuts.partition_point(|&c| c <= x) };
-    values.iter().map(group).collect()
 }
 
 /// AUC or R² of a column as it is, up or down; 0 for several classes. Nothing is fitted that rows could be held from.

@@ -6,7 +6,7 @@
 use super::bins::{BinColumn, Binned};
 use super::grow::{Ground, Limits, grow};
 use super::trees::{Derived, Link, Trees};
-use super::{Fit, Job, Learner, Shared, Spread};
+use super::{Fit, Job, Learner, Lots, Shared, Spread};
 use crate::dataset::{Dataset, Target};
 use crate::portfolio::{Candidate, Walk};
 use crate::random::Random;
@@ -91,7 +91,7 @@ impl Learner for Forest {
         let unit = Spread::new(&data.target, job).deviation.powi(2);
         let ground =
             Ground { columns: &columns, labels, weights, width, prior: &prior, smoothing, entropy, unit };
-        let sums = sums(job);
+        let lots = Lots::new(job);
         let limits = Limits {
             max_leaves: self.max_leaves,
             min_leaf: self.min_leaf,
@@ -104,7 +104,10 @@ impl Learner for Forest {
                 return Err(Error::Cancelled);
             }
             let mut random = Random::new(job.seed, 1 + number as u64);
-            let rows = self.sample(job.train, &sums, &mut random);
+            let rows = match self.bootstrap() {
+                true => job.train.iter().map(|_| lots.draw(&mut random)).collect(),
+                false => job.train.to_vec(),
+            };
             trees.push(grow(&ground, limits, rows, &mut random, 1.0 / self.trees as f64));
         }
         let base = vec![0.0; width];
@@ -122,29 +125,6 @@ impl Forest {
     fn bootstrap(&self) -> bool {
         self.splitting == Splitting::Best && self.trees > 1
     }
-
-    /// Rows of one tree; `sums` are the running sums of the weights, if there are any.
-    fn sample(&self, train: &[u32], sums: &[f64], random: &mut Random) -> Vec<u32> {
-        let last = sums.last().copied().unwrap_or(0.0);
-        let mut draw = |_| match sums {
-            [] => train[random.below(train.len())],
-            sums => {
-                let at = random.unit() * last;
-                train[sums.partition_point(|&s| s <= at).min(train.len() - 1)]
-            }
-        };
-        if self.bootstrap() { (0..train.len()).map(&mut draw).collect() } else { train.to_vec() }
-    }
-}
-
-/// Running sums of the weights of the rows to learn from; empty when all are equal.
-fn sums(job: &Job<'_>) -> Vec<f64> {
-    let mut sum = 0.0;
-    let mut add = |row: &u32| {
-        sum += f64::from(job.weight(*row));
-        sum
-    };
-    if job.weights.is_empty() { Vec::new() } else { job.train.iter().map(&mut add).collect() }
 }
 
 /// Class shares or the mean over the rows to learn from, as many as the target is wide.

@@ -165,7 +165,7 @@ pub(super) fn link(task: Task) -> Link {
 }
 
 /// Turns scores into residuals (the loss's derivative) and returns the loss of a row.
-pub(super) fn residuals(task: Task, label: f32, scores: &mut [f64]) -> f64 {
+pub(crate) fn residuals(task: Task, label: f32, scores: &mut [f64]) -> f64 {
     match task {
         Task::Regression => {
             scores[0] -= f64::from(label);

@@ -10,7 +10,7 @@ mod export;
 use super::design::{Design, Recipe, Rows};
 use super::linear::{LinearModel, link, residuals};
 use super::minimize::{Stop, minimize};
-use super::{Fit, Fitted, Job, Learner, Link, PRODUCTS_PER_TREE, Shared, Spread};
+use super::{Fit, Fitted, Job, Learner, Link, Lots, PRODUCTS_PER_TREE, Shared, Spread};
 use crate::dataset::{Matrix, Target};
 use crate::random::Random;
 use crate::spec::Algorithm;
@@ -115,17 +115,8 @@ fn sample(target: &Target, job: &Job<'_>, inputs: usize) -> Vec<u32> {
     let mut random = Random::new(job.seed, 300);
     let count = most.min(job.train.len());
     if !job.weights.is_empty() {
-        let mut sums = Vec::with_capacity(job.train.len());
-        let mut sum = 0.0;
-        for &row in job.train {
-            sum += f64::from(job.weight(row));
-            sums.push(sum);
-        }
-        let draw = |_| {
-            let at = random.unit() * sum;
-            job.train[sums.partition_point(|&s| s <= at).min(sums.len() - 1)]
-        };
-        return (0..count).map(draw).collect();
+        let lots = Lots::new(job);
+        return (0..count).map(|_| lots.draw(&mut random)).collect();
     }
     let mut rows = job.train.to_vec();
     if count < rows.len() {

@@ -38,6 +38,7 @@ pub(super) fn refit(
             weights: &search.shared.data.marks.weights,
             seed: trial_seed(search.seed, trial.number),
             control: search.control,
+            until: None,
         };
         trial.candidate.fit(search.shared, &job).map(|fit| fit.model)
     });

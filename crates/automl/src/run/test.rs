@@ -1,6 +1,7 @@
 //! The finished model on a table of its own: measured by the exported file, as callers will score it.
 
 use crate::dataset::{Dataset, Target};
+use crate::export;
 use crate::metrics::{self, Metrics};
 use crate::prepare;
 use crate::table::{MISSING_CODE, Table, Values};
@@ -59,14 +60,7 @@ impl<'a> Test<'a> {
             }
         }
         model.predict(&mut batch)?;
-        let mut predictions = Vec::with_capacity(self.rows.len() * target.width());
-        for row in 0..self.rows.len() {
-            match (target.classes.is_some(), target.width()) {
-                (false, _) => predictions.push(batch.value(row)),
-                (true, 1) => predictions.push(batch.probabilities(row)[1]),
-                (true, _) => predictions.extend_from_slice(batch.probabilities(row)),
-            }
-        }
+        let predictions = export::answers(&model, &batch, self.rows.len(), target.width());
         let all: Vec<u32> = (0..self.rows.len() as u32).collect();
         let weights = (!self.weights.is_empty()).then_some(self.weights.as_slice());
         Ok(metrics::weighted(&self.target, &all, &predictions, weights, threshold))

@@ -7,7 +7,7 @@ use crate::outcome::Event;
 use crate::portfolio::{Candidate, Past, Plan};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A drawn configuration looks at trials so many places before it.
 const LAG: u32 = 8;
@@ -39,6 +39,8 @@ pub(super) struct Running {
     pub candidate: Candidate,
     /// A mean loss above this after some splits ends the trial.
     bar: Option<f64>,
+    /// When it has taken too long.
+    pub until: Option<Instant>,
     state: Mutex<Under>,
 }
 
@@ -102,6 +104,8 @@ struct State {
     exit: Option<u32>,
     /// Whether a trial was left out because it did not fit in the time.
     skipped: bool,
+    /// Trials that took too long.
+    overdue: usize,
 }
 
 impl State {
@@ -238,7 +242,8 @@ impl<'a> Schedule<'a> {
         state.next = chosen + 1;
         let splits = self.search.folds.splits.len();
         let under = Under { fits: (0..splits).map(|_| None).collect(), left: splits };
-        Begin::Trial(Running { number: chosen, candidate, bar, state: Mutex::new(under) })
+        let until = self.search.trial_limit.and_then(|limit| Instant::now().checked_add(limit));
+        Begin::Trial(Running { number: chosen, candidate, bar, until, state: Mutex::new(under) })
     }
 
     /// Takes a fit back; the last one of a trial gets all of them.
@@ -264,6 +269,7 @@ impl<'a> Schedule<'a> {
                 state.ends.insert(trial.number, End::Dropped);
             }
             Err(error) => {
+                state.overdue += usize::from(matches!(error, Error::TrialLimit(_)));
                 if !matches!(error, Error::Cancelled) {
                     let message = format!("trial {} gave no model: {error}", trial.number);
                     self.search.control.tell(Event::Warning { message });
@@ -296,6 +302,7 @@ impl<'a> Schedule<'a> {
             done: Vec::new(),
             dropped: 0,
             left_out: Vec::new(),
+            overdue: state.overdue,
             late: self.search.control.closed() || state.skipped,
             reached: state.exit.is_some(),
         };

@@ -69,6 +69,8 @@ pub struct AutomlTraining {
 pub struct AutomlLimits {
     /// Minutes within which the search ends.
     pub timeout_minutes: Option<u32>,
+    /// Minutes after which a single configuration is given up.
+    pub trial_timeout_minutes: Option<u32>,
     /// Trials.
     pub max_trials: Option<u32>,
     /// The search ends when the primary metric is this good.
@@ -242,13 +244,12 @@ fn metric(value: &Value<'_>, task: AutomlTask) -> Result<String> {
     })
 }
 
-const BUDGET: &str = "the budget is counted in trials and minutes";
 const LIMITS: &[Field] = &[
     used("timeout_minutes"),
     used("timeout"),
     used("max_trials"),
-    told("trial_timeout_minutes", BUDGET),
-    told("trial_timeout", BUDGET),
+    used("trial_timeout_minutes"),
+    used("trial_timeout"),
     told("max_concurrent_trials", "a search uses all its cores for one trial after another"),
     told("max_cores_per_trial", "a search uses all its cores for one trial after another"),
     told("max_nodes", MACHINE),
@@ -259,9 +260,13 @@ const LIMITS: &[Field] = &[
 fn limits(value: &Value<'_>) -> Result<AutomlLimits> {
     let fields = value.open("the limits of an AutoML job", LIMITS)?;
     let minutes = |v: &Value<'_>| v.count(1..=129_600);
-    let timeout = fields.opt("timeout_minutes", minutes)?;
+    // The SDK's dictionaries have the shorter names.
+    let either = |long: &str, short: &str| -> Result<Option<u32>> {
+        Ok(fields.opt(long, minutes)?.or(fields.opt(short, minutes)?))
+    };
     Ok(AutomlLimits {
-        timeout_minutes: if timeout.is_some() { timeout } else { fields.opt("timeout", minutes)? },
+        timeout_minutes: either("timeout_minutes", "timeout")?,
+        trial_timeout_minutes: either("trial_timeout_minutes", "trial_timeout")?,
         max_trials: fields.opt("max_trials", |v| v.count(1..=1000))?,
         exit_score: fields.opt("exit_score", |v| v.number(-1e300..=1e300))?,
         enable_early_termination: fields.opt("enable_early_termination", Value::boolean)?,

@@ -246,7 +246,7 @@ test_data: {type: mltable, path: azureml:prices-test@latest}
 weight_column_name: weight
 cv_split_column_names: [fold_1, fold_2]
 n_cross_validations: auto
-limits: {max_trials: 9, exit_score: 0.9, enable_early_termination: false}
+limits: {timeout: 60, trial_timeout_minutes: 5, max_trials: 9, exit_score: 0.9, enable_early_termination: false}
 featurization: {mode: custom, column_name_and_types: {note: Ignore}}
 training:
   allowed_training_algorithms: [xg_boost_regressor, RandomForest]
@@ -259,6 +259,7 @@ training:
     assert_eq!(job.weight_column_name.as_deref(), Some("weight"));
     assert_eq!(job.cv_split_column_names, ["fold_1", "fold_2"]);
     assert_eq!((job.n_cross_validations, job.validation_data_size), (None, None));
+    assert_eq!((job.limits.timeout_minutes, job.limits.trial_timeout_minutes), (Some(60), Some(5)));
     assert_eq!((job.limits.exit_score, job.limits.enable_early_termination), (Some(0.9), Some(false)));
     assert_eq!(job.exclude, ["note"]);
     assert_eq!(job.training.allowed, ["XGBoostRegressor", "RandomForest"]);

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Automl {
     /// Search for the best model of a table
-    Run(Run),
+    Run(Box<Run>),
 }
 
 /// `automl run`.
@@ -43,6 +43,9 @@ pub struct Run {
     /// End within this time, as 60s or 5m
     #[arg(long)]
     pub time_limit: Option<Span>,
+    /// Give up a single configuration after this time
+    #[arg(long)]
+    pub trial_time_limit: Option<Span>,
     /// Same data, seed and trials: same bytes
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
@@ -60,14 +63,14 @@ pub struct Run {
     pub how: How,
     /// What a file says of the job itself.
     #[arg(skip)]
-    pub about: Box<About>,
+    pub about: About,
 }
 
 impl Automl {
     /// Carries the verb out.
     pub async fn run(self, session: &Session) -> Result<(), Fault> {
         let Self::Run(run) = self;
-        let run = automl_file::filled(run, session).await?;
+        let run = automl_file::filled(*run, session).await?;
         let (name, version) = run.asset(session).await?;
         let mut ask = run.submission(&name, &version)?;
         run.how.add_to(&mut ask, session).await?;
@@ -118,7 +121,8 @@ impl Run {
         let version: u32 = version.parse().map_err(|_| Fault::internal("a version that is no number"))?;
         Ok(json!({
             "data": name, "data_version": version, "target": self.target, "task": self.task, "metric": self.metric,
-            "max_trials": self.max_trials, "time_limit": self.time_limit, "seed": self.seed,
+            "max_trials": self.max_trials, "time_limit": self.time_limit, "trial_time_limit": self.trial_time_limit,
+            "seed": self.seed,
             "register_as": self.register_as, "experiment": self.experiment,
             "display_name": self.about.display_name, "description": self.about.description, "tags": self.about.all_tags(),
         }))

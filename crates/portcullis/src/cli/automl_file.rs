@@ -34,12 +34,13 @@ pub async fn filled(mut run: Run, session: &Session) -> Result<Run, Fault> {
         }
     }
     how(&mut run.how, job);
-    run.about = Box::new(job.about.clone());
+    run.about = job.about.clone();
     let target = run.target.get_or_insert_with(|| job.target_column_name.clone()).clone();
     run.metric = run.metric.or_else(|| job.primary_metric.clone());
     run.max_trials = run.max_trials.or(job.limits.max_trials);
-    let minutes = job.limits.timeout_minutes.map(|m| Span(Duration::from_secs(60 * u64::from(m))));
-    run.time_limit = run.time_limit.or(minutes);
+    let minutes = |m: u32| Span(Duration::from_secs(60 * u64::from(m)));
+    run.time_limit = run.time_limit.or(job.limits.timeout_minutes.map(minutes));
+    run.trial_time_limit = run.trial_time_limit.or(job.limits.trial_timeout_minutes.map(minutes));
     if let (None, Some(experiment)) = (&run.experiment, &job.about.experiment_name) {
         let wrong = |fault: Fault| parsed.fault("experiment_name", &fault.message);
         run.experiment = Some(Name::new(experiment.as_str()).map_err(wrong)?.to_string());

@@ -86,6 +86,7 @@ fn again(made: &Job, lineage: &Lineage) -> Result<Value, Fault> {
     };
     members.remove("register_as");
     members.remove("time_limit");
+    members.remove("trial_time_limit");
     members.insert("max_trials".to_owned(), json!(reached));
     if let rows @ Value::Number(_) = &made.result["work"]["fit_rows"] {
         members.insert("fit_rows".to_owned(), rows.clone());

@@ -118,6 +118,12 @@ async fn what_a_command_wishes_reaches_the_search() {
     let (_, logged) = server.api(Method::GET, &route, None).await;
     let metrics = logged["run"]["data"]["metrics"].as_array().unwrap();
     assert!(metrics.iter().any(|m| m["key"] == "test_accuracy" && &m["value"] == accuracy), "{metrics:?}");
+    let down = folder.path().join("down");
+    let words = ["job", "download", job["id"].as_str().unwrap(), "--out", down.to_str().unwrap()];
+    server.cli(&words);
+    for name in ["model.onnx", "leaderboard.json", "report.html", "plots.json"] {
+        assert_eq!(std::fs::read(down.join(name)).unwrap(), std::fs::read(out.join(name)).unwrap());
+    }
 }
 
 #[tokio::test]
@@ -129,6 +135,20 @@ async fn groups_and_validation_data_exclude_each_other() {
     let (status, problem) = server.api(Method::POST, "/api/v1/jobs", Some(ask)).await;
     assert_eq!(status, 400, "{problem}");
     assert!(problem["message"].as_str().unwrap().contains("group_column"), "{problem}");
+}
+
+#[test]
+fn a_job_file_knows_every_algorithm_of_a_search() {
+    for (task, of) in [("classification", automl::Task::Binary), ("regression", automl::Task::Regression)] {
+        for name in automl::algorithm_names(of) {
+            let text = format!(
+                "type: automl\ntask: {task}\ntarget_column_name: y\ntraining_data: ./t.csv\n\
+                 training: {{allowed_training_algorithms: [{name}]}}\n"
+            );
+            let job = definitions::read::<definitions::AutomlJob>("job.yml", &text).unwrap();
+            assert_eq!(job.value.training.allowed, [name]);
+        }
+    }
 }
 
 #[test]

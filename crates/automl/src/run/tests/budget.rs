@@ -115,6 +115,29 @@ fn what_a_time_limit_made_is_made_again_without_it() {
 }
 
 #[test]
+fn a_configuration_that_takes_too_long_is_left_out() {
+    let table = table(200, Task::Binary);
+    let spec = Spec { trial_time_limit_seconds: Some(1e-9), ..quick(6) };
+    let outcome = search(&table, &spec).unwrap();
+    // The constant has nothing at which it could be stopped.
+    assert_eq!(outcome.work.trials, 1, "{:?}", outcome.trials);
+    assert!(outcome.notes.iter().any(|note| note.contains("s each")), "{:?}", outcome.notes);
+    let again = Spec {
+        trial_time_limit_seconds: None,
+        max_trials: Some(outcome.work.reached),
+        left_out: outcome.work.left_out.clone(),
+        ..spec.clone()
+    };
+    assert!(search(&table, &again).unwrap().model == outcome.model);
+    let only = Spec { allowed_learners: vec!["RandomForest".into()], ..spec.clone() };
+    assert!(matches!(search(&table, &only), Err(Error::TrialLimit(_))));
+    let ample = Spec { trial_time_limit_seconds: Some(1e300), ..spec.clone() };
+    assert!(search(&table, &ample).unwrap().model == search(&table, &quick(6)).unwrap().model);
+    let none = Spec { trial_time_limit_seconds: Some(0.0), ..spec };
+    assert!(matches!(search(&table, &none), Err(Error::Spec { setting: "trial_time_limit_seconds", .. })));
+}
+
+#[test]
 fn trials_and_last_fits_that_are_left_out_are_named() {
     let table = table(200, Task::Binary);
     let whole = search(&table, &quick(8)).unwrap();
