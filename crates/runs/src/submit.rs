@@ -170,7 +170,7 @@ impl SubmitAutoml {
         }
         for (field, limit) in [("time_limit", self.time_limit), ("trial_time_limit", self.trial_time_limit)] {
             if limit.is_some_and(|limit| limit.0.is_zero()) {
-                return Err(Error::Submission(format!("{field}: give the search more than no time")));
+                return Err(Error::Submission(format!("{field}: give it more than no time")));
             }
         }
         self.check_columns(data)?;

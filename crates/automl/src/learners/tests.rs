@@ -97,6 +97,11 @@ fn relative_loss(data: &Dataset, rows: &[u32], predictions: &[f32]) -> f64 {
     }
 }
 
+/// A fit of equal weights.
+fn job<'a>(train: &'a [u32], valid: &'a [u32], control: &'a Control) -> Job<'a> {
+    Job { train, valid, rounds: 0, weights: &[], seed: 3, control, until: None }
+}
+
 #[test]
 fn every_learner_learns_every_task() {
     for task in [Task::Binary, Task::Multiclass, Task::Regression] {
@@ -108,15 +113,7 @@ fn every_learner_learns_every_task() {
         let valid: Vec<u32> = (900..1200).collect();
         let held = data.matrix.take(&valid);
         for learner in learners() {
-            let job = Job {
-                train: &train,
-                valid: &valid,
-                rounds: 0,
-                weights: &[],
-                seed: 3,
-                control: &control,
-                until: None,
-            };
+            let job = job(&train, &valid, &control);
             let fit = learner.fit(&shared, &job).unwrap();
             let predictions = fit.model.predict(&held);
             assert_eq!(predictions.len(), 300 * data.target.width());
@@ -160,15 +157,7 @@ fn every_graph_answers_as_its_learner() {
         let control = Control::new(1, send);
         let train: Vec<u32> = (0..300).collect();
         for learner in learners() {
-            let job = Job {
-                train: &train,
-                valid: &[],
-                rounds: 6,
-                weights: &[],
-                seed: 3,
-                control: &control,
-                until: None,
-            };
+            let job = Job { rounds: 6, ..job(&train, &[], &control) };
             let model = learner.fit(&shared, &job).unwrap().model;
             let model: std::sync::Arc<dyn Fitted> = model.into();
             let width = data.target.width();
@@ -214,15 +203,7 @@ fn every_graph_explains_its_answers_by_input_column() {
         let control = Control::new(1, send);
         let train: Vec<u32> = (0..200).collect();
         for learner in learners() {
-            let job = Job {
-                train: &train,
-                valid: &[],
-                rounds: 6,
-                weights: &[],
-                seed: 3,
-                control: &control,
-                until: None,
-            };
+            let job = Job { rounds: 6, ..job(&train, &[], &control) };
             let model = learner.fit(&shared, &job).unwrap().model;
             let bytes = export::write(&data, &alone(model.into(), &data), &().into(), &().into()).unwrap();
             let bytes = export::explainable(&bytes, &data).unwrap();
@@ -256,8 +237,7 @@ fn cutting_keeps_the_first_rounds() {
     let control = Control::new(1, send);
     let train: Vec<u32> = (0..400).collect();
     let fit = |rounds| {
-        let job =
-            Job { train: &train, valid: &[], rounds, weights: &[], seed: 3, control: &control, until: None };
+        let job = Job { rounds, ..job(&train, &[], &control) };
         Boost::default().fit(&shared, &job).unwrap().model
     };
     let (mut long, short) = (fit(12), fit(5));
@@ -275,15 +255,7 @@ fn a_cancelled_fit_ends_at_once() {
     control.cancel();
     let train: Vec<u32> = (0..400).collect();
     for learner in learners().into_iter().skip(1) {
-        let job = Job {
-            train: &train,
-            valid: &[],
-            rounds: 100,
-            weights: &[],
-            seed: 3,
-            control: &control,
-            until: None,
-        };
+        let job = Job { rounds: 100, ..job(&train, &[], &control) };
         assert!(matches!(learner.fit(&shared, &job), Err(Error::Cancelled)), "{}", learner.name());
     }
 }
@@ -303,8 +275,7 @@ fn logistic_regression_finds_the_known_optimum() {
     let (send, _receive) = channel();
     let control = Control::new(1, send);
     let train: Vec<u32> = (0..80).collect();
-    let job =
-        Job { train: &train, valid: &[], rounds: 0, weights: &[], seed: 0, control: &control, until: None };
+    let job = Job { seed: 0, ..job(&train, &[], &control) };
     let free = Linear { strength: 1e-9, logarithms: false, ..Linear::default() };
     let p = free.fit(&Shared::new(&data), &job).unwrap().model.predict(&data.matrix);
     assert!((p[0] - 0.75).abs() < 1e-4 && (p[79] - 0.25).abs() < 1e-4, "{} {}", p[0], p[79]);
@@ -325,15 +296,7 @@ fn a_row_of_weight_zero_teaches_nothing() {
         let right: Vec<u32> = (0..600).collect();
         for learner in learners().into_iter().skip(1) {
             let loss = |weights| {
-                let job = Job {
-                    train: &train,
-                    valid: &[],
-                    rounds: 12,
-                    weights,
-                    seed: 3,
-                    control: &control,
-                    until: None,
-                };
+                let job = Job { rounds: 12, weights, ..job(&train, &[], &control) };
                 let model = learner.fit(&shared, &job).unwrap().model;
                 relative_loss(&data, &right, &model.predict(&data.matrix.take(&right)))
             };
@@ -359,15 +322,7 @@ fn strange_tables_do_not_stop_a_learner() {
         let control = Control::new(1, send);
         let (train, valid): (Vec<u32>, Vec<u32>) = ((0..20).collect(), (20..24).collect());
         for learner in learners() {
-            let job = Job {
-                train: &train,
-                valid: &valid,
-                rounds: 0,
-                weights: &[],
-                seed: 3,
-                control: &control,
-                until: None,
-            };
+            let job = job(&train, &valid, &control);
             let model = learner.fit(&shared, &job).unwrap().model;
             let answers = model.predict(&data.matrix);
             assert!(answers.iter().all(|p| p.is_finite()), "{} on {}", learner.name(), task.name());
