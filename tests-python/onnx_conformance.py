@@ -158,6 +158,7 @@ def main():
         onnx_conformance_ml.write(writer)
         onnx_conformance_texts.write(writer)
         onnx_conformance_ops.whole_products(writer)
+        onnx_conformance_ops.norms(writer)
     writer.close()
     print(f"{len(writer.lines)} cases, {sum(map(len, writer.dropped.values()))} refused by onnxruntime")
 

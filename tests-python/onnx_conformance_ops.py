@@ -456,3 +456,27 @@ def texts(w):
     x = array(w, (6, 1), object)
     for version in w.versions("Equal"):
         w.op("Equal", version, [x, np.array(["a"], dtype=object)], constants={1}, rows=True)
+
+
+def norms(w):
+    """After all others, as `whole_products`."""
+    for version in w.versions("BatchNormalization"):
+        for dtype in FLOATS:
+            for shape in [(3, 4), (7, 2), (5, 3, 2), (2, 3, 2, 2), (0, 3), (4,)]:
+                for spatial in [None, 0] if version < 9 else [None]:
+                    per = shape[1:2] if spatial is None else shape[1:]
+                    moments = [array(w, per or (1,), dtype), array(w, per or (1,), dtype, 0.1, 4)]
+                    parts = [array(w, per or (1,), dtype), array(w, per or (1,), dtype), *moments]
+                    for epsilon in [None, 0.1]:
+                        x = edges(w, dtype) if shape == (7, 2) else array(w, shape, dtype)
+                        w.op("BatchNormalization", version, [x, *parts], constants={1, 2, 3, 4}, rows=len(shape) > 1,
+                             epsilon=epsilon, spatial=spatial)
+            w.op("BatchNormalization", version, [array(w, (3, 2), dtype), *[array(w, (2,), dtype, 0.1, 4)] * 4])
+    for version in w.versions("LayerNormalization"):
+        for dtype in FLOATS:
+            for shape, axis in [((3, 4), None), ((3, 4), 1), ((3, 4), 0), ((2, 3, 4), -1), ((2, 3, 4), 1), ((5,), None), ((0, 3), 1)]:
+                group = shape[-1:] if axis is None else shape[axis:]
+                scale, bias = array(w, group, dtype), array(w, group, dtype)
+                for outputs, given in [(1, [scale]), (1, [scale, bias]), (3, [scale, bias])]:
+                    w.op("LayerNormalization", version, [array(w, shape, dtype), *given], outputs, constants={1, 2},
+                         rows=outputs == 1 and len(shape) > 1 and axis != 0, axis=axis, epsilon=0.01 if axis == 1 else None)

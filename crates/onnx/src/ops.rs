@@ -12,6 +12,7 @@ mod features;
 mod made;
 mod matmul;
 mod moves;
+mod normalize;
 mod order;
 mod pick;
 mod probability;
@@ -151,6 +152,7 @@ fn build_onnx(node: &Node<'_>) -> Result<Option<Op>> {
     }
     Ok(Some(match node.op() {
         "ArgMax" | "ArgMin" => reduce::arg(node)?,
+        "BatchNormalization" => normalize::batch(node)?,
         "Cast" => cast::cast(node)?,
         "CastLike" => cast::cast_like(),
         "Clip" => unary::clip(node)?,
@@ -159,10 +161,11 @@ fn build_onnx(node: &Node<'_>) -> Result<Option<Op>> {
         "Flatten" => shape::flatten(node)?,
         "Gather" => pick::gather(node)?,
         "Gemm" => matmul::gemm(node)?,
-        "Dropout" => shape::dropout(),
+        "Dropout" => shape::dropout(node)?,
         "Identity" => shape::identity(),
         "IsInf" => unary::is_inf(node)?,
         "IsNaN" => unary::is_nan(),
+        "LayerNormalization" => normalize::layer(node)?,
         "MatMul" => matmul::matmul(),
         "Reshape" => shape::reshape(node)?,
         "Softmax" | "LogSoftmax" | "Hardmax" => reduce::softmax(node)?,
@@ -172,6 +175,11 @@ fn build_onnx(node: &Node<'_>) -> Result<Option<Op>> {
         name if name.starts_with("Reduce") => return reduce::reduce(node),
         _ => return Ok(None),
     }))
+}
+
+/// Whether a node of the operator sets before 7 is in training mode, as it was then unless it said otherwise.
+fn trained_of_old(node: &Node<'_>) -> Result<bool> {
+    Ok(node.version < 7 && node.int("is_test")?.unwrap_or(0) == 0)
 }
 
 /// The input at `index`, which must be there.
@@ -209,6 +217,16 @@ pub(crate) fn told_apart(tensor: &Tensor) -> Result<std::borrow::Cow<'_, [f32]>,
         Some(x) => Err(format!("integer {x} is too large to be compiled")),
         None => numbers(tensor),
     }
+}
+
+/// The numbers of a tensor as f64.
+pub(crate) fn wide(tensor: &Tensor) -> Result<Vec<f64>, String> {
+    Ok(match &tensor.data {
+        Data::Float(v) => v.iter().map(|&x| x.into()).collect(),
+        Data::Double(v) => v.clone(),
+        Data::Uint8(v) => v.iter().map(|&x| x.into()).collect(),
+        _ => integers(tensor)?.into_iter().map(|x| x as f64).collect(),
+    })
 }
 
 /// The integers of a tensor.

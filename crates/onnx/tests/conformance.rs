@@ -26,6 +26,11 @@ const TOLERANCE: f64 = 1e-5;
 /// The same for whole models, where sums are longer.
 const MODEL_TOLERANCE: f64 = 1e-4;
 
+/// Of a hundred generated cases at least so many pass: a refusal is no wrong answer, but many of them are a fault.
+const LEAST_PASSED: usize = 95;
+/// Of the ONNX project's own cases at least so many pass.
+const LEAST_PASSED_OWN: usize = 860;
+
 /// What became of the cases of one operator in one version.
 #[derive(Default)]
 struct Row {
@@ -301,6 +306,7 @@ fn finish(mark: &str, (table, wrong): (Table, Vec<String>), versions: bool) {
     let (cases, passed, compiled) = total(&table);
     println!("{cases} cases, {passed} passed, {compiled} compiled, {} refused", cases - passed - wrong.len());
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
+    assert!(passed * 100 >= cases * LEAST_PASSED, "only {passed} of {cases} cases passed");
     if let Some(every) = blessing() {
         let refused = cases - passed;
         let head = format!(
@@ -338,6 +344,7 @@ fn the_onnx_projects_own_cases_of_operators() {
     let (count, passed, _) = total(&table);
     println!("{count} cases, {passed} passed, {} refused", count - passed - wrong.len());
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
+    assert!(passed >= LEAST_PASSED_OWN, "only {passed} passed");
     if blessing().is_some() {
         bless("backend", &summary(&table));
     }

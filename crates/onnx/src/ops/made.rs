@@ -1,6 +1,6 @@
 //! Operators that make tensors from numbers: constants, ranges, shapes, marks.
 
-use super::{Inputs, Op, Operator, axis, integers, need, need_value};
+use super::{Inputs, Op, Operator, axis, integers, need, need_value, wide};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::limits;
@@ -203,15 +203,6 @@ impl OneHot {
         let from_start = if index < 0.0 { index + depth as f64 } else { index };
         (from_start >= 0.0 && from_start < depth as f64).then_some(from_start as usize)
     }
-}
-
-fn wide(tensor: &Tensor) -> Result<Vec<f64>, String> {
-    Ok(match &tensor.data {
-        Data::Float(v) => v.iter().map(|&x| x.into()).collect(),
-        Data::Double(v) => v.clone(),
-        Data::Uint8(v) => v.iter().map(|&x| x.into()).collect(),
-        _ => integers(tensor)?.into_iter().map(|x| x as f64).collect(),
-    })
 }
 
 impl Operator for OneHot {

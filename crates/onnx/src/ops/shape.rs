@@ -1,6 +1,6 @@
 //! Operators that change how numbers are arranged, or nothing at all.
 
-use super::{Inputs, Op, Operator, axis, integers, matrix, need, need_value};
+use super::{Inputs, Op, Operator, axis, integers, matrix, need, need_value, trained_of_old};
 use crate::attrs::Node;
 use crate::error::Result;
 use crate::program::{Lower, Row, Shape, Value};
@@ -14,12 +14,17 @@ pub(super) fn identity() -> Op {
     Box::new(Identity)
 }
 
+const TRAINING: &str = "drops values at random: training mode is not run";
+
 /// A `Dropout` outside training, which drops nothing.
 #[derive(Debug)]
 struct Dropout;
 
-pub(super) fn dropout() -> Op {
-    Box::new(Dropout)
+pub(super) fn dropout(node: &Node<'_>) -> Result<Op> {
+    if trained_of_old(node)? && node.float("ratio")?.unwrap_or(0.5) != 0.0 {
+        return Err(node.unsupported(TRAINING));
+    }
+    Ok(Box::new(Dropout))
 }
 
 impl Dropout {
@@ -31,11 +36,7 @@ impl Dropout {
             Some(ratio) => super::numbers(ratio)?.iter().any(|&share| share != 0.0),
             None => true,
         };
-        if trains && drops {
-            Err("drops values at random: training mode is not run".to_owned())
-        } else {
-            Ok(())
-        }
+        if trains && drops { Err(TRAINING.to_owned()) } else { Ok(()) }
     }
 }
 
