@@ -43,6 +43,8 @@ pub(crate) struct Evidence<'a> {
     /// The class of each row.
     pub truth: &'a [f32],
     pub weights: &'a [f64],
+    /// Rows with the same number are fitted on together, or judged together.
+    pub clumps: &'a [u64],
 }
 
 impl Calibration {
@@ -68,7 +70,8 @@ impl Calibration {
         if evidence.task == Task::Regression || rows < FEWEST_ROWS {
             return Self::None;
         }
-        let part: Vec<u64> = (0..rows as u64).map(|r| Random::new(r, 50_000).next() % PARTS).collect();
+        let part: Vec<u64> =
+            evidence.clumps.iter().map(|&clump| Random::new(clump, 50_000).next() % PARTS).collect();
         let mut judged = predictions.to_vec();
         for held in 0..PARTS {
             let found = Self::solve(evidence, predictions, |r| part[r] != held);
@@ -226,9 +229,10 @@ mod tests {
             sure.push(sigmoid(2.0 * z + 0.5) as f32);
         }
         for rows in [400, 4000] {
-            let weights = vec![1.0; rows];
+            let (weights, clumps) = (vec![1.0; rows], (0..rows as u64).collect::<Vec<_>>());
+            let truth = &truth[..rows];
             let evidence =
-                Evidence { task: Task::Binary, width: 1, truth: &truth[..rows], weights: &weights };
+                Evidence { task: Task::Binary, width: 1, truth, weights: &weights, clumps: &clumps };
             let loss = |p: &[f32]| {
                 let rows = evidence.truth.iter().copied().zip(weights.iter().copied());
                 crate::search::mean_loss(Task::Binary, rows, p, 1)
@@ -263,11 +267,13 @@ mod tests {
             crate::learners::Link::Softmax.apply(&mut row);
             sure.extend(row);
         }
-        let weights = vec![1.0; 3000];
-        let evidence = Evidence { task: Task::Multiclass, width: 3, truth: &truth, weights: &weights };
+        let (weights, clumps) = (vec![1.0; 3000], (0..3000).collect::<Vec<_>>());
+        let evidence =
+            Evidence { task: Task::Multiclass, width: 3, truth: &truth, weights: &weights, clumps: &clumps };
         let Calibration::Scale(scale) = Calibration::fit(evidence, &sure) else { panic!("no scale") };
         assert!((0.4..0.65).contains(&scale), "{scale}");
-        let small = Evidence { truth: &truth[..20], weights: &weights[..20], ..evidence };
+        let small =
+            Evidence { truth: &truth[..20], weights: &weights[..20], clumps: &clumps[..20], ..evidence };
         assert_eq!(Calibration::fit(small, &sure[..60]), Calibration::None);
     }
 }

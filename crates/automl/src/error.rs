@@ -43,7 +43,7 @@ pub enum Error {
     TimeLimit(f64),
     /// A configuration took longer than one may.
     #[error(
-        "it took longer than the {0} s that one configuration may take; give each more time, or allow faster algorithms"
+        "a configuration took longer than the {0} s that one may take (trial_time_limit); give each more time, or allow faster algorithms"
     )]
     TrialLimit(f64),
     /// The graph could not be written or read back.

@@ -42,6 +42,20 @@ impl Sample {
     }
 }
 
+impl Folds {
+    /// Whether models of the only split stand for fits on all rows: both learn from a sample, and hardly a row was held out. The
+    /// latest rows are never done without.
+    pub(crate) fn are_final(&self, data: &Dataset) -> bool {
+        let [split] = self.splits.as_slice() else { return false };
+        let held = split.valid.iter().filter(|&&row| (row as usize) < data.trainable()).count();
+        self.sample.is_some()
+            && data.marks.times.is_empty()
+            && held as f64 <= HARDLY * data.trainable() as f64
+    }
+}
+
+/// Share of the rows without which a model is as good as one of all.
+const HARDLY: f64 = 0.1;
 /// Rows above which one hold-out replaces the folds.
 const HOLDOUT_ROWS: usize = 60_000;
 /// Share and bounds of that hold-out.
@@ -243,11 +257,17 @@ fn dealt(data: &Dataset, spec: &Spec) -> Result<(Vec<Split>, String), Error> {
     let wished = k;
     let k = k.clamp(2, distinct);
     let mut splits = Vec::with_capacity(k * repeats);
+    let mut seen: Vec<Vec<usize>> = Vec::with_capacity(repeats);
     for repeat in 0..repeats {
         let assigned = assign(k, 1 + repeat as u64);
+        // Groups of different sizes are always dealt alike.
+        if seen.contains(&assigned) {
+            break;
+        }
         splits.extend((0..k).map(|fold| part(rows, |r| held(&assigned, fold, r))));
+        seen.push(assigned);
     }
-    let times = if repeats > 1 { format!(", {repeats} times") } else { String::new() };
+    let times = if seen.len() > 1 { format!(", {} times", seen.len()) } else { String::new() };
     let dealt = if groups.is_empty() { "rows" } else { "groups" };
     let fewer = if k < wished {
         format!(", {wished} were wished but there are {distinct} {dealt}")

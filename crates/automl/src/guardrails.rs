@@ -6,6 +6,8 @@
 mod drift;
 mod leak;
 
+use crate::Spec;
+use crate::control::Control;
 use crate::outcome::ColumnRole;
 use crate::prepare::Prepared;
 use crate::table::Tables;
@@ -118,12 +120,17 @@ const MANY_LEVELS: usize = 50;
 const NAMED: usize = 5;
 
 /// Looks at the prepared data and the tables it came from; the most severe findings come first.
-pub(crate) fn inspect(tables: Tables<'_>, prepared: &Prepared, seed: u64) -> Vec<Guardrail> {
+pub(crate) fn inspect(
+    tables: Tables<'_>,
+    prepared: &Prepared,
+    spec: &Spec,
+    control: &Control,
+) -> Vec<Guardrail> {
     let mut found = Vec::new();
     classes(prepared, &mut found);
     missing(prepared, &mut found);
     cardinality(prepared, &mut found);
-    found.extend(leak::inspect(&prepared.data, seed));
+    found.extend(leak::inspect(&prepared.data, spec, control));
     for (table, what) in [(tables.validation, "validation"), (tables.test, "test")] {
         found.extend(table.and_then(|t| drift::inspect(tables.training, t, (what, prepared))));
     }

@@ -38,6 +38,17 @@ struct Head {
     seconds: u64,
     /// Seconds of the whole search when the trial ended.
     elapsed: u64,
+    /// Trials that gave nothing, among those that this one could look at.
+    #[serde(default)]
+    left_out: Vec<LeftOut>,
+}
+
+/// A trial that gave nothing.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct LeftOut {
+    pub number: u32,
+    /// Whether it took longer than one may.
+    pub overdue: bool,
 }
 
 impl<'a> Journal<'a> {
@@ -48,8 +59,8 @@ impl<'a> Journal<'a> {
         Self { keeper, digest }
     }
 
-    /// Keeps a finished trial.
-    pub(crate) fn write(&self, search: &Search<'_>, done: &Done) {
+    /// Keeps a finished trial, with those before it that gave nothing.
+    pub(crate) fn write(&self, search: &Search<'_>, done: &Done, left_out: Vec<LeftOut>) {
         let Some(keeper) = self.keeper else { return };
         let head = Head {
             digest: self.digest.clone(),
@@ -61,6 +72,7 @@ impl<'a> Journal<'a> {
             worst: done.worst.to_bits(),
             seconds: done.seconds.to_bits(),
             elapsed: search.control.seconds().to_bits(),
+            left_out,
         };
         let Ok(mut entry) = serde_json::to_vec(&head) else { return };
         entry.push(b'\n');
@@ -68,14 +80,16 @@ impl<'a> Journal<'a> {
         keeper.keep(&entry);
     }
 
-    /// The trials an earlier attempt finished, in order of their number; the time it took counts as spent.
-    pub(crate) fn read(&self, search: &Search<'_>, plan: &Plan) -> Vec<Done> {
-        let Some(keeper) = self.keeper else { return Vec::new() };
+    /// The trials an earlier attempt finished, in order of their number, and those that gave it nothing and that these could
+    /// have looked at; the time it took counts as spent.
+    pub(crate) fn read(&self, search: &Search<'_>, plan: &Plan) -> (Vec<Done>, Vec<LeftOut>) {
+        let Some(keeper) = self.keeper else { return (Vec::new(), Vec::new()) };
         let mut entries: Vec<(Head, Vec<f32>)> =
             keeper.kept().iter().filter_map(|entry| self.parse(search, entry)).collect();
         entries.sort_by_key(|(head, _)| head.number);
         entries.dedup_by_key(|(head, _)| head.number);
         let mut restored: Vec<Done> = Vec::with_capacity(entries.len());
+        let mut left_out = Vec::new();
         for (head, predictions) in entries {
             if head.number == 0 || head.number > plan.trials() {
                 continue;
@@ -85,6 +99,7 @@ impl<'a> Journal<'a> {
                 continue;
             }
             search.control.spend(f64::from_bits(head.elapsed));
+            left_out.extend(head.left_out);
             let metrics = search.metrics(&predictions);
             restored.push(Done {
                 number: head.number,
@@ -101,7 +116,7 @@ impl<'a> Journal<'a> {
                 probes: Vec::new(),
             });
         }
-        restored
+        (restored, left_out)
     }
 
     fn parse(&self, search: &Search<'_>, entry: &[u8]) -> Option<(Head, Vec<f32>)> {

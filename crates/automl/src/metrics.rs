@@ -135,6 +135,16 @@ pub(crate) fn all(target: &Target, rows: &[u32], predictions: &[f32]) -> Metrics
     weighted(target, rows, predictions, None, None)
 }
 
+/// `AUC_weighted` of classes, R² of numbers, without the other metrics; NaN where it has no value.
+pub(crate) fn separation(target: &Target, rows: &[u32], predictions: &[f32]) -> f64 {
+    if target.task == Task::Regression {
+        return all(target, rows, predictions).get("r2_score").copied().unwrap_or(f64::NAN);
+    }
+    let classes: Vec<usize> = rows.iter().map(|&r| target.values[r as usize] as usize).collect();
+    let probabilities = full(target, predictions);
+    ranking::weighted_area(&Scored::new(&classes, &probabilities, target.class_count(), None, None))
+}
+
 /// All metrics, where row `rows[i]` counts `weights[rows[i]]`: one weight a row of the dataset, not negative.
 /// With a `threshold` two classes are decided by it.
 pub(crate) fn weighted(

@@ -31,6 +31,8 @@ const LARGE_RATE: f64 = 0.04;
 const MAX_TREES: usize = 3_000;
 /// Inputs of all networks of a model together: what they learned is kept after each round.
 const MAX_INPUTS: usize = 6_000;
+/// Inputs of support vectors at most: what brings them side by side is their square, in memory and in the file.
+const MAX_VECTOR_INPUTS: usize = 2_000;
 /// Columns that a one-hot encoding may make of categories; numbers and target means take none of them.
 const MAX_ONE_HOT: usize = 400;
 
@@ -71,7 +73,7 @@ impl Plan {
             let listed: Vec<Algorithm> = fixed.iter().map(|candidate| candidate.algorithm()).collect();
             fixed.extend(asked(&facts).into_iter().filter(|asked| !listed.contains(&asked.algorithm())));
         }
-        fixed.retain(|candidate| allowed(candidate.algorithm()));
+        fixed.retain(|candidate| allowed(candidate.algorithm()) && facts.bears(candidate.algorithm()));
         let bearable = match facts.rows {
             0..500 => fixed.len() as u32,
             500..2_500 => 32,
@@ -179,6 +181,12 @@ impl Facts {
             regression: data.target.task == Task::Regression,
             outputs: data.target.width(),
         }
+    }
+
+    /// Whether the table is not too wide for an algorithm.
+    fn bears(&self, algorithm: Algorithm) -> bool {
+        let vectors = matches!(algorithm, Algorithm::Svm | Algorithm::LinearSvm);
+        !vectors || self.numbers + self.codes <= MAX_VECTOR_INPUTS
     }
 
     /// A boosting candidate that fits the table: rates by size, encodings by what is there.

@@ -104,7 +104,7 @@ fn work(
     control: &Control,
 ) -> Result<Outcome, Error> {
     let prepared = prepare(tables, spec)?;
-    let guardrails = guardrails::inspect(tables, &prepared, spec.seed);
+    let guardrails = guardrails::inspect(tables, &prepared, spec, control);
     let Prepared { data, columns, mut notes } = prepared;
     let held_out = tables.test.map(|table| Test::read(table, tables.training, spec, &data)).transpose()?;
     let goal = Goal::new(data.target.task, spec.metric.as_deref())?;

@@ -102,7 +102,9 @@ impl Search<'_> {
     pub(crate) fn run(&self, plan: &Plan) -> Result<Trials, Error> {
         let schedule = Schedule::new(self, plan);
         self.left_out.iter().for_each(|&number| schedule.leave_out(number));
-        for done in self.journal.read(self, plan) {
+        let (restored, left_out) = self.journal.read(self, plan);
+        left_out.into_iter().for_each(|trial| schedule.leave_out_again(trial));
+        for done in restored {
             schedule.restore(done);
         }
         std::thread::scope(|scope| {
@@ -137,26 +139,29 @@ impl Search<'_> {
         while let Some(Step { trial, split }) = schedule.next() {
             let start = Instant::now();
             let job = Job { until: trial.until, ..self.job(trial.number, split) };
-            let fit = trial.candidate.fit(self.shared, &job).map_err(|error| self.why(error, &trial));
+            let fit = self.in_time(trial.candidate.fit(self.shared, &job), &trial);
             let loss = fit.as_ref().map_or(f64::NAN, |fit| self.split_loss(fit, split));
             let seconds = start.elapsed().as_secs_f64();
             if let Some(fits) = schedule.fitted(&trial, split, (fit, loss, seconds)) {
                 let end = self.finish(&trial, fits);
                 if let Ok(Some(done)) = &end {
-                    self.journal.write(self, done);
+                    self.journal.write(self, done, schedule.left_out_before(done.number));
                 }
                 schedule.finished(&trial, end);
             }
         }
     }
 
-    /// Why a fit gave nothing: one that was stopped may have been so by its own limit.
-    fn why(&self, error: Error, trial: &Running) -> Error {
-        match (error, self.trial_limit) {
-            (Error::Cancelled, Some(limit)) if learners::is_over(trial.until) => {
-                Error::TrialLimit(limit.as_secs_f64())
+    /// What came in time: a fit that was stopped may have been so by its trial's own limit, and one that could not be stopped
+    /// may have come after it.
+    fn in_time<T>(&self, made: Result<T, Error>, trial: &Running) -> Result<T, Error> {
+        match (made, self.trial_limit) {
+            (Ok(_) | Err(Error::Cancelled), Some(limit))
+                if learners::is_over(trial.until) && !self.control.cancelled() =>
+            {
+                Err(Error::TrialLimit(limit.as_secs_f64()))
             }
-            (error, _) => error,
+            (made, _) => made,
         }
     }
 
@@ -191,6 +196,14 @@ impl Search<'_> {
         let weights = &self.data().marks.weights;
         let of = |&r: &u32| weights.get(r as usize).map_or(1.0, |&w| f64::from(w));
         self.folds.scored.iter().map(of).collect()
+    }
+
+    /// What stays together where scored rows are cut in parts: rows of a group have the same number, others one of their own.
+    pub(crate) fn clumps(&self) -> Vec<u64> {
+        let groups = &self.data().marks.groups;
+        let of =
+            |(at, &row): (usize, &u32)| groups.get(row as usize).map_or(at as u64, |&group| group.into());
+        self.folds.scored.iter().enumerate().map(of).collect()
     }
 
     /// Tells about a finished trial.

@@ -32,7 +32,7 @@ impl Task {
 /// The algorithms of the learners, by Azure's names where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Algorithm {
-    /// The constant baseline: it is always tried and has no name in the lists.
+    /// The constant baseline: it has no name in the lists, and is tried unless one says what is allowed.
     Constant,
     /// Logistic and multinomial regression; for numbers the elastic net.
     Linear,

@@ -4,6 +4,7 @@
 use crate::Task;
 use crate::learners::residuals;
 use crate::random::Random;
+use std::collections::HashMap;
 
 /// Parts of the rows: each is judged by weights from the others.
 const PARTS: u64 = 5;
@@ -25,6 +26,8 @@ pub(crate) struct Layer<'a> {
     pub logits: &'a [Vec<f32>],
     pub truth: &'a [f32],
     pub weights: &'a [f64],
+    /// Rows with the same number are fitted on together, or judged together.
+    pub clumps: &'a [u64],
     /// The vote's weights.
     pub prior: &'a [f64],
 }
@@ -55,12 +58,18 @@ impl Layer<'_> {
         if rows.len() < FEWEST_ROWS || self.logits.len() < 2 {
             return None;
         }
-        let part = |r: usize| Random::new(r as u64, 51_000).next() % PARTS;
-        let mut gains = Vec::with_capacity(rows.len());
+        let part = |r: usize| Random::new(self.clumps[r], 51_000).next() % PARTS;
+        let mut gains: Vec<f64> = Vec::with_capacity(rows.len());
+        // What is alike is one observation.
+        let mut place: HashMap<u64, usize> = HashMap::new();
         for held in 0..PARTS {
             let (judged, used): (Vec<usize>, Vec<usize>) = rows.iter().partition(|&&r| part(r) == held);
             let stacked = self.solve(&used);
-            gains.extend(judged.into_iter().map(|r| vote[r] - self.loss(&stacked, r)));
+            for r in judged {
+                let at = *place.entry(self.clumps[r]).or_insert(gains.len());
+                gains.resize(gains.len().max(at + 1), 0.0);
+                gains[at] += vote[r] - self.loss(&stacked, r);
+            }
         }
         let n = gains.len() as f64;
         let mean = gains.iter().sum::<f64>() / n;
@@ -185,13 +194,14 @@ mod tests {
             truth.iter().map(|y| slope * y + offset + random.between(-1.0, 1.0) as f32).collect()
         };
         let fit = |logits: &[Vec<f32>]| {
-            let weights = vec![1.0; n];
+            let (weights, clumps) = (vec![1.0; n], (0..n as u64).collect::<Vec<_>>());
             let layer = Layer {
                 task: Task::Regression,
                 width: 1,
                 logits,
                 truth: &truth,
                 weights: &weights,
+                clumps: &clumps,
                 prior: &[0.5, 0.5],
             };
             let vote: Vec<f64> = (0..n)
@@ -204,5 +214,36 @@ mod tests {
         // Honest members are shrunk by no more than their noise asks for.
         let honest = fit(&[noisy(1.0, 0.0), noisy(1.0, 0.0)]);
         assert!(honest.is_none_or(|s| (s.weights.iter().sum::<f64>() - 1.0).abs() < 0.05));
+    }
+    #[test]
+    fn copies_in_groups_are_no_evidence() {
+        let groups = 40;
+        let copies = 25;
+        let n = groups * copies;
+        let helped = |grouped: bool, seed: u64| {
+            let mut random = Random::new(seed, 2);
+            let mut each = |low: f64, high: f64| -> Vec<f32> {
+                let values: Vec<f32> = (0..groups).map(|_| random.between(low, high) as f32).collect();
+                (0..n).map(|r| values[r % groups]).collect()
+            };
+            let (truth, logits) = (each(0.0, 10.0), [each(4.0, 6.0), each(4.0, 6.0)]);
+            let clumps: Vec<u64> = (0..n).map(|r| if grouped { r % groups } else { r } as u64).collect();
+            let vote: Vec<f64> = (0..n)
+                .map(|r| f64::from(0.5 * logits[0][r] + 0.5 * logits[1][r] - truth[r]).powi(2))
+                .collect();
+            let layer = Layer {
+                task: Task::Regression,
+                width: 1,
+                logits: &logits,
+                truth: &truth,
+                weights: &vec![1.0; n],
+                clumps: &clumps,
+                prior: &[0.5, 0.5],
+            };
+            layer.fit(&vote).is_some()
+        };
+        let count = |grouped: bool| (0..20).filter(|&seed| helped(grouped, seed)).count();
+        // Noise that is met again in the judged rows passes for knowledge.
+        assert!(count(false) >= 15 && count(true) <= 8, "{} {}", count(false), count(true));
     }
 }

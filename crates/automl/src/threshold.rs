@@ -60,13 +60,13 @@ pub(crate) fn choose(search: &Search<'_>, predictions: &[f32]) -> Option<f32> {
     if target.task != Task::Binary || rows.len() < FEWEST_ROWS || !CHOSEN.contains(&name) {
         return None;
     }
-    let weights = search.scored_weights();
+    let (weights, clumps) = (search.scored_weights(), search.clumps());
     let points: Vec<Point> = (0..rows.len())
         .map(|i| Point {
             p: predictions[i],
             class: usize::from(target.values[rows[i] as usize] != 0.0),
             weight: weights[i],
-            half: Random::new(i as u64, 52_000).next() % 2,
+            half: Random::new(clumps[i], 52_000).next() % 2,
         })
         .collect();
     let halves = [0, 1].map(|half| points.iter().filter(|p| p.half == half).copied().collect::<Vec<Point>>());

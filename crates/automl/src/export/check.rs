@@ -9,7 +9,7 @@ use std::sync::Arc;
 const ROWS: usize = 500;
 /// Rows means are taken over at most.
 const MEAN_ROWS: usize = 2_000;
-/// Largest accepted difference of a probability, or of a number relative to the target's deviation.
+/// Largest accepted difference of a probability, or of a number relative to the size of the target's numbers.
 const TOLERANCE: f64 = 1e-5;
 
 /// Reads the file back and compares its answers on a sample of the table, and on a row of nothing but missing and

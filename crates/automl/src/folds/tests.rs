@@ -115,6 +115,33 @@ fn a_group_is_never_split_and_classes_stay_balanced() {
 }
 
 #[test]
+fn groups_that_are_always_dealt_alike_are_dealt_once() {
+    let groups: Vec<u32> = (0..12).flat_map(|g| vec![g; 60 + 4 * g as usize]).collect();
+    let values = (0..groups.len()).map(|i| (i % 2) as f32).collect();
+    let data = data(values, 2, Marks { groups, ..Marks::default() });
+    let folds = make(&data, &spec(3)).unwrap();
+    assert_eq!((folds.splits.len(), folds.kind.as_str()), (5, "5 folds"));
+    let alone = make(&Dataset { marks: Marks::default(), ..data }, &spec(3)).unwrap();
+    assert_eq!((alone.splits.len(), alone.kind.as_str()), (30, "5 folds, 6 times"));
+}
+
+#[test]
+fn models_of_one_split_are_final_where_they_have_seen_nearly_all() {
+    let rows = 40_000;
+    let values: Vec<f32> = (0..rows).map(|i| (i % 2) as f32).collect();
+    let times = Marks { times: (0..rows).map(f64::from).collect(), ..Marks::default() };
+    let ends = |marks: &Marks, share: f64, fit_rows: Option<usize>| {
+        let data = data(values.clone(), 2, marks.clone());
+        let spec = Spec { validation_size: Some(share), fit_rows, ..spec(1) };
+        make(&data, &spec).unwrap().are_final(&data)
+    };
+    assert!(ends(&Marks::default(), 0.05, Some(20_000)));
+    assert!(!ends(&Marks::default(), 0.05, None), "a fit on all rows has more to learn from");
+    assert!(!ends(&Marks::default(), 0.3, Some(20_000)));
+    assert!(!ends(&times, 0.05, Some(20_000)), "the latest rows are learned from");
+}
+
+#[test]
 fn time_goes_forward_and_one_moment_is_on_one_side() {
     // Rows stand in reverse order, three of each moment.
     let times: Vec<f64> = (0..300).rev().map(|i| f64::from(i / 3)).collect();

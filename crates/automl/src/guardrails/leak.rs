@@ -1,10 +1,10 @@
 //! Columns that alone predict the target nearly perfectly: often they are known only after it.
 
 use super::{Groups, Guard, Guardrail, Severity, list};
-use crate::Task;
+use crate::control::Control;
 use crate::dataset::{Dataset, Shape};
-use crate::metrics;
 use crate::random::Random;
+use crate::{Spec, Task, metrics, parallel};
 use std::collections::BTreeMap;
 
 /// AUC or R² from which a single column is suspicious.
@@ -21,14 +21,17 @@ const FEWEST_PAIRS: f64 = 10.0;
 const PRIOR: f64 = 1.0;
 
 /// Predicts each half of a sample from the group means of the other half, column by column.
-pub(super) fn inspect(data: &Dataset, seed: u64) -> Option<Guardrail> {
+pub(super) fn inspect(data: &Dataset, spec: &Spec, control: &Control) -> Option<Guardrail> {
     let mut rows: Vec<u32> = (0..data.trainable() as u32).collect();
-    Random::new(seed, 50_000).shuffle(&mut rows);
+    Random::new(spec.seed, 50_000).shuffle(&mut rows);
     rows.truncate((CELLS / data.target.width()).clamp(LEAST_ROWS, ROWS));
-    let mut figures = BTreeMap::new();
-    for (column, feature) in data.features.iter().enumerate() {
+    let scores = parallel::map(data.features.len(), spec.workers(), |column| {
+        control.pulse();
+        if control.cancelled() {
+            return 0.0;
+        }
         let values: Vec<f32> = rows.iter().map(|&r| data.matrix.columns[column][r as usize]).collect();
-        let groups: Vec<usize> = match &feature.shape {
+        let groups: Vec<usize> = match &data.features[column].shape {
             Shape::Category(coding) => values.iter().map(|&x| code(x, coding.size())).collect(),
             _ => {
                 let numbers = || values.iter().map(|&x| f64::from(x));
@@ -36,11 +39,11 @@ pub(super) fn inspect(data: &Dataset, seed: u64) -> Option<Guardrail> {
                 numbers().map(|x| groups.of(x)).collect()
             }
         };
-        let score = f64::max(score(data, &rows, &groups), straight(data, &rows, &values));
-        if score >= PERFECT {
-            figures.insert(feature.name.clone(), score);
-        }
-    }
+        f64::max(score(data, &rows, &groups), straight(data, &rows, &values))
+    });
+    let perfect = data.features.iter().zip(scores).filter(|(_, score)| *score >= PERFECT);
+    let figures: BTreeMap<String, f64> =
+        perfect.map(|(feature, score)| (feature.name.clone(), score)).collect();
     if figures.is_empty() {
         return None;
     }
@@ -81,8 +84,8 @@ fn straight(data: &Dataset, rows: &[u32], values: &[f32]) -> f64 {
                 equal.iter().for_each(|&(_, i)| ranks[i] = below as f32 / rows.len() as f32);
                 below += equal.len();
             }
-            let auc = metrics::all(target, rows, &ranks).get("AUC_weighted").copied().unwrap_or(0.5);
-            auc.max(1.0 - auc)
+            let auc = metrics::separation(target, rows, &ranks);
+            if auc.is_finite() { auc.max(1.0 - auc) } else { 0.5 }
         }
         Task::Regression => {
             let pairs =
@@ -130,7 +133,6 @@ fn score(data: &Dataset, rows: &[u32], groups: &[usize]) -> f64 {
             }
         }
     }
-    let metrics = metrics::all(target, rows, &predictions);
-    let name = if target.task == Task::Regression { "r2_score" } else { "AUC_weighted" };
-    metrics.get(name).copied().filter(|s| s.is_finite()).unwrap_or(0.0)
+    let found = metrics::separation(target, rows, &predictions);
+    if found.is_finite() { found } else { 0.0 }
 }

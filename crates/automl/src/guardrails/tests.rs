@@ -1,8 +1,8 @@
 //! Guardrails on tables with known faults.
 
 use super::*;
+use crate::prepare;
 use crate::table::{Column, Kind, MISSING_CODE, Table, Values};
-use crate::{Spec, prepare};
 
 fn numbers(name: &str, values: impl IntoIterator<Item = f64>) -> Column {
     Column { name: name.into(), kind: Kind::Float, values: Values::Numbers(values.into_iter().collect()) }
@@ -29,8 +29,10 @@ fn table(rows: usize, rare: usize) -> Table {
 
 fn look(training: &Table, test: Option<&Table>) -> Vec<Guardrail> {
     let tables = Tables { training, validation: None, test };
-    let prepared = prepare::prepare(tables, &Spec::new("y", 1, 1)).unwrap();
-    inspect(tables, &prepared, 1)
+    let spec = Spec::new("y", 1, 1);
+    let prepared = prepare::prepare(tables, &spec).unwrap();
+    let (send, _told) = std::sync::mpsc::channel();
+    inspect(tables, &prepared, &spec, &Control::new(1, send))
 }
 
 fn of(found: &[Guardrail], guard: Guard) -> Option<&Guardrail> {

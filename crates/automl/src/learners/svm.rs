@@ -85,7 +85,7 @@ impl Learner for Svm {
         let work = Work {
             svm: self,
             job,
-            rows: &sample,
+            clumps: sample.iter().map(|&r| data.marks.groups.get(r as usize).copied().unwrap_or(r)).collect(),
             squares: points.iter().map(|point| product(point, point)).collect(),
             points,
             labels: sample.iter().map(|&r| spread.standard(data.target.values[r as usize])).collect(),
@@ -147,8 +147,8 @@ fn points(design: &Design, rows: &Rows, count: usize) -> Vec<Vec<SvmNode>> {
 struct Work<'a> {
     svm: &'a Svm,
     job: &'a Job<'a>,
-    /// The row of each point.
-    rows: &'a [u32],
+    /// The group of each point, else its row.
+    clumps: Vec<u32>,
     points: Vec<Vec<SvmNode>>,
     /// x·x of each point.
     squares: Vec<f64>,
@@ -249,7 +249,7 @@ impl Work<'_> {
 
     /// Slope and offsets that give the least log loss over decisions made out of fold.
     fn calibrate(&self) -> Result<Scales, Error> {
-        let folds = folds(self.rows, &self.labels, self.job.seed);
+        let folds = folds(&self.clumps, &self.labels, self.job.seed);
         let count = self.points.len();
         let mut decisions = vec![0.0; count * self.outputs];
         for fold in 0..FOLDS {
@@ -298,16 +298,17 @@ impl Work<'_> {
     }
 }
 
-/// The fold of each point: dealt in random order, label by label. A row that was drawn several times is never on both sides.
-fn folds(rows: &[u32], labels: &[f32], seed: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..rows.len()).collect();
+/// The fold of each point: dealt in random order, label by label. Points of the same number are never on both sides: a row that
+/// was drawn several times, rows of a group.
+fn folds(clumps: &[u32], labels: &[f32], seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..clumps.len()).collect();
     Random::new(seed, 301).shuffle(&mut order);
     order.sort_by(|&a, &b| labels[a].total_cmp(&labels[b]));
     let mut folds = vec![0; order.len()];
     let mut dealt: HashMap<u32, usize> = HashMap::new();
     for at in order {
         let next = dealt.len() % FOLDS;
-        folds[at] = *dealt.entry(rows[at]).or_insert(next);
+        folds[at] = *dealt.entry(clumps[at]).or_insert(next);
     }
     folds
 }

@@ -7,14 +7,10 @@ pub(crate) type Ranked = Vec<(f64, bool, f64)>;
 
 /// AUC and average precision, macro, micro and weighted.
 pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
-    let support = s.support();
-    let total: f64 = support.iter().sum();
-    let usable: Vec<usize> = (0..s.k).filter(|&c| support[c] > 0.0 && support[c] < total).collect();
-    let each: Vec<(f64, f64, f64)> = usable
-        .iter()
-        .map(|&c| {
-            let ranked = one_against_rest(s, c);
-            (area(&ranked), average_precision(&ranked), support[c])
+    let each: Vec<(f64, f64, f64)> = usable(s)
+        .map(|(class, support)| {
+            let ranked = one_against_rest(s, class);
+            (area(&ranked), average_precision(&ranked), support)
         })
         .collect();
     let micro = every_class(s);
@@ -28,6 +24,21 @@ pub(super) fn all(s: &Scored<'_>) -> Vec<(&'static str, f64)> {
         ("average_precision_score_micro", average_precision(&micro)),
         ("average_precision_score_weighted", each.iter().map(|e| e.1 * e.2).sum::<f64>() / weight),
     ]
+}
+
+/// `AUC_weighted` alone; NaN where all rows are of one class.
+pub(super) fn weighted_area(s: &Scored<'_>) -> f64 {
+    let (sum, weight) = usable(s).fold((0.0, 0.0), |(sum, weight), (class, support)| {
+        (sum + area(&one_against_rest(s, class)) * support, weight + support)
+    });
+    sum / weight
+}
+
+/// The classes that some rows are of, and not all, with the weight of theirs.
+fn usable(s: &Scored<'_>) -> impl Iterator<Item = (usize, f64)> {
+    let support = s.support();
+    let total: f64 = support.iter().sum();
+    support.into_iter().enumerate().filter(move |&(_, weight)| weight > 0.0 && weight < total)
 }
 
 /// The rows by falling probability of a class.

@@ -143,6 +143,9 @@ fn numbers(column: &Column, kept: &[f64], wish: Option<Task>) -> Result<Parts, E
         if let Some(&x) = kept.iter().find(|x| x.abs() > f64::from(f32::MAX)) {
             return fail(too_large(x));
         }
+        if let Some(lost) = blurred(kept) {
+            return fail(lost);
+        }
         return Ok((Task::Regression, None, kept.iter().map(|&x| x as f32).collect()));
     }
     if !whole {
@@ -155,6 +158,23 @@ fn numbers(column: &Column, kept: &[f64], wish: Option<Task>) -> Result<Parts, E
     let position = |x: f64| distinct.partition_point(|&d| d < x) as f32;
     let values = kept.iter().map(|&x| position(x)).collect();
     Ok((task, Some(Classes::Integer(distinct.iter().map(|&x| x as i64).collect())), values))
+}
+
+/// Largest rounding to single precision that numbers to predict may suffer, as a share of their deviation.
+const BLUR: f64 = 1e-3;
+
+/// Why numbers can't be predicted in single precision: they differ by too little for their size.
+fn blurred(values: &[f64]) -> Option<String> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let deviation = (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let rounding = values.iter().map(|&x| (x - f64::from(x as f32)).abs()).fold(0.0, f64::max);
+    (rounding > BLUR * deviation).then(|| {
+        format!(
+            "its values differ by about {deviation:.3} around {mean:.3e}, which single precision rounds by up to {rounding:.3}: \
+             subtract an offset from them first"
+        )
+    })
 }
 
 /// Binary or multi-class by the number of classes; refuses none, one, and too many.

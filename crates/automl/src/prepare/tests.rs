@@ -184,6 +184,22 @@ fn columns_that_say_the_same_are_dropped_once() {
 }
 
 #[test]
+fn an_outlier_that_columns_share_makes_them_no_copies() {
+    let n = 200;
+    let value = |i: usize, step: usize, most: usize| {
+        if i % 50 == 7 { 999_999_999.0 } else { ((i * step) % most) as f64 }
+    };
+    let p = read(vec![
+        numbers("a", Kind::Float, (0..n).map(|i| value(i, 37, 101))),
+        numbers("b", Kind::Float, (0..n).map(|i| value(i, 61, 97))),
+        numbers("a2", Kind::Float, (0..n).map(|i| 2.0 * value(i, 37, 101))),
+        target(n),
+    ]);
+    let names: Vec<&str> = p.data.features.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+}
+
+#[test]
 fn a_timestamp_has_its_calendar_parts() {
     let n = 400;
     let when =

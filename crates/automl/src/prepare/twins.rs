@@ -3,16 +3,19 @@
 use crate::dataset::{Dataset, Feature, Shape};
 use std::collections::HashMap;
 
-/// Largest difference of a linear copy, as a share of the copied column's spread.
+/// Largest difference of a linear copy, as a share of the copied column's spread …
 const CLOSE: f64 = 1e-6;
+/// … and in units of the rounding of the numbers it comes from: a spread may be that of a single outlier.
+const ROUNDING: f64 = 8.0 * f32::EPSILON as f64;
 
 /// Positions of the features that repeat an earlier one in the first `fit` rows, with that one's position.
 pub(super) fn find(features: &[Feature], columns: &[Vec<f32>], fit: usize) -> Vec<(usize, usize)> {
     let mut twins: Vec<(usize, usize)> = Vec::new();
+    let mut gone = vec![false; features.len()];
     let columns: Vec<&[f32]> = columns.iter().map(|column| &column[..fit]).collect();
     let ends: Vec<_> = columns.iter().map(|column| ends(column)).collect();
     for later in 1..features.len() {
-        let mut earlier = (0..later).filter(|e| !twins.iter().any(|(t, _)| t == e));
+        let mut earlier = (0..later).filter(|&e| !gone[e]);
         let same = |e: &usize| match (&features[*e].shape, &features[later].shape) {
             (Shape::Category(_), Shape::Category(_)) => renamed(columns[*e], columns[later]),
             (Shape::Number, Shape::Number) => linear((columns[*e], ends[*e]), columns[later]),
@@ -20,6 +23,7 @@ pub(super) fn find(features: &[Feature], columns: &[Vec<f32>], fit: usize) -> Ve
         };
         if let Some(earlier) = earlier.find(same) {
             twins.push((later, earlier));
+            gone[later] = true;
         }
     }
     twins
@@ -45,15 +49,20 @@ fn ends(a: &[f32]) -> Option<(usize, usize)> {
 /// Whether `b` = `scale` · `a` + `shift` wherever both are, and both miss the same values; `a` with its [`ends`].
 fn linear((a, ends): (&[f32], Option<(usize, usize)>), b: &[f32]) -> bool {
     let Some(ends) = ends else { return false };
-    let [first, far] = [ends.0, ends.1].map(|row| (f64::from(a[row]), f64::from(b[row])));
-    if far.0 == first.0 || far.1 == first.1 || !far.1.is_finite() {
+    let mut ends = [ends.0, ends.1].map(|row| (f64::from(a[row]), f64::from(b[row])));
+    // From the smaller one on, so that the rounding of a large one enters large values only.
+    ends.sort_by(|one, other| one.0.abs().total_cmp(&other.0.abs()));
+    let [near, far] = ends;
+    if far.0 == near.0 || far.1 == near.1 || !far.1.is_finite() {
         return false;
     }
-    let scale = (far.1 - first.1) / (far.0 - first.0);
-    let bound = (far.1 - first.1).abs() * CLOSE;
+    let scale = (far.1 - near.1) / (far.0 - near.0);
+    let spread = (far.1 - near.1).abs() * CLOSE;
     a.iter().zip(b).all(|(&x, &y)| {
-        let expected = first.1 + (f64::from(x) - first.0) * scale;
-        if x.is_nan() { y.is_nan() } else { (f64::from(y) - expected).abs() <= bound }
+        let (x, y) = (f64::from(x), f64::from(y));
+        let expected = near.1 + (x - near.0) * scale;
+        let rounding = ROUNDING * (y.abs() + near.1.abs() + scale.abs() * (x.abs() + near.0.abs()));
+        if x.is_nan() { y.is_nan() } else { (y - expected).abs() <= spread.min(rounding) }
     })
 }
 

@@ -22,8 +22,7 @@ pub(super) fn refit(
     let all = 0..search.shared.data.trainable() as u32;
     let sample = search.folds.sample.as_ref();
     let all: Vec<u32> = sample.map_or_else(|| all.clone().collect(), |sample| sample.of(all.clone()));
-    // One split of a sample leaves hardly a row of it out: its models are as good as any.
-    let judged = sample.is_some() && search.folds.splits.len() == 1;
+    let judged = search.folds.are_final(search.shared.data);
     let chosen = vote.chosen();
     let trials: &[Done] = done;
     let fits = parallel::map(chosen.len(), search.threads, |i| {

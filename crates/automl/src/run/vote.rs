@@ -48,6 +48,8 @@ struct Choice<'a> {
     done: &'a [Done],
     truth: Vec<f32>,
     row_weights: Vec<f64>,
+    /// What stays together where rows are cut in parts.
+    clumps: Vec<u64>,
     /// Of each trial alone.
     calibrations: Vec<Calibration>,
     /// Calibrated out-of-fold predictions of each trial.
@@ -58,9 +60,14 @@ impl<'a> Choice<'a> {
     fn new(search: &'a Search<'a>, done: &'a [Done]) -> Self {
         let target = &search.shared.data.target;
         let truth: Vec<f32> = search.folds.scored.iter().map(|&r| target.values[r as usize]).collect();
-        let row_weights = search.scored_weights();
-        let evidence =
-            Evidence { task: target.task, width: target.width(), truth: &truth, weights: &row_weights };
+        let (row_weights, clumps) = (search.scored_weights(), search.clumps());
+        let evidence = Evidence {
+            task: target.task,
+            width: target.width(),
+            truth: &truth,
+            weights: &row_weights,
+            clumps: &clumps,
+        };
         let each = parallel::map(done.len(), search.threads, |i| {
             let mut predictions = done[i].predictions.clone();
             let calibration = if unsure(done[i].candidate.algorithm()) && !predictions.is_empty() {
@@ -72,12 +79,18 @@ impl<'a> Choice<'a> {
             (calibration, predictions)
         });
         let (calibrations, predictions) = each.into_iter().unzip();
-        Self { search, done, truth, row_weights, calibrations, predictions }
+        Self { search, done, truth, row_weights, clumps, calibrations, predictions }
     }
 
     fn evidence(&self) -> Evidence<'_> {
         let target = &self.search.shared.data.target;
-        Evidence { task: target.task, width: target.width(), truth: &self.truth, weights: &self.row_weights }
+        Evidence {
+            task: target.task,
+            width: target.width(),
+            truth: &self.truth,
+            weights: &self.row_weights,
+            clumps: &self.clumps,
+        }
     }
 
     /// Weights of the vote over the first `count` trials.
@@ -142,6 +155,7 @@ impl<'a> Choice<'a> {
             logits: &layers,
             truth: &self.truth,
             weights: &self.row_weights,
+            clumps: &self.clumps,
             prior: &prior,
         };
         let voted = self.mix(mean, weights);

@@ -42,7 +42,7 @@ impl Search<'_> {
             return Ok(None);
         }
         if models.len() < self.folds.splits.len() {
-            return Err(Error::Cancelled);
+            return self.in_time(Err(Error::Cancelled), trial);
         }
         let rounds = self.best_round(&models);
         if rounds > 0 {
@@ -121,15 +121,18 @@ impl Search<'_> {
     fn best_round(&self, fits: &[Fit]) -> usize {
         let longest = fits.iter().map(|f| f.curve.len()).max().unwrap_or(0);
         let square = self.data().target.task == Task::Regression;
+        let weight = |&row: &u32| self.data().marks.weights.get(row as usize).map_or(1.0, |&w| f64::from(w));
+        let weights: Vec<f64> =
+            self.folds.splits.iter().map(|split| split.valid.iter().map(weight).sum()).collect();
         let mut best = (f64::INFINITY, longest);
         for round in 0..longest {
             let mut total = 0.0;
-            for (fit, split) in fits.iter().zip(&self.folds.splits) {
+            for (fit, weight) in fits.iter().zip(&weights) {
                 let Some(last) = fit.curve.len().checked_sub(1) else {
                     continue;
                 };
                 let loss = fit.curve[round.min(last)];
-                total += split.valid.len() as f64 * if square { loss * loss } else { loss };
+                total += weight * if square { loss * loss } else { loss };
             }
             if total < best.0 {
                 best = (total, round + 1);

@@ -1,7 +1,6 @@
 //! What trials cost, so that none is begun that does not fit in the time left.
 
-use super::Done;
-use crate::folds::Folds;
+use super::{Done, Search};
 use crate::spec::Algorithm;
 
 /// A fit on all rows costs this much more than one on a fold.
@@ -15,9 +14,9 @@ const RESERVE_MOST: f64 = 5.0;
 const CHOICE: f64 = 4e-7;
 
 /// Seconds to keep for the choice of the ensemble, the final fit and what follows.
-pub(super) fn reserve(done: &[&Done], folds: &Folds, threads: usize, limit: f64) -> f64 {
-    let splits = folds.splits.len();
-    let again = if folds.sample.is_some() && splits == 1 { 0.0 } else { REFIT_COST / splits as f64 };
+pub(super) fn reserve(done: &[&Done], search: &Search<'_>, limit: f64) -> f64 {
+    let (splits, threads) = (search.folds.splits.len(), search.threads);
+    let again = if search.folds.are_final(search.data()) { 0.0 } else { REFIT_COST / splits as f64 };
     let mut costs: Vec<(f64, f64)> = done.iter().map(|d| (d.loss, d.seconds * again)).collect();
     costs.sort_by(|a, b| a.0.total_cmp(&b.0));
     costs.truncate(REFITS);

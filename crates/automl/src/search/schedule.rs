@@ -2,10 +2,12 @@
 
 use super::{Done, Search, Trials, pace};
 use crate::Error;
-use crate::learners::Fit;
+use crate::journal::LeftOut;
+use crate::learners::{self, Fit};
 use crate::outcome::Event;
 use crate::portfolio::{Candidate, Past, Plan};
-use std::collections::BTreeMap;
+use crate::spec::Algorithm;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -105,7 +107,7 @@ struct State {
     /// Whether a trial was left out because it did not fit in the time.
     skipped: bool,
     /// Trials that took too long.
-    overdue: usize,
+    overdue: BTreeSet<u32>,
 }
 
 impl State {
@@ -159,12 +161,32 @@ impl<'a> Schedule<'a> {
 
     /// Seconds to keep for what follows the trials.
     pub(super) fn reserve(&self, limit: f64) -> f64 {
-        pace::reserve(&self.lock().done(), self.search.folds, self.search.threads, limit)
+        pace::reserve(&self.lock().done(), self.search, limit)
     }
 
     /// Passes over a trial.
     pub(super) fn leave_out(&self, number: u32) {
         self.lock().ends.insert(number, End::Failed);
+    }
+
+    /// The trials that gave nothing among those that the one with this number could look at: another attempt has to leave
+    /// them out too, or it would draw others.
+    pub(super) fn left_out_before(&self, number: u32) -> Vec<LeftOut> {
+        let state = self.lock();
+        let before = state.ends.range(..number.saturating_sub(LAG).saturating_add(1));
+        let failed = before.filter(|(_, end)| matches!(end, End::Failed));
+        failed.map(|(&number, _)| LeftOut { number, overdue: state.overdue.contains(&number) }).collect()
+    }
+
+    /// Passes over a trial as an earlier attempt did.
+    pub(super) fn leave_out_again(&self, trial: LeftOut) {
+        self.leave_out(trial.number);
+        let mut state = self.lock();
+        if trial.overdue {
+            state.overdue.insert(trial.number);
+        } else {
+            state.skipped |= self.search.control.limit().is_some();
+        }
     }
 
     /// Puts a trial of an interrupted search in its place.
@@ -214,7 +236,7 @@ impl<'a> Schedule<'a> {
     fn begin(&self, state: &mut State, number: u32) -> Begin {
         let done = state.done();
         let left = self.search.control.limit().map_or(f64::INFINITY, |limit| {
-            let reserve = pace::reserve(&done, self.search.folds, self.search.threads, limit);
+            let reserve = pace::reserve(&done, self.search, limit);
             limit - reserve - self.search.control.seconds()
         });
         let last = self.plan.trials().min(number + SKIPS as u32);
@@ -242,7 +264,9 @@ impl<'a> Schedule<'a> {
         state.next = chosen + 1;
         let splits = self.search.folds.splits.len();
         let under = Under { fits: (0..splits).map(|_| None).collect(), left: splits };
-        let until = self.search.trial_limit.and_then(|limit| Instant::now().checked_add(limit));
+        // The constant costs nothing, and is what others are compared with.
+        let limit = self.search.trial_limit.filter(|_| candidate.algorithm() != Algorithm::Constant);
+        let until = limit.and_then(|limit| Instant::now().checked_add(limit));
         Begin::Trial(Running { number: chosen, candidate, bar, until, state: Mutex::new(under) })
     }
 
@@ -268,8 +292,12 @@ impl<'a> Schedule<'a> {
             Ok(None) => {
                 state.ends.insert(trial.number, End::Dropped);
             }
+            // What a stop interrupts has no end: another attempt shall try it.
+            Err(Error::Cancelled) if self.search.control.cancelled() => {}
             Err(error) => {
-                state.overdue += usize::from(matches!(error, Error::TrialLimit(_)));
+                if matches!(error, Error::TrialLimit(_)) {
+                    state.overdue.insert(trial.number);
+                }
                 if !matches!(error, Error::Cancelled) {
                     let message = format!("trial {} gave no model: {error}", trial.number);
                     self.search.control.tell(Event::Warning { message });
@@ -302,7 +330,7 @@ impl<'a> Schedule<'a> {
             done: Vec::new(),
             dropped: 0,
             left_out: Vec::new(),
-            overdue: state.overdue,
+            overdue: state.overdue.len(),
             late: self.search.control.closed() || state.skipped,
             reached: state.exit.is_some(),
         };
@@ -328,7 +356,8 @@ impl Running {
     fn takes(&self, split: usize) -> bool {
         let mut under = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let losses: Vec<f64> = under.fits.iter().map_while(|f| f.as_ref().map(|f| f.1)).collect();
-        if !self.hopeless(&losses[..losses.len().min(split)]) || under.left <= 1 {
+        let wanted = !self.hopeless(&losses[..losses.len().min(split)]) && !learners::is_over(self.until);
+        if wanted || under.left <= 1 {
             return true;
         }
         under.left -= 1;

@@ -300,10 +300,10 @@ fn activate(out: &mut [f32], mask: &mut Vec<f32>, dropout: u8, random: &mut Rand
     out.iter_mut().zip(&*mask).for_each(|(x, mask)| *x *= mask);
 }
 
-/// Turns scores into the gradient of the mean loss.
+/// Turns scores into the gradient of the mean loss. Weights are 1 in the mean over all rows, so a batch counts for what its rows
+/// weigh.
 fn residuals(task: Task, batch: &Batch, scores: &mut [f32]) {
-    let total: f32 = batch.weights.iter().sum();
-    if total <= 0.0 {
+    if batch.weights.iter().all(|&weight| weight <= 0.0) {
         // Nothing is to be learned from rows that weigh nothing.
         scores.fill(0.0);
         return;
@@ -316,6 +316,6 @@ fn residuals(task: Task, batch: &Batch, scores: &mut [f32]) {
             Task::Multiclass => row[label as usize] -= 1.0,
             Task::Binary | Task::Regression => row[0] -= label,
         }
-        row.iter_mut().for_each(|x| *x *= weight / total);
+        row.iter_mut().for_each(|x| *x *= weight / batch.rows as f32);
     }
 }

@@ -119,7 +119,7 @@ fn a_configuration_that_takes_too_long_is_left_out() {
     let table = table(200, Task::Binary);
     let spec = Spec { trial_time_limit_seconds: Some(1e-9), ..quick(6) };
     let outcome = search(&table, &spec).unwrap();
-    // The constant has nothing at which it could be stopped.
+    // The constant is never given up.
     assert_eq!(outcome.work.trials, 1, "{:?}", outcome.trials);
     assert!(outcome.notes.iter().any(|note| note.contains("s each")), "{:?}", outcome.notes);
     let again = Spec {
@@ -135,6 +135,37 @@ fn a_configuration_that_takes_too_long_is_left_out() {
     assert!(search(&table, &ample).unwrap().model == search(&table, &quick(6)).unwrap().model);
     let none = Spec { trial_time_limit_seconds: Some(0.0), ..spec };
     assert!(matches!(search(&table, &none), Err(Error::Spec { setting: "trial_time_limit_seconds", .. })));
+}
+
+#[test]
+fn what_an_earlier_attempt_left_out_stays_so() {
+    let table = table(200, Task::Binary);
+    let algorithms = vec!["LightGBM".into(), "RandomForest".into()];
+    let spec = Spec { allowed_learners: algorithms, ..quick(26) };
+    let (plain, without) = (Memory::default(), Memory::default());
+    resume(&table, &spec, &plain, &mut |_| ControlFlow::Continue(())).unwrap();
+    // As if the second had taken too long, in an attempt that went on for a while.
+    let late = Spec { left_out: vec![2], ..spec.clone() };
+    let made = resume(&table, &late, &without, &mut |_| ControlFlow::Continue(())).unwrap();
+    let head = |entry: &[u8]| -> serde_json::Value {
+        serde_json::from_slice(entry.split(|&b| b == b'\n').next().unwrap()).unwrap()
+    };
+    let digest = head(&plain.kept()[0])["digest"].clone();
+    let entries = without.kept().into_iter().filter(|entry| head(entry)["number"].as_u64() <= Some(24));
+    let same = entries.map(|entry| {
+        let mut first = head(&entry);
+        first["digest"] = digest.clone();
+        let rest = entry.iter().position(|&b| b == b'\n').unwrap();
+        [serde_json::to_vec(&first).unwrap(), entry[rest..].to_vec()].concat()
+    });
+    let memory = Memory(Mutex::new(same.collect()), Mutex::new(0));
+    let kept = memory.kept().len();
+    let outcome = resume(&table, &spec, &memory, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(outcome.work.left_out, [2]);
+    assert!(outcome.model == made.model);
+    assert!(*memory.1.lock().unwrap() <= 26 - kept, "what was finished is not done again");
+    let again = Spec { left_out: outcome.work.left_out.clone(), ..spec };
+    assert!(search(&table, &again).unwrap().model == outcome.model);
 }
 
 #[test]

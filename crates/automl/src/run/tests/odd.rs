@@ -88,6 +88,15 @@ fn large_numbers_are_no_difference_and_larger_than_models_hold_are_refused() {
 }
 
 #[test]
+fn numbers_that_single_precision_makes_one_are_refused() {
+    let refused = search(&made(300, |x| 1e9 + (x * 10.0).round()), &quick(3));
+    let Err(Error::Target { detail, .. }) = refused else { panic!("{refused:?}") };
+    assert!(detail.contains("subtract an offset"), "{detail}");
+    // Seconds since 1970 over some years.
+    assert!(search(&made(300, |x| 1.6e9 + (x * 1e7).round()), &quick(3)).is_ok());
+}
+
+#[test]
 fn a_test_table_of_other_types_is_refused() {
     let train = table(120, Task::Binary);
     let tested = |change: &dyn Fn(&mut Table)| {
