@@ -2,6 +2,7 @@
 
 mod api;
 mod api_show;
+mod artifacts;
 mod automl;
 mod automl_file;
 mod automl_how;

@@ -144,7 +144,7 @@ impl Client {
         json(send(request.body(reqwest::Body::wrap_stream(stream))).await?).await
     }
 
-    /// POST without a body, the answer as a stream of chunks.
+    /// A call without a body, the answer as a stream of chunks.
     pub async fn download(
         &self,
         method: Method,

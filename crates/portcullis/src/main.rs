@@ -5,6 +5,7 @@ mod cli;
 mod client;
 mod config;
 mod definition;
+mod files;
 mod folder;
 mod session;
 mod show;

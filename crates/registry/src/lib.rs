@@ -27,17 +27,5 @@ pub use store::{
 };
 pub use versions::{FromSource, VersionFacts};
 
-use std::path::Path;
-
-/// Writes a file in one step: temporary name, sync, rename. An older file is replaced.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    Ok(store::files::write_file(path, bytes)?)
-}
-
-/// [`write_file`], readable by its owner only.
-pub fn write_private_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    Ok(store::files::write_private(path, bytes)?)
-}
-
 #[cfg(test)]
 mod samples;

@@ -11,8 +11,8 @@ use crate::results::KeptFile;
 use crate::submit::SubmitAutoml;
 use crate::sweep::{self, SubmitSweep, SweepTrial, Sweeps};
 use domain::{
-    Actor, Digest, EnvironmentSpec, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId, Timestamp, Trial,
-    Version,
+    Actor, DataVersion, Digest, EnvironmentSpec, Job, JobKind, JobStatus, Lineage, Metrics, Name, RunId,
+    Timestamp, Trial, Version,
 };
 use environments::Environments;
 use environments::launcher::Launcher;
@@ -170,9 +170,19 @@ impl Jobs {
         let store = &self.0.shared.store;
         let data = store.data_version(&ask.data, ask.data_version).await?;
         let mut ask = ask.settle(&data)?;
-        ask.validation_data_version =
-            further(store, ask.validation_data.as_ref(), ask.validation_data_version).await?;
-        ask.test_data_version = further(store, ask.test_data.as_ref(), ask.test_data_version).await?;
+        let validation = further(store, ask.validation_data.as_ref(), ask.validation_data_version).await?;
+        match (&validation, ask.validation_data_digest) {
+            (Some(found), Some(wanted)) => same_content(found, wanted)?,
+            (None, Some(_)) => {
+                let text = "validation_data_digest: name the data too, as validation_data";
+                return Err(Error::Submission(text.to_owned()));
+            }
+            _ => {}
+        }
+        ask.validation_data_version = validation.as_ref().map(|found| found.version);
+        ask.validation_data_digest = validation.as_ref().map(|found| found.digest);
+        let test = further(store, ask.test_data.as_ref(), ask.test_data_version).await?;
+        ask.test_data_version = test.map(|found| found.version);
         self.check_queue().await?;
         let lineage = Lineage { data: data.name, data_version: data.version, data_digest: data.digest };
         let job = new_job(JobKind::Automl, ask.experiment.clone(), json!(ask), Some(lineage))?;
@@ -285,15 +295,33 @@ impl Jobs {
     }
 }
 
-/// The version of a further table of a search, which has to be there.
-async fn further(store: &Store, name: Option<&Name>, version: Option<Version>) -> Result<Option<Version>> {
+/// A further table of a search, which has to be there.
+async fn further(
+    store: &Store,
+    name: Option<&Name>,
+    version: Option<Version>,
+) -> Result<Option<DataVersion>> {
     let Some(name) = name else { return Ok(None) };
     let found = store.data_version(name, version).await?;
     if data::is_folder(&found) {
         let text = format!("{}:{} is a folder: a search needs a table", found.name, found.version);
         return Err(Error::Submission(text));
     }
-    Ok(Some(found.version))
+    Ok(Some(found))
+}
+
+/// Refuses validation data whose content is not what was asked for.
+fn same_content(found: &DataVersion, wanted: Digest) -> Result<()> {
+    if found.digest == wanted {
+        return Ok(());
+    }
+    Err(Error::Submission(format!(
+        "validation_data: {}:{} is other data here: sha256 {}, the job wants {}",
+        found.name,
+        found.version,
+        found.digest.hex(),
+        wanted.hex()
+    )))
 }
 
 /// A job that is accepted now.

@@ -3,7 +3,7 @@
 use crate::convert::search_task;
 use crate::error::{Error, Result};
 use automl::Spec;
-use domain::{ColumnType, DataVersion, Name, Span, Task, Version};
+use domain::{ColumnType, DataVersion, Digest, Name, Span, Task, Version};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,6 +29,9 @@ pub struct SubmitAutoml {
     /// Its version; the newest when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation_data_version: Option<Version>,
+    /// SHA-256 of that version's content; when given, other content is refused. A job that is kept names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_data_digest: Option<Digest>,
     /// A data asset that the finished model is measured on; it decides nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_data: Option<Name>,
@@ -130,6 +133,7 @@ impl SubmitAutoml {
             data_version: None,
             validation_data: None,
             validation_data_version: None,
+            validation_data_digest: None,
             test_data: None,
             test_data_version: None,
             target: target.into(),

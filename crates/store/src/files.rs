@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 /// Makes a folder and its parents, durably: each new folder's parent is synced.
@@ -61,21 +61,67 @@ pub(crate) fn sync_parent(path: &Path) -> Result<()> {
 
 /// Writes a file that only its owner can read (mode 0600); replaces an older one in one step.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<()> {
-    private_temp(path, content)?.persist(path).map_err(|e| Error::io(path, e.error))?;
-    sync_parent(path)
+    let mut file = NewFile::private(path)?;
+    file.write(content)?;
+    file.finish()
 }
 
 /// Writes a file for everybody the user's file mask allows; replaces an older one in one step.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<()> {
-    let mut options = tempfile::Builder::new();
-    options.prefix(TEMP_PREFIX);
-    #[cfg(unix)]
-    options.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let dir = folder_of(path);
-    let mut temp = options.tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
-    temp.write_all(content).and_then(|()| temp.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
-    temp.persist(path).map_err(|e| Error::io(path, e.error))?;
-    sync_parent(path)
+    let mut file = NewFile::open(path)?;
+    file.write(content)?;
+    file.finish()
+}
+
+/// A file that comes in parts, under a temporary name beside its own: what stood there stays until [`NewFile::finish`],
+/// and for good when that is not reached.
+#[derive(Debug)]
+pub struct NewFile {
+    temp: NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// One for everybody the user's file mask allows.
+    ///
+    /// # Errors
+    /// The folder is not there or can't be written to.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut options = tempfile::Builder::new();
+        options.prefix(TEMP_PREFIX);
+        #[cfg(unix)]
+        options.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let dir = folder_of(path);
+        let temp = options.tempfile_in(dir).map_err(|e| Error::io(dir, e))?;
+        Ok(Self { temp, path: path.to_owned() })
+    }
+
+    /// One that only its owner can read (mode 0600).
+    ///
+    /// # Errors
+    /// As [`NewFile::open`].
+    pub fn private(path: &Path) -> Result<Self> {
+        Ok(Self { temp: temp_in(folder_of(path))?, path: path.to_owned() })
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// The disk is full, or fails.
+    pub fn write(&mut self, content: &[u8]) -> Result<()> {
+        self.temp.write_all(content).map_err(|e| Error::io(&self.path, e))
+    }
+
+    /// Puts the file in its place, durably.
+    ///
+    /// # Errors
+    /// It can't be synced, or a folder stands in its place.
+    pub fn finish(self) -> Result<()> {
+        let Self { temp, path } = self;
+        temp.as_file().sync_all().map_err(|e| Error::io(&path, e))?;
+        temp.persist(&path).map_err(|e| Error::io(&path, e.error))?;
+        sync_parent(&path)
+    }
 }
 
 /// The folder a path stands in, `.` for a bare name.
@@ -85,17 +131,14 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 
 /// Like [`write_private`], but an existing file wins; says whether this call made it.
 pub(crate) fn create_private(path: &Path, content: &[u8]) -> Result<bool> {
-    match private_temp(path, content)?.persist_noclobber(path) {
+    let mut file = NewFile::private(path)?;
+    file.write(content)?;
+    file.temp.as_file().sync_all().map_err(|e| Error::io(path, e))?;
+    match file.temp.persist_noclobber(path) {
         Ok(_) => sync_parent(path).map(|()| true),
         Err(e) if e.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(e) => Err(Error::io(path, e.error)),
     }
-}
-
-fn private_temp(path: &Path, content: &[u8]) -> Result<NamedTempFile> {
-    let mut temp = temp_in(folder_of(path))?;
-    temp.write_all(content).and_then(|()| temp.as_file().sync_all()).map_err(|e| Error::io(path, e))?;
-    Ok(temp)
 }
 
 /// Prefix of every temporary file, by which leftovers are known.
@@ -130,6 +173,23 @@ pub(crate) fn sweep(dir: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_in_parts_is_there_when_it_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("model.bin");
+        write_file(&path, b"old").unwrap();
+        let mut broken = NewFile::open(&path).unwrap();
+        broken.write(b"ne").unwrap();
+        drop(broken);
+        let mut file = NewFile::open(&path).unwrap();
+        file.write(b"ne").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        file.write(b"w").unwrap();
+        file.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_private_file_is_replaced_whole_and_readable_by_its_owner_only() {

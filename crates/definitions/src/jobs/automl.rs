@@ -309,8 +309,11 @@ fn column_types(value: &Value<'_>) -> Result<Vec<String>> {
 const TRAINING: &[Field] = &[
     quiet("enable_model_explainability"),
     quiet("enable_onnx_compatible_models"),
-    quiet("enable_dnn_training"),
-    quiet("training_mode"),
+    told(
+        "enable_dnn_training",
+        "small networks are tried beside the others: blocked_training_algorithms: [NeuralNetwork] keeps them out",
+    ),
+    told("training_mode", MACHINE),
     used("enable_stack_ensemble"),
     used("enable_vote_ensemble"),
     told("ensemble_model_download_timeout", "nothing is downloaded"),

@@ -217,7 +217,7 @@ async fn fetch(session: &Session, job: &Job, out: &std::path::Path) -> Result<Va
     for name in runs::FILES {
         let bytes = session.client.bytes(&format!("/api/v1/jobs/{}/files/{}", job.id, segment(name))).await?;
         let path = out.join(name);
-        registry::write_file(&path, &bytes)?;
+        crate::files::write(&path, &bytes)?;
         files.insert(name.to_owned(), json!(path));
     }
     Ok(Value::Object(files))

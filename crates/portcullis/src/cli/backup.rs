@@ -1,16 +1,14 @@
 //! `backup create|restore`.
 
 use crate::cli::{Global, progress};
+use crate::files;
 use crate::session::Session;
 use crate::show::{Printer, size};
 use clap::{Args, Subcommand};
 use domain::Fault;
-use futures_util::StreamExt;
-use http::Method;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::io::AsyncWriteExt;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -38,22 +36,8 @@ pub struct Restore {
 impl Create {
     /// Streams the backup to a temporary name beside the file, then renames.
     pub async fn run(&self, session: &Session) -> Result<(), Fault> {
-        let wrong = |e: std::io::Error| Fault::invalid(format!("{}: {e}", self.file.display()));
-        let part = self.file.with_extension("part");
-        let mut stream = session.client.download(Method::POST, "/api/v1/backup").await?;
-        let mut options = tokio::fs::OpenOptions::new();
-        let mut file =
-            options.write(true).create(true).truncate(true).mode(0o600).open(&part).await.map_err(wrong)?;
         let bar = progress::bytes(None, session.out.json());
-        let mut sum = 0;
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk?;
-            sum += chunk.len() as u64;
-            bar.set_position(sum);
-            file.write_all(&chunk).await.map_err(wrong)?;
-        }
-        file.sync_all().await.map_err(wrong)?;
-        tokio::fs::rename(&part, &self.file).await.map_err(wrong)?;
+        let sum = files::fetch_private(&session.client, "/api/v1/backup", &self.file, &bar).await?;
         bar.finish_and_clear();
         session.out.value(&json!({ "file": self.file, "bytes": sum }), |_| {
             format!("wrote {} ({}); it holds secrets: keep it safe", self.file.display(), size(sum))

@@ -31,7 +31,7 @@ pub async fn report(session: &Session, model: &str, out: Option<PathBuf>) -> Res
     let page = Page { version: &found, run: run.as_ref(), lineage: &lineage, plots: &plots }.write();
     let out =
         out.unwrap_or_else(|| PathBuf::from(format!("{}-{}.html", found.model.segment(), found.version)));
-    registry::write_file(&out, page.as_bytes())?;
+    crate::files::write(&out, page.as_bytes())?;
     session.out.value(&json!({ "file": out, "bytes": page.len() }), |_| {
         format!("wrote {} ({})", out.display(), size(page.len() as u64))
     });

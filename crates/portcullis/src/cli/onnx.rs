@@ -106,7 +106,7 @@ fn convert(out: Printer, input: &Path, output: &Path) -> Result<(), Fault> {
         other => other.into(),
     };
     let (bytes, format) = registry::import::onnx_of(&shown, &read(input)?, &[]).map_err(wrong)?;
-    registry::write_file(output, &bytes)?;
+    crate::files::write(output, &bytes)?;
     out.value(&json!({ "source_format": format.name(), "file": output, "bytes": bytes.len() }), |_| {
         format!("{shown} ({}) → {}, {}", format.name(), output.display(), size(bytes.len() as u64))
     });
@@ -196,7 +196,7 @@ fn run(out: Printer, file: &Path, in_dir: &Path, out_dir: &Path) -> Result<(), F
     let mut written = Vec::new();
     for (at, (name, tensor)) in outputs.iter().enumerate() {
         let path = out_dir.join(format!("output_{at}.pb"));
-        registry::write_file(&path, &tensor.to_proto_bytes(name))?;
+        crate::files::write(&path, &tensor.to_proto_bytes(name))?;
         written.push(json!({ "name": name, "file": path, "dims": tensor.dims }));
     }
     if out.json() {

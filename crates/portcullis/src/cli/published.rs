@@ -98,7 +98,7 @@ async fn principal(session: &Session, wanted: &Wanted, audience: &str) -> Result
         .unwrap_or_else(|| stem.clone());
     let ask = json!({ "name": name, "role": "scorer", "on": wanted.scope, "audience": audience });
     let made: Value = session.client.post("/api/v1/principals", &ask).await?;
-    registry::write_private_file(file, made.to_string().as_bytes())?;
+    crate::files::write_private(file, made.to_string().as_bytes())?;
     session
         .out
         .say(&format!("created principal {name} (scorer); its secret is in {} (yours only)", file.display()));

@@ -94,7 +94,7 @@ fn key(file: &Path) -> Result<String, Fault> {
         ))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let key = gateway::fresh_secret()?;
-            registry::write_private_file(file, key.as_bytes())?;
+            crate::files::write_private(file, key.as_bytes())?;
             Ok(key)
         }
         Err(e) => Err(Fault::invalid(format!("{}: {e}", file.display()))),

@@ -137,6 +137,7 @@ try:
 except OSError: print("inputs are read only")
 pathlib.Path(a.model, "model.bin").write_bytes(b"model")
 pathlib.Path("outputs/deep").mkdir(parents=True); pathlib.Path("outputs/deep/report.txt").write_text("fine")
+pathlib.Path("outputs/epoch#1").write_text("odd")
 print("run", os.environ["MLFLOW_RUN_ID"], os.environ["AZUREML_RUN_ID"] == os.environ["MLFLOW_RUN_ID"])
 "#;
 
@@ -179,7 +180,8 @@ tags: {colour: red}
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let get = |route: String| runtime.block_on(shop.server.api(http::Method::GET, &route, None));
     let route = format!("/api/v1/jobs/{}/outputs", id(&job));
-    assert_eq!(get(route.clone()), (200, json!({"deep/report.txt": 4})));
+    assert_eq!(get(route.clone()), (200, json!({"deep/report.txt": 4, "epoch#1": 3})));
+    assert!(log.contains("not listed among the artifacts") && log.contains("'epoch#1'"), "{log}");
     assert_eq!(get(format!("{route}?output=model")), (200, json!({"model.bin": 5})));
     assert_eq!(get(format!("{route}/deep%2Freport.txt")).0, 200);
     let (out, whole) = (shop.folder.path().join("down"), id(&job));
@@ -188,6 +190,7 @@ tags: {colour: red}
         assert_eq!(std::fs::read_to_string(out.join(path)).unwrap(), content);
         assert!(got["files"].as_array().unwrap().contains(&json!(path)), "{got}");
     }
+    assert!(!got.to_string().contains('#'), "{got}");
     let (status, run) = get(format!("/api/2.0/mlflow/runs/get?run_id={}", id(&job)));
     assert_eq!((status, &run["run"]["info"]["status"]), (200, &json!("FINISHED")), "{run:#}");
     let tags = run["run"]["data"]["tags"].as_array().unwrap();

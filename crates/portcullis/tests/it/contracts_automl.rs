@@ -127,7 +127,7 @@ async fn what_a_command_wishes_reaches_the_search() {
 }
 
 #[tokio::test]
-async fn groups_and_validation_data_exclude_each_other() {
+async fn validation_data_goes_with_no_groups_and_is_the_content_that_was_meant() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_table(folder.path());
     let ask =
@@ -135,6 +135,14 @@ async fn groups_and_validation_data_exclude_each_other() {
     let (status, problem) = server.api(Method::POST, "/api/v1/jobs", Some(ask)).await;
     assert_eq!(status, 400, "{problem}");
     assert!(problem["message"].as_str().unwrap().contains("group_column"), "{problem}");
+    let other = "ab".repeat(32);
+    let ask = json!({ "data": "small", "validation_data": "small", "target": "y", "validation_data_digest": other });
+    let (status, problem) = server.api(Method::POST, "/api/v1/jobs", Some(ask)).await;
+    let said = problem["message"].as_str().unwrap();
+    assert!(
+        status == 400 && said.contains("small:1 is other data here") && said.contains(&other),
+        "{problem}"
+    );
 }
 
 #[test]

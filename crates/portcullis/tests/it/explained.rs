@@ -97,11 +97,14 @@ async fn a_run_keeps_its_plots_and_a_version_its_page() {
 async fn a_model_is_made_once_more_to_the_byte() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
-    let table = folder.path().join("small.csv");
-    std::fs::write(&table, small_table(200, 3)).unwrap();
-    server.cli(&["data", "register", "small", table.to_str().unwrap()]);
+    for (name, seed) in [("small", 3), ("judge", 4)] {
+        let table = folder.path().join("table.csv");
+        std::fs::write(&table, small_table(200, seed)).unwrap();
+        server.cli(&["data", "register", name, table.to_str().unwrap()]);
+    }
     let run = ["automl", "run", "--data", "small", "--target", "y", "--seed", "9", "--register-as", "twice"];
-    server.cli(&[&run[..], &["--max-trials", "3", "--time-limit", "10m"]].concat());
+    let more = ["--max-trials", "3", "--time-limit", "10m", "--validation-data", "judge"];
+    server.cli(&[&run[..], &more].concat());
     let again = server.cli(&["model", "reproduce", "twice:1"]);
     assert_eq!(again["same"], true, "{again}");
     let version = server.cli(&["model", "show", "twice:1"]);
@@ -113,4 +116,7 @@ async fn a_model_is_made_once_more_to_the_byte() {
     server.cli(&["model", "register", "given", file.to_str().unwrap()]);
     let refused = server.try_cli(&["model", "reproduce", "given:1"]);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("registered from a file"));
+    // Elsewhere: another process over another folder, as on another machine.
+    let there = server.restored(folder.path()).cli(&["model", "reproduce", "twice:1"]);
+    assert_eq!((&there["same"], &there["digest"]), (&json!(true), &again["digest"]));
 }

@@ -154,17 +154,7 @@ async fn bad_tables_are_refused_by_line_and_column_and_leave_nothing() {
 async fn a_backup_made_while_serving_restores() {
     let road = Road::walk();
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("backup.tar");
-    let made: Value = road.server.cli(&["backup", "create", file.to_str().unwrap()]);
-    assert!(made["bytes"].as_u64().unwrap() > 1000);
-    let dir = folder.path().join("restored");
-    let output = crate::support::binary()
-        .args(["backup", "restore", file.to_str().unwrap(), "--data-dir"])
-        .arg(&dir)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let restored = Server::start(&dir);
+    let restored = road.server.restored(folder.path());
     let body = json!({ "data": [Road::row()] });
     assert_eq!(
         restored.post("/endpoints/small/score", Some(road.key()), &body).await.0,

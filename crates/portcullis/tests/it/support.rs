@@ -138,6 +138,17 @@ impl Server {
         command.output().unwrap()
     }
 
+    /// A second server over a data directory that a backup of this one, made while it serves, was laid out as.
+    pub fn restored(&self, folder: &Path) -> Self {
+        let (file, dir) = (folder.join("backup.tar"), folder.join("restored"));
+        let made = self.cli(&["backup", "create", file.to_str().unwrap()]);
+        assert!(made["bytes"].as_u64().unwrap() > 1000);
+        let output =
+            binary().args(["backup", "restore"]).arg(&file).arg("--data-dir").arg(&dir).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Self::start(&dir)
+    }
+
     /// A call of the control plane with the admin token.
     pub async fn api(&self, method: http::Method, route: &str, body: Option<Value>) -> (u16, Value) {
         let mut request = self.http.request(method, format!("{}{route}", self.url)).bearer_auth(&self.token);

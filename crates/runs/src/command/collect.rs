@@ -13,6 +13,12 @@ use std::path::Path;
 use store::trees::Tree;
 use store::{ArtifactFile, Artifacts, Store};
 
+/// Files of a folder that the log tells at most of those that no client can ask for.
+const UNNAMED: usize = 100;
+/// What the log says of them.
+const UNLISTED: &str =
+    "kept, but not listed among the artifacts of the run, where a path has no '#' and no coded character";
+
 /// A folder that a job left, kept as a tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptFolder {
@@ -44,25 +50,28 @@ pub struct Kept {
 pub fn collect(places: &Places, ask: &SubmitCommand, artifacts: &Artifacts) -> (Kept, Vec<String>) {
     let mut kept = Kept::default();
     let mut wrong = Vec::new();
-    let mut without = Vec::new();
-    let mut told = |what: &str, result: Result<(Option<KeptFolder>, Vec<String>)>| match result {
-        Ok((found, left_out)) => {
-            without.extend(left_out.into_iter().map(|text| format!("{what}: {text}")));
-            found
+    let (mut without, mut unnamed) = (Vec::new(), Vec::new());
+    let mut told = |what: &str, result: Result<Found>| match result {
+        Ok(found) => {
+            without.extend(found.left_out.into_iter().map(|text| format!("{what}: {text}")));
+            unnamed.extend(found.unnamed.into_iter().map(|path| format!("{what}: {path}")));
+            found.kept
         }
         Err(error) => {
             wrong.push(format!("{what} cannot be kept: {error}"));
             None
         }
     };
-    kept.artifacts = told("./outputs", folder(&places.artifacts(), artifacts));
+    kept.artifacts = told("./outputs", folder(&places.artifacts(), ARTIFACTS, artifacts));
     for name in ask.outputs.keys() {
-        let found = told(&format!("the output '{name}'"), folder(&places.output(name), artifacts));
+        let found = told(&format!("the output '{name}'"), folder(&places.output(name), name, artifacts));
         if let Some(found) = found {
             kept.outputs.insert(name.clone(), found);
         }
     }
-    if let Err(error) = note(&places.log(), &without) {
+    let lines = without.iter().map(|text| format!("not kept: {text}"));
+    let lines = lines.chain(unnamed.iter().map(|text| format!("{UNLISTED}: {text}")));
+    if let Err(error) = note(&places.log(), &lines.collect::<Vec<_>>()) {
         tracing::warn!(%error, "what is not kept of a job cannot be told in its log");
     }
     kept.left_out = without;
@@ -106,28 +115,38 @@ pub async fn link(store: &Store, run: &RunId, kept: &Kept) -> Result<()> {
     Ok(store.put_artifact_paths(&files, Timestamp::now()).await?)
 }
 
-/// Tells in the log what is left out.
-fn note(log: &Path, without: &[String]) -> std::io::Result<()> {
-    if without.is_empty() {
+/// Tells in the log what is not as its writer may think.
+fn note(log: &Path, lines: &[String]) -> std::io::Result<()> {
+    if lines.is_empty() {
         return Ok(());
     }
     let mut file = File::options().append(true).create(true).open(log)?;
-    without.iter().try_for_each(|text| writeln!(file, "portcullis: not kept: {text}"))
+    lines.iter().try_for_each(|text| writeln!(file, "portcullis: {text}"))
 }
 
-/// A folder, or a file as the only one of its tree. A link in its place leads nowhere: who wrote it could name any file of this
+/// What of a folder is kept.
+#[derive(Default)]
+struct Found {
+    kept: Option<KeptFolder>,
+    /// What of it is not, in words.
+    left_out: Vec<String>,
+    /// Paths of it that no client can ask for among the artifacts of the run.
+    unnamed: Vec<String>,
+}
+
+/// A folder, or a file as the only one of its tree, which is `name` among the artifacts of the run. A link in its place leads nowhere: who wrote it could name any file of this
 /// machine.
-fn folder(path: &Path, artifacts: &Artifacts) -> Result<(Option<KeptFolder>, Vec<String>)> {
+fn folder(path: &Path, name: &str, artifacts: &Artifacts) -> Result<Found> {
     let facts = match std::fs::symlink_metadata(path) {
         Ok(facts) => facts,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((None, Vec::new())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Found::default()),
         Err(e) => return Err(Error::io(path, e)),
     };
     let parent = path.parent().unwrap_or(path);
     let real = parent.canonicalize().map_err(|e| Error::io(parent, e))?;
     let above = parent.parent().unwrap_or(parent).canonicalize().map_err(|e| Error::io(parent, e))?;
     let straight = parent.file_name().is_some_and(|name| above.join(name) == real);
-    let (kept, without) = if straight && facts.is_dir() {
+    let (kept, left_out) = if straight && facts.is_dir() {
         artifacts.put_left(path)?
     } else if straight && facts.is_file() {
         let file = File::open(path).map_err(|e| Error::io(path, e))?;
@@ -137,10 +156,16 @@ fn folder(path: &Path, artifacts: &Artifacts) -> Result<(Option<KeptFolder>, Vec
         (artifacts.put_tree(tree)?, Vec::new())
     } else {
         let why = "the place itself is a link, or neither a file nor a folder".to_owned();
-        return Ok((None, vec![why]));
+        return Ok(Found { left_out: vec![why], ..Found::default() });
     };
     let (files, bytes) = (kept.tree.files.len(), kept.tree.bytes());
-    Ok(((files > 0).then_some(KeptFolder { digest: kept.digest, files, bytes }), without))
+    let odd = |path: &&String| registry::paths::check(&registry::paths::join(name, path)).is_err();
+    let mut odd = kept.tree.files.keys().filter(odd);
+    let shown = odd.by_ref().take(UNNAMED).map(|path| format!("'{}'", path.escape_debug()));
+    let mut unnamed: Vec<String> = shown.collect();
+    unnamed.extend(odd.next().map(|_| "and more".to_owned()));
+    let kept = (files > 0).then_some(KeptFolder { digest: kept.digest, files, bytes });
+    Ok(Found { kept, left_out, unnamed })
 }
 
 fn log(path: &Path, artifacts: &Artifacts) -> Result<Option<KeptFile>> {

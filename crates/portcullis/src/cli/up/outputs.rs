@@ -1,53 +1,25 @@
 //! Which of the things that a run left in `./outputs` is the model.
 
+use crate::cli::artifacts::{Entry, list};
 use crate::session::Session;
 use domain::{Fault, Job};
-use serde::Deserialize;
 
 /// The folder of a run's artifacts that its scripts write without a call.
 const OUTPUTS: &str = "outputs";
 /// The file that makes a folder an MLflow model.
 const MLMODEL: &str = "MLmodel";
 
-/// An entry of a folder of artifacts.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Entry {
-    path: String,
-    is_dir: bool,
-}
-
-impl Entry {
-    fn name(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or(&self.path)
-    }
-}
-
-#[derive(Deserialize)]
-struct Listing {
-    #[serde(default)]
-    files: Vec<Entry>,
-}
-
 /// The path of the model among the artifacts of a job.
 pub async fn model(session: &Session, job: &Job, wanted: Option<&str>) -> Result<String, Fault> {
-    let entries = list(session, job, OUTPUTS).await?;
+    let entries = list(session, job.id.as_str(), OUTPUTS).await?;
     let mut folders = Vec::new();
     for entry in entries.iter().filter(|entry| entry.is_dir) {
-        if list(session, job, &entry.path).await?.iter().any(|file| file.name() == MLMODEL) {
+        if list(session, job.id.as_str(), &entry.path).await?.iter().any(|file| file.name() == MLMODEL) {
             folders.push(entry.path.clone());
         }
     }
     let argument = argument(job.spec["command"].as_str().unwrap_or_default());
     choose(&entries, &folders, (wanted, argument))
-}
-
-async fn list(session: &Session, job: &Job, path: &str) -> Result<Vec<Entry>, Fault> {
-    let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("run_id", job.id.as_str())
-        .append_pair("path", path)
-        .finish();
-    let found: Listing = session.client.get(&format!("/api/2.0/mlflow/artifacts/list?{query}")).await?;
-    Ok(found.files)
 }
 
 /// What stands behind `--model_name` in a command.
@@ -98,7 +70,10 @@ mod tests {
     use super::*;
 
     fn entries(names: &[&str]) -> Vec<Entry> {
-        let entry = |name: &&str| Entry { path: format!("outputs/{name}"), is_dir: !name.contains('.') };
+        let entry = |name: &&str| {
+            let is_dir = !name.contains('.');
+            Entry { path: format!("outputs/{name}"), is_dir, file_size: 1 }
+        };
         names.iter().map(entry).collect()
     }
 
