@@ -35,6 +35,8 @@ const MAX_INPUTS: usize = 6_000;
 const MAX_VECTOR_INPUTS: usize = 2_000;
 /// Columns that a one-hot encoding may make of categories; numbers and target means take none of them.
 const MAX_ONE_HOT: usize = 400;
+/// Cells of such an encoding of all rows: 1.6 GB.
+const MAX_CELLS: usize = 400_000_000;
 
 /// Draws without an allowed algorithm after which there is none to be had.
 const MISSES: u64 = 200;
@@ -177,7 +179,7 @@ impl Facts {
             numbers: data.features.iter().filter(|f| f.codes().is_none()).count(),
             codes,
             categories: data.features.iter().any(|f| f.codes().is_some()),
-            one_hot: codes <= MAX_ONE_HOT,
+            one_hot: codes <= MAX_ONE_HOT && codes.saturating_mul(data.rows()) <= MAX_CELLS,
             regression: data.target.task == Task::Regression,
             outputs: data.target.width(),
         }

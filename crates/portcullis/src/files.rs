@@ -65,10 +65,7 @@ async fn fill(
 fn told(path: &Path, error: store::Error) -> Fault {
     match error {
         store::Error::Io { source, .. } => {
-            // A fault with a temporary file names that, which nobody knows.
-            let inner = source.get_ref().and_then(|fault| fault.source());
-            let why = inner.map_or_else(|| source.to_string(), ToString::to_string);
-            Fault::invalid(format!("{}: {why}", path.display()))
+            Fault::invalid(format!("{}: {}", path.display(), words(path, &source)))
         }
         store::Error::StorageFull => {
             let message = format!("{}: the disk is full: free some space and try again", path.display());
@@ -76,6 +73,16 @@ fn told(path: &Path, error: store::Error) -> Fault {
         }
         other => other.into(),
     }
+}
+
+/// What the system says. A fault with a temporary file names that file, which nobody knows; its folder may tell why.
+fn words(path: &Path, fault: &std::io::Error) -> String {
+    if fault.raw_os_error().is_some() {
+        return fault.to_string();
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let missing = folder.and_then(|folder| std::fs::metadata(folder).err());
+    missing.map_or_else(|| fault.kind().to_string(), |missing| missing.to_string())
 }
 
 #[cfg(test)]

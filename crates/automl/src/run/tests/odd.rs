@@ -97,6 +97,22 @@ fn numbers_that_single_precision_makes_one_are_refused() {
 }
 
 #[test]
+fn a_table_too_wide_for_support_vectors_is_told() {
+    let wide = |columns: usize| {
+        let mut table = table(40, Task::Binary);
+        let mut random = Random::new(3, 2);
+        table.columns.extend((0..columns).map(|i| {
+            column(&format!("x{i}"), Kind::Float, Values::Numbers((0..40).map(|_| random.unit()).collect()))
+        }));
+        search(&table, &Spec { allowed_learners: vec!["SVM".into()], ..quick(1) })
+    };
+    assert!(wide(10).is_ok());
+    let refused = wide(2_000);
+    let Err(Error::Spec { setting, detail }) = refused else { panic!("{refused:?}") };
+    assert!(setting == "allowed_learners" && detail.contains("no algorithm is left"), "{detail}");
+}
+
+#[test]
 fn a_test_table_of_other_types_is_refused() {
     let train = table(120, Task::Binary);
     let tested = |change: &dyn Fn(&mut Table)| {
