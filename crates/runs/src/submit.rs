@@ -215,8 +215,12 @@ impl SubmitAutoml {
         let many = lists.into_iter().flat_map(|(field, names)| names.iter().map(move |name| (field, name)));
         for (field, name) in single.chain(many) {
             if *name == self.target || !data.columns.iter().any(|c| c.name == *name) {
+                // Names may hold commas, so a list is not taken apart.
+                let list = name.contains(',')
+                    && name.split(',').all(|part| data.columns.iter().any(|c| c.name == part.trim()));
+                let hint = if list { "; name each column by itself" } else { "" };
                 let text = format!(
-                    "{field}: '{name}' is no column of {}:{} or is its target",
+                    "{field}: '{name}' is no column of {}:{} or is its target{hint}",
                     data.name, data.version
                 );
                 return Err(Error::Submission(text));

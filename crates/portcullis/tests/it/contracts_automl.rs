@@ -127,7 +127,7 @@ async fn what_a_command_wishes_reaches_the_search() {
 }
 
 #[tokio::test]
-async fn validation_data_goes_with_no_groups_and_is_the_content_that_was_meant() {
+async fn what_contradicts_itself_is_refused_before_there_is_a_job() {
     let folder = tempfile::tempdir().unwrap();
     let server = with_table(folder.path());
     let ask =
@@ -143,6 +143,10 @@ async fn validation_data_goes_with_no_groups_and_is_the_content_that_was_meant()
         status == 400 && said.contains("small:1 is other data here") && said.contains(&other),
         "{problem}"
     );
+    let ask = json!({ "data": "small", "target": "y", "exclude": ["x.one,flag"] });
+    let (status, problem) = server.api(Method::POST, "/api/v1/jobs", Some(ask)).await;
+    let said = problem["message"].as_str().unwrap();
+    assert!(status == 400 && said.contains("name each column by itself"), "{problem}");
 }
 
 #[test]
