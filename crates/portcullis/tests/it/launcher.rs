@@ -223,7 +223,10 @@ fn a_polite_program_may_end_by_itself() {
     }
     let folder = tempfile::tempdir().unwrap();
     let code = "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(9))\nprint('ready', flush=True)\ntime.sleep(600)";
-    let mut child = launch(&order(folder.path(), code));
+    let mut polite = order(folder.path(), code);
+    // However slow the machine is: it is not killed.
+    polite["grace"] = json!("10m");
+    let mut child = launch(&polite);
     assert_eq!(first_line(&mut child), "ready");
     // Waiting closes standard input, which is the lifeline, unless it is held elsewhere.
     let mut lifeline = child.stdin.take().unwrap();
