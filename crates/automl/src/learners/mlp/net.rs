@@ -319,3 +319,22 @@ fn residuals(task: Task, batch: &Batch, scores: &mut [f32]) {
         row.iter_mut().for_each(|x| *x *= weight / batch.rows as f32);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_counts_for_what_its_rows_weigh() {
+        let gradient = |weights: [f32; 2]| {
+            let (dense, hot) = (Vec::new(), Vec::new());
+            let batch = Batch { rows: 2, dense, hot, labels: vec![0.0; 2], weights: weights.to_vec() };
+            let mut scores = [1.0, 2.0];
+            residuals(Task::Regression, &batch, &mut scores);
+            scores
+        };
+        assert_eq!(gradient([1.0, 1.0]), [0.5, 1.0]);
+        assert_eq!(gradient([8.0, 0.5]), [4.0, 0.5]);
+        assert_eq!(gradient([0.0, 0.0]), [0.0, 0.0]);
+    }
+}
