@@ -248,6 +248,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_calibration_learns_of_a_group_does_not_judge_it() {
+        // 12 groups of 50 rows; a row's truth is its group's, drawn whatever the prediction is. Rows dealt one by one
+        // look as if the predictions were wrong in a way that can be learned.
+        let mut random = Random::new(8, 3);
+        let (mut truth, mut predictions) = (Vec::new(), Vec::new());
+        for _ in 0..12 {
+            let p = random.between(0.2, 0.8);
+            let own = f32::from(u8::from(random.unit() < p));
+            truth.extend([own; 50]);
+            predictions.extend([p as f32; 50]);
+        }
+        let weights = vec![1.0; 600];
+        let fit = |clumps: &[u64]| {
+            let evidence =
+                Evidence { task: Task::Binary, width: 1, truth: &truth, weights: &weights, clumps };
+            Calibration::fit(evidence, &predictions)
+        };
+        assert_ne!(fit(&(0..600).collect::<Vec<u64>>()), Calibration::None);
+        assert_eq!(fit(&(0..600).map(|row| row / 50).collect::<Vec<u64>>()), Calibration::None);
+    }
+
+    #[test]
     fn several_classes_are_scaled() {
         let mut random = Random::new(6, 1);
         let (mut truth, mut sure) = (Vec::new(), Vec::new());

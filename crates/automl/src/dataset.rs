@@ -145,6 +145,15 @@ impl Classes {
             Self::Text(v) => v.iter().map(|t| t.clone().into()).collect(),
         }
     }
+
+    /// The labels as texts, in probability order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Boolean => vec!["false".into(), "true".into()],
+            Self::Integer(v) => v.iter().map(i64::to_string).collect(),
+            Self::Text(v) => v.clone(),
+        }
+    }
 }
 
 /// The target.

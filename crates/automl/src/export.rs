@@ -16,6 +16,7 @@ pub(crate) use signature::signature;
 
 use crate::Error;
 use crate::dataset::{Classes, Dataset, Matrix, Target};
+use crate::decision::Decision;
 use crate::learners::Fitted;
 use crate::mixture::Mixture;
 use onnx::{Attr, Domain, ElementType};
@@ -58,8 +59,7 @@ pub(crate) fn write(
             sheet.op("Identity", &[&blended], &name, vec![]);
         }
         Some(classes) => {
-            let threshold = ensemble.mixture.threshold;
-            classify(&mut sheet, (&data.target, classes), &blended, threshold);
+            classify(&mut sheet, (&data.target, classes), &blended, &ensemble.mixture.decision);
         }
     }
     sheet.metadata(SIGNATURE_KEY, signature);
@@ -67,13 +67,13 @@ pub(crate) fn write(
     sheet.finish()
 }
 
-/// Turns the blended answers into `label` and `probabilities`. With a threshold the label is the second of two classes
-/// above it: p₁ > t is p₁·(1 − t) > p₀·t.
+/// Turns the blended answers into `label` and `probabilities`. The label is that of the largest probability times the
+/// weight of its class; a threshold is such weights: p₁ > t is p₁·(1 − t) > p₀·t.
 fn classify(
     sheet: &mut Sheet<'_>,
     (target, classes): (&Target, &Classes),
     blended: &str,
-    threshold: Option<f32>,
+    decision: &Decision,
 ) {
     let k = classes.len() as i64;
     let (kind, labels) = match classes {
@@ -96,8 +96,12 @@ fn classify(
     let index = sheet.fresh("class_index");
     let attrs = vec![("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))];
     let mut judged = probabilities;
-    if let Some(t) = threshold {
-        let scale = sheet.floats("label_threshold", &[1, 2], vec![t, 1.0 - t]);
+    let scale = match decision {
+        Decision::Largest => None,
+        Decision::Above(t) => Some(sheet.floats("label_threshold", &[1, 2], vec![*t, 1.0 - t])),
+        Decision::Weighted(weights) => Some(sheet.floats("class_weights", &[1, k], weights.clone())),
+    };
+    if let Some(scale) = scale {
         let scaled = sheet.fresh("judged");
         sheet.op("Mul", &[&judged, &scale], &scaled, vec![]);
         judged = scaled;

@@ -86,7 +86,7 @@ const THINNED: u64 = 30_000;
 /// Folds and repeats: many repeats where a fit is cheap and the estimate noisy. `trees` a round.
 fn shape(rows: usize, columns: usize, trees: usize) -> (usize, usize) {
     let (k, most) = match rows {
-        0..=49 => (5.min(rows / 2), 2),
+        0..=49 => (5, 2),
         50..=499 => (5, 4),
         500..=2_499 => (5, 6),
         _ => (5, 1),

@@ -6,11 +6,11 @@
 mod drift;
 mod leak;
 
-use crate::Spec;
 use crate::control::Control;
 use crate::outcome::ColumnRole;
 use crate::prepare::Prepared;
 use crate::table::Tables;
+use crate::{Spec, Task, decision, metric_named};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -73,7 +73,7 @@ pub enum Guard {
     FewRowsPerClass,
     /// Values are missing.
     MissingValues,
-    /// A category has many different values, or nearly one a row.
+    /// A category has many different values.
     HighCardinality,
     /// One column alone predicts the target nearly perfectly.
     TargetLeak,
@@ -127,9 +127,9 @@ pub(crate) fn inspect(
     control: &Control,
 ) -> Vec<Guardrail> {
     let mut found = Vec::new();
-    classes(prepared, &mut found);
+    classes(prepared, spec, &mut found);
     missing(prepared, &mut found);
-    cardinality(prepared, &mut found);
+    cardinality(prepared, spec, &mut found);
     found.extend(leak::inspect(&prepared.data, spec, control));
     for (table, what) in [(tables.validation, "validation"), (tables.test, "test")] {
         found.extend(table.and_then(|t| drift::inspect(tables.training, t, (what, prepared))));
@@ -139,13 +139,13 @@ pub(crate) fn inspect(
 }
 
 /// Rare classes, and classes with few rows.
-fn classes(prepared: &Prepared, found: &mut Vec<Guardrail>) {
+fn classes(prepared: &Prepared, spec: &Spec, found: &mut Vec<Guardrail>) {
     let target = &prepared.data.target;
     let Some(classes) = &target.classes else { return };
     let mut counts = vec![0usize; classes.len()];
     target.values[..prepared.data.trainable()].iter().for_each(|&v| counts[v as usize] += 1);
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
-    let names: Vec<String> = classes.json().iter().map(plain).collect();
+    let names = classes.names();
     let figures = |keep: &dyn Fn(usize) -> bool| -> BTreeMap<String, f64> {
         let pairs = names.iter().cloned().zip(&counts).filter(|(_, n)| keep(**n));
         pairs.map(|(name, &n)| (name, n as f64)).collect()
@@ -162,9 +162,7 @@ fn classes(prepared: &Prepared, found: &mut Vec<Guardrail>) {
                 target.name
             ),
             figures: figures(&|_| true),
-            done: "folds keep the shares of the classes, and models are chosen by proper losses, for which \
-                   resampling and class weights gain nothing; accuracy says little here"
-                .into(),
+            done: weighing(spec.metric.as_deref(), target.task),
         });
     }
     let few = figures(&|n| n < CLASS_ROWS);
@@ -185,9 +183,19 @@ fn classes(prepared: &Prepared, found: &mut Vec<Guardrail>) {
     }
 }
 
-/// A label without quotes.
-fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// What is done about rare classes: their rows count as they are, and labels are weighted where the metric asks for it.
+fn weighing(metric: Option<&str>, task: Task) -> String {
+    let metric = metric.and_then(|name| metric_named(task, name)).filter(|name| decision::serves(name));
+    let rest = match metric {
+        Some(metric) => {
+            let by = if task == Task::Binary { "a threshold" } else { "weights of the classes" };
+            format!("labels are decided by {by}, chosen for {metric} where that helps")
+        }
+        None => "resampling and class weights would only spoil their probabilities; the metrics balanced_accuracy, \
+                 norm_macro_recall and f1_score_macro have labels weighted by class"
+            .into(),
+    };
+    format!("folds keep the shares of the classes and models learn them as they are; {rest}")
 }
 
 fn missing(prepared: &Prepared, found: &mut Vec<Guardrail>) {
@@ -217,11 +225,11 @@ fn missing(prepared: &Prepared, found: &mut Vec<Guardrail>) {
     });
 }
 
-fn cardinality(prepared: &Prepared, found: &mut Vec<Guardrail>) {
+fn cardinality(prepared: &Prepared, spec: &Spec, found: &mut Vec<Guardrail>) {
     let textual = |c: &&crate::ColumnReport| matches!(c.kind.as_str(), "category" | "text");
     let many = prepared.columns.iter().filter(textual).filter(|c| c.distinct > MANY_LEVELS);
     let apart = [ColumnRole::Target, ColumnRole::Text];
-    let many: Vec<_> = many.filter(|c| !apart.contains(&c.role)).collect();
+    let many: Vec<_> = many.filter(|c| !apart.contains(&c.role) && !spec.sets_apart(&c.name)).collect();
     if many.is_empty() {
         return;
     }

@@ -115,7 +115,7 @@ impl Question<'_> {
                 .copy_from_slice(&self.mixture.mix(&predicted));
             start += chunk.len();
         }
-        self.search.goal.of(&self.search.metrics_of(rows, &mixed, self.mixture.threshold))
+        self.search.goal.of(&self.search.metrics_of(rows, &mixed, &self.mixture.decision))
     }
 }
 

@@ -10,6 +10,7 @@ mod calendar;
 mod calibrate;
 mod control;
 mod dataset;
+mod decision;
 mod error;
 mod export;
 mod folds;
@@ -31,7 +32,6 @@ mod search;
 mod spec;
 mod stack;
 mod table;
-mod threshold;
 mod vocabulary;
 
 pub use error::Error;

@@ -24,6 +24,7 @@ pub(crate) use classes::Scored;
 pub(crate) use ranking::{Ranked, groups, one_against_rest};
 
 use crate::dataset::Target;
+use crate::decision::Decision;
 use crate::{Error, Task};
 use std::collections::BTreeMap;
 
@@ -132,7 +133,7 @@ impl Goal {
 
 /// All metrics of predictions of width [`Target::width`] for the rows `rows` of the target.
 pub(crate) fn all(target: &Target, rows: &[u32], predictions: &[f32]) -> Metrics {
-    weighted(target, rows, predictions, None, None)
+    weighted(target, rows, predictions, None, &Decision::Largest)
 }
 
 /// `AUC_weighted` of classes, R² of numbers, without the other metrics; NaN where it has no value.
@@ -142,17 +143,23 @@ pub(crate) fn separation(target: &Target, rows: &[u32], predictions: &[f32]) -> 
     }
     let classes: Vec<usize> = rows.iter().map(|&r| target.values[r as usize] as usize).collect();
     let probabilities = full(target, predictions);
-    ranking::weighted_area(&Scored::new(&classes, &probabilities, target.class_count(), None, None))
+    ranking::weighted_area(&Scored::new(
+        &classes,
+        &probabilities,
+        target.class_count(),
+        None,
+        &Decision::Largest,
+    ))
 }
 
 /// All metrics, where row `rows[i]` counts `weights[rows[i]]`: one weight a row of the dataset, not negative.
-/// With a `threshold` two classes are decided by it.
+/// Labels are decided by `decision`.
 pub(crate) fn weighted(
     target: &Target,
     rows: &[u32],
     predictions: &[f32],
     weights: Option<&[f32]>,
-    threshold: Option<f32>,
+    decision: &Decision,
 ) -> Metrics {
     let truth: Vec<f64> = rows.iter().map(|&r| f64::from(target.values[r as usize])).collect();
     let weights: Option<Vec<f64>> =
@@ -163,8 +170,13 @@ pub(crate) fn weighted(
     }
     let classes: Vec<usize> = truth.iter().map(|&t| t as usize).collect();
     let probabilities = full(target, predictions);
-    let scored = Scored::new(&classes, &probabilities, target.class_count(), weights.as_deref(), threshold);
+    let scored = Scored::new(&classes, &probabilities, target.class_count(), weights.as_deref(), decision);
     named(of_classes(&scored, f64::from(f32::EPSILON)))
+}
+
+/// The metric `name` of decisions alone, whichever way the probabilities order the rows; none where it is not one.
+pub(crate) fn of_label(scored: &Scored<'_>, name: &str) -> Option<f64> {
+    classes::all(scored, f64::from(f32::EPSILON)).into_iter().find(|(known, _)| *known == name).map(|m| m.1)
 }
 
 /// All metrics of classes; `least` is the smallest probability the log loss sees.

@@ -2,6 +2,7 @@
 
 use crate::Task;
 use crate::calibrate::{Calibration, logits};
+use crate::decision::Decision;
 use crate::learners::Link;
 
 /// How calibrated predictions are put together.
@@ -32,8 +33,8 @@ pub(crate) struct Mixture {
     pub rule: Rule,
     /// Of the whole.
     pub calibration: Calibration,
-    /// The second of two classes is answered above this probability.
-    pub threshold: Option<f32>,
+    /// How probabilities become a label; of numbers: not looked at.
+    pub decision: Decision,
 }
 
 impl Mixture {

@@ -244,6 +244,10 @@ pub struct Outcome {
     /// The second of two classes is answered above this probability; absent = when it is the more probable one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
+    /// Of more than two classes the one whose probability times this weight, in (0, 1], is largest is answered; by
+    /// label. Absent = the most probable one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<BTreeMap<String, f32>>,
     /// Permutation importance by falling mean.
     pub importance: Vec<Importance>,
     /// What the ensemble does out of fold, and how the search went; kept in a file of their own.

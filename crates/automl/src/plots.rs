@@ -12,6 +12,7 @@ pub use svg::svg;
 
 use crate::Task;
 use crate::dataset::Target;
+use crate::decision::Decision;
 use crate::metrics::{Scored, full};
 use crate::outcome::Trial;
 use serde::{Deserialize, Serialize};
@@ -131,8 +132,8 @@ pub(crate) struct Answers<'a> {
     pub predictions: &'a [f32],
     /// One a row of the dataset.
     pub weights: Option<&'a [f32]>,
-    /// What decides between two classes, when it is not the larger probability.
-    pub threshold: Option<f32>,
+    /// How their probabilities become labels.
+    pub decision: &'a Decision,
 }
 
 /// All plots of a search: its answers, and its trials in the order they ended.
@@ -148,10 +149,8 @@ pub(crate) fn all(answers: &Answers<'_>, trials: &[Trial], metric: (&str, bool))
         let of: Vec<usize> = truth.iter().map(|&t| t as usize).collect();
         let probabilities = full(answers.target, answers.predictions);
         let (k, weights) = (answers.target.class_count(), weights.as_deref());
-        let scored = Scored::new(&of, &probabilities, k, weights, answers.threshold);
-        let names = answers.target.classes.as_ref().map(crate::dataset::Classes::json).unwrap_or_default();
-        let names: Vec<String> =
-            names.iter().map(|n| n.as_str().map_or_else(|| n.to_string(), str::to_owned)).collect();
+        let scored = Scored::new(&of, &probabilities, k, weights, answers.decision);
+        let names = answers.target.classes.as_ref().map(crate::dataset::Classes::names).unwrap_or_default();
         classes::all(&scored, &names)
     };
     plots.extend(learning::scores(trials, metric));

@@ -175,6 +175,16 @@ fn metrics(page: &mut String, outcome: &Outcome) {
         page.push_str("</tr>");
     }
     page.push_str("</table>");
+    if let Some(weights) = &outcome.class_weights {
+        let each: Vec<String> = weights.iter().map(|(c, w)| format!("{} {w}", escape(c))).collect();
+        put(
+            page,
+            format_args!(
+                "<p>Labels are those of the largest probability times the weight of its class: {}.</p>",
+                each.join(", ")
+            ),
+        );
+    }
     if let Some(threshold) = outcome.threshold {
         let label = outcome.signature["output"]["classes"].get(1).cloned().unwrap_or_default();
         put(

@@ -6,6 +6,7 @@ mod vote;
 
 use crate::control::Control;
 use crate::dataset::Dataset;
+use crate::decision::Decision;
 use crate::export::{self, Ensemble};
 use crate::folds::{self, Folds};
 use crate::guardrails::{self, Guardrail};
@@ -21,6 +22,7 @@ use crate::search::{Done, Search, Trials};
 use crate::table::Tables;
 use crate::{Error, Spec, Task};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, channel};
 use test::Test;
@@ -29,7 +31,7 @@ use vote::Vote;
 /// Searches a model for `spec.target` in a table, or in [`Tables`] with data to validate and test on.
 ///
 /// `on_event` is called on the caller's thread, several times a second; [`ControlFlow::Break`] stops all work within
-/// a boosting round or a tree.
+/// a boosting round or a tree; a machine of support vectors ends its fit first, which the size of its sample keeps short.
 ///
 /// # Errors
 /// [`Error`]: bad table, target or setting; nothing to learn from; time too short; cancelled.
@@ -132,15 +134,13 @@ fn work(
     let (members, metrics) = (vote.members(&trials.done), vote.metrics.clone());
     control.tell(Event::Ensemble { members, score: vote.score, metrics });
     let (ensemble, from_fold) = refit::refit(&search, &mut trials.done, &vote, spec, &mut notes)?;
-    for &i in &vote.chosen() {
-        search.probes(&mut trials.done[i])?;
-    }
+    vote.chosen().into_iter().try_for_each(|i| search.probes(&mut trials.done[i]))?;
     let done = &trials.done;
     tell_end(&trials, plan.trials(), spec, &mut notes);
     let importance = importance(&search, done, &vote, &mut notes)?;
     let signature = export::signature(&data);
     let model = written(&data, &ensemble, &signature, &vote.facts(&search, done))?;
-    let test = held_out.map(|test| test.measure(&model, &data.target, vote.mixture.threshold)).transpose()?;
+    let test = held_out.map(|test| test.measure(&model, &data.target, &vote.mixture.decision)).transpose()?;
     let leaderboard = vote.leaderboard(&goal, done);
     let plots = pictures(&search, &vote, done, &leaderboard);
     Ok(Outcome {
@@ -152,7 +152,8 @@ fn work(
         trials: leaderboard,
         members: vote.members(done),
         test,
-        threshold: vote.mixture.threshold,
+        threshold: vote.mixture.decision.threshold(),
+        class_weights: class_weights(&data, &vote.mixture.decision),
         importance,
         plots,
         columns,
@@ -178,7 +179,7 @@ fn judged_by(goal: &Goal, data: &Dataset, spec: &Spec) -> Result<Folds, Error> {
     };
     let predictions: Vec<f32> = rows.iter().flat_map(right).collect();
     let weights = (!data.marks.weights.is_empty()).then_some(data.marks.weights.as_slice());
-    if metrics::weighted(target, rows, &predictions, weights, None).contains_key(&goal.name) {
+    if metrics::weighted(target, rows, &predictions, weights, &Decision::Largest).contains_key(&goal.name) {
         return Ok(folds);
     }
     let detail = format!(
@@ -253,6 +254,13 @@ fn written(data: &Dataset, ensemble: &Ensemble, signature: &Value, facts: &Value
     Ok(model)
 }
 
+/// The weights of the classes at the decision, by label.
+fn class_weights(data: &Dataset, decision: &Decision) -> Option<BTreeMap<String, f32>> {
+    let classes = data.target.classes.as_ref()?;
+    let weights = decision.weights()?.iter().copied();
+    Some(classes.names().into_iter().zip(weights).collect())
+}
+
 /// All plots of the search and its ensemble.
 fn pictures(search: &Search<'_>, vote: &Vote, done: &[Done], trials: &[Trial]) -> Vec<Plot> {
     let weights = &search.shared.data.marks.weights;
@@ -261,7 +269,7 @@ fn pictures(search: &Search<'_>, vote: &Vote, done: &[Done], trials: &[Trial]) -
         rows: &search.folds.scored,
         predictions: &vote.predictions,
         weights: (!weights.is_empty()).then_some(weights.as_slice()),
-        threshold: vote.mixture.threshold,
+        decision: &vote.mixture.decision,
     };
     let mut plots = plots::all(&answers, trials, (&search.goal.name, search.goal.higher));
     plots.extend(plots::rounds(&vote.curves(done)));

@@ -10,6 +10,7 @@ mod schedule;
 
 use crate::control::Control;
 use crate::dataset::Dataset;
+use crate::decision::Decision;
 use crate::folds::Folds;
 use crate::journal::Journal;
 use crate::learners::{self, Fitted, Job, Shared};
@@ -181,14 +182,14 @@ impl Search<'_> {
 
     /// All metrics of out-of-fold predictions of the scored rows.
     pub(crate) fn metrics(&self, predictions: &[f32]) -> Metrics {
-        self.metrics_of(&self.folds.scored, predictions, None)
+        self.metrics_of(&self.folds.scored, predictions, &Decision::Largest)
     }
 
-    /// All metrics of predictions of some rows; with a threshold two classes are decided by it.
-    pub(crate) fn metrics_of(&self, rows: &[u32], predictions: &[f32], threshold: Option<f32>) -> Metrics {
+    /// All metrics of predictions of some rows, with labels by `decision`.
+    pub(crate) fn metrics_of(&self, rows: &[u32], predictions: &[f32], decision: &Decision) -> Metrics {
         let weights = &self.data().marks.weights;
         let weights = (!weights.is_empty()).then_some(weights.as_slice());
-        metrics::weighted(&self.data().target, rows, predictions, weights, threshold)
+        metrics::weighted(&self.data().target, rows, predictions, weights, decision)
     }
 
     /// Weights of the scored rows, 1 each when all are equal.

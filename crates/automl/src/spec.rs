@@ -71,12 +71,28 @@ impl Algorithm {
 
     /// The algorithm of a name; case and underscores do not matter.
     fn named(name: &str, task: Task) -> Option<Self> {
-        let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
         let of = |&(classes, numbers, _): &(&'static str, &'static str, Self)| {
             if task == Task::Regression { numbers } else { classes }
         };
-        Self::NAMES.iter().find(|entry| plain(of(entry)) == plain(name)).map(|entry| entry.2)
+        Self::NAMES.iter().find(|entry| alike(of(entry), name)).map(|entry| entry.2)
     }
+}
+
+/// Algorithms of Azure AutoML that are none here: who blocks one has what they want.
+const ELSEWHERE: [&str; 7] = [
+    "SGD",
+    "MultinomialNaiveBayes",
+    "BernoulliNaiveBayes",
+    "KNN",
+    "LassoLars",
+    "FastLinearRegressor",
+    "OnlineGradientDescentRegressor",
+];
+
+/// Whether two names of algorithms are the same; case and underscores do not matter.
+fn alike(a: &str, b: &str) -> bool {
+    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
+    plain(a) == plain(b)
 }
 
 /// The algorithms of a task that can be allowed and blocked.
@@ -280,6 +296,13 @@ impl Spec {
         Ok(())
     }
 
+    /// Whether a column is no feature by wish: excluded, or in a role of its own.
+    pub(crate) fn sets_apart(&self, column: &str) -> bool {
+        let single = [&self.weight_column, &self.group_column, &self.time_column];
+        let mut names = single.into_iter().flatten().chain(&self.cv_split_columns).chain(&self.exclude);
+        names.any(|name| name == column)
+    }
+
     /// The algorithms that may be tried for `task`: a test for each.
     pub(crate) fn algorithms(
         &self,
@@ -296,7 +319,9 @@ impl Spec {
             names.iter().map(one).collect::<Result<Vec<Algorithm>, Error>>()
         };
         let allowed = read("allowed_learners", &self.allowed_learners)?;
-        let blocked = read("blocked_learners", &self.blocked_learners)?;
+        let there = |name: &&String| !ELSEWHERE.iter().any(|other| alike(name, other));
+        let blocked: Vec<String> = self.blocked_learners.iter().filter(there).cloned().collect();
+        let blocked = read("blocked_learners", &blocked)?;
         if !allowed.is_empty() && allowed.iter().all(|a| blocked.contains(a)) {
             let detail = "every allowed algorithm is blocked too".into();
             return Err(Error::Spec { setting: "blocked_learners", detail });

@@ -1,5 +1,6 @@
 //! The only visitor from JSON to a model's slots: straight from the bytes into a [`Batch`], no tree of values between, and
-//! nothing allocated per cell once the buffers are warm.
+//! nothing allocated per row or cell once the buffers are warm (but the names of members that are no columns, until the end
+//! of their row).
 //!
 //! Members may come in any order. The order of the row before is tried first, which costs one comparison a member; else a
 //! small hash table finds the column.

@@ -27,24 +27,26 @@ pub async fn fetch(client: &Client, route: &str, to: &Path, bar: &ProgressBar) -
     if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|e| Fault::invalid(format!("{}: {e}", folder.display())))?;
     }
-    fill(NewFile::open(to).map_err(|e| told(to, e))?, to, chunks, bar).await
+    let file = NewFile::open(to).map_err(|e| told(to, e))?;
+    fill((file, to), chunks, bar, tokio::signal::ctrl_c()).await
 }
 
 /// Streams what a POST answers to a file that only its owner can read, and that can be made before anything is asked for.
 pub async fn fetch_private(client: &Client, route: &str, to: &Path, bar: &ProgressBar) -> Result<u64, Fault> {
     let file = NewFile::private(to).map_err(|e| told(to, e))?;
-    fill(file, to, client.download(Method::POST, route).await?, bar).await
+    fill((file, to), client.download(Method::POST, route).await?, bar, tokio::signal::ctrl_c()).await
 }
 
+/// Fills a file until the chunks end, or until `stop` (Ctrl-C: unheard, it would end the process with the temporary file
+/// left behind).
 async fn fill(
-    mut file: NewFile,
-    to: &Path,
+    (mut file, to): (NewFile, &Path),
     mut chunks: impl Stream<Item = Result<Bytes, Fault>> + Unpin,
     bar: &ProgressBar,
+    stop: impl Future,
 ) -> Result<u64, Fault> {
     let mut sum = 0;
-    // Unheard, it would end the process with the temporary file left behind.
-    let mut stop = pin!(tokio::signal::ctrl_c());
+    let mut stop = pin!(stop);
     loop {
         let chunk = tokio::select! {
             chunk = chunks.next() => chunk,
@@ -88,6 +90,26 @@ fn words(path: &Path, fault: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_stopped_download_leaves_what_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let to = dir.path().join("model.onnx");
+        std::fs::write(&to, "old").unwrap();
+        // A first chunk, then nothing more; the stop comes once the chunk is written.
+        let (arrived, heard) = tokio::sync::oneshot::channel::<()>();
+        let first = futures_util::stream::once(async { Ok(Bytes::from_static(b"half")) });
+        let rest = futures_util::stream::once(async {
+            drop(arrived);
+            std::future::pending().await
+        });
+        let chunks = Box::pin(first.chain(rest));
+        let file = NewFile::open(&to).unwrap();
+        let fault = fill((file, &to), chunks, &ProgressBar::hidden(), heard).await.unwrap_err();
+        assert!(fault.message.ends_with("model.onnx: stopped before it was whole"), "{}", fault.message);
+        assert_eq!(std::fs::read(&to).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn what_goes_wrong_is_told_by_its_path() {

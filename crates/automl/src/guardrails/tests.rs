@@ -28,8 +28,11 @@ fn table(rows: usize, rare: usize) -> Table {
 }
 
 fn look(training: &Table, test: Option<&Table>) -> Vec<Guardrail> {
-    let tables = Tables { training, validation: None, test };
-    let spec = Spec::new("y", 1, 1);
+    look_for(Tables { training, validation: None, test }, None)
+}
+
+fn look_for(tables: Tables<'_>, metric: Option<&str>) -> Vec<Guardrail> {
+    let spec = Spec { metric: metric.map(Into::into), ..Spec::new("y", 1, 1) };
     let prepared = prepare::prepare(tables, &spec).unwrap();
     let (send, _told) = std::sync::mpsc::channel();
     inspect(tables, &prepared, &spec, &Control::new(1, send))
@@ -70,6 +73,27 @@ fn rare_classes_are_told_with_their_rows() {
     let found = look(&table(400, 80), None);
     assert_eq!(of(&found, Guard::FewRowsPerClass).unwrap().figures["1"], 5.0);
     assert!(imbalance.message().contains("40 rows of the rarest, 360"), "{}", imbalance.message());
+    assert!(imbalance.done.contains("balanced_accuracy"), "{}", imbalance.done);
+    let training = &table(400, 10);
+    let found = look_for(Tables { training, validation: None, test: None }, Some("NormMacroRecall"));
+    let done = &of(&found, Guard::ClassImbalance).unwrap().done;
+    assert!(done.contains("a threshold, chosen for norm_macro_recall"), "{done}");
+}
+
+#[test]
+fn columns_that_are_set_apart_have_not_too_many_values() {
+    let mut table = table(400, 2);
+    for (name, of) in [("city", 70), ("household", 100)] {
+        let levels = (0..of).map(|l| format!("{name} {l}")).collect();
+        let codes = (0..400).map(|i| i as u32 % of).collect();
+        let values = Values::Texts { codes, levels };
+        table.columns.push(Column { name: name.into(), kind: Kind::Category, values });
+    }
+    let spec = Spec { group_column: Some("household".into()), ..Spec::new("y", 1, 1) };
+    let prepared = prepare::prepare(Tables::from(&table), &spec).unwrap();
+    let mut found = Vec::new();
+    cardinality(&prepared, &spec, &mut found);
+    assert_eq!((found[0].severity, &found[0].columns), (Severity::Note, &vec!["city".to_owned()]));
 }
 
 #[test]

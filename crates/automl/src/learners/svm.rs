@@ -430,6 +430,31 @@ impl Fitted for Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::Control;
+    use crate::dataset::Classes;
+
+    #[test]
+    fn a_sample_keeps_the_shares_of_the_classes() {
+        let values = (0..40_000).map(|row| f32::from(u8::from(row % 50 == 7))).collect();
+        let target = Target { name: "y".into(), task: Task::Binary, classes: Some(Classes::Boolean), values };
+        let train: Vec<u32> = (0..40_000).collect();
+        let (send, _told) = std::sync::mpsc::channel();
+        let control = Control::new(1, send);
+        let job = Job {
+            train: &train,
+            valid: &[],
+            rounds: 0,
+            weights: &[],
+            seed: 3,
+            control: &control,
+            until: None,
+        };
+        let rows = sample(&target, &job, 10);
+        assert!((FEWEST_ROWS as usize..20_000).contains(&rows.len()), "{}", rows.len());
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]), "no row twice");
+        let rare = rows.iter().filter(|&&row| row % 50 == 7).count();
+        assert!(rare.abs_diff(rows.len() / 50) <= 1, "{rare} of {}", rows.len());
+    }
 
     #[test]
     fn copies_of_a_row_are_in_one_fold() {

@@ -6,6 +6,7 @@ use crate::Task;
 use crate::calendar;
 use crate::calibrate::Calibration;
 use crate::dataset::{Classes, Coding, Feature, Marks, Shape, Target};
+use crate::decision::Decision;
 use crate::export;
 use crate::mixture::{Mixture, Part, Rule};
 use crate::random::Random;
@@ -170,7 +171,7 @@ fn every_graph_answers_as_its_learner() {
             let stack = Rule::Stack(vec![0.1; width]);
             for (rule, calibration) in [(Rule::Mean, none), (Rule::Mean, own), (stack, none)] {
                 let parts = [none, own].map(|calibration| Part { weight: 0.5, calibration }).to_vec();
-                let mixture = Mixture { task, width, parts, rule, calibration, threshold: None };
+                let mixture = Mixture { task, width, parts, rule, calibration, decision: Decision::Largest };
                 let ensemble = export::Ensemble { models: vec![model.clone(), model.clone()], mixture };
                 let bytes = export::write(&data, &ensemble, &().into(), &().into()).unwrap();
                 let checked = export::check(&bytes, &data, &ensemble);
@@ -188,7 +189,7 @@ fn alone(model: std::sync::Arc<dyn Fitted>, data: &Dataset) -> export::Ensemble 
         parts: vec![Part { weight: 1.0, calibration: Calibration::None }],
         rule: Rule::Mean,
         calibration: Calibration::None,
-        threshold: None,
+        decision: Decision::Largest,
     };
     export::Ensemble { models: vec![model], mixture }
 }

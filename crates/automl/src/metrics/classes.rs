@@ -1,5 +1,7 @@
 //! Metrics of class decisions and the log loss.
 
+use crate::decision::Decision;
+
 /// True classes with predicted probabilities and decisions.
 pub(crate) struct Scored<'a> {
     pub classes: &'a [usize],
@@ -16,28 +18,19 @@ pub(crate) struct Scored<'a> {
     decisions: Vec<f64>,
 }
 
-/// The place of the largest value, the first of equals.
-fn most(row: &[f64]) -> usize {
-    (1..row.len()).fold(0, |most, i| if row[i] > row[most] { i } else { most })
-}
-
 impl<'a> Scored<'a> {
-    /// Decides each row for its most probable class, the first of equals; with a `threshold`, which only two classes
-    /// have, for the second one where its probability is above it.
+    /// With the class that is decided for each row.
     pub(crate) fn new(
         classes: &'a [usize],
         probabilities: &'a [f64],
         k: usize,
         weights: Option<&'a [f64]>,
-        threshold: Option<f32>,
+        decision: &Decision,
     ) -> Self {
         let mut confusion = vec![vec![0.0; k]; k];
         let (mut counts, mut decisions) = (vec![0.0; k], vec![0.0; k]);
         for (at, (&class, row)) in classes.iter().zip(probabilities.chunks_exact(k)).enumerate() {
-            let decided = match threshold {
-                Some(threshold) => usize::from(row[1] > f64::from(threshold)),
-                None => most(row),
-            };
+            let decided = decision.of(row);
             confusion[class][decided] += weights.map_or(1.0, |w| w[at]);
             counts[class] += 1.0;
             decisions[decided] += 1.0;

@@ -1,7 +1,7 @@
 //! Every metric against scikit-learn's on made cases. Runs where the environment variable `PORTCULLIS_PYTHON` names an
 //! interpreter that can import scikit-learn.
 
-use super::{Metrics, Scored, named, of_classes, regression};
+use super::{Decision, Metrics, Scored, named, of_classes, regression};
 use serde::Deserialize;
 use std::path::Path;
 use std::process::Command;
@@ -36,7 +36,7 @@ fn ours(case: &Case) -> Metrics {
         return named(regression::all(&case.truth, &case.predicted, weights));
     }
     let classes: Vec<usize> = case.truth.iter().map(|&t| t as usize).collect();
-    let scored = Scored::new(&classes, &case.predicted, case.classes, weights, None);
+    let scored = Scored::new(&classes, &case.predicted, case.classes, weights, &Decision::Largest);
     named(of_classes(&scored, f64::EPSILON))
 }
 

@@ -106,9 +106,15 @@ fn a_class_counts_whatever_its_rows_weigh_and_a_threshold_decides() {
     let t = target(vec![0.0, 0.0, 1.0], Task::Binary, 2);
     let rows = [0, 1, 2];
     // scikit-learn's recall_score([0, 0, 1], [0, 0, 1], average="macro", sample_weight=[1, 1, 0], zero_division=0)
-    let m = weighted(&t, &rows, &[0.1, 0.2, 0.9], Some(&[1.0, 1.0, 0.0]), None);
+    let m = weighted(&t, &rows, &[0.1, 0.2, 0.9], Some(&[1.0, 1.0, 0.0]), &Decision::Largest);
     close(&m, "recall_score_macro", 0.5);
-    let m = weighted(&t, &rows, &[0.1, 0.2, 0.4], None, Some(0.3));
+    let m = weighted(&t, &rows, &[0.1, 0.2, 0.4], None, &Decision::Above(0.3));
     close(&m, "accuracy", 1.0);
     close(&all(&t, &rows, &[0.1, 0.2, 0.4]), "accuracy", 2.0 / 3.0);
+    let t = target(vec![0.0, 1.0, 2.0], Task::Multiclass, 3);
+    let p = [0.6, 0.3, 0.1, 0.5, 0.3, 0.2, 0.5, 0.25, 0.25];
+    close(&all(&t, &rows, &p), "balanced_accuracy", 1.0 / 3.0);
+    let weighed = Decision::Weighted(vec![0.3, 0.9, 1.0]);
+    // 0.18 0.27 0.1 | 0.15 0.27 0.2 | 0.15 0.225 0.25
+    close(&weighted(&t, &rows, &p, None, &weighed), "balanced_accuracy", 2.0 / 3.0);
 }

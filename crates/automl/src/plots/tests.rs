@@ -23,7 +23,13 @@ fn lines<'a>(plots: &'a [Plot], name: &str) -> &'a [Line] {
 fn plots(target: &Target, predictions: &[f32]) -> Vec<Plot> {
     let rows: Vec<u32> = (0..target.values.len() as u32).collect();
     all(
-        &Answers { target, rows: &rows, predictions, weights: None, threshold: None },
+        &Answers {
+            target,
+            rows: &rows,
+            predictions,
+            weights: None,
+            decision: &crate::decision::Decision::Largest,
+        },
         &[],
         ("accuracy", true),
     )

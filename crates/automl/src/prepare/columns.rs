@@ -24,6 +24,8 @@ const PROSE_WORDS: usize = 2;
 const PROSE_ROWS: usize = 20;
 /// Rows from which a serial number is looked for.
 const SERIAL_ROWS: usize = 10;
+/// Whole numbers without a gap that lie between these are taken for years, one a row, and not for serial numbers.
+const YEARS: (f64, f64) = (1500.0, 2200.0);
 /// Names that identify a row when every value is different.
 const ID_NAMES: [&str; 8] = ["id", "sno", "index", "rowid", "row", "uuid", "guid", "key"];
 
@@ -32,7 +34,7 @@ const ID_NAMES: [&str; 8] = ["id", "sno", "index", "rowid", "row", "uuid", "guid
 pub(super) struct Facts {
     pub missing: usize,
     pub distinct: usize,
-    /// Whether the numbers are n different whole numbers without a gap.
+    /// Whether the numbers are n different whole numbers without a gap, and no calendar years.
     serial: bool,
 }
 
@@ -66,7 +68,10 @@ pub(super) fn facts(column: &Column, rows: &[u32]) -> Facts {
             let whole = present.iter().all(|x| x.fract() == 0.0);
             let count = present.len();
             present.dedup();
-            let serial = missing == 0 && whole && present.len() == count && span == count as f64;
+            let years =
+                present.first().zip(present.last()).is_some_and(|(a, b)| *a >= YEARS.0 && *b <= YEARS.1);
+            let gapless = whole && present.len() == count && span == count as f64;
+            let serial = missing == 0 && gapless && !years;
             Facts { missing, distinct: present.len(), serial }
         }
         Values::Texts { .. } => {
@@ -161,12 +166,12 @@ fn useless(column: &Column, rows: usize, facts: &Facts) -> Option<String> {
     if facts.distinct == 1 && facts.missing == 0 {
         return Some("every row has the same value".into());
     }
-    let every_different = facts.missing == 0 && facts.distinct == rows;
+    let every_different = facts.distinct == present;
     match column.kind {
         Kind::Integer | Kind::Float if facts.serial && rows >= SERIAL_ROWS => {
             Some("a serial number: whole numbers without gap or repetition".into())
         }
-        Kind::Integer if every_different && rows >= SERIAL_ROWS && names_id(&column.name) => {
+        Kind::Integer if every_different && present >= SERIAL_ROWS && names_id(&column.name) => {
             Some("an identifier by its name, every value is different".into())
         }
         Kind::Category | Kind::Text
@@ -181,7 +186,8 @@ fn useless(column: &Column, rows: usize, facts: &Facts) -> Option<String> {
     }
 }
 
-/// Whether a name is one of those people give to identifiers: `id`, `Sno`, `customer_id`, `customerId`.
+/// Whether a name is one of those people give to identifiers: `id`, `Sno`, `customer_id`, `customerId`, `customerID`, but
+/// not `AMOUNT_PAID` or `BID`.
 fn names_id(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     ID_NAMES.contains(&lower.as_str())
@@ -189,7 +195,7 @@ fn names_id(name: &str) -> bool {
         || lower.ends_with(" id")
         || lower.ends_with("-id")
         || name.ends_with("Id")
-        || name.ends_with("ID")
+        || name.strip_suffix("ID").is_some_and(|stem| !stem.ends_with(|c: char| c.is_uppercase()))
 }
 
 /// A finite 32-bit number, or NaN.

@@ -70,6 +70,25 @@ fn useless_columns_are_dropped_with_a_reason() {
 }
 
 #[test]
+fn years_and_words_that_end_like_id_are_no_identifiers() {
+    let n = 40;
+    let whole = |name: &str, of: fn(usize) -> f64| numbers(name, Kind::Integer, (0..n).map(of));
+    let holes = |i: usize| if i == 3 { f64::NAN } else { (i * i) as f64 };
+    let p = read(vec![
+        whole("year", |i| 1980.0 + i as f64),
+        whole("AMOUNT_PAID", |i| (i * i) as f64),
+        whole("customerID", |i| (i * i * i) as f64),
+        numbers("client_id", Kind::Integer, (0..n).map(holes)),
+        whole("ORDER_ID", |i| (i * i + 7 * i) as f64),
+        whole("n", |i| 2190.0 + i as f64),
+        target(n),
+    ]);
+    let used = |c: &&crate::ColumnReport| c.role == ColumnRole::Number;
+    let names: Vec<&str> = p.columns.iter().filter(used).map(|c| c.name.as_str()).collect();
+    assert_eq!(names, ["year", "AMOUNT_PAID"]);
+}
+
+#[test]
 fn rare_missing_and_unknown_texts_have_their_codes() {
     let mut values = vec!["a"; 20];
     values.extend(["b"; 15]);

@@ -1,6 +1,7 @@
 //! The finished model on a table of its own: measured by the exported file, as callers will score it.
 
 use crate::dataset::{Dataset, Target};
+use crate::decision::Decision;
 use crate::export;
 use crate::metrics::{self, Metrics};
 use crate::prepare;
@@ -36,12 +37,12 @@ impl<'a> Test<'a> {
         Ok(Self { table, rows, target: Target { values, ..target.clone() }, weights })
     }
 
-    /// All metrics of the file's answers; `threshold` is the one that its label follows.
+    /// All metrics of the file's answers; its labels follow `decision`.
     pub(super) fn measure(
         &self,
         bytes: &[u8],
         target: &Target,
-        threshold: Option<f32>,
+        decision: &Decision,
     ) -> Result<Metrics, Error> {
         let model = onnx::Model::from_bytes(bytes)?;
         let slots: Vec<_> =
@@ -63,6 +64,6 @@ impl<'a> Test<'a> {
         let predictions = export::answers(&model, &batch, self.rows.len(), target.width());
         let all: Vec<u32> = (0..self.rows.len() as u32).collect();
         let weights = (!self.weights.is_empty()).then_some(self.weights.as_slice());
-        Ok(metrics::weighted(&self.target, &all, &predictions, weights, threshold))
+        Ok(metrics::weighted(&self.target, &all, &predictions, weights, decision))
     }
 }

@@ -2,13 +2,14 @@
 
 use crate::blend::{self, Library};
 use crate::calibrate::{Calibration, Evidence, logits};
+use crate::decision::Decision;
 use crate::metrics::{Goal, Metrics};
 use crate::mixture::{Mixture, Part, Rule};
 use crate::outcome::{Member, Trial};
 use crate::search::{Done, Search, mean_loss};
 use crate::spec::{Algorithm, Spec};
 use crate::stack::Layer;
-use crate::{Error, Task, parallel, threshold};
+use crate::{Error, Task, decision, parallel};
 use serde_json::json;
 use std::time::Instant;
 
@@ -124,7 +125,7 @@ impl<'a> Choice<'a> {
             parts: parts.map(|(&w, &calibration)| Part { weight: w as f32, calibration }).collect(),
             rule: Rule::Mean,
             calibration: Calibration::None,
-            threshold: None,
+            decision: Decision::Largest,
         }
     }
 
@@ -196,7 +197,7 @@ impl<'a> Choice<'a> {
     /// Predictions, metrics and score of a mixture of the trials with a weight.
     fn judged(&self, mixture: &Mixture, weights: &[f64]) -> (Vec<f32>, Metrics, f64) {
         let predictions = self.mix(mixture, weights);
-        let metrics = self.search.metrics_of(&self.search.folds.scored, &predictions, mixture.threshold);
+        let metrics = self.search.metrics_of(&self.search.folds.scored, &predictions, &mixture.decision);
         let score = self.search.goal.of(&metrics);
         (predictions, metrics, score)
     }
@@ -221,8 +222,8 @@ impl<'a> Choice<'a> {
                 (predictions, metrics, score) = judged;
             }
         }
-        if let Some(threshold) = threshold::choose(self.search, &predictions) {
-            let mixture = Mixture { threshold: Some(threshold), ..best.clone() };
+        if let Some(decision) = decision::choose(self.search, &predictions) {
+            let mixture = Mixture { decision, ..best.clone() };
             let judged = judge(&mixture);
             if goal.better(judged.2, score) {
                 best = mixture;
@@ -232,11 +233,17 @@ impl<'a> Choice<'a> {
         (best, metrics, score)
     }
 
-    /// The best single trial; without its calibration where it falls `short` with it.
+    /// The best single trial as it is finished; without its calibration where it falls `short` with it. Every trial that was
+    /// the best of its time takes part, so that a longer search never gives less.
     fn alone(&self, short: &dyn Fn(&Candidate) -> bool) -> Candidate {
-        let weights = self.single(self.done.len());
-        let finished = self.finished(&weights, false);
-        let calibrated = (weights, finished);
+        let mut leaders: Vec<Vec<f64>> = (1..=self.done.len()).map(|count| self.single(count)).collect();
+        // The predictions of a trial may have been let go.
+        leaders.retain(|weights| weights.iter().any(|&weight| weight > 0.0));
+        leaders.dedup();
+        let finished = |weights: Vec<f64>| (weights.clone(), self.finished(&weights, false));
+        let better = |a: Candidate, b: Candidate| if self.search.goal.better(a.1.2, b.1.2) { a } else { b };
+        let best = leaders.into_iter().map(finished).reduce(better);
+        let calibrated = best.unwrap_or_else(|| finished(self.single(0)));
         if !short(&calibrated) {
             return calibrated;
         }
@@ -410,7 +417,7 @@ impl Vote {
     /// What the file says about its making; nothing that differs between two runs.
     pub(super) fn facts(&self, search: &Search<'_>, done: &[Done]) -> serde_json::Value {
         let data = search.shared.data;
-        json!({
+        let mut facts = json!({
             "producer": concat!("portcullis-automl ", env!("CARGO_PKG_VERSION")),
             "target": data.target.name,
             "task": data.target.task,
@@ -422,8 +429,12 @@ impl Vote {
             "metric": search.goal.name,
             "metrics": self.metrics,
             "ensemble": self.name(),
-            "threshold": self.mixture.threshold,
+            "threshold": self.mixture.decision.threshold(),
             "members": self.members(done),
-        })
+        });
+        if let Some(weights) = self.mixture.decision.weights() {
+            facts["class_weights"] = json!(weights);
+        }
+        facts
     }
 }

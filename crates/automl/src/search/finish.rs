@@ -119,26 +119,11 @@ impl Search<'_> {
     /// The round with the least summed loss over all held-out rows: one number is fitted instead of one a fold. A fold
     /// that stopped earlier counts with its last loss.
     fn best_round(&self, fits: &[Fit]) -> usize {
-        let longest = fits.iter().map(|f| f.curve.len()).max().unwrap_or(0);
         let square = self.data().target.task == Task::Regression;
         let weight = |&row: &u32| self.data().marks.weights.get(row as usize).map_or(1.0, |&w| f64::from(w));
-        let weights: Vec<f64> =
-            self.folds.splits.iter().map(|split| split.valid.iter().map(weight).sum()).collect();
-        let mut best = (f64::INFINITY, longest);
-        for round in 0..longest {
-            let mut total = 0.0;
-            for (fit, weight) in fits.iter().zip(&weights) {
-                let Some(last) = fit.curve.len().checked_sub(1) else {
-                    continue;
-                };
-                let loss = fit.curve[round.min(last)];
-                total += weight * if square { loss * loss } else { loss };
-            }
-            if total < best.0 {
-                best = (total, round + 1);
-            }
-        }
-        best.1
+        let weights = self.folds.splits.iter().map(|split| split.valid.iter().map(weight).sum());
+        let curves: Vec<(&[f64], f64)> = fits.iter().map(|f| f.curve.as_slice()).zip(weights).collect();
+        least_round(&curves, square)
     }
 
     /// Predictions of the scored rows, averaged over the repeats.
@@ -163,10 +148,45 @@ impl Search<'_> {
     }
 }
 
+/// The round, from 1, with the least sum of the folds' losses times their weights; of roots of mean squares (`square`) the
+/// squares count. 0 where no fold has a curve.
+fn least_round(curves: &[(&[f64], f64)], square: bool) -> usize {
+    let longest = curves.iter().map(|(curve, _)| curve.len()).max().unwrap_or(0);
+    let mut best = (f64::INFINITY, longest);
+    for round in 0..longest {
+        let mut total = 0.0;
+        for (curve, weight) in curves {
+            let Some(last) = curve.len().checked_sub(1) else { continue };
+            let loss = curve[round.min(last)];
+            total += weight * if square { loss * loss } else { loss };
+        }
+        if total < best.0 {
+            best = (total, round + 1);
+        }
+    }
+    best.1
+}
+
 /// The mean of the folds' curves; a fold that stopped earlier counts with its last loss.
 fn mean_curve(fits: &[Fit]) -> Vec<f64> {
     let curves: Vec<&Vec<f64>> = fits.iter().map(|f| &f.curve).filter(|c| !c.is_empty()).collect();
     let longest = curves.iter().map(|c| c.len()).max().unwrap_or(0);
     let at = |round: usize| curves.iter().map(|c| c[round.min(c.len() - 1)]).sum::<f64>();
     (0..longest).map(|round| at(round) / curves.len() as f64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_common_round_is_that_of_the_folds_that_weigh() {
+        let (early, late) = ([0.2, 0.3, 0.4], [0.4, 0.3, 0.1]);
+        assert_eq!(least_round(&[(&early, 9.0), (&late, 1.0)], false), 1);
+        assert_eq!(least_round(&[(&early, 1.0), (&late, 9.0)], false), 3);
+        // 0.2 + 0.4 = 0.3 + 0.3, but of squares 0.20 > 0.18; one that stopped counts with its last loss.
+        assert_eq!(least_round(&[(&early[..2], 1.0), (&late[..2], 1.0)], true), 2);
+        assert_eq!(least_round(&[(&early[..1], 1.0), (&late, 1.0)], false), 3);
+        assert_eq!(least_round(&[(&[], 1.0)], false), 0);
+    }
 }

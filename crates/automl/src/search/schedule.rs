@@ -385,3 +385,49 @@ fn economise(state: &mut State) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn running(bar: Option<f64>, until: Option<Instant>) -> Running {
+        let under = Under { fits: (0..4).map(|_| None).collect(), left: 4 };
+        let candidate: Candidate = Arc::new(learners::Constant);
+        Running { number: 1, candidate, bar, until, state: Mutex::new(under) }
+    }
+
+    #[test]
+    fn a_trial_is_given_up_when_its_first_folds_are_worse_than_the_bar() {
+        let barred = running(Some(0.5), None);
+        for (losses, hopeless) in [
+            (&[0.9][..], false),
+            (&[0.6, 0.3], false),
+            (&[0.6, 0.5], true),
+            (&[0.6, 0.5, 0.1], true),
+            (&[0.4, 0.5, 0.9], true),
+        ] {
+            assert_eq!(barred.hopeless(losses), hopeless, "{losses:?}");
+        }
+        assert!(!running(None, None).hopeless(&[9.0, 9.0]));
+        // Two folds are back: the third is not begun, the last is, so that somebody ends the trial.
+        let back = |loss| Some((Err(Error::Cancelled), loss, 0.0));
+        {
+            let mut under = barred.state.lock().unwrap();
+            (under.fits[0], under.fits[1], under.left) = (back(0.6), back(0.5), 2);
+        }
+        assert_eq!([2, 3].map(|split| barred.takes(split)), [false, true]);
+    }
+
+    #[test]
+    fn an_overdue_trial_begins_no_further_fold_but_comes_back() {
+        let late = running(None, Some(Instant::now()));
+        // The first is under way, and ends the trial when it is back.
+        assert_eq!([1, 2, 3].map(|split| late.takes(split)), [false, false, false]);
+        assert_eq!(late.state.lock().unwrap().left, 1);
+        // Where none is under way the last is given out, so that somebody ends it.
+        let all_late = running(None, Some(Instant::now()));
+        assert_eq!([0, 1, 2, 3].map(|split| all_late.takes(split)), [false, false, false, true]);
+        let in_time = running(None, Instant::now().checked_add(Duration::from_secs(3600)));
+        assert!((0..4).all(|split| in_time.takes(split)) && running(None, None).takes(3));
+    }
+}

@@ -4,3 +4,4 @@ mod errors;
 mod forms;
 mod mutations;
 mod values;
+mod work;

@@ -116,13 +116,20 @@ fn head(job: &Job) -> String {
     text
 }
 
-/// What a search found and did: the threshold of its labels, guardrails, notes, its files.
+/// What a search found and did: the threshold or weights of its labels, guardrails, notes, its files.
 fn findings(job: &Job) -> String {
     let list = |name: &str| job.result[name].as_array().cloned().unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut lines = Vec::new();
     if let Some(threshold) = job.result["threshold"].as_f64() {
         lines.push(format!("the second class is answered above a probability of {}", number(threshold)));
+    }
+    if let Some(weights) = job.result["class_weights"].as_object() {
+        let each = weights
+            .iter()
+            .map(|(class, weight)| format!("{class} {}", weight.as_f64().map(number).unwrap_or_default()));
+        let each = each.collect::<Vec<_>>().join(", ");
+        lines.push(format!("labels: the largest probability times the weight of its class ({each})"));
     }
     for guard in list("guardrails") {
         lines.push(format!(

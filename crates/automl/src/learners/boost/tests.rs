@@ -4,6 +4,7 @@ use super::*;
 use crate::Kind;
 use crate::calibrate::Calibration;
 use crate::dataset::{Coding, Marks, Matrix, Shape, Target};
+use crate::decision::Decision;
 use crate::export::{self, Ensemble};
 use crate::mixture::{Mixture, Part, Rule};
 use crate::random::Random;
@@ -55,7 +56,7 @@ fn contributions_equal_the_boosters_own() {
         parts: vec![Part { weight: 1.0, calibration: Calibration::None }],
         rule: Rule::Mean,
         calibration: Calibration::None,
-        threshold: None,
+        decision: Decision::Largest,
     };
     let ensemble = Ensemble { models: vec![std::sync::Arc::new(trees)], mixture };
     let bytes = export::write(&data, &ensemble, &json!({}), &json!({})).unwrap();

@@ -213,7 +213,7 @@ fn a_stack_tells_the_weights_it_uses() {
         parts: vec![part(0.9), part(0.0), part(0.6)],
         rule: Rule::Stack(vec![0.1]),
         calibration: Calibration::None,
-        threshold: None,
+        decision: Decision::Largest,
     };
     let shares = shares(&mut mixture, &[0.5, 0.0, 0.3, 0.2]);
     assert!((shares[0] - 0.6).abs() < 1e-6 && (shares[3] - 0.4).abs() < 1e-6, "{shares:?}");

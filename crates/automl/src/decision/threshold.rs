@@ -1,22 +1,6 @@
 //! The probability above which the second of two classes is answered, for metrics that look at the label only.
 
-use crate::Task;
-use crate::random::Random;
 use crate::search::Search;
-
-/// Metrics that a threshold can be chosen for. Precision or recall alone would be served best by one class only.
-const CHOSEN: [&str; 8] = [
-    "accuracy",
-    "balanced_accuracy",
-    "weighted_accuracy",
-    "f1_score_macro",
-    "f1_score_micro",
-    "f1_score_weighted",
-    "matthews_correlation",
-    "norm_macro_recall",
-];
-/// Fewer rows than this say nothing about a threshold.
-const FEWEST_ROWS: usize = 200;
 
 /// Weights of the rows by truth and answer.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,7 +10,7 @@ struct Counts {
 }
 
 impl Counts {
-    /// The metric `name`, one of [`CHOSEN`]; class 0 and class 1 take part alike.
+    /// The metric `name`, one of those a decision is chosen for; class 0 and class 1 take part alike.
     fn score(&self, name: &str) -> f64 {
         let ratio = |a: f64, b: f64| if b > 0.0 { a / b } else { 0.0 };
         let size = |class: usize| self.right[class] + self.wrong[class];
@@ -35,7 +19,7 @@ impl Counts {
             ratio(2.0 * self.right[class], 2.0 * self.right[class] + self.wrong[0] + self.wrong[1])
         };
         match name {
-            "balanced_accuracy" | "norm_macro_recall" => (recall(0) + recall(1)) / 2.0,
+            "balanced_accuracy" | "norm_macro_recall" | "recall_score_macro" => (recall(0) + recall(1)) / 2.0,
             "weighted_accuracy" => {
                 let square = |class: usize| size(class) * size(class);
                 ratio(square(0) * recall(0) + square(1) * recall(1), square(0) + square(1))
@@ -52,21 +36,17 @@ impl Counts {
     }
 }
 
-/// The threshold that is best for the search's metric out of fold, when it also helps rows it was not chosen on.
-pub(crate) fn choose(search: &Search<'_>, predictions: &[f32]) -> Option<f32> {
-    let target = &search.shared.data.target;
-    let rows = &search.folds.scored;
-    let name = search.goal.name.as_str();
-    if target.task != Task::Binary || rows.len() < FEWEST_ROWS || !CHOSEN.contains(&name) {
-        return None;
-    }
+/// The best threshold, when it also helps rows it was not chosen on.
+pub(super) fn choose(search: &Search<'_>, predictions: &[f32]) -> Option<f32> {
+    let (target, name) = (&search.shared.data.target, search.goal.name.as_str());
     let (weights, clumps) = (search.scored_weights(), search.clumps());
-    let points: Vec<Point> = (0..rows.len())
-        .map(|i| Point {
+    let rows = search.folds.scored.iter().zip(super::halves(&clumps)).enumerate();
+    let points: Vec<Point> = rows
+        .map(|(i, (&row, half))| Point {
             p: predictions[i],
-            class: usize::from(target.values[rows[i] as usize] != 0.0),
+            class: usize::from(target.values[row as usize] != 0.0),
             weight: weights[i],
-            half: Random::new(clumps[i], 52_000).next() % 2,
+            half,
         })
         .collect();
     let halves = [0, 1].map(|half| points.iter().filter(|p| p.half == half).copied().collect::<Vec<Point>>());
@@ -85,7 +65,7 @@ struct Point {
     p: f32,
     class: usize,
     weight: f64,
-    half: u64,
+    half: usize,
 }
 
 fn counts(points: &[Point], threshold: f32) -> Counts {
@@ -124,7 +104,9 @@ fn best(points: &[Point], name: &str) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::CHOSEN;
     use super::*;
+    use crate::random::Random;
 
     #[test]
     fn rare_classes_get_a_low_threshold_for_balance_and_half_for_accuracy() {
