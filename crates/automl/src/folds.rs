@@ -83,7 +83,9 @@ pub(crate) const LEAST_ROWS: usize = 10_000;
 /// Stream of the random numbers that draw it.
 const THINNED: u64 = 30_000;
 
-/// Folds and repeats: many repeats where a fit is cheap and the estimate noisy. `trees` a round.
+/// Folds and repeats: many repeats where a fit is cheap and the estimate noisy. `trees` a round. From 2,500 rows on eight
+/// folds in place of five were no better in the same 30 s: of eight samples of 3,000 and 8,000 rows of bank marketing and
+/// census, the held-out log loss was worse on six, all of 8,000 among them.
 fn shape(rows: usize, columns: usize, trees: usize) -> (usize, usize) {
     let (k, most) = match rows {
         0..=49 => (5, 2),

@@ -100,6 +100,10 @@ impl Child {
             .stderr(errors)
             .process_group(0)
             .kill_on_drop(true);
+        if order.spec.threads > 0 {
+            // What the boosting library does beside its one thread, as looking through a table before it.
+            command.env("RAYON_NUM_THREADS", order.spec.threads.to_string());
+        }
         let mut process = command.spawn().map_err(Error::Start)?;
         let group = Group(process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
         let missing = || Error::Start(std::io::Error::other("no pipe to it"));

@@ -14,7 +14,7 @@ pub struct Config {
     pub max_queued: u32,
     /// How often a job is begun at most when the server dies or the disk is full under it.
     pub max_attempts: u32,
-    /// Threads of a job; 0 = one a core. Does not change its result.
+    /// Threads of a job; 0 = one a core, of a search the cores divided by `concurrency`. Does not change its result.
     pub threads: usize,
     /// How much a job stands back behind the server: 0 (not at all) to 19.
     pub nice: i32,
@@ -28,6 +28,18 @@ pub struct Config {
     pub cancel_grace: Span,
     /// Jobs that run the user's command.
     pub command: CommandConfig,
+}
+
+impl Config {
+    /// Threads of a search, so that searches side by side have one a core together; 0 = one a core.
+    pub(crate) fn search_threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        share(self.threads, self.concurrency, cores)
+    }
+}
+
+fn share(threads: usize, concurrency: usize, cores: usize) -> usize {
+    if threads > 0 || concurrency <= 1 { threads } else { (cores / concurrency).max(1) }
 }
 
 /// Section `runs.command`.
@@ -50,4 +62,15 @@ pub struct CommandConfig {
     pub read_paths: Vec<PathBuf>,
     /// Bytes of a job's log that are kept; what comes after is left out.
     pub log_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn searches_side_by_side_share_the_cores() {
+        assert_eq!([1, 2, 3, 16].map(|side_by_side| share(0, side_by_side, 8)), [0, 4, 2, 1]);
+        assert_eq!(share(3, 4, 8), 3);
+    }
 }

@@ -235,7 +235,7 @@ impl Shared {
             columns: data.columns,
             validation: self.source(ask.validation_data.as_ref(), ask.validation_data_version).await?,
             test: self.source(ask.test_data.as_ref(), ask.test_data_version).await?,
-            spec: ask.search(self.config.threads),
+            spec: ask.search(self.config.search_threads()),
             output: folder.to_owned(),
             limits: Limits {
                 nice: self.config.nice,
