@@ -20,12 +20,25 @@ pub(crate) struct Coding {
     pub missing: Option<u32>,
     /// Code shared by rare texts, if there were any.
     pub rare: Option<u32>,
+    /// So many of the first texts of `seen` have a place of their own beyond the codes ([`Matrix::places`]); 0 where the
+    /// codes are enough.
+    pub placed: usize,
 }
 
 impl Coding {
     /// Number of codes.
     pub(crate) fn size(&self) -> usize {
         self.levels.len() + usize::from(self.missing.is_some()) + usize::from(self.rare.is_some())
+    }
+
+    /// Number of places, that of a missing text the last; 0 where the codes are enough.
+    pub(crate) fn places(&self) -> usize {
+        if self.placed == 0 { 0 } else { self.placed + usize::from(self.missing.is_some()) }
+    }
+
+    /// The place of a missing text, else as of an unknown one.
+    pub(crate) fn absent_place(&self) -> f32 {
+        self.missing.map_or(f32::NAN, |_| self.placed as f32)
     }
 
     /// What an unknown text becomes: the rare code, else NaN (no category applies).
@@ -81,6 +94,19 @@ impl Feature {
         }
     }
 
+    /// Number of places of a category with more texts than codes; none for all others.
+    pub(crate) fn places(&self) -> Option<usize> {
+        match &self.shape {
+            Shape::Category(coding) => Some(coding.places()).filter(|&places| places > 0),
+            _ => None,
+        }
+    }
+
+    /// Number of texts of a category that means of the target can tell apart: its places, else its codes.
+    pub(crate) fn told_apart(&self) -> Option<usize> {
+        self.places().or(self.codes())
+    }
+
     /// The feature it is made of; none for an input of the model.
     pub(crate) fn made_of(&self) -> Option<usize> {
         match self.shape {
@@ -104,6 +130,9 @@ pub(crate) struct Matrix {
     pub columns: Vec<Vec<f32>>,
     /// The texts of features that are read word by word, by their names, one a row.
     pub texts: BTreeMap<String, Vec<Arc<str>>>,
+    /// Of categories with more texts than codes the place of each row's text among all of them, by column; NaN for a text
+    /// that has none.
+    pub places: BTreeMap<usize, Vec<f32>>,
 }
 
 impl Matrix {
@@ -112,7 +141,8 @@ impl Matrix {
         let pick = |column: &Vec<f32>| rows.iter().map(|&r| column[r as usize]).collect();
         let read = |texts: &Vec<Arc<str>>| rows.iter().map(|&r| Arc::clone(&texts[r as usize])).collect();
         let texts = self.texts.iter().map(|(name, texts)| (name.clone(), read(texts))).collect();
-        Self { rows: rows.len(), columns: self.columns.iter().map(pick).collect(), texts }
+        let places = self.places.iter().map(|(&column, places)| (column, pick(places))).collect();
+        Self { rows: rows.len(), columns: self.columns.iter().map(pick).collect(), texts, places }
     }
 }
 

@@ -245,8 +245,8 @@ fn cardinality(prepared: &Prepared, spec: &Spec, found: &mut Vec<Guardrail>) {
         ),
         figures: many.iter().map(|c| (c.name.clone(), c.distinct as f64)).collect(),
         done: format!(
-            "rare values are treated as one, values are ordered by the target inside each fold; {dropped} of the \
-             columns are left out"
+            "rare values are treated as one or, where many come again, read by their own mean of the target, learned \
+             inside each fold; {dropped} of the columns are left out"
         ),
     });
 }

@@ -57,6 +57,9 @@ impl Question<'_> {
                 // The same order for all that is made of a column.
                 let mut random = Random::new(self.search.seed, 70_000 + index as u64);
                 random.shuffle(&mut shuffled.columns[column]);
+                if let Some(places) = shuffled.places.get_mut(&column) {
+                    Random::new(self.search.seed, 70_000 + index as u64).shuffle(places);
+                }
             }
             let score = self.score(&shuffled, &rows, &chunks);
             Some(if self.search.goal.higher { base - score } else { score - base })

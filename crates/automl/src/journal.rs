@@ -147,7 +147,8 @@ fn digest(data: &Dataset, spec: &Spec) -> String {
         digest.text(&format!("{feature:?}"));
     }
     digest.text(&format!("{:?} {}", data.target.classes, data.marks.validation));
-    data.matrix.columns.iter().chain([&data.target.values, &data.marks.weights]).for_each(|column| {
+    let beside = data.matrix.places.values().chain([&data.target.values, &data.marks.weights]);
+    data.matrix.columns.iter().chain(beside).for_each(|column| {
         digest.take(column.len() as u64);
         column.iter().for_each(|x| digest.take(u64::from(x.to_bits())));
     });

@@ -165,6 +165,8 @@ struct Facts {
     numbers: usize,
     codes: usize,
     categories: bool,
+    /// Whether one of them has more texts than codes.
+    placed: bool,
     one_hot: bool,
     regression: bool,
     /// Trees a round.
@@ -179,6 +181,7 @@ impl Facts {
             numbers: data.features.iter().filter(|f| f.codes().is_none()).count(),
             codes,
             categories: data.features.iter().any(|f| f.codes().is_some()),
+            placed: !data.matrix.places.is_empty(),
             one_hot: codes <= MAX_ONE_HOT && codes.saturating_mul(data.rows()) <= MAX_CELLS,
             regression: data.target.task == Task::Regression,
             outputs: data.target.width(),
@@ -208,6 +211,10 @@ impl Facts {
         } else if !self.categories {
             // Without categories both encodings are the same table; one name avoids a second copy.
             boost.handling = Handling::OneHot;
+        }
+        if self.placed && boost.handling == Handling::Native {
+            // Codes would put most texts together; their means tell them apart.
+            boost.handling = Handling::Target;
         }
         Arc::new(boost)
     }

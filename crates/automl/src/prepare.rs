@@ -127,8 +127,11 @@ fn take(decision: Decision, report: &mut ColumnReport, (features, matrix): (&mut
             report.note = Some(reason);
             return;
         }
-        Decision::Use { feature, values, note } => {
+        Decision::Use { feature, values, places, note } => {
             report.note = note;
+            if !places.is_empty() {
+                matrix.places.insert(matrix.columns.len(), places);
+            }
             (feature, values)
         }
         Decision::Read { feature, texts } => {
@@ -144,7 +147,7 @@ fn take(decision: Decision, report: &mut ColumnReport, (features, matrix): (&mut
 
 /// Takes out features that repeat an earlier one.
 fn drop_twins(data: &mut Dataset, reports: &mut [ColumnReport]) {
-    let twins = twins::find(&data.features, &data.matrix.columns, data.trainable());
+    let twins = twins::find(&data.features, &data.matrix, data.trainable());
     for &(later, earlier) in &twins {
         let name = &data.features[later].name;
         if let Some(report) = reports.iter_mut().find(|r| r.name == *name) {

@@ -33,6 +33,13 @@ pub(crate) fn check(bytes: &[u8], data: &Dataset, ensemble: &Ensemble) -> Result
             Shape::Term { .. } => 0.0,
         });
     }
+    for (&column, places) in &mut sample.places {
+        let absent = match &data.features[column].shape {
+            Shape::Category(coding) => coding.absent_place(),
+            _ => f32::NAN,
+        };
+        places.extend([absent, f32::NAN]);
+    }
     sample.texts.values_mut().for_each(|texts| texts.extend([Arc::from(""), Arc::from(UNKNOWN)]));
     sample.rows += 2;
     let width = data.target.width();
@@ -89,22 +96,25 @@ pub(crate) fn scored(
     features: &[Feature],
     matrix: &Matrix,
 ) -> Result<onnx::Batch, Error> {
-    let columns = features.iter().zip(&matrix.columns).filter(|(f, _)| f.is_input());
+    let columns = features.iter().zip(&matrix.columns).enumerate().filter(|(_, (f, _))| f.is_input());
     let slots: Vec<usize> = columns
         .clone()
-        .map(|(f, _)| f)
+        .map(|(_, (f, _))| f)
         .map(|f| model.slot(&f.name).ok_or_else(|| Error::Export(format!("input {:?} is missing", f.name))))
         .collect::<Result<_, _>>()?;
     let mut batch = model.batch();
     for row in 0..matrix.rows {
         batch.push_row();
-        for ((feature, column), &slot) in columns.clone().zip(&slots) {
+        for ((at, (feature, column)), &slot) in columns.clone().zip(&slots) {
             match &feature.shape {
                 Shape::Text(_) => batch.set_text(model, slot, 0, &matrix.texts[&feature.name][row]),
                 Shape::Number | Shape::Moment { .. } | Shape::Term { .. } => {
                     batch.set_number(slot, 0, column[row]);
                 }
-                Shape::Category(coding) => batch.set_text(model, slot, 0, text(coding, column[row])),
+                Shape::Category(coding) => {
+                    let place = matrix.places.get(&at).map(|places| places[row]);
+                    batch.set_text(model, slot, 0, text(coding, column[row], place));
+                }
             }
         }
     }
@@ -115,8 +125,15 @@ pub(crate) fn scored(
 /// A text that no model knows.
 const UNKNOWN: &str = "\u{1}no \u{1}such \u{1}category";
 
-/// A text that has the code `x`.
-fn text(coding: &Coding, x: f32) -> &str {
+/// A text that has the code `x`, and the place where there are places.
+fn text(coding: &Coding, x: f32, place: Option<f32>) -> &str {
+    if let Some(place) = place {
+        return match place {
+            place if place.is_nan() => UNKNOWN,
+            place if place as usize == coding.placed => "",
+            place => &coding.seen[place as usize],
+        };
+    }
     if x.is_nan() {
         return UNKNOWN;
     }

@@ -116,7 +116,7 @@ impl<'a> Sheet<'a> {
         let name = match &self.features[feature].shape {
             Shape::Number => self.features[feature].name.clone(),
             Shape::Moment { of, part } => self.moment(*of, *part),
-            Shape::Category(_) => self.encode(feature, "code", |code| code),
+            Shape::Category(_) => self.encode_codes(feature, "code", &|code| code),
             Shape::Text(_) => self.word_count(feature),
             Shape::Term { of, term } => self.some_terms(*of, &[*term]),
         };
@@ -125,12 +125,25 @@ impl<'a> Sheet<'a> {
     }
 
     /// A category as a number of one's own choice, `[N, 1]`: `value` gets the code, or NaN for an unknown text.
-    fn encode(&mut self, feature: usize, stem: &str, value: impl Fn(f32) -> f32) -> String {
+    fn encode_codes(&mut self, feature: usize, stem: &str, value: &dyn Fn(f32) -> f32) -> String {
+        self.encode(feature, stem, &|coding| {
+            encoder(&coding.levels, coding.missing.map(|_| coding.absent()), coding.unknown(), value)
+        })
+    }
+
+    /// The same of the places of its texts.
+    fn encode_places(&mut self, feature: usize, stem: &str, value: &dyn Fn(f32) -> f32) -> String {
+        self.encode(feature, stem, &|coding| {
+            let missing = coding.missing.map(|_| coding.absent_place());
+            encoder(&coding.seen[..coding.placed], missing, f32::NAN, value)
+        })
+    }
+
+    fn encode(&mut self, feature: usize, stem: &str, attrs: &dyn Fn(&Coding) -> Attributes) -> String {
         let output = self.builder.fresh(stem);
         let feature = &self.features[feature];
         if let Shape::Category(coding) = &feature.shape {
-            let attrs = encoder(coding, value);
-            self.builder.node(Domain::Ml, "LabelEncoder", &[&feature.name], &[&output], attrs);
+            self.builder.node(Domain::Ml, "LabelEncoder", &[&feature.name], &[&output], attrs(coding));
         }
         output
     }
@@ -170,17 +183,19 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// The table of a label encoder.
-fn encoder(coding: &Coding, value: impl Fn(f32) -> f32) -> Vec<(&'static str, Attr)> {
-    let mut keys = coding.levels.clone();
+type Attributes = Vec<(&'static str, Attr)>;
+
+/// The table of a label encoder: texts by their codes, that of a missing text if it has one, that of all others.
+fn encoder(texts: &[String], missing: Option<f32>, unknown: f32, value: &dyn Fn(f32) -> f32) -> Attributes {
+    let mut keys = texts.to_vec();
     let mut values: Vec<f32> = (0..keys.len()).map(|code| value(code as f32)).collect();
-    if coding.missing.is_some() {
+    if let Some(missing) = missing {
         keys.push(String::new());
-        values.push(value(coding.absent()));
+        values.push(value(missing));
     }
     vec![
         ("keys_strings", Attr::Texts(keys)),
         ("values_floats", Attr::Floats(values)),
-        ("default_float", Attr::Float(value(coding.unknown()))),
+        ("default_float", Attr::Float(value(unknown))),
     ]
 }

@@ -32,7 +32,10 @@ pub(super) fn inspect(data: &Dataset, spec: &Spec, control: &Control) -> Option<
         }
         let values: Vec<f32> = rows.iter().map(|&r| data.matrix.columns[column][r as usize]).collect();
         let groups: Vec<usize> = match &data.features[column].shape {
-            Shape::Category(coding) => values.iter().map(|&x| code(x, coding.size())).collect(),
+            Shape::Category(coding) => match data.matrix.places.get(&column) {
+                Some(places) => rows.iter().map(|&r| code(places[r as usize], coding.places())).collect(),
+                None => values.iter().map(|&x| code(x, coding.size())).collect(),
+            },
             _ => {
                 let numbers = || values.iter().map(|&x| f64::from(x));
                 let groups = Groups::new(numbers(), GROUPS);

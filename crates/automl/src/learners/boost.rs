@@ -277,7 +277,10 @@ struct Origin {
 
 fn origins(features: &[Feature], handling: Handling, encoded: Option<&Encoded>) -> Vec<Origin> {
     let of = |(column, feature): (usize, &Feature)| match feature.codes() {
-        Some(codes) if handling == Handling::OneHot || (handling == Handling::Target && codes <= ONE_HOT) => {
+        Some(codes)
+            if handling == Handling::OneHot
+                || (handling == Handling::Target && feature.told_apart() <= Some(ONE_HOT)) =>
+        {
             (0..codes as u32).map(|code| Origin { column, code: Some(code) }).collect()
         }
         Some(_) if handling == Handling::Target => Vec::new(),

@@ -2,10 +2,11 @@
 //!
 //! A row's own target never enters its number: the rows are dealt into parts, and each part gets the means of the
 //! others (Micci-Barreca 2001; Pargent et al., "Regularized target encoding outperforms traditional methods in
-//! supervised machine learning with high cardinality features", 2022). Other rows get the means of all.
+//! supervised machine learning with high cardinality features", 2022). Other rows get the means of all. Where a category
+//! has more texts than codes, every text that comes again has a mean of its own.
 
 use super::Job;
-use super::forest::{classes, means};
+use super::forest::{Codes, classes, means};
 use super::trees::Derived;
 use crate::dataset::Dataset;
 use crate::random::Random;
@@ -35,14 +36,17 @@ pub(super) fn encode(data: &Dataset, job: &Job<'_>) -> Encoded {
     let parts: Vec<(Vec<u32>, Vec<u32>)> =
         (0..PARTS).map(|p| (part(&|i| i == p), part(&|i| i != p))).collect();
     for (column, feature) in data.features.iter().enumerate() {
-        let Some(codes) = feature.codes().filter(|&codes| codes > ONE_HOT) else { continue };
-        let source = &data.matrix.columns[column];
+        let Some(count) = feature.told_apart().filter(|&count| count > ONE_HOT) else { continue };
+        let codes = match data.matrix.places.get(&column) {
+            Some(values) => Codes { column, placed: true, count, values },
+            None => Codes { column, placed: false, count, values: &data.matrix.columns[column] },
+        };
         for class in classes(&data.target, job) {
-            let all = means(data, (column, codes), class, job);
-            let mut values: Vec<f32> = source.iter().map(|&x| all.of(x)).collect();
+            let all = means(&data.target, codes, class, job);
+            let mut values: Vec<f32> = codes.values.iter().map(|&x| all.of(x)).collect();
             for (held, rest) in parts.iter().filter(|(_, rest)| !rest.is_empty()) {
-                let others = means(data, (column, codes), class, &Job { train: rest, ..*job });
-                held.iter().for_each(|&row| values[row as usize] = others.of(source[row as usize]));
+                let others = means(&data.target, codes, class, &Job { train: rest, ..*job });
+                held.iter().for_each(|&row| values[row as usize] = others.of(codes.values[row as usize]));
             }
             encoded.derived.push(all);
             encoded.columns.push(values);

@@ -150,10 +150,10 @@ fn columns(data: &Dataset, binned: &Binned, job: &Job<'_>) -> (Vec<BinColumn>, V
     let mut derived = Vec::new();
     for (column, feature) in data.features.iter().enumerate() {
         let Some(codes) = feature.codes() else { continue };
-        let source = &data.matrix.columns[column];
+        let codes = Codes { column, placed: false, count: codes, values: &data.matrix.columns[column] };
         for class in classes(&data.target, job) {
-            let numbers = means(data, (column, codes), class, job);
-            let values: Vec<f32> = source.iter().map(|&x| numbers.of(x)).collect();
+            let numbers = means(&data.target, codes, class, job);
+            let values: Vec<f32> = codes.values.iter().map(|&x| numbers.of(x)).collect();
             columns.push(BinColumn::new((data.features.len() + derived.len()) as u32, &values, job.train));
             derived.push(numbers);
         }
@@ -172,22 +172,28 @@ pub(super) fn classes(target: &Target, job: &Job<'_>) -> Vec<Option<usize>> {
     order.into_iter().take(CATEGORY_CLASSES).map(Some).collect()
 }
 
+/// A category's codes, or places.
+#[derive(Clone, Copy)]
+pub(super) struct Codes<'a> {
+    pub column: usize,
+    pub placed: bool,
+    /// How many different ones there are.
+    pub count: usize,
+    /// One a row.
+    pub values: &'a [f32],
+}
+
 /// The smoothed mean of the target (or share of a class) over the rows of each code.
-pub(super) fn means(
-    data: &Dataset,
-    (column, codes): (usize, usize),
-    class: Option<usize>,
-    job: &Job<'_>,
-) -> Derived {
-    let mut sums = vec![(0.0f64, 0.0f64); codes];
+pub(super) fn means(target: &Target, codes: Codes<'_>, class: Option<usize>, job: &Job<'_>) -> Derived {
+    let mut sums = vec![(0.0f64, 0.0f64); codes.count];
     let (mut total, mut weights) = (0.0, 0.0);
     for &row in job.train {
-        let value = data.target.values[row as usize];
+        let value = target.values[row as usize];
         let weight = f64::from(job.weight(row));
         let y = weight * class.map_or(f64::from(value), |c| f64::from(u8::from(value as usize == c)));
         total += y;
         weights += weight;
-        let code = data.matrix.columns[column][row as usize];
+        let code = codes.values[row as usize];
         if !code.is_nan() {
             let sum = &mut sums[code as usize];
             sum.0 += weight;
@@ -197,5 +203,5 @@ pub(super) fn means(
     let mean = total / weights;
     let smooth = |(n, s): (f64, f64)| ((s + CATEGORY_SMOOTHING * mean) / (n + CATEGORY_SMOOTHING)) as f32;
     let values = sums.into_iter().map(smooth).collect();
-    Derived { column: column as u32, values, unknown: mean as f32 }
+    Derived { column: codes.column as u32, placed: codes.placed, values, unknown: mean as f32 }
 }

@@ -229,7 +229,7 @@ impl LinearModel {
                 // An unknown code counts as the average one.
                 let average: f64 = part.iter().zip(shares).map(|(w, s)| w * s).sum();
                 let values = part.iter().map(|&w| w as f32).collect();
-                Derived { column: *column as u32, values, unknown: average as f32 }
+                Derived { column: *column as u32, placed: false, values, unknown: average as f32 }
             };
             categories.push((0..outputs).map(derive).collect());
             first += shares.len();

@@ -17,7 +17,7 @@ fn feature(name: &str, levels: usize) -> Feature {
         Shape::Number
     } else {
         let levels: Vec<String> = (0..levels).map(|l| format!("l{l}")).collect();
-        Shape::Category(Coding { seen: levels.clone(), levels, missing: None, rare: None })
+        Shape::Category(Coding { seen: levels.clone(), levels, missing: None, rare: None, placed: 0 })
     };
     Feature { name: name.into(), kind: Kind::Float, shape, example: 0.into() }
 }

@@ -116,19 +116,28 @@ fn softmax(row: &mut [f32]) {
     row.iter_mut().for_each(|x| *x /= sum);
 }
 
-/// A column made from a category: one number a code.
+/// A column made from a category: one number a code, or a place.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Derived {
     /// The category's column.
     pub column: u32,
-    /// One number a code.
+    /// Whether it is made of the places of the texts ([`Matrix::places`]) and not of their codes.
+    pub placed: bool,
+    /// One number a code or place.
     pub values: Vec<f32>,
-    /// The number of an unknown code.
+    /// The number of an unknown one.
     pub unknown: f32,
 }
 
 impl Derived {
-    /// The number of code `x`.
+    /// The codes or places it is made of, one a row.
+    pub(crate) fn source<'m>(&self, matrix: &'m Matrix) -> &'m [f32] {
+        let column = self.column as usize;
+        let places = self.placed.then(|| matrix.places.get(&column)).flatten();
+        places.unwrap_or(&matrix.columns[column])
+    }
+
+    /// The number of code or place `x`.
     pub(crate) fn of(&self, x: f32) -> f32 {
         if x.is_nan() { self.unknown } else { self.values.get(x as usize).copied().unwrap_or(self.unknown) }
     }
@@ -184,7 +193,9 @@ impl Fitted for Trees {
             }
             _ => 1,
         };
-        self.trees.iter().flat_map(|tree| &tree.nodes).map(cost).sum()
+        // A text with its number takes about as much as a node.
+        let texts: usize = self.derived.iter().filter(|d| d.placed).map(|d| d.values.len()).sum();
+        self.trees.iter().flat_map(|tree| &tree.nodes).map(cost).sum::<usize>() + texts
     }
 
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error> {
@@ -195,13 +206,11 @@ impl Fitted for Trees {
 impl Trees {
     /// Copies rows from `start` on into `block`, row-major, with the derived columns.
     fn load(&self, matrix: &Matrix, start: usize, block: &mut [f32], columns: usize) {
+        let derived: Vec<(&Derived, &[f32])> = self.derived.iter().map(|d| (d, d.source(matrix))).collect();
         for (r, row) in block.chunks_exact_mut(columns).enumerate() {
-            for (x, column) in row.iter_mut().zip(&matrix.columns) {
-                *x = column[start + r];
-            }
-            for (i, derived) in self.derived.iter().enumerate() {
-                row[matrix.columns.len() + i] = derived.of(row[derived.column as usize]);
-            }
+            let (own, made) = row.split_at_mut(matrix.columns.len());
+            own.iter_mut().zip(&matrix.columns).for_each(|(x, column)| *x = column[start + r]);
+            made.iter_mut().zip(&derived).for_each(|(x, (derived, codes))| *x = derived.of(codes[start + r]));
         }
     }
 }

@@ -5,16 +5,22 @@ use crate::dataset::{Coding, Feature, Shape};
 use crate::outcome::ColumnRole;
 use crate::table::{Column, Kind, MISSING_CODE, Values};
 use crate::vocabulary::{self, TERMS, Vocabulary};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Distinct share above which texts are taken for identifiers.
 const UNIQUE_SHARE: f64 = 0.99;
 /// A free text is taken for a category when its distinct values are at most this share of the rows …
 const TEXT_SHARE: f64 = 0.2;
-/// … and at most this many.
+/// … and at most this many, or when this share of them comes again.
 const TEXT_LEVELS: usize = 2000;
+const AGAIN_SHARE: f64 = 0.9;
 /// Codes of a category, missing and rare included; boosting and the forests bin by bytes.
 const MAX_CODES: usize = 250;
+/// Texts that have a place of their own at most, where there are more than codes.
+const MAX_PLACES: usize = 20_000;
+/// … and where at least this share of the rows holds texts without a code of their own.
+const PLACED_SHARE: f64 = 0.05;
 /// A text on fewer rows than rows / this (and fewer than [`RARE_ROWS`]) is merged with its like.
 const RARE_PER_ROWS: usize = 2000;
 /// Texts on fewer rows than this are always merged.
@@ -34,6 +40,8 @@ const ID_NAMES: [&str; 8] = ["id", "sno", "index", "rowid", "row", "uuid", "guid
 pub(super) struct Facts {
     pub missing: usize,
     pub distinct: usize,
+    /// Rows whose text stands in another row too; of numbers 0.
+    again: usize,
     /// Whether the numbers are n different whole numbers without a gap, and no calendar years.
     serial: bool,
 }
@@ -51,8 +59,8 @@ pub(super) struct Rows<'a> {
 pub(super) enum Decision {
     /// Left out, with the reason.
     Drop(String),
-    /// A feature and its values, one a kept row.
-    Use { feature: Feature, values: Vec<f32>, note: Option<String> },
+    /// A feature and its values, one a kept row; the places of a category with more texts than codes, else none.
+    Use { feature: Feature, values: Vec<f32>, places: Vec<f32>, note: Option<String> },
     /// A text that is read word by word, one a kept row.
     Read { feature: Feature, texts: Vec<Arc<str>> },
 }
@@ -72,12 +80,13 @@ pub(super) fn facts(column: &Column, rows: &[u32]) -> Facts {
                 present.first().zip(present.last()).is_some_and(|(a, b)| *a >= YEARS.0 && *b <= YEARS.1);
             let gapless = whole && present.len() == count && span == count as f64;
             let serial = missing == 0 && gapless && !years;
-            Facts { missing, distinct: present.len(), serial }
+            Facts { missing, distinct: present.len(), again: 0, serial }
         }
         Values::Texts { .. } => {
             let counts = counts(column, rows);
             let missing = rows.len() - counts.iter().map(|&(_, n)| n).sum::<usize>();
-            Facts { missing, distinct: counts.len(), serial: false }
+            let again = counts.iter().filter(|(_, n)| *n >= RARE_ROWS).map(|(_, n)| n).sum();
+            Facts { missing, distinct: counts.len(), again, serial: false }
         }
     }
 }
@@ -179,7 +188,10 @@ fn useless(column: &Column, rows: usize, facts: &Facts) -> Option<String> {
         {
             Some("nearly every value is different".into())
         }
-        Kind::Text if facts.distinct > TEXT_LEVELS || facts.distinct as f64 > TEXT_SHARE * rows as f64 => {
+        Kind::Text
+            if (facts.distinct > TEXT_LEVELS || facts.distinct as f64 > TEXT_SHARE * rows as f64)
+                && (facts.again as f64) < AGAIN_SHARE * present as f64 =>
+        {
             Some(format!("free text with {} different values", facts.distinct))
         }
         _ => None,
@@ -216,7 +228,7 @@ fn number(column: &Column, values: &[f64], rows: &[u32]) -> Decision {
     let note =
         (column.kind == Kind::Timestamp).then(|| "used as seconds since 1970 and calendar parts".to_owned());
     let feature = Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Number, example };
-    Decision::Use { feature, values: cast, note }
+    Decision::Use { feature, values: cast, places: Vec::new(), note }
 }
 
 fn category(column: &Column, codes: &[u32], levels: &[String], rows: Rows<'_>) -> Decision {
@@ -233,14 +245,18 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: Rows<'_>) -
             }
         })
         .collect();
-    let values = rows
-        .all
-        .iter()
-        .map(|&r| match codes[r as usize] {
-            MISSING_CODE => coding.absent(),
+    let of = |by_level: &[f32], absent: f32| -> Vec<f32> {
+        let value = |&r: &u32| match codes[r as usize] {
+            MISSING_CODE => absent,
             code => by_level[code as usize],
-        })
-        .collect();
+        };
+        rows.all.iter().map(value).collect()
+    };
+    let values = of(&by_level, coding.absent());
+    let places = match coding.placed {
+        0 => Vec::new(),
+        _ => of(&places(levels, &coding), coding.absent_place()),
+    };
     let first = rows
         .fit
         .iter()
@@ -249,13 +265,29 @@ fn category(column: &Column, codes: &[u32], levels: &[String], rows: Rows<'_>) -
     let example = first.map_or("", |c| levels[c as usize].as_str()).into();
     let merged = counts.len() - coding.levels.len();
     let mut note = (column.kind == Kind::Text).then(|| "text with few values, used as a category".to_owned());
-    if merged > 0 {
+    if coding.placed > 0 {
+        note = Some(format!(
+            "{merged} values share a code; {} have a mean of the target of their own",
+            coding.placed
+        ));
+    } else if merged > 0 {
         note = Some(format!("{merged} rare values are treated as one"));
     }
     drop(index);
     let feature =
         Feature { name: column.name.clone(), kind: column.kind, shape: Shape::Category(coding), example };
-    Decision::Use { feature, values, note }
+    Decision::Use { feature, values, places, note }
+}
+
+/// The place of each text of a table.
+fn places(levels: &[String], coding: &Coding) -> Vec<f32> {
+    let by_text: HashMap<&str, usize> =
+        coding.seen[..coding.placed].iter().enumerate().map(|(place, text)| (text.as_str(), place)).collect();
+    let place = |text: &String| match text.as_str() {
+        "" => coding.absent_place(),
+        text => by_text.get(text).map_or(f32::NAN, |&place| place as f32),
+    };
+    levels.iter().map(place).collect()
 }
 
 /// Gives the frequent texts a code each, the rare ones and the missing one a code together.
@@ -274,7 +306,12 @@ fn coding(counts: &[(&str, usize)], rows: usize) -> Coding {
     };
     let missing = code(present < rows);
     let rare = code(kept < counts.len());
+    let again = counts.iter().take_while(|&&(_, n)| n >= RARE_ROWS).count();
+    let merged: usize = counts[kept..].iter().map(|&(_, n)| n).sum();
+    let worth = again > MAX_CODES - 2 && merged as f64 >= PLACED_SHARE * present as f64;
+    let placed = if worth { again.min(MAX_PLACES) } else { 0 };
     Coding {
+        placed,
         levels: counts[..kept].iter().map(text).collect(),
         seen: counts.iter().map(text).collect(),
         missing,

@@ -106,6 +106,36 @@ fn rare_missing_and_unknown_texts_have_their_codes() {
 }
 
 #[test]
+fn more_texts_than_codes_have_places_that_move_with_their_columns() {
+    let n = 3_000;
+    let names = |stem: &str, of: usize| (0..n).map(|i| format!("{stem}{}", i * 7 % of)).collect::<Vec<_>>();
+    let (street, copy, town) = (names("s", 500), names("c", 500), names("t", 300));
+    let text = |name: &str, values: &[String]| {
+        let mut values: Vec<&str> = values.iter().map(String::as_str).collect();
+        values[5] = "";
+        values[6] = "once";
+        texts(name, Kind::Category, &values)
+    };
+    let p = read(vec![
+        numbers("x", Kind::Float, (0..n).map(|i| (i * i % 1013) as f64)),
+        numbers("x again", Kind::Float, (0..n).map(|i| (i * i % 1013) as f64)),
+        text("street", &street),
+        text("copy", &copy),
+        text("town", &town),
+        target(n),
+    ]);
+    let used: Vec<&str> = p.data.features.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(used, ["x", "street", "town"]);
+    let matrix = p.data.matrix.take(&[0, 500, 5, 6, 1]);
+    assert_eq!(matrix.places.keys().copied().collect::<Vec<_>>(), [1, 2]);
+    let streets = &matrix.places[&1];
+    assert!(streets[0] == streets[1] && streets[2] == 500.0 && streets[3].is_nan());
+    assert!(streets[4] != streets[0] && streets[4] < 500.0);
+    assert_eq!(matrix.places[&2][2], 300.0);
+    assert!(p.columns[2].note.as_deref().unwrap().ends_with("500 have a mean of the target of their own"));
+}
+
+#[test]
 fn without_rare_texts_an_unknown_one_is_no_code() {
     let values: Vec<&str> = (0..30).map(|i| if i % 2 == 0 { "x" } else { "y" }).collect();
     let p = read(vec![texts("c", Kind::Category, &values), target(30)]);

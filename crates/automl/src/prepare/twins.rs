@@ -1,6 +1,6 @@
 //! Columns that say the same as an earlier one: equal, a linear copy, or the same categories by other names.
 
-use crate::dataset::{Dataset, Feature, Shape};
+use crate::dataset::{Dataset, Feature, Matrix, Shape};
 use std::collections::HashMap;
 
 /// Largest difference of a linear copy, as a share of the copied column's spread …
@@ -9,10 +9,12 @@ const CLOSE: f64 = 1e-6;
 const ROUNDING: f64 = 8.0 * f32::EPSILON as f64;
 
 /// Positions of the features that repeat an earlier one in the first `fit` rows, with that one's position.
-pub(super) fn find(features: &[Feature], columns: &[Vec<f32>], fit: usize) -> Vec<(usize, usize)> {
+pub(super) fn find(features: &[Feature], matrix: &Matrix, fit: usize) -> Vec<(usize, usize)> {
     let mut twins: Vec<(usize, usize)> = Vec::new();
     let mut gone = vec![false; features.len()];
-    let columns: Vec<&[f32]> = columns.iter().map(|column| &column[..fit]).collect();
+    // Places tell more than codes.
+    let all = matrix.columns.iter().enumerate().map(|(at, column)| matrix.places.get(&at).unwrap_or(column));
+    let columns: Vec<&[f32]> = all.map(|column| &column[..fit]).collect();
     let ends: Vec<_> = columns.iter().map(|column| ends(column)).collect();
     for later in 1..features.len() {
         let mut earlier = (0..later).filter(|&e| !gone[e]);
@@ -71,5 +73,8 @@ pub(super) fn remove(data: &mut Dataset, gone: &[usize]) {
     for &at in gone.iter().rev() {
         data.features.remove(at);
         data.matrix.columns.remove(at);
+        data.matrix.places.remove(&at);
+        let later = data.matrix.places.split_off(&at);
+        data.matrix.places.extend(later.into_iter().map(|(column, places)| (column - 1, places)));
     }
 }

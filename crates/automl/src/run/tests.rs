@@ -3,6 +3,7 @@
 use super::vote::{ENSEMBLE, STACK};
 mod budget;
 mod odd;
+mod places;
 mod texts;
 
 use super::*;

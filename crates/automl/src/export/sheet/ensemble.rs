@@ -159,7 +159,12 @@ impl Sheet<'_> {
         if !trees.derived.is_empty() {
             let mut parts = vec![input];
             for derived in &trees.derived {
-                parts.push(self.encode(derived.column as usize, "category_mean", |code| derived.of(code)));
+                let (column, value) = (derived.column as usize, |code| derived.of(code));
+                parts.push(if derived.placed {
+                    self.encode_places(column, "category_mean", &value)
+                } else {
+                    self.encode_codes(column, "category_mean", &value)
+                });
             }
             input = self.concat("features_and_means", &parts);
         }

@@ -153,8 +153,9 @@ impl Sheet<'_> {
         let mut ones = Vec::new();
         for outputs in &model.categories {
             for (output, derived) in outputs.iter().enumerate() {
-                lookups
-                    .push(self.encode(derived.column as usize, "category_weight", |code| derived.of(code)));
+                lookups.push(
+                    self.encode_codes(derived.column as usize, "category_weight", &|code| derived.of(code)),
+                );
                 ones.extend((0..width).map(|o| f32::from(u8::from(o == output))));
             }
         }

@@ -23,7 +23,7 @@ fn data(rows: usize) -> Dataset {
         values.push(a * b + [2.0, -2.0, 0.0, 1.0, -1.0, 0.5, 3.0][level]);
     }
     let levels: Vec<String> = (0..7).map(|l| format!("l{l}")).collect();
-    let coding = Coding { seen: levels.clone(), levels, missing: None, rare: None };
+    let coding = Coding { seen: levels.clone(), levels, missing: None, rare: None, placed: 0 };
     let feature =
         |name: &str, shape| Feature { name: name.into(), kind: Kind::Float, shape, example: 0.into() };
     Dataset {
@@ -36,6 +36,40 @@ fn data(rows: usize) -> Dataset {
         target: Target { name: "y".into(), task: Task::Regression, classes: None, values },
         marks: Marks::default(),
     }
+}
+
+#[test]
+fn texts_without_codes_have_means_of_their_own() {
+    // All share the one code of rare texts, and are told apart by their places.
+    let seen: Vec<String> = (0..300).map(|l| format!("l{l}")).collect();
+    let coding = Coding { levels: Vec::new(), seen, missing: None, rare: Some(0), placed: 300 };
+    let mut data = data(3_000);
+    data.features[2].shape = Shape::Category(coding);
+    data.matrix.columns[2].fill(0.0);
+    let place = |row: usize| (row % 300) as f32;
+    data.matrix.places.insert(2, (0..3_000).map(place).collect());
+    data.target.values = (0..3_000).map(|row| place(row) % 2.0).collect();
+    let train: Vec<u32> = (0..2_700).collect();
+    let (send, _told) = std::sync::mpsc::channel();
+    let control = crate::control::Control::new(1, send);
+    let job =
+        Job { train: &train, valid: &[], rounds: 30, weights: &[], seed: 1, control: &control, until: None };
+    let encoded = encode(&data, &job);
+    assert_eq!((encoded.derived.len(), encoded.derived[0].values.len()), (1, 300));
+    let columns = origins(&data.features, Handling::Target, Some(&encoded));
+    assert_eq!(
+        columns.iter().map(|o| (o.column, o.code)).collect::<Vec<_>>(),
+        [(0, None), (1, None), (3, None)]
+    );
+    let boost = Boost { handling: Handling::Target, ..Boost::default() };
+    let model = boost.fit(&Shared::new(&data), &job).unwrap().model;
+    let held: Vec<u32> = (2_700..3_000).collect();
+    let far = model
+        .predict(&data.matrix.take(&held))
+        .into_iter()
+        .zip(held)
+        .map(|(p, row)| (p - data.target.values[row as usize]).abs());
+    assert!(far.fold(0.0, f32::max) < 0.4);
 }
 
 #[test]
