@@ -71,28 +71,12 @@ impl Algorithm {
 
     /// The algorithm of a name; case and underscores do not matter.
     fn named(name: &str, task: Task) -> Option<Self> {
+        let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
         let of = |&(classes, numbers, _): &(&'static str, &'static str, Self)| {
             if task == Task::Regression { numbers } else { classes }
         };
-        Self::NAMES.iter().find(|entry| alike(of(entry), name)).map(|entry| entry.2)
+        Self::NAMES.iter().find(|entry| plain(of(entry)) == plain(name)).map(|entry| entry.2)
     }
-}
-
-/// Algorithms of Azure AutoML that are none here: who blocks one has what they want.
-const ELSEWHERE: [&str; 7] = [
-    "SGD",
-    "MultinomialNaiveBayes",
-    "BernoulliNaiveBayes",
-    "KNN",
-    "LassoLars",
-    "FastLinearRegressor",
-    "OnlineGradientDescentRegressor",
-];
-
-/// Whether two names of algorithms are the same; case and underscores do not matter.
-fn alike(a: &str, b: &str) -> bool {
-    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
-    plain(a) == plain(b)
 }
 
 /// The algorithms of a task that can be allowed and blocked.
@@ -319,9 +303,7 @@ impl Spec {
             names.iter().map(one).collect::<Result<Vec<Algorithm>, Error>>()
         };
         let allowed = read("allowed_learners", &self.allowed_learners)?;
-        let there = |name: &&String| !ELSEWHERE.iter().any(|other| alike(name, other));
-        let blocked: Vec<String> = self.blocked_learners.iter().filter(there).cloned().collect();
-        let blocked = read("blocked_learners", &blocked)?;
+        let blocked = read("blocked_learners", &self.blocked_learners)?;
         if !allowed.is_empty() && allowed.iter().all(|a| blocked.contains(a)) {
             let detail = "every allowed algorithm is blocked too".into();
             return Err(Error::Spec { setting: "blocked_learners", detail });

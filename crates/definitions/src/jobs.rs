@@ -12,7 +12,7 @@ use crate::v1::RunConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub use automl::{AutomlJob, AutomlLimits, AutomlTask};
+pub use automl::{AutomlJob, AutomlLimits, AutomlTask, is_elsewhere};
 pub(crate) use command::variables;
 pub use command::{CommandJob, Distribution};
 pub use sweep::{Choice, EarlyTermination, Goal, Objective, Sampling, SweepJob, SweepLimits, Trial};

@@ -276,7 +276,8 @@ impl SubmitAutoml {
         spec.n_cross_validations = self.n_cross_validations;
         spec.validation_size = self.validation_size;
         spec.allowed_learners.clone_from(&self.allowed_learners);
-        spec.blocked_learners.clone_from(&self.blocked_learners);
+        let here = |name: &&String| !definitions::jobs::is_elsewhere(name);
+        spec.blocked_learners = self.blocked_learners.iter().filter(here).cloned().collect();
         spec.exit_score = self.exit_score;
         spec.early_termination = self.early_termination.unwrap_or(true);
         spec.vote_ensemble = self.vote_ensemble.unwrap_or(true);

@@ -346,10 +346,19 @@ const ABSENT: &[&str] = &[
     "OnlineGradientDescentRegressor",
 ];
 
+/// Whether a name is that of an algorithm of the vendor's that is none here, in any case: blocking it asks for nothing.
+#[must_use]
+pub fn is_elsewhere(name: &str) -> bool {
+    ABSENT.iter().any(|absent| plain(absent) == plain(name))
+}
+
+fn plain(text: &str) -> String {
+    text.replace('_', "").to_ascii_lowercase()
+}
+
 fn training(value: &Value<'_>, task: AutomlTask) -> Result<AutomlTraining> {
     let fields = value.open("the training of an AutoML job", TRAINING)?;
     let own = if task == AutomlTask::Regression { OF_NUMBERS } else { OF_CLASSES };
-    let plain = |text: &str| text.replace('_', "").to_ascii_lowercase();
     let find = |list: &[&'static str], text: &str| list.iter().copied().find(|n| plain(n) == plain(text));
     let read = |list: &Value<'_>, allowed: bool| -> Result<Vec<String>> {
         let mut names = Vec::new();
@@ -357,7 +366,7 @@ fn training(value: &Value<'_>, task: AutomlTask) -> Result<AutomlTraining> {
             let text = item.text()?;
             if let Some(name) = find(BOTH, &text).or_else(|| find(own, &text)) {
                 names.push(name.to_owned());
-            } else if find(ABSENT, &text).is_some() {
+            } else if is_elsewhere(&text) {
                 item.note("this algorithm is none here, so it is not tried");
             } else {
                 let known: Vec<&str> = own.iter().chain(BOTH).copied().collect();

@@ -164,6 +164,21 @@ fn a_job_file_knows_every_algorithm_of_a_search() {
 }
 
 #[test]
+fn what_is_none_here_can_be_blocked_and_not_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = with_table(folder.path());
+    let run = ["automl", "run", "--data", "small", "--target", "y", "--max-trials", "2"];
+    let answer = server.cli(&[&run[..], &["--block", "k_n_n,SGD"]].concat());
+    assert_eq!(answer["job"]["status"], json!("Completed"), "{answer}");
+    for wrong in [["--allow", "KNN"], ["--block", "Oracle"]] {
+        let output = server.try_cli(&[&run[..], &wrong].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{wrong:?}: {told}");
+        assert!(told.contains("is no algorithm of"), "{wrong:?}: {told}");
+    }
+}
+
+#[test]
 fn a_job_file_knows_every_metric_of_a_search() {
     for (task, of) in [("classification", automl::Task::Binary), ("regression", automl::Task::Regression)] {
         for name in automl::metric_names(of) {
