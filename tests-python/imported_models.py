@@ -486,5 +486,34 @@ for name, encode, model, target in [
     found = {c: e[1:-1] * s + m for c, e, s, m in zip(numeric, cut.bin_edges_, scaler.scale_, scaler.center_)}
     sklearn_case(name, model, filled, target, edges(filled, found).dropna())
 
+# Behind sparse matrices and indicators, and steps that do nothing.
+sizes = table.assign(size=table["size"].where(random.random(count) > 0.1))
+free = OneHotEncoder(handle_unknown="ignore")
+beside = ColumnTransformer([("n", SimpleImputer(add_indicator=True), ["size"]), ("k", free, ["size"])])
+dense = ColumnTransformer(
+    [("n", make_pipeline(SimpleImputer(), StandardScaler()), numeric), ("k", free, ["kind", "size"])], sparse_threshold=0
+)
+sparse = ColumnTransformer([("k", free, ["kind", "size"]), ("n", "passthrough", ["a"])], sparse_threshold=1.0)
+named = make_pipeline(SimpleImputer(strategy="most_frequent", add_indicator=True), free)
+named = ColumnTransformer([("k", named, ["kind"])])
+worded = holes.astype({"kind": object})
+asked_worded = worded[:200].copy()
+asked_worded.loc[:9, "kind"] = "never seen"
+extreme = xgboost.XGBClassifier(n_estimators=15, max_depth=4, n_jobs=1)
+light_class = lightgbm.LGBMClassifier(n_estimators=15, verbose=-1)
+shared = lightgbm.LGBMClassifier(objective="cross_entropy", n_estimators=15, verbose=-1)
+for name, model, frame, target, rows in [
+    ("table-extreme", prepared(hot, extreme), table, binary, asked),
+    ("table-extreme-dense", make_pipeline(dense, extreme), table, binary, asked),
+    ("table-sparse-light", make_pipeline(sparse, light_class), table, words, asked),
+    ("table-sparse-forest", make_pipeline(sparse, small_forest), filled.join(table[["kind", "size"]]), words, None),
+    ("indicator-beside", make_pipeline(beside, LogisticRegression()), sizes, words, sizes[:200]),
+    ("indicator-texts", make_pipeline(named, LogisticRegression()), worded, words, asked_worded),
+    ("indicator-texts-forest", make_pipeline(named, small_forest), worded, words, asked_worded),
+    ("passed", make_pipeline("passthrough", StandardScaler(), LogisticRegression()), filled, words, None),
+    ("light-entropy-class", shared, numbers, binary, None),
+]:
+    sklearn_case(name, model, frame, target, rows)
+
 (folder / "cases.json").write_text(json.dumps(cases, allow_nan=False))
 print("made", len(cases))

@@ -96,6 +96,8 @@ def write(w):
         for target, y in [("two classes", data.two), ("texts", data.words), ("three classes", data.three)]:
             for zipmap in [False, True]:
                 convert(w, f"{name}, {target}{', ZipMap' if zipmap else ''}", model, one, data.numbers, y, zipmap)
+        for target, y in [("classes 1 and 2", data.two + 1), ("classes -1 and 1", data.two * 2 - 1), ("classes 10, 20, 30", data.three * 10 + 10)]:
+            convert(w, f"{name}, {target}", model, one, data.numbers, y, False)
     for name, model in regressors().items():
         convert(w, f"{name}, value", model, one, data.numbers, data.value)
     for name, preparation in preparations().items():

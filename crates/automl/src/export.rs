@@ -7,6 +7,7 @@
 mod check;
 mod sheet;
 mod signature;
+pub(crate) mod width;
 
 #[cfg(test)]
 pub(crate) use check::scored;

@@ -11,6 +11,7 @@ use crate::outcome::Importance;
 use crate::parallel;
 use crate::random::Random;
 use crate::search::{Done, Search};
+use std::sync::{Mutex, PoisonError};
 
 /// Shuffles of each column.
 const REPEATS: usize = 5;
@@ -42,26 +43,28 @@ impl Question<'_> {
         let chunks = self.sample();
         let rows: Vec<u32> = chunks.iter().flatten().copied().collect();
         let matrix = self.data().matrix.take(&rows);
-        let base = self.score(&matrix, &rows, &chunks);
+        let parts: Vec<Matrix> = chunks.iter().map(|chunk| self.data().matrix.take(chunk)).collect();
+        let base = self.score(&parts, &rows);
         if !base.is_finite() {
             return None;
         }
         let columns = self.columns();
+        // Copies of the parts, of which only what is shuffled is written: a wide table would be copied for every column.
+        let pool: Mutex<Vec<Vec<Matrix>>> = Mutex::new(Vec::new());
         let losses = parallel::map(columns.len() * REPEATS, self.search.threads, |index| {
             if self.search.control.cancelled() || self.search.control.over() {
                 return None;
             }
             self.search.control.pulse();
-            let mut shuffled = matrix.clone();
-            for &column in &columns[index / REPEATS] {
-                // The same order for all that is made of a column.
-                let mut random = Random::new(self.search.seed, 70_000 + index as u64);
-                random.shuffle(&mut shuffled.columns[column]);
-                if let Some(places) = shuffled.places.get_mut(&column) {
-                    Random::new(self.search.seed, 70_000 + index as u64).shuffle(places);
-                }
-            }
-            let score = self.score(&shuffled, &rows, &chunks);
+            let own = &columns[index / REPEATS];
+            let spare = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut shuffled = spare.unwrap_or_else(|| parts.clone());
+            // The same order for all that is made of a column.
+            let order = || Random::new(self.search.seed, 70_000 + index as u64);
+            write(&mut shuffled, &matrix, own, &|values| order().shuffle(values));
+            let score = self.score(&shuffled, &rows);
+            write(&mut shuffled, &matrix, own, &|_| ());
+            pool.lock().unwrap_or_else(PoisonError::into_inner).push(shuffled);
             Some(if self.search.goal.higher { base - score } else { score - base })
         });
         let mut out: Vec<Importance> = columns
@@ -69,7 +72,7 @@ impl Question<'_> {
             .zip(losses.chunks_exact(REPEATS))
             .filter_map(|(column, losses)| {
                 let losses: Option<Vec<f64>> = losses.iter().copied().collect();
-                Some(summary(&self.data().features[column[0]].name, &losses?))
+                summary(&self.data().features[column[0]].name, &losses?)
             })
             .collect();
         out.sort_by(|a, b| b.mean.total_cmp(&a.mean));
@@ -105,20 +108,36 @@ impl Question<'_> {
         splits.iter().map(|s| &s.valid).enumerate().map(part).collect()
     }
 
-    fn score(&self, matrix: &Matrix, rows: &[u32], chunks: &[Vec<u32>]) -> f64 {
-        let width = self.data().target.width();
-        let mut mixed = vec![0.0f32; rows.len() * width];
-        let mut start = 0;
-        for (split, chunk) in chunks.iter().enumerate() {
-            let positions: Vec<u32> = (start..start + chunk.len()).map(|p| p as u32).collect();
-            let part = matrix.take(&positions);
+    /// The primary metric of the rows, whose parts are those of the splits.
+    fn score(&self, parts: &[Matrix], rows: &[u32]) -> f64 {
+        let mut mixed = Vec::with_capacity(rows.len() * self.data().target.width());
+        for (split, part) in parts.iter().enumerate() {
             let predicted: Vec<Vec<f32>> =
-                self.members.iter().map(|member| member.probes[split].predict(&part)).collect();
-            mixed[start * width..(start + chunk.len()) * width]
-                .copy_from_slice(&self.mixture.mix(&predicted));
-            start += chunk.len();
+                self.members.iter().map(|member| member.probes[split].predict(part)).collect();
+            mixed.extend(self.mixture.mix(&predicted));
         }
         self.search.goal.of(&self.search.metrics_of(rows, &mixed, &self.mixture.decision))
+    }
+}
+
+/// Writes some columns of all rows, `changed`, into the parts that the rows stand in one after the other.
+fn write(parts: &mut [Matrix], all: &Matrix, columns: &[usize], changed: &dyn Fn(&mut [f32])) {
+    for column in columns {
+        let mut values = all.columns[*column].clone();
+        changed(&mut values);
+        let mut places = all.places.get(column).cloned();
+        if let Some(places) = &mut places {
+            changed(places);
+        }
+        let mut start = 0;
+        for part in &mut *parts {
+            let rows = start..start + part.rows;
+            part.columns[*column].copy_from_slice(&values[rows.clone()]);
+            if let (Some(to), Some(from)) = (part.places.get_mut(column), &places) {
+                to.copy_from_slice(&from[rows]);
+            }
+            start += part.rows;
+        }
     }
 }
 
@@ -139,17 +158,21 @@ fn fill_up(rows: &mut Vec<u32>, rest: &[u32], target: &Target) {
     }
 }
 
-/// Student's t for 95 % with [`REPEATS`] − 1 = 4 degrees of freedom.
-const STUDENT: f64 = 2.776;
+/// Student's t for 95 % with 1, 2, 3 and [`REPEATS`] − 1 = 4 degrees of freedom.
+const STUDENT: [f64; REPEATS - 1] = [12.706, 4.303, 3.182, 2.776];
 
-fn summary(column: &str, losses: &[f64]) -> Importance {
+/// Of the shuffles after which the metric still has a value, as a logarithm of an answer below −1 has none; nothing when they
+/// are too few for an interval.
+fn summary(column: &str, losses: &[f64]) -> Option<Importance> {
+    let losses: Vec<f64> = losses.iter().copied().filter(|loss| loss.is_finite()).collect();
+    let student = STUDENT.get(losses.len().checked_sub(2)?)?;
     let n = losses.len() as f64;
     let mean = losses.iter().sum::<f64>() / n;
     // Of a sample: n − 1.
     let variance = losses.iter().map(|l| (l - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let reach = STUDENT * (variance / n).sqrt();
+    let reach = student * (variance / n).sqrt();
     let (low, high) = (mean - reach, mean + reach);
-    Importance { column: column.to_owned(), mean, deviation: variance.sqrt(), low, high }
+    Some(Importance { column: column.to_owned(), mean, deviation: variance.sqrt(), low, high })
 }
 
 #[cfg(test)]
@@ -169,10 +192,17 @@ mod tests {
 
     #[test]
     fn the_interval_is_students() {
-        let got = summary("a", &[1.0, 2.0, 3.0, 4.0, 5.0]);
+        let got = summary("a", &[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         assert_eq!(got.mean, 3.0);
         assert!((got.deviation - 2.5f64.sqrt()).abs() < 1e-12);
         // scipy.stats.t.interval(0.95, 4, 3, sem([1, 2, 3, 4, 5]))
         assert!((got.low - 1.0368).abs() < 1e-3 && (got.high - 4.9632).abs() < 1e-3);
+    }
+    #[test]
+    fn shuffles_without_a_value_do_not_count() {
+        let got = summary("a", &[1.0, f64::INFINITY, 2.0, f64::NAN, 3.0]).unwrap();
+        // scipy.stats.t.interval(0.95, 2, 2, sem([1, 2, 3]))
+        assert!((got.low + 0.4841).abs() < 1e-3 && (got.high - 4.4841).abs() < 1e-3, "{got:?}");
+        assert!(summary("a", &[1.0, f64::INFINITY, f64::INFINITY]).is_none());
     }
 }

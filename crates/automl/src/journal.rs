@@ -34,6 +34,7 @@ struct Head {
     rounds: usize,
     curve: Vec<u64>,
     size: usize,
+    wide: usize,
     worst: u64,
     seconds: u64,
     /// Seconds of the whole search when the trial ended.
@@ -69,6 +70,7 @@ impl<'a> Journal<'a> {
             rounds: done.rounds,
             curve: done.curve.iter().map(|x| x.to_bits()).collect(),
             size: done.size,
+            wide: done.wide,
             worst: done.worst.to_bits(),
             seconds: done.seconds.to_bits(),
             elapsed: search.control.seconds().to_bits(),
@@ -113,6 +115,7 @@ impl<'a> Journal<'a> {
                 rounds: head.rounds,
                 curve: head.curve.into_iter().map(f64::from_bits).collect(),
                 size: head.size,
+                wide: head.wide,
                 probes: Vec::new(),
             });
         }

@@ -192,6 +192,12 @@ pub(crate) trait Fitted: Send + Sync {
     fn size(&self) -> usize {
         0
     }
+    /// Numbers that a compiled file keeps of each row for the model, beside the features, of which there are so many: an upper
+    /// bound.
+    fn width(&self, features: usize) -> usize {
+        let _ = features;
+        0
+    }
     /// Adds the model to a graph and returns the name of its predictions, `[N, width]`.
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error>;
 }

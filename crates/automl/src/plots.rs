@@ -96,8 +96,9 @@ pub struct Line {
 
 impl Axis {
     fn new(title: &str, low: f64, high: f64) -> Self {
+        let (low, high) = if low.is_finite() && high.is_finite() { (low, high) } else { (0.0, 1.0) };
         // An axis without length has no middle to draw in.
-        let high = if high > low { high } else { low + 1.0 };
+        let high = if high > low { high } else { low + f64::max(1.0, low.abs() * 1e-6) };
         Self { title: title.to_owned(), low, high }
     }
 

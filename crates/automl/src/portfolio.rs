@@ -11,6 +11,7 @@ pub(crate) use walk::Walk;
 
 use crate::Task;
 use crate::dataset::Dataset;
+use crate::export::width::{self, Inputs};
 use crate::learners::{
     Boost, Constant, Criterion, Forest, Growth, Handling, Kernel, Learner, Linear, Mlp, Splitting, Svm,
 };
@@ -35,8 +36,11 @@ const MAX_INPUTS: usize = 6_000;
 const MAX_VECTOR_INPUTS: usize = 2_000;
 /// Columns that a one-hot encoding may make of categories; numbers and target means take none of them.
 const MAX_ONE_HOT: usize = 400;
-/// Cells of such an encoding of all rows: 1.6 GB.
+/// Cells of such an encoding of all rows, or of numbers with their parts: 1.6 GB.
 const MAX_CELLS: usize = 400_000_000;
+
+/// Units of a network's first layer, which are the outputs of its linear nodes.
+const UNITS: usize = 64;
 
 /// Draws without an allowed algorithm after which there is none to be had.
 const MISSES: u64 = 200;
@@ -128,7 +132,7 @@ impl Plan {
         }
         (0..MISSES)
             .map(|_| self.facts.draw(&mut random))
-            .find(|drawn| (self.allowed)(drawn.algorithm()))
+            .find(|drawn| (self.allowed)(drawn.algorithm()) && self.facts.bears(drawn.algorithm()))
             .unwrap_or_else(|| self.fixed[drawn as usize % self.fixed.len()].clone())
     }
 }
@@ -137,7 +141,8 @@ impl Plan {
 fn varied(facts: &Facts, fixed: &[Candidate], allowed: &dyn Fn(Algorithm) -> bool) -> bool {
     let mut random = Random::new(0, 89_999);
     let near = fixed.iter().any(|c| c.near(&mut Walk::new(&mut random, STEP)).is_some());
-    near || (0..MISSES).any(|_| allowed(facts.draw(&mut random).algorithm()))
+    let may = |algorithm| allowed(algorithm) && facts.bears(algorithm);
+    near || (0..MISSES).any(|_| may(facts.draw(&mut random).algorithm()))
 }
 
 /// One of the three best of different algorithms, the best most often.
@@ -164,7 +169,7 @@ struct Facts {
     /// Features that are numbers, and codes of the others.
     numbers: usize,
     codes: usize,
-    categories: bool,
+    categories: usize,
     /// Whether one of them has more texts than codes.
     placed: bool,
     one_hot: bool,
@@ -180,9 +185,9 @@ impl Facts {
             rows: data.trainable(),
             numbers: data.features.iter().filter(|f| f.codes().is_none()).count(),
             codes,
-            categories: data.features.iter().any(|f| f.codes().is_some()),
+            categories: data.features.iter().filter(|f| f.codes().is_some()).count(),
             placed: !data.matrix.places.is_empty(),
-            one_hot: codes <= MAX_ONE_HOT && codes.saturating_mul(data.rows()) <= MAX_CELLS,
+            one_hot: may_be_one_hot(codes, data.rows()),
             regression: data.target.task == Task::Regression,
             outputs: data.target.width(),
         }
@@ -190,8 +195,31 @@ impl Facts {
 
     /// Whether the table is not too wide for an algorithm.
     fn bears(&self, algorithm: Algorithm) -> bool {
-        let vectors = matches!(algorithm, Algorithm::Svm | Algorithm::LinearSvm);
-        !vectors || self.numbers + self.codes <= MAX_VECTOR_INPUTS
+        match algorithm {
+            Algorithm::Svm | Algorithm::LinearSvm => self.numbers + self.codes <= MAX_VECTOR_INPUTS,
+            Algorithm::Linear => self.is_narrow((false, 0), self.outputs),
+            Algorithm::NeuralNetwork => self.is_narrow((true, 0), UNITS),
+            _ => true,
+        }
+    }
+
+    /// Whether a row of a file stays narrow enough with linear nodes of such inputs.
+    fn is_narrow(&self, recipe: (bool, usize), outputs: usize) -> bool {
+        let inputs = Inputs { numbers: self.numbers, categories: self.categories, codes: self.codes };
+        inputs.linear(recipe, outputs) <= width::most(self.numbers + self.categories)
+    }
+
+    /// Whether numbers may be read in so many parts, in memory and in the file.
+    fn bears_pieces(&self, pieces: usize, outputs: usize) -> bool {
+        let cells = self.rows.saturating_mul(self.numbers * (1 + pieces));
+        pieces == 0 || (cells <= MAX_CELLS && self.is_narrow((true, pieces), outputs))
+    }
+
+    /// A linear candidate that fits the table: without parts and logarithms where it is too wide for them.
+    fn linear(&self, linear: Linear) -> Candidate {
+        let pieces = if self.bears_pieces(linear.pieces, self.outputs) { linear.pieces } else { 0 };
+        let logarithms = linear.logarithms && self.is_narrow((true, pieces), self.outputs);
+        Arc::new(Linear { logarithms, pieces, ..linear })
     }
 
     /// A boosting candidate that fits the table: rates by size, encodings by what is there.
@@ -208,7 +236,7 @@ impl Facts {
             if let Growth::Symmetric(depth) = boost.growth {
                 boost.growth = Growth::Depth(depth);
             }
-        } else if !self.categories {
+        } else if self.categories == 0 {
             // Without categories both encodings are the same table; one name avoids a second copy.
             boost.handling = Handling::OneHot;
         }
@@ -240,7 +268,7 @@ impl Facts {
         if self.rows < LARGE && kind < 0.25 {
             let ratio = [0.0, 0.5, 1.0][random.below(3)];
             let strength = random.log_between(0.1, 30.0);
-            return Arc::new(Linear { strength, ratio, logarithms: random.unit() < 0.6, pieces: 0 });
+            return self.linear(Linear { strength, ratio, logarithms: random.unit() < 0.6, pieces: 0 });
         }
         let growth = match random.below(4) {
             0 => Growth::Depth(4 + random.below(5)),
@@ -267,20 +295,27 @@ impl Facts {
     }
 }
 
+/// Whether the codes of all categories may each become a column of so many rows.
+fn may_be_one_hot(codes: usize, rows: usize) -> bool {
+    codes <= MAX_ONE_HOT && codes.saturating_mul(rows) <= MAX_CELLS
+}
+
 /// Two decimals are enough for a name.
 fn round(x: f64) -> f64 {
     (x * 100.0).round() / 100.0
 }
 
-fn linear(strength: f64, ratio: f64, logarithms: bool) -> Candidate {
-    Arc::new(Linear { strength, ratio, logarithms, pieces: 0 })
+fn linear(strength: f64, ratio: f64, logarithms: bool) -> Linear {
+    Linear { strength, ratio, logarithms, pieces: 0 }
 }
 
 /// A neural network that fits the table: fewer and smaller ones on large tables.
 fn network(f: &Facts, pieces: usize) -> Candidate {
     let inputs = |pieces: usize| f.numbers * (1 + pieces) + f.codes;
     let wished = if f.rows < LARGE { 3 } else { 1 };
-    let fits = |(pieces, members): &(usize, usize)| inputs(*pieces) * members <= MAX_INPUTS;
+    let fits = |(pieces, members): &(usize, usize)| {
+        inputs(*pieces) * members <= MAX_INPUTS && f.bears_pieces(*pieces, UNITS)
+    };
     let ways = [(pieces, wished), (0, wished), (0, 1)];
     let (pieces, members) = ways.into_iter().find(fits).unwrap_or((0, 1));
     Arc::new(Mlp { pieces, members, ..Mlp::default() })
@@ -352,7 +387,7 @@ fn sampled(eta: f64, leaves: usize, subsample: f64, bytree: f64, extra: bool) ->
 fn small(f: &Facts) -> Vec<Candidate> {
     vec![
         Arc::new(Constant),
-        linear(1.0, 0.0, true),
+        f.linear(linear(1.0, 0.0, true)),
         f.boost(extra_random()),
         f.forest(Splitting::Random, 0.36, 1),
         f.boost(Boost { handling: Handling::Target, ..symmetric(6, 0.06, 3.0) }),
@@ -361,13 +396,13 @@ fn small(f: &Facts) -> Vec<Candidate> {
         entropy(f),
         f.boost(symmetric(6, 0.06, 3.0)),
         f.boost(near_additive()),
-        Arc::new(Linear { strength: 10.0, pieces: 8, ..Linear::default() }),
+        f.linear(Linear { strength: 10.0, pieces: 8, ..Linear::default() }),
         f.boost(leaf_wise(f.regression)),
         f.boost(sparse()),
-        linear(10.0, 0.0, true),
+        f.linear(linear(10.0, 0.0, true)),
         f.boost(depth_wise(f.regression)),
         f.boost(additive()),
-        linear(10.0, 0.5, false),
+        f.linear(linear(10.0, 0.5, false)),
         f.boost(symmetric(4, 0.05, 4.6)),
         network(f, 0),
         Arc::new(Svm { kernel: Kernel::Polynomial(2), ..Svm::default() }),
@@ -402,7 +437,7 @@ fn asked(f: &Facts) -> Vec<Candidate> {
 fn large(f: &Facts) -> Vec<Candidate> {
     let mut plan = vec![
         Arc::new(Constant) as Candidate,
-        linear(1.0, 0.0, true),
+        f.linear(linear(1.0, 0.0, true)),
         f.boost(extra_random()),
         f.boost(leaf_wise(f.regression)),
         f.boost(Boost { handling: Handling::Target, ..symmetric(6, 0.06, 3.0) }),
@@ -417,7 +452,7 @@ fn large(f: &Facts) -> Vec<Candidate> {
         f.boost(Boost { bytree: 0.9, ..sampled(0.03, 128, 1.0, 0.9, false) }),
         f.forest(Splitting::Random, 0.75, 2),
         f.boost(symmetric(8, 0.04, 3.3)),
-        Arc::new(Linear { strength: 3.0, pieces: 8, ..Linear::default() }),
+        f.linear(Linear { strength: 3.0, pieces: 8, ..Linear::default() }),
         f.boost(sparse()),
         f.boost(additive()),
     ];
@@ -429,3 +464,6 @@ fn large(f: &Facts) -> Vec<Candidate> {
     }
     plan
 }
+
+#[cfg(test)]
+mod tests;

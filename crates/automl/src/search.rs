@@ -49,6 +49,8 @@ pub(crate) struct Done {
     pub curve: Vec<f64>,
     /// Nodes the model takes in a file.
     pub size: usize,
+    /// Numbers of each row that it takes in a compiled file, beside the features.
+    pub wide: usize,
     /// Models of the first splits; made again by [`Search::probes`] when they were let go.
     pub probes: Vec<Arc<dyn Fitted>>,
 }

@@ -18,6 +18,8 @@ use std::fmt;
 const ROWS: usize = 50_000;
 /// Words of a text looked at while it is chosen.
 const WORDS: usize = 200;
+/// Longest word that is noted, in bytes: longer ones are encoded data, not language.
+const LONGEST: usize = 100;
 /// A term stands in at least so many rows, and in at least one of so many.
 const LEAST: usize = 3;
 const LEAST_OF: usize = 1_000;
@@ -184,7 +186,7 @@ fn note(text: &str, row: u32, seen: &mut HashMap<String, Seen>) {
     };
     let mut before: Option<(&str, Cow<'_, str>)> = None;
     for word in words(&text).take(WORDS) {
-        if word.is_empty() {
+        if word.is_empty() || word.len() > LONGEST {
             before = None;
             continue;
         }

@@ -99,12 +99,18 @@ impl Explainer {
     /// Explains a row of a batch that [`crate::Model::predict`] has scored.
     ///
     /// # Errors
-    /// When the row is not there, or what it holds leads to a value that can't be explained (an infinite one).
+    /// When the row is not there, or what it holds leads to a value that can't be explained: an infinite or missing one, or one
+    /// to which the contributions do not add up.
     pub fn explain(&self, batch: &Batch, row: usize) -> Result<Explanation> {
         let values = self.row(batch, row)?;
         let answer = walk::Walk::new(self).run(values).map_err(|why| Error::model(why.to_string()))?;
         let class = if self.classes.is_some() { batch.class(row) } else { 0 };
-        Ok(self.explanation(&answer, class))
+        let told = match self.classes {
+            Some(_) => batch.probabilities(row).get(class).copied().unwrap_or(f32::NAN),
+            None => batch.value(row),
+        };
+        let explanation = self.explanation(&answer, class);
+        explanation.adds_up_to(f64::from(told)).map(|()| explanation)
     }
 
     /// A row of a batch as the graph's inputs.
@@ -114,7 +120,8 @@ impl Explainer {
         let cells = cells.ok_or_else(|| Error::model(format!("row {row} is no row of this batch")))?;
         let tensor = |(at, input): (usize, &Input)| {
             let cells = &cells[input.offset..input.offset + input.width];
-            match batch.form.slots.get(at).and_then(|s| s.texts.as_ref()) {
+            input.check(cells)?;
+            Ok(match batch.form.slots.get(at).and_then(|s| s.texts.as_ref()) {
                 Some((Tokens::Codes(dictionary), _)) => input.tensor(cells, Some(&dictionary.levels)),
                 Some((Tokens::Whole, _)) => {
                     let texts: Vec<String> = cells.iter().map(|&n| batch.texts.get(n).to_owned()).collect();
@@ -122,9 +129,9 @@ impl Explainer {
                     input.tensor(&numbers, Some(&texts))
                 }
                 None => input.tensor(cells, None),
-            }
+            })
         };
-        Ok(self.inputs.iter().enumerate().map(tensor).collect())
+        self.inputs.iter().enumerate().map(tensor).collect()
     }
 
     /// Contributions of columns out of those of players.
@@ -145,7 +152,37 @@ impl Explainer {
     }
 }
 
+/// How far a sum may be from the prediction, as a share of the largest number in it (1 at least).
+const TOLERANCE: f64 = 1e-4;
+
+impl Explanation {
+    /// Refuses a sum that is not the model's answer.
+    fn adds_up_to(&self, told: f64) -> Result<()> {
+        let parts = self.contributions.iter().chain([&self.base, &told]);
+        let largest = parts.fold(1.0_f64, |largest, part| largest.max(part.abs()));
+        let sum = self.base + self.contributions.iter().sum::<f64>();
+        // Written so that a sum that is no number fails too.
+        if (sum - told).abs() <= TOLERANCE * largest {
+            return Ok(());
+        }
+        Err(Error::model(format!("what the columns add leads to {sum}, the model answers {told}")))
+    }
+}
+
 impl Input {
+    /// Refuses what rows may hold in whole numbers and booleans, and no such tensor does.
+    fn check(&self, cells: &[f32]) -> Result<()> {
+        let strange = match self.kind {
+            SlotKind::Int64 => cells.iter().find(|x| x.fract() != 0.0),
+            SlotKind::Bool => cells.iter().find(|x| x.is_nan()),
+            SlotKind::Text | SlotKind::Float => None,
+        };
+        let Some(strange) = strange else { return Ok(()) };
+        let held = if strange.is_nan() { "no value".to_owned() } else { strange.to_string() };
+        let kind = if self.kind == SlotKind::Bool { "a boolean" } else { "a whole number" };
+        Err(Error::model(format!("input {} holds {held}, and explained is {kind} only", self.name)))
+    }
+
     /// The input for one row.
     fn tensor(&self, cells: &[f32], levels: Option<&[String]>) -> Tensor {
         let dims = if self.flat { vec![1] } else { vec![1, self.width] };

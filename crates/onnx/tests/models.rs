@@ -154,6 +154,60 @@ fn what_softmax_makes_is_a_class() {
     assert!(!why.is_uncovered() && why.to_string().contains("nor what a Softmax makes"), "{why}");
 }
 
+/// Scores, and as label the class of the largest, cast to these types one after the other.
+fn labelled(classes: Vec<i64>, to: &[i64]) -> Model {
+    let mut graph = GraphBuilder::new("labels");
+    let count = classes.len();
+    graph.input("x", ElementType::Float, count as i64);
+    graph.output("label", ElementType::Int64, &[-1]);
+    graph.output("scores", ElementType::Float, &[-1, count as i64]);
+    graph.node(Domain::Onnx, "Softmax", &["x"], &["scores"], vec![("axis", Attr::Int(1))]);
+    let attributes = vec![("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))];
+    graph.node(Domain::Onnx, "ArgMax", &["scores"], &["place"], attributes);
+    graph.ints("classes", &[count as i64], classes);
+    graph.node(Domain::Ml, "ArrayFeatureExtractor", &["classes", "place"], &["found"], vec![]);
+    graph.ints("flat", &[1], vec![-1]);
+    graph.node(Domain::Onnx, "Reshape", &["found", "flat"], &["value_0"], vec![]);
+    for (at, &to) in to.iter().enumerate() {
+        let (from, made) = (format!("value_{at}"), format!("value_{}", at + 1));
+        graph.node(Domain::Onnx, "Cast", &[&from], &[&made], vec![("to", Attr::Int(to))]);
+    }
+    graph.node(Domain::Onnx, "Identity", &[&format!("value_{}", to.len())], &["label"], vec![]);
+    Model::from_bytes(&graph.finish().unwrap()).unwrap()
+}
+
+#[test]
+fn labels_that_are_numbers_are_the_classes_themselves() {
+    for classes in [vec![1, 2], vec![-1, 1], vec![10, 20, 30], vec![2, 1, 0], vec![0, 1]] {
+        // As they are, and as converters write them: as floats and back.
+        for to in [&[][..], &[7], &[1, 7], &[1, 6, 7]] {
+            let model = labelled(classes.clone(), to);
+            let mut batch = model.batch();
+            for class in 0..classes.len() {
+                batch.push_row();
+                (0..classes.len()).for_each(|at| batch.set_number(0, at, f32::from(u8::from(at == class))));
+            }
+            model.predict(&mut batch).unwrap();
+            assert_eq!(*model.output(), Output::Classes(Labels::Integer(classes.clone())), "{to:?}");
+            let places: Vec<usize> = (0..classes.len()).collect();
+            assert_eq!(places.iter().map(|&row| batch.class(row)).collect::<Vec<_>>(), places);
+        }
+    }
+}
+
+#[test]
+fn a_number_beside_scores_is_no_label() {
+    let mut graph = GraphBuilder::new("id");
+    graph.input("x", ElementType::Float, 2);
+    graph.input("id", ElementType::Int64, 1);
+    graph.output("same", ElementType::Int64, &[-1, 1]);
+    graph.output("scores", ElementType::Float, &[-1, 2]);
+    graph.node(Domain::Onnx, "Identity", &["id"], &["same"], vec![]);
+    graph.node(Domain::Onnx, "Softmax", &["x"], &["scores"], vec![("axis", Attr::Int(1))]);
+    let why = Model::from_bytes(&graph.finish().unwrap()).unwrap().predictable().unwrap_err().to_string();
+    assert!(why.contains("the label is a number of which nothing says"), "{why}");
+}
+
 #[test]
 fn inputs_are_judged() {
     let model = one_node(Domain::Onnx, "Neg", vec![]).unwrap();

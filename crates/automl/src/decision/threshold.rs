@@ -7,6 +7,8 @@ use crate::search::Search;
 struct Counts {
     right: [f64; 2],
     wrong: [f64; 2],
+    /// Number of rows by truth, whatever they weigh.
+    rows: [f64; 2],
 }
 
 impl Counts {
@@ -21,8 +23,8 @@ impl Counts {
         match name {
             "balanced_accuracy" | "norm_macro_recall" | "recall_score_macro" => (recall(0) + recall(1)) / 2.0,
             "weighted_accuracy" => {
-                let square = |class: usize| size(class) * size(class);
-                ratio(square(0) * recall(0) + square(1) * recall(1), square(0) + square(1))
+                let by_rows = |of: [f64; 2]| of[0] * self.rows[0] + of[1] * self.rows[1];
+                ratio(by_rows(self.right), by_rows([size(0), size(1)]))
             }
             "f1_score_macro" => (f1(0) + f1(1)) / 2.0,
             "f1_score_weighted" => ratio(size(0) * f1(0) + size(1) * f1(1), all),
@@ -74,6 +76,7 @@ fn counts(points: &[Point], threshold: f32) -> Counts {
         let answer = usize::from(point.p > threshold);
         let into = if answer == point.class { &mut counts.right } else { &mut counts.wrong };
         into[point.class] += point.weight;
+        counts.rows[point.class] += 1.0;
     }
     counts
 }
@@ -120,7 +123,7 @@ mod tests {
         assert!(best(&points, "accuracy") > 0.3);
         let balanced = best(&points, "balanced_accuracy");
         assert!((0.1..0.3).contains(&balanced), "{balanced}");
-        let perfect = Counts { right: [3.0, 2.0], wrong: [0.0, 0.0] };
+        let perfect = Counts { right: [3.0, 2.0], wrong: [0.0, 0.0], rows: [3.0, 2.0] };
         assert!(CHOSEN.iter().all(|name| (perfect.score(name) - 1.0).abs() < 1e-12));
     }
 }

@@ -102,8 +102,13 @@ impl<'a> Sheet<'a> {
         self.make("Sum", stem, &parts, vec![])
     }
 
-    /// Columns side by side.
+    /// Columns side by side; very many in several steps, since a node takes [`onnx::limits::NODE_VALUES`] at most.
     fn concat(&mut self, stem: &str, parts: &[String]) -> String {
+        const MOST: usize = onnx::limits::NODE_VALUES / 2;
+        if parts.len() > MOST {
+            let some: Vec<String> = parts.chunks(MOST).map(|some| self.concat(stem, some)).collect();
+            return self.concat(stem, &some);
+        }
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         self.make("Concat", stem, &parts, vec![("axis", Attr::Int(1))])
     }

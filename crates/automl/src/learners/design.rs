@@ -118,7 +118,10 @@ impl Design {
 
     /// Puts rows into the form of the objective.
     pub(super) fn rows(&self, matrix: &Matrix, rows: &[u32]) -> Rows {
-        let mut out = Rows { dense: Vec::new(), hot: Vec::new() };
+        let mut out = Rows {
+            dense: Vec::with_capacity(rows.len() * self.dense()),
+            hot: Vec::with_capacity(rows.len() * self.categories.len()),
+        };
         for &row in rows {
             let row = row as usize;
             out.dense.extend(self.numbers.iter().map(|n| n.of(matrix.columns[n.column][row])));

@@ -33,6 +33,8 @@ impl Default for Linear {
     }
 }
 
+/// Numbers and parts of numbers beyond which a row is summed in double precision.
+const MANY_TERMS: usize = 1_000;
 /// When the fit is good enough.
 const STOP: Stop = Stop { iterations: 300, gradient: 1e-5 };
 
@@ -245,11 +247,23 @@ impl LinearModel {
         }
     }
 
-    /// Adds what the numbers of a row give to its scores.
+    /// Adds what the numbers of a row give to its scores; in double precision, as the graph does, where the rounding of so many
+    /// additions would show.
     fn add_numbers(&self, matrix: &Matrix, row: usize, scores: &mut [f32]) {
-        let mut add = |x: f32, weights: &[f32]| {
-            scores.iter_mut().zip(weights).for_each(|(s, w)| *s += x * w);
-        };
+        if self.numbers.len() + self.pieces.len() <= MANY_TERMS {
+            return self.each_number(matrix, row, |x, weights| {
+                scores.iter_mut().zip(weights).for_each(|(s, w)| *s += x * w);
+            });
+        }
+        let mut sums = vec![0.0f64; scores.len()];
+        self.each_number(matrix, row, |x, weights| {
+            sums.iter_mut().zip(weights).for_each(|(s, w)| *s += f64::from(x) * f64::from(*w));
+        });
+        scores.iter_mut().zip(sums).for_each(|(score, sum)| *score += sum as f32);
+    }
+
+    /// Calls `add` with each number of a row and its weights, one an output.
+    fn each_number(&self, matrix: &Matrix, row: usize, mut add: impl FnMut(f32, &[f32])) {
         let value = |term: &Number| matrix.columns[term.column][row];
         for (term, weights) in self.terms.iter().zip(&self.numbers) {
             add(term.of(value(term)), weights);
@@ -281,6 +295,10 @@ impl Fitted for LinearModel {
             out.extend(scores);
         }
         out
+    }
+
+    fn width(&self, _features: usize) -> usize {
+        self.row_numbers()
     }
 
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error> {

@@ -394,6 +394,11 @@ impl Fitted for Mlps {
         self.nets.len() * self.plan.parameters() / 10
     }
 
+    fn width(&self, _features: usize) -> usize {
+        let layers = |net: &Trained| 2 * net.rest.iter().map(|layer| layer.bias.len()).sum::<usize>();
+        self.nets.iter().map(|net| net.first.row_numbers() + layers(net)).sum()
+    }
+
     fn export(&self, sheet: &mut crate::export::Sheet<'_>) -> Result<String, Error> {
         export::networks(self, sheet)
     }

@@ -422,6 +422,11 @@ impl Fitted for Machine {
         (self.vectors.len() + self.coefficients.len()) / 10
     }
 
+    fn width(&self, _features: usize) -> usize {
+        // A kernel takes up to seven steps, with constants of its own.
+        self.inputs.row_numbers() + 3 * self.inputs.intercept.len() + 8 * self.squares.len()
+    }
+
     fn export(&self, sheet: &mut crate::export::Sheet<'_>) -> Result<String, Error> {
         export::machine(self, sheet)
     }

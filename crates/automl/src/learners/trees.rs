@@ -4,7 +4,7 @@
 
 use crate::Error;
 use crate::dataset::Matrix;
-use crate::export::Sheet;
+use crate::export::{Sheet, width};
 use crate::learners::Fitted;
 
 /// Rows predicted at a time, so that their values and one tree stay in the first-level cache.
@@ -196,6 +196,11 @@ impl Fitted for Trees {
         // A text with its number takes about as much as a node.
         let texts: usize = self.derived.iter().filter(|d| d.placed).map(|d| d.values.len()).sum();
         self.trees.iter().flat_map(|tree| &tree.nodes).map(cost).sum::<usize>() + texts
+    }
+
+    fn width(&self, features: usize) -> usize {
+        let means = width::lookups(self.derived.len());
+        self.base.len() * 2 + if means > 0 { means + features } else { 0 }
     }
 
     fn export(&self, sheet: &mut Sheet<'_>) -> Result<String, Error> {

@@ -48,7 +48,10 @@ pub(crate) fn one_against_rest(s: &Scored<'_>, class: usize) -> Ranked {
 
 /// All pairs of a row and a class by falling probability.
 fn every_class(s: &Scored<'_>) -> Ranked {
-    sort((0..s.k).flat_map(|c| of_class(s, c)).collect())
+    // Reserved, since nothing says how many pairs there are, and they are many.
+    let mut pairs = Vec::with_capacity(s.probabilities.len());
+    pairs.extend((0..s.k).flat_map(|c| of_class(s, c)));
+    sort(pairs)
 }
 
 fn of_class<'a>(s: &'a Scored<'_>, class: usize) -> impl Iterator<Item = (f64, bool, f64)> + 'a {

@@ -222,8 +222,8 @@ fn ticks(axis: &Axis) -> Vec<f64> {
         .into_iter()
         .find(|s| *s >= rough * 0.999)
         .unwrap_or(span);
-    let first = (axis.low / step).ceil() as i64;
-    (first..first + 12).map(|i| i as f64 * step).filter(|x| *x <= axis.high + step * 1e-9).collect()
+    let first = (axis.low / step).ceil();
+    (0..12).map(|i| (first + f64::from(i)) * step).filter(|x| *x <= axis.high + step * 1e-9).collect()
 }
 
 /// A tick without needless digits.

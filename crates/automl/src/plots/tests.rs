@@ -102,6 +102,24 @@ fn numbers_have_residuals_and_a_constant_is_drawn_too() {
 }
 
 #[test]
+fn every_axis_can_be_drawn() {
+    for (low, high) in [(1e17, 1e17), (-1e300, -1e300), (f64::NAN, 1.0), (0.0, f64::INFINITY), (2.0, 2.0)] {
+        let axis = Axis::new("x", low, high);
+        assert!(axis.high > axis.low && (axis.high - axis.low).is_finite(), "{low} {high}: {axis:?}");
+        let marks = Marks::Lines { lines: vec![Line::new("a\u{1}b", vec![[0.0, low], [1.0, high]])] };
+        let drawn = svg(&Plot {
+            name: "n".into(),
+            title: "t\u{0}\u{FFFF}".into(),
+            description: String::new(),
+            x: Axis::share("x"),
+            y: axis,
+            marks,
+        });
+        assert!(drawn.chars().all(|c| c >= ' ' || c == '\n') && !drawn.contains('\u{FFFF}'));
+    }
+}
+
+#[test]
 fn learning_curves_keep_the_best() {
     let trial = |number, score| Trial {
         number,

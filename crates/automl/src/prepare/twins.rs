@@ -2,6 +2,7 @@
 
 use crate::dataset::{Dataset, Feature, Matrix, Shape};
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 
 /// Largest difference of a linear copy, as a share of the copied column's spread …
 const CLOSE: f64 = 1e-6;
@@ -16,10 +17,15 @@ pub(super) fn find(features: &[Feature], matrix: &Matrix, fit: usize) -> Vec<(us
     let all = matrix.columns.iter().enumerate().map(|(at, column)| matrix.places.get(&at).unwrap_or(column));
     let columns: Vec<&[f32]> = all.map(|column| &column[..fit]).collect();
     let ends: Vec<_> = columns.iter().map(|column| ends(column)).collect();
+    let categories = features.iter().map(|f| matches!(f.shape, Shape::Category(_)));
+    let orders: Vec<u64> =
+        categories.zip(&columns).map(|(is, column)| if is { order(column) } else { 0 }).collect();
     for later in 1..features.len() {
         let mut earlier = (0..later).filter(|&e| !gone[e]);
         let same = |e: &usize| match (&features[*e].shape, &features[later].shape) {
-            (Shape::Category(_), Shape::Category(_)) => renamed(columns[*e], columns[later]),
+            (Shape::Category(_), Shape::Category(_)) => {
+                orders[*e] == orders[later] && renamed(columns[*e], columns[later])
+            }
             (Shape::Number, Shape::Number) => linear((columns[*e], ends[*e]), columns[later]),
             _ => false,
         };
@@ -38,6 +44,18 @@ fn renamed(a: &[f32], b: &[f32]) -> bool {
         let (x, y) = (x.to_bits(), y.to_bits());
         *there.entry(x).or_insert(y) == y && *back.entry(y).or_insert(x) == x
     })
+}
+
+/// A digest of the values by the order in which they first come. Columns that are [`renamed`] have the same one: with thousands
+/// of categories not every pair can be compared.
+fn order(a: &[f32]) -> u64 {
+    let mut seen = HashMap::new();
+    let mut digest = DefaultHasher::new();
+    for x in a {
+        let fresh = seen.len() as u32;
+        digest.write_u32(*seen.entry(x.to_bits()).or_insert(fresh));
+    }
+    digest.finish()
 }
 
 /// The first row with a value, and the row farthest from it, which fixes a line best.

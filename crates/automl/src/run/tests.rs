@@ -2,6 +2,7 @@
 
 use super::vote::{ENSEMBLE, STACK};
 mod budget;
+mod labels;
 mod odd;
 mod places;
 mod texts;

@@ -3,6 +3,7 @@
 use crate::blend::{self, Library};
 use crate::calibrate::{Calibration, Evidence, logits};
 use crate::decision::Decision;
+use crate::export::width;
 use crate::metrics::{Goal, Metrics};
 use crate::mixture::{Mixture, Part, Rule};
 use crate::outcome::{Member, Trial};
@@ -37,6 +38,8 @@ const MAX_NODES: usize = 400_000;
 /// shorter search are candidates of a longer one.
 const EVERY: usize = 64;
 const BEYOND: usize = 8;
+/// Probabilities that are ranked at a time, of about 50 bytes each.
+const JUDGED: usize = 1 << 25;
 /// Rows from which the whole is calibrated.
 const CALIBRATED_ROWS: usize = 500;
 
@@ -101,7 +104,8 @@ impl<'a> Choice<'a> {
             .collect();
         loop {
             let weights = blend::weights(library, &allowed, self.search.seed);
-            let Some(heaviest) = too_large(self.done, &weights) else { return weights };
+            let features = self.search.shared.data.features.len();
+            let Some(heaviest) = too_large(self.done, features, &weights) else { return weights };
             allowed.retain(|&c| c != heaviest);
         }
     }
@@ -176,6 +180,12 @@ impl<'a> Choice<'a> {
         Some(mixture)
     }
 
+    /// Threads that may judge at a time: each of them ranks all rows by all classes.
+    fn judges(&self) -> usize {
+        let cells = self.truth.len() * self.search.shared.data.target.class_count().max(1);
+        self.search.threads.min(JUDGED / cells.max(1)).max(1)
+    }
+
     /// The primary metric of the vote as it is, out of fold.
     fn voted(&self, weights: &[f64]) -> f64 {
         let predictions = self.mix(&self.mean(weights), weights);
@@ -184,7 +194,7 @@ impl<'a> Choice<'a> {
 
     /// Positions of the votes that are not worse than any before. A longer search has those of a shorter one, and more.
     fn leading(&self, votes: &[Vec<f64>]) -> Vec<usize> {
-        let scores = parallel::map(votes.len(), self.search.threads, |i| self.voted(&votes[i]));
+        let scores = parallel::map(votes.len(), self.judges(), |i| self.voted(&votes[i]));
         let mut leading: Vec<usize> = Vec::new();
         for (i, &score) in scores.iter().enumerate() {
             if leading.last().is_none_or(|&best| !self.search.goal.better(scores[best], score)) {
@@ -289,16 +299,25 @@ fn unsure(algorithm: Algorithm) -> bool {
     )
 }
 
-/// When the members together are too large: the one with the most nodes for its weight. A single one always fits.
-fn too_large(done: &[Done], weights: &[f64]) -> Option<usize> {
-    let size = |i: usize| done[i].size;
+/// When the members together are too large, or a row of theirs too wide: the one with the most nodes, or numbers, for its
+/// weight. A single one always fits.
+fn too_large(done: &[Done], features: usize, weights: &[f64]) -> Option<usize> {
     let members: Vec<usize> = (0..weights.len()).filter(|&i| weights[i] > 0.0).collect();
-    let total: usize = members.iter().map(|&i| size(i)).sum();
-    if total <= MAX_NODES || members.len() < 2 {
-        return None;
+    let over = |of: &dyn Fn(usize) -> usize, most: usize| {
+        members.len() > 1 && members.iter().map(|&i| of(i)).sum::<usize>() > most
+    };
+    let heaviest = |of: &dyn Fn(usize) -> usize| {
+        let burden = |i: usize| of(i) as f64 / weights[i];
+        members.iter().copied().max_by(|&a, &b| burden(a).total_cmp(&burden(b)))
+    };
+    let (nodes, numbers) = (|i: usize| done[i].size, |i: usize| done[i].wide);
+    if over(&nodes, MAX_NODES) {
+        heaviest(&nodes)
+    } else if over(&numbers, width::most(features)) {
+        heaviest(&numbers)
+    } else {
+        None
     }
-    let burden = |&i: &usize| size(i) as f64 / weights[i];
-    members.into_iter().max_by(|a, b| burden(a).total_cmp(&burden(b)))
 }
 
 /// The members' shares of a stack's weights. Members that it does not use leave the mixture.
@@ -342,7 +361,7 @@ impl Vote {
         // A stack costs much more than a vote: the votes that lead are finished, the others are not.
         let leading = choice.leading(&distinct);
         let distinct: Vec<Vec<f64>> = leading.into_iter().map(|i| std::mem::take(&mut distinct[i])).collect();
-        let finished = parallel::map(distinct.len(), search.threads, |i| {
+        let finished = parallel::map(distinct.len(), choice.judges(), |i| {
             choice.finished(&distinct[i], spec.stack_ensemble && ensemble && !search.control.cancelled())
         });
         let candidates: Vec<Candidate> = distinct.into_iter().zip(finished).collect();

@@ -59,6 +59,8 @@ impl Search<'_> {
         self.control.count(models.iter().map(|m| m.model.rounds() as u64).sum());
         let loss = self.loss(&predictions);
         let size = models.first().map_or(0, |fit| fit.model.size());
+        let features = self.data().features.len();
+        let wide = models.first().map_or(0, |fit| fit.model.width(features));
         let probes = models.into_iter().take(self.kept()).map(|fit| fit.model.into()).collect();
         seconds += start.elapsed().as_secs_f64();
         let (number, candidate) = (trial.number, trial.candidate.clone());
@@ -74,6 +76,7 @@ impl Search<'_> {
             rounds,
             curve,
             size,
+            wide,
             probes,
         }))
     }

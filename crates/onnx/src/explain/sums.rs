@@ -6,9 +6,10 @@ use crate::limits;
 use crate::ops::{broadcast_places, broadcast_shape, float};
 use crate::tensor::Tensor;
 
-/// Rises of a softmax beyond this are integrated in several panels.
+/// Rises of a softmax beyond this are integrated in several panels: so many, or as many as so many products allow.
 const PANEL: f64 = 6.0;
 const PANELS: f64 = 64.0;
+const PRODUCTS: f64 = 2e6;
 /// Classes of a softmax at most.
 const CLASSES: usize = 300;
 
@@ -134,16 +135,37 @@ pub(super) fn quotient(all: &[&Sum], points: &[(f64, f64)]) -> Result<Sum, Strin
     let (x, y) = (a.values(), b.values());
     let (mut up, mut down) = (vec![0.0; a.len()], vec![0.0; a.len()]);
     for e in 0..a.len() {
-        for (t, w) in points {
-            let (n, d) = (a.base[e] + t * (x[e] - a.base[e]), b.base[e] + t * (y[e] - b.base[e]));
-            up[e] += w / d;
-            down[e] -= w * n / (d * d);
-        }
+        (up[e], down[e]) = quotient_slopes((a.base[e], x[e]), (b.base[e], y[e]), points)?;
     }
     let base = a.base.iter().zip(&b.base).map(|(a, b)| a / b).collect();
     let exact = a.exact && b.is_constant();
     let out = a.rescaled(base, &up).plus(&b.rescaled(vec![0.0; b.len()], &down), 1.0);
     Ok(Sum { exact, ..out })
+}
+
+/// Divisors that change by less than this share are integrated by points: there the closed form would lose its digits.
+const FLAT: f64 = 1e-2;
+
+/// The means of ∂(n/d)/∂n = 1/d and ∂(n/d)/∂d = −n/d² on the straight way from the first `n` and `d` to the second ones.
+fn quotient_slopes(
+    (n, to_n): (f64, f64),
+    (d, to_d): (f64, f64),
+    points: &[(f64, f64)],
+) -> Result<(f64, f64), String> {
+    if d * to_d <= 0.0 {
+        return Err("divides by what passes 0 on the way from the base".to_owned());
+    }
+    let (rise_n, rise_d) = (to_n - n, to_d - d);
+    if rise_d.abs() < FLAT * d.abs() {
+        let at = |&(t, w): &(f64, f64)| (w, n + t * rise_n, d + t * rise_d);
+        let up = points.iter().map(at).map(|(w, _, d)| w / d).sum();
+        let down = points.iter().map(at).map(|(w, n, d)| -w * n / (d * d)).sum();
+        return Ok((up, down));
+    }
+    // With n as a line in d: n = ratio · d + rest.
+    let up = (to_d / d).ln() / rise_d;
+    let ratio = rise_n / rise_d;
+    Ok((up, -(ratio * up + (n - ratio * d) / (d * to_d))))
 }
 
 /// The softmax along the straight way: Σⱼ of player's part of zⱼ · ∫ ∂pₖ/∂zⱼ.
@@ -160,7 +182,8 @@ impl Softmax<'_> {
         let to = sum.values();
         let rise: Vec<f64> = to.iter().zip(&sum.base).map(|(a, b)| a - b).collect();
         let widest = rise.iter().fold(0.0_f64, |w, r| w.max(r.abs()));
-        let panels = (widest / PANEL).ceil().clamp(1.0, PANELS);
+        let most = (PRODUCTS / (k * k * self.points.len()) as f64).max(PANELS).floor();
+        let panels = (widest / PANEL).ceil().clamp(1.0, most);
         let mut slopes = vec![0.0; k * k];
         for panel in 0..panels as usize {
             for (t, w) in self.points {
@@ -186,4 +209,49 @@ fn softmax(z: &[f64]) -> Vec<f64> {
     let shares: Vec<f64> = z.iter().map(|x| (x - top).exp()).collect();
     let total: f64 = shares.iter().sum();
     shares.into_iter().map(|s| s / total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::quadrature::points;
+
+    #[test]
+    fn slopes_of_a_quotient_are_those_of_many_small_steps() {
+        let steps = 2_000_000;
+        for (n, d) in [
+            ((1.0, 3.0), (2.0, 5.0)),
+            ((0.5, 1e-5), (1.0, 2e-5)),
+            ((-4.0, 4.0), (-1.0, -300.0)),
+            ((2.0, 2.0), (7.0, 7.0)),
+            ((2.0, 3.0), (1.0, 1.0099)),
+            ((2.0, 3.0), (1.0, 1.0101)),
+        ] {
+            let (up, down) = quotient_slopes(n, d, &points(32)).unwrap();
+            // Steps of equal ratio where the divisor changes much, so that each changes it little.
+            let (mut want_up, mut want_down) = (0.0, 0.0);
+            let at = |i: i32| {
+                let share = f64::from(i) / f64::from(steps);
+                if d.0 == d.1 { share } else { ((d.1 / d.0).powf(share) * d.0 - d.0) / (d.1 - d.0) }
+            };
+            let mut from = 0.0;
+            for to in (1..=steps).map(at) {
+                let (t, w) = (f64::midpoint(from, to), to - from);
+                let (x, y) = (n.0 + t * (n.1 - n.0), d.0 + t * (d.1 - d.0));
+                want_up += w / y;
+                want_down -= w * x / (y * y);
+                from = to;
+            }
+            assert!((up / want_up - 1.0).abs() < 1e-9, "{n:?} {d:?}: {up} {want_up}");
+            assert!(
+                (down - want_down).abs() < 1e-8 * want_down.abs().max(1.0),
+                "{n:?} {d:?}: {down} {want_down}"
+            );
+            let sum = n.0 / d.0 + up * (n.1 - n.0) + down * (d.1 - d.0);
+            assert!((sum - n.1 / d.1).abs() < 1e-9, "{n:?} {d:?}: {sum}");
+        }
+        for d in [(1.0, -1.0), (0.0, 1.0), (-2.0, 0.0)] {
+            assert!(quotient_slopes((1.0, 2.0), d, &points(8)).is_err(), "{d:?}");
+        }
+    }
 }

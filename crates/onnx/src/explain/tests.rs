@@ -380,3 +380,77 @@ fn what_is_no_sum_is_refused_with_its_node() {
     let error = Explainer::new(&Model::from_bytes(&bytes).unwrap(), &bytes).unwrap_err().to_string();
     assert!(error.contains("no covers"), "{error}");
 }
+
+/// A linear model of two classes over `x`, and the name of its scores.
+fn two_classes(graph: &mut GraphBuilder) {
+    let attrs = vec![
+        ("classlabels_ints", Attr::Ints(vec![0, 1])),
+        ("coefficients", Attr::Floats(vec![-1.0, 1.0])),
+        ("intercepts", Attr::Floats(vec![100.0, -100.0])),
+        ("multi_class", Attr::Int(1)),
+        ("post_transform", Attr::Text("SOFTMAX".into())),
+    ];
+    graph.input("x", ElementType::Float, 1);
+    graph.node(Domain::Ml, "LinearClassifier", &["x"], &["label", "scores"], attrs);
+}
+
+#[test]
+fn a_softmax_that_rises_far_adds_up_or_is_refused() {
+    let mut graph = GraphBuilder::new("far");
+    two_classes(&mut graph);
+    graph.output("label", ElementType::Int64, &[-1]);
+    graph.output("scores", ElementType::Float, &[-1, 2]);
+    let bytes = graph.finish().unwrap();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let explainer = Explainer::new(&model, &bytes).unwrap();
+    let rows = [101.0, 20_000.0, 45_000.0, 1e9].map(|x: f32| vec![x]);
+    let scored = batch(&model, &rows);
+    for (row, x) in rows[..3].iter().enumerate() {
+        let got = explainer.explain(&scored, row).unwrap();
+        let (sum, answer) = (got.base + got.contributions[0], f64::from(scored.probabilities(row)[1]));
+        assert!(got.class == 1 && (sum - answer).abs() < 1e-6, "{x:?}: {sum} {answer}");
+    }
+    let refused = explainer.explain(&scored, 3).unwrap_err().to_string();
+    assert!(refused.contains("the model answers 1"), "{refused}");
+}
+
+#[test]
+fn what_does_not_add_up_to_the_answer_is_refused() {
+    let mut graph = GraphBuilder::new("label");
+    two_classes(&mut graph);
+    graph.output("y", ElementType::Float, &[-1]);
+    graph.node(Domain::Onnx, "Cast", &["label"], &["y"], vec![("to", Attr::Int(1))]);
+    let bytes = graph.finish().unwrap();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let explained = Explainer::new(&model, &bytes).and_then(|e| e.explain(&batch(&model, &[vec![101.0]]), 0));
+    assert!(explained.is_err(), "{explained:?}");
+}
+
+#[test]
+fn whole_numbers_that_are_none_are_refused() {
+    let mut graph = GraphBuilder::new("whole");
+    graph.input("n", ElementType::Int64, 1);
+    graph.input("b", ElementType::Bool, 1);
+    graph.output("y", ElementType::Float, &[-1, 1]);
+    for (from, to) in [("n", "x"), ("b", "z")] {
+        graph.node(Domain::Onnx, "Cast", &[from], &[to], vec![("to", Attr::Int(1))]);
+    }
+    graph.node(Domain::Onnx, "Concat", &["x", "z"], &["both"], vec![("axis", Attr::Int(1))]);
+    let attrs = vec![("coefficients", Attr::Floats(vec![1.0, 1.0])), ("targets", Attr::Int(1))];
+    graph.node(Domain::Ml, "LinearRegressor", &["both"], &["y"], attrs);
+    let bytes = graph.finish().unwrap();
+    let model = Model::from_bytes(&bytes).unwrap();
+    let explainer = Explainer::new(&model, &bytes).unwrap();
+    let mut batch = model.batch();
+    for (n, b) in [(4.0, 1.0), (4.5, 1.0), (f32::NAN, 1.0), (4.0, f32::NAN)] {
+        batch.push_row();
+        batch.set_number(0, 0, n);
+        batch.set_number(1, 0, b);
+    }
+    model.predict(&mut batch).unwrap();
+    let first = explainer.explain(&batch, 0).unwrap();
+    assert_eq!((first.base + first.contributions.iter().sum::<f64>()) as f32, 5.0);
+    let told = [1, 2, 3].map(|row| explainer.explain(&batch, row).unwrap_err().to_string());
+    assert!(told[0].contains("input n holds 4.5"), "{}", told[0]);
+    assert!(told[1].contains("input n holds no value") && told[2].contains("input b holds no value"));
+}

@@ -5,7 +5,13 @@
 //! threshold on its result is a threshold on the input, found by bisection over all f32 numbers. Every f32
 //! input takes the branch it took in the original, and the scaler costs nothing.
 
+use std::hash::{Hash as _, Hasher};
+use std::rc::Rc;
+
 use super::Told;
+
+/// Letters that count as much as a category.
+const LETTERS: usize = 16;
 
 /// One step from an input to a column, in f64; all of them only grow, where the value is no NaN.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +19,7 @@ pub(super) enum Op {
     /// A missing value becomes this.
     Fill(f64),
     /// A missing text becomes this.
-    FillText(String),
+    FillText(Rc<str>),
     Add(f64),
     /// By a number above zero.
     Mul(f64),
@@ -24,11 +30,26 @@ pub(super) enum Op {
     Steps(Vec<f64>),
 }
 
-/// A value a category can have.
+/// A value a category can have. All columns of an encoder share its texts, which may be long.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Level {
-    Text(String),
+    Text(Rc<str>),
     Number(f32),
+}
+
+impl Level {
+    /// What it counts.
+    pub(super) fn size(&self) -> usize {
+        if let Self::Text(text) = self { 1 + text.len() / LETTERS } else { 1 }
+    }
+
+    /// What tells it from others; zeros of both signs are one.
+    pub(super) fn key(&self) -> (Option<&str>, u32) {
+        match self {
+            Self::Text(text) => (Some(text), 0),
+            Self::Number(number) => (None, (number + 0.0).to_bits()),
+        }
+    }
 }
 
 /// Refuses numbers that are told apart in double precision only: rows hold single precision.
@@ -42,19 +63,23 @@ pub(super) fn told_apart<'a>(levels: impl Iterator<Item = &'a Level>) -> Told<()
     }
 }
 
-/// A column as a function of one input, or one that was computed from several.
+/// A column as a function of one input, or one that was computed from several. `sparse` are those that scikit-learn
+/// keeps in a sparse matrix: some models read what such a matrix leaves out otherwise than a zero.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Column {
     Number {
         source: usize,
         ops: Vec<Op>,
+        sparse: bool,
     },
-    /// A number for each of some values, for any other, and for a missing one.
+    /// A number for each of some values, for any other, and for a missing one. A value whose number is that of any
+    /// other need not be among the levels.
     Table {
         source: usize,
         levels: Vec<(Level, f64)>,
         other: f64,
         missing: f64,
+        sparse: bool,
     },
     /// Column `at` of a value of the graph, which was computed from several inputs in f32. Models that add
     /// columns up read it; trees do not, since their branches would not be exact.
@@ -62,7 +87,21 @@ pub(super) enum Column {
         of: String,
         at: usize,
         ops: Vec<Op>,
+        sparse: bool,
     },
+}
+
+/// Refuses columns of a sparse matrix to a model that takes the zeros it leaves out for missing values.
+pub(super) fn dense(columns: &[Column]) -> Told<()> {
+    if columns.iter().any(Column::is_sparse) {
+        return Err(
+            "XGBoost behind sparse columns reads zeros as missing values, which is not supported; fit \
+             the pipeline with OneHotEncoder(sparse_output=False) or with \
+             ColumnTransformer(sparse_threshold=0)"
+                .to_owned(),
+        );
+    }
+    Ok(())
 }
 
 impl Op {
@@ -80,12 +119,89 @@ impl Op {
             Self::Steps(_) => x,
         }
     }
+
+    /// What it counts.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Steps(edges) => 1 + edges.len(),
+            Self::FillText(text) => 1 + text.len() / LETTERS,
+            _ => 1,
+        }
+    }
+
+    fn digest(&self, to: &mut impl Hasher) {
+        match self {
+            Self::Fill(v) => (0_u8, v.to_bits()).hash(to),
+            Self::FillText(text) => (1_u8, text).hash(to),
+            Self::Add(v) => (2_u8, v.to_bits()).hash(to),
+            Self::Mul(v) => (3_u8, v.to_bits()).hash(to),
+            Self::Div(v) => (4_u8, v.to_bits()).hash(to),
+            Self::Clip(low, high) => (5_u8, low.to_bits(), high.to_bits()).hash(to),
+            Self::Steps(edges) => {
+                (6_u8, edges.len()).hash(to);
+                for edge in edges {
+                    edge.to_bits().hash(to);
+                }
+            }
+        }
+    }
 }
 
 impl Column {
     /// The input as it is.
     pub(super) fn input(source: usize) -> Self {
-        Self::Number { source, ops: Vec::new() }
+        Self::Number { source, ops: Vec::new(), sparse: false }
+    }
+
+    /// A table with the numbers of any other value and of a missing one.
+    pub(super) fn table(source: usize, levels: Vec<(Level, f64)>, (other, missing): (f64, f64)) -> Self {
+        Self::Table { source, levels, other, missing, sparse: false }
+    }
+
+    /// A column of a value of the graph.
+    pub(super) fn made(of: &str, at: usize) -> Self {
+        Self::Made { of: of.to_owned(), at, ops: Vec::new(), sparse: false }
+    }
+
+    /// Whether it stands in a sparse matrix.
+    pub(super) fn is_sparse(&self) -> bool {
+        match self {
+            Self::Number { sparse, .. } | Self::Table { sparse, .. } | Self::Made { sparse, .. } => *sparse,
+        }
+    }
+
+    /// The column in a matrix that is sparse, or in one that is not.
+    pub(super) fn within(mut self, matrix: bool) -> Self {
+        match &mut self {
+            Self::Number { sparse, .. } | Self::Table { sparse, .. } | Self::Made { sparse, .. } => {
+                *sparse = matrix;
+            }
+        }
+        self
+    }
+
+    /// Tells a hasher all that its values follow from.
+    pub(super) fn digest(&self, to: &mut impl Hasher) {
+        let ops: &[Op] = match self {
+            Self::Number { source, ops, .. } => {
+                (0_u8, source, ops.len()).hash(to);
+                ops
+            }
+            Self::Table { source, levels, other, missing, .. } => {
+                (1_u8, source, levels.len(), other.to_bits(), missing.to_bits()).hash(to);
+                for (level, value) in levels {
+                    (level.key(), value.to_bits()).hash(to);
+                }
+                &[]
+            }
+            Self::Made { of, at, ops, .. } => {
+                (2_u8, of, at, ops.len()).hash(to);
+                ops
+            }
+        };
+        for op in ops {
+            op.digest(to);
+        }
     }
 
     /// The input it is a function of; of a column computed from several a number that no input has.
@@ -180,7 +296,7 @@ mod tests {
     #[test]
     fn steps_change_the_numbers_of_a_table() {
         let levels = vec![(Level::Number(2.0), 1.0)];
-        let table = Column::Table { source: 0, levels, other: 0.0, missing: f64::NAN };
+        let table = Column::table(0, levels, (0.0, f64::NAN));
         let Column::Table { levels, other, missing, .. } =
             table.then(Op::Fill(9.0)).unwrap().then(Op::Div(2.0)).unwrap()
         else {
@@ -197,7 +313,35 @@ mod tests {
         assert_eq!(bins, [0.0, 1.0, 1.0, 3.0, 3.0, 4.0, 4.0]);
         assert!(steps.apply(f64::NAN).is_nan());
         assert_eq!(Column::last(std::slice::from_ref(&steps), &|v| v <= 0.5), Some((-1.0_f32).next_down()));
-        let made = Column::Made { of: "m".to_owned(), at: 0, ops: Vec::new() };
+        let made = Column::made("m", 0);
         assert!(made.clone().then(steps).is_err() && made.then(Op::Add(1.0)).is_ok());
+    }
+
+    #[test]
+    fn columns_of_other_values_have_other_digests() {
+        let digest = |column: &Column| {
+            let mut hasher = std::hash::DefaultHasher::new();
+            column.digest(&mut hasher);
+            hasher.finish()
+        };
+        let text = |text: &str| vec![(Level::Text(text.into()), 1.0)];
+        let columns = [
+            Column::input(0),
+            Column::input(1),
+            Column::input(0).then(Op::Add(1.0)).unwrap(),
+            Column::input(0).then(Op::Mul(1.0)).unwrap(),
+            Column::input(0).then(Op::Steps(vec![1.0])).unwrap(),
+            Column::table(0, text("a"), (0.0, 0.0)),
+            Column::table(0, text("b"), (0.0, 0.0)),
+            Column::table(0, text("a"), (0.0, 1.0)),
+            Column::made("m", 0),
+            Column::made("m", 1),
+        ];
+        for (at, column) in columns.iter().enumerate() {
+            let same = |other: &&Column| digest(other) == digest(column);
+            assert_eq!(columns.iter().filter(same).count(), 1, "{at}");
+            // Whether a matrix is sparse changes none of its values.
+            assert_eq!(digest(&column.clone().within(true)), digest(column));
+        }
     }
 }

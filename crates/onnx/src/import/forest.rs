@@ -6,13 +6,15 @@ use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use super::Told;
-use super::columns::{Column, Level, value};
+use super::columns::{Column, value};
 use super::graph::{Answer, Classes, Graph, Read, WEIGHTS};
 use crate::builder::Attr;
 use crate::element::Domain;
 
 /// Most nodes one tree may state.
 pub(super) const TREE_NODES: usize = 5_000_000;
+/// What a branch on a number counts for each step in front of it: bisection takes all of them many times.
+const BISECTED: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -75,10 +77,10 @@ pub(super) struct Forest {
     index: HashMap<(usize, Read), usize>,
     /// Weights of leaves that this ensemble and others of its graph may still have; a node counts for several.
     room: Rc<Cell<usize>>,
-    /// Levels that their branches on tables may still look at.
+    /// Levels of tables and steps in front of numbers that their branches may still look at.
     looks: Rc<Cell<usize>>,
-    /// How the levels of a table are read, and as which numbers, by the table.
-    tables: HashMap<(usize, usize), (Read, Vec<f32>)>,
+    /// How the levels of a table are read, and as which numbers, by the input and the place of the levels.
+    tables: HashMap<(usize, usize, usize), (Read, Vec<f32>)>,
     /// How much of the training data came to each node.
     covers: Vec<f32>,
     /// The same for the tree that is being written, by the number of the node.
@@ -136,6 +138,14 @@ impl Forest {
         Ok(())
     }
 
+    /// Counts what a branch looks at.
+    fn look(&self, count: usize, what: &str) -> Told<()> {
+        let left = self.looks.get().checked_sub(count);
+        let told = || format!("it has too many branches on columns with too many {what}");
+        self.looks.set(left.ok_or_else(told)?);
+        Ok(())
+    }
+
     fn push(&mut self, id: usize, key: (usize, Read), (mode, value): (Mode, f32), ways: Ways) -> Told<()> {
         self.take(WEIGHTS)?;
         let feature = if mode == Mode::Leaf { 0 } else { self.feature(key) };
@@ -183,9 +193,10 @@ impl Forest {
         (column, test): (&Column, &dyn Fn(f64) -> bool),
         ways: Ways,
     ) -> Told<()> {
-        let Column::Number { source, ops } = column else {
+        let Column::Number { source, ops, .. } = column else {
             return self.table(graph, id, (column, &|v| Some(test(v))), ways);
         };
+        self.look((1 + ops.len()).saturating_mul(BISECTED), "steps before them")?;
         let filled = value(ops, f64::NAN);
         let missing_yes = if filled.is_nan() { ways.missing_yes } else { test(filled) };
         let test = match Column::last(ops, test) {
@@ -217,20 +228,18 @@ impl Forest {
         (column, test): (&Column, &dyn Fn(f64) -> Option<bool>),
         ways: Ways,
     ) -> Told<()> {
-        let Column::Table { source, levels, other, missing } = column else {
+        let Column::Table { source, levels, other, missing, .. } = column else {
             return Err("a set is tested of a number that was computed".to_owned());
         };
-        let looks = self.looks.get().checked_sub(levels.len());
-        self.looks.set(looks.ok_or("it has too many branches on columns with too many categories")?);
+        self.look(levels.len(), "categories")?;
         let way = |v: f64| if v.is_nan() { None } else { test(v) }.unwrap_or(ways.missing_yes);
         let (other, missing) = (way(*other), way(*missing));
-        // Columns stay where they are while an ensemble is written: a table is known by the place of its levels.
-        let (read, all) = match self.tables.entry((levels.as_ptr() as usize, levels.len())) {
+        // Columns stay where they are while an ensemble is written: a table is known by the place of its levels. That of
+        // no levels is the same for all inputs.
+        let place = (*source, levels.as_ptr() as usize, levels.len());
+        let (read, all) = match self.tables.entry(place) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let all: Vec<Level> = levels.iter().map(|(level, _)| level.clone()).collect();
-                new.insert(graph.levels(*source, &all)?)
-            }
+            Entry::Vacant(new) => new.insert(graph.levels(*source, levels.iter().map(|(level, _)| level))?),
         };
         // The chain names the levels that go another way than unknown ones.
         let named = levels.iter().zip(all.iter()).filter(|((_, v), _)| way(*v) != other);
@@ -323,4 +332,24 @@ fn base(values: &[f64]) -> Told<Option<(&'static str, Attr)>> {
     }
     let some = single.iter().any(|&v| v != 0.0);
     Ok(some.then_some(("base_values", Attr::Floats(single))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::columns::Op;
+    use super::*;
+
+    #[test]
+    fn steps_in_front_of_branches_are_counted() {
+        let mut graph = Graph::new("t", vec!["a".to_owned()], 0).unwrap();
+        let left = graph.looks().get();
+        graph.look(left - 1000).unwrap();
+        let mut forest = Forest::new(&graph);
+        forest.begin(3, &[]).unwrap();
+        let column = Column::Number { source: 0, ops: vec![Op::Add(1.0); 100], sparse: false };
+        let ways = Ways { yes: 1, no: 2, missing_yes: true };
+        let mut branch = |id: usize| forest.less(&mut graph, id, (&column, &|v| v <= 0.5), ways);
+        assert!(branch(0).is_ok() && branch(1).is_ok());
+        assert!(branch(2).unwrap_err().contains("too many steps"));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
 use std::rc::Rc;
 
 use super::columns::{Column, Level};
@@ -14,7 +15,7 @@ use crate::slots::SlotKind;
 const NODES: (usize, usize) = (500_000, 20_000_000);
 /// Weights of leaves that take the room of a node.
 pub(super) const WEIGHTS: usize = 4;
-/// Levels that all branches on tables may look at: of any file, more for each byte, and at most.
+/// Levels of tables and steps in front of numbers that all branches may look at: of any file, more for each byte, and at most.
 const LOOKS: (usize, usize, usize) = (1 << 26, 128, 1 << 29);
 /// Most levels that transformers may hand on, over all steps.
 const CARRIED: usize = 1 << 23;
@@ -33,6 +34,8 @@ struct Source {
     levels: Vec<String>,
     codes: HashMap<String, usize>,
     text: bool,
+    /// Its values are texts, whether the model reads them or not.
+    words: bool,
 }
 
 /// Labels of the classes.
@@ -82,7 +85,7 @@ pub(super) struct Graph {
     made: HashMap<String, String>,
     /// Weights of leaves that all trees may still have; a node counts for several.
     room: Rc<Cell<usize>>,
-    /// Levels that all branches on tables may still look at.
+    /// Levels and steps that all branches may still look at.
     looks: Rc<Cell<usize>>,
     /// Levels that transformers may still hand on.
     carried: Cell<usize>,
@@ -123,6 +126,7 @@ impl Graph {
                 levels: Vec::new(),
                 codes: HashMap::new(),
                 text: false,
+                words: false,
             });
         }
         builder.metadata("portcullis.source_format", format);
@@ -138,13 +142,12 @@ impl Graph {
         Rc::clone(&self.room)
     }
 
-    /// Levels that all branches on tables may still look at.
+    /// Levels and steps that all branches may still look at.
     pub(super) fn looks(&self) -> Rc<Cell<usize>> {
         Rc::clone(&self.looks)
     }
 
-    /// Counts levels of tables that a transformer hands on: each is kept once more, and an encoder makes as many of
-    /// a column as the square of its categories.
+    /// Counts levels of tables that a transformer hands on: each is kept once more.
     pub(super) fn carry(&self, levels: usize) -> Told<()> {
         let left = self.carried.get().checked_sub(levels);
         let told = || format!("its transformers hand on more than {CARRIED} categories of all columns");
@@ -226,16 +229,33 @@ impl Graph {
         if next >= 1 << 24 {
             return Err(format!("the column '{}' has too many categories", found.name));
         }
-        let at = *found.codes.entry(text.to_owned()).or_insert(next);
-        if at == next {
-            found.levels.push(text.to_owned());
+        if let Some(&known) = found.codes.get(text) {
+            return Ok(known as f32);
         }
-        Ok(at as f32)
+        found.codes.insert(text.to_owned(), next);
+        found.levels.push(text.to_owned());
+        Ok(next as f32)
+    }
+
+    /// Notes that the values of an input are texts, of which a table without levels tells nothing. Where the empty text
+    /// is a category it is no missing value.
+    pub(super) fn texts(&mut self, source: usize, empty: bool) -> Told<()> {
+        if let Some(found) = self.sources.get_mut(source) {
+            found.words = true;
+            if empty {
+                self.code(source, "")?;
+            }
+        }
+        Ok(())
     }
 
     /// What of its input a table's levels are compared with, and the number of each level.
-    pub(super) fn levels(&mut self, source: usize, levels: &[Level]) -> Told<(Read, Vec<f32>)> {
-        let mut numbers = Vec::with_capacity(levels.len());
+    pub(super) fn levels<'a>(
+        &mut self,
+        source: usize,
+        levels: impl Iterator<Item = &'a Level>,
+    ) -> Told<(Read, Vec<f32>)> {
+        let mut numbers = Vec::new();
         let mut read = None;
         for level in levels {
             let (this, number) = match level {
@@ -247,8 +267,14 @@ impl Graph {
             }
             numbers.push(number);
         }
-        let known_text = self.sources.get(source).is_some_and(|s| s.text);
-        Ok((read.unwrap_or(if known_text { Read::Code } else { Read::Raw }), numbers))
+        let known_text = self.sources.get(source).is_some_and(|s| s.text || s.words);
+        let read = read.unwrap_or(if known_text { Read::Code } else { Read::Raw });
+        if read == Read::Code
+            && let Some(found) = self.sources.get_mut(source)
+        {
+            found.text = true;
+        }
+        Ok((read, numbers))
     }
 
     /// The values trees read, side by side; gives the name and the place of each.
@@ -311,6 +337,20 @@ impl Graph {
         };
         self.made.insert(key, out.clone());
         out
+    }
+
+    /// The name for [`Graph::once`] of columns side by side: short however many categories they have, and by keys that
+    /// no file can know, so that none can mean two matrices by one.
+    pub(super) fn key(&self, columns: &[Column]) -> String {
+        let half = |first: u8| {
+            let mut hasher = self.made.hasher().build_hasher();
+            first.hash(&mut hasher);
+            for column in columns {
+                column.digest(&mut hasher);
+            }
+            hasher.finish()
+        };
+        format!("matrix {:x} {:x}", half(0), half(1))
     }
 
     /// Remembers a value by what it is.

@@ -272,14 +272,14 @@ fn categories(graph: &Graph, file: &File<'_>) -> Told<Vec<Column>> {
         told_apart(levels.iter()).map_err(|e| format!("pandas_categorical: {e}"))?;
         let levels = levels.into_iter().zip(0..).map(|(level, code)| (level, f64::from(code))).collect();
         let column = columns.get_mut(at).ok_or("feature_infos: has more entries than features")?;
-        *column = Column::Table { source: at, levels, other: f64::NAN, missing: f64::NAN };
+        *column = Column::table(at, levels, (f64::NAN, f64::NAN));
     }
     Ok(columns)
 }
 
 fn level(value: &Value) -> Told<Level> {
     match value {
-        Value::Text(text) => Ok(Level::Text(text.clone())),
+        Value::Text(text) => Ok(Level::Text(text.as_str().into())),
         Value::Number(v) => Ok(Level::Number(*v as f32)),
         Value::Bool(v) => Ok(Level::Number(f32::from(u8::from(*v)))),
         other => Err(format!("pandas_categorical: a category is {}", other.kind())),
@@ -316,6 +316,7 @@ fn model(
     if trees.is_empty() {
         (0..if pair { 1 } else { per }).try_for_each(|target| forest.constant(target, 0.0))?;
     }
+    let labelled = classes.is_some();
     let classes = |count: usize| match &classes {
         Some(classes) if classes.len() == count => Ok(classes.clone()),
         Some(classes) => Err(format!("{} class labels for {count} classes", classes.len())),
@@ -323,6 +324,13 @@ fn model(
     };
     match (kind, per) {
         ("binary", 1) => forest.margins(graph, classes(2)?, &[0.0]),
+        // The booster answers a share, and its class the label that it speaks for.
+        ("cross_entropy", 1) if labelled => forest.margins(graph, classes(2)?, &[0.0]),
+        // Of an objective that is a function the class answers the sums as well.
+        (_, 1) if labelled && !matches!(kind, "custom" | "none") => Err(format!(
+            "the objective '{kind}' gives no classes, which the class answers; fit it with 'binary' or \
+             'multiclass', or import what booster_.save_model writes"
+        )),
         ("multiclass", 2) => forest.margins(graph, classes(2)?, &[0.0]),
         ("multiclass", 3..) => forest.margins(graph, classes(per)?, &[]),
         ("multiclassova", 2..) => links::one_against_rest(graph, forest, vec![0.0; per], classes(per)?),

@@ -5,6 +5,7 @@ mod boost;
 mod calibrate;
 mod dense;
 mod dummy;
+mod encode;
 mod importance;
 mod linear;
 mod mix;
@@ -95,10 +96,15 @@ fn searched(node: Node<'_>) -> Told<Option<Node<'_>>> {
     }
 }
 
+/// The first step of a pipeline that is an object: words and None pass all columns on.
 fn first(steps: Node<'_>) -> Told<Node<'_>> {
-    let steps = steps.items()?;
-    let step = steps.first().ok_or("Pipeline: it has no steps")?.items()?;
-    step.get(1).copied().ok_or_else(|| "Pipeline: a step is no pair".to_owned())
+    for step in steps.items()? {
+        let step = second(step).map_err(|e| format!("Pipeline: {e}"))?;
+        if !step.is_scalar() {
+            return Ok(step);
+        }
+    }
+    Err("Pipeline: it has no steps".to_owned())
 }
 
 /// The texts of an array or list.
@@ -257,7 +263,13 @@ fn boosted_extreme(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Tol
     {
         return Err("missing: values other than NaN are not supported".to_owned());
     }
-    xgboost::part(graph, node.get("_Booster")?.get("handle")?.bytes()?, (columns, None))
+    let answer = xgboost::part(graph, node.get("_Booster")?.get("handle")?.bytes()?, (columns, None))?;
+    if node.class().ends_with("Classifier") && matches!(answer, Answer::Value(_)) {
+        return Err("its objective gives no classes, which the class answers; fit it with \
+                    'binary:logistic' or 'multi:softprob', or import what get_booster().save_model writes"
+            .to_owned());
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const HEADER: &str = "tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nl
                       objective=regression\nfeature_names=a b\nfeature_infos=[0:1] [0:1]\n\n";
 
 /// A LightGBM file of one tree with one split.
-fn stump(feature: usize, threshold: &str, decision: u8, more: &str) -> String {
+pub(super) fn stump(feature: usize, threshold: &str, decision: u8, more: &str) -> String {
     format!(
         "{HEADER}Tree=0\nnum_leaves=2\nnum_cat={}\nsplit_feature={feature}\nthreshold={threshold}\n\
          decision_type={decision}\nleft_child=-1\nright_child=-2\nleaf_value=1 2\n{more}is_linear=0\n\n\nend of trees\n",
@@ -174,7 +174,7 @@ fn a_damaged_lightgbm_file_is_refused_with_its_place() {
 }
 
 /// An XGBoost file of one tree with one split.
-fn xgboost(change: (&str, &str)) -> String {
+pub(super) fn xgboost(change: (&str, &str)) -> String {
     let text = r#"{"learner":{"feature_names":["a","b"],"feature_types":["float","float"],
         "gradient_booster":{"name":"gbtree","model":{"tree_info":[0],"iteration_indptr":[0,1],"trees":[{
         "left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_indices":[0,0,0],"split_conditions":[0.1,1,2],

@@ -3,7 +3,7 @@
 //! Read are the boosters `gbtree`, `dart` and `gblinear`, numeric and categorical splits, and the category
 //! lists of pandas columns. XGBoost compares f32 with f32, and so does the graph.
 
-use super::columns::{Column, Level, told_apart};
+use super::columns::{Column, Level, dense, told_apart};
 use super::forest::{Forest, Ways};
 use super::graph::{Answer, Classes, Graph, Read};
 use super::links::{self, Link};
@@ -166,7 +166,7 @@ fn categories(graph: &Graph, learner: &Value) -> Told<Vec<Column>> {
             continue;
         }
         let levels = levels.into_iter().zip(0..).map(|(level, code)| (level, f64::from(code))).collect();
-        *column = Column::Table { source, levels, other: f64::NAN, missing: f64::NAN };
+        *column = Column::table(source, levels, (f64::NAN, f64::NAN));
     }
     Ok(columns)
 }
@@ -180,7 +180,7 @@ fn levels(encoding: &Value) -> Told<Vec<Level>> {
     let bytes: Vec<u8> = encoding.numbers("values")?.iter().map(|&v| v as i64 as u8).collect();
     let part = |ends: &[f64]| {
         let text = bytes.get(ends[0] as usize..ends[1] as usize)?;
-        Some(Level::Text(String::from_utf8(text.to_vec()).ok()?))
+        Some(Level::Text(std::str::from_utf8(text).ok()?.into()))
     };
     let levels: Option<Vec<Level>> = offsets.windows(2).map(part).collect();
     levels.ok_or_else(|| "its texts are damaged".to_owned())
@@ -202,6 +202,7 @@ fn model(
         "gblinear" => return linear(graph, (booster, facts), (columns, classes)),
         other => return Err(format!("the booster '{other}' is not known here")),
     }
+    dense(columns)?;
     let pair = facts.groups == 2;
     let forest = forest(graph, (trees.member("model")?, drop), columns, facts)?;
     let classes = labels(facts, classes)?;
@@ -405,7 +406,7 @@ impl<'a> Tree<'a> {
                 (column, &|v| Some(set.binary_search_by(|c| c.total_cmp(&(v.floor() + 0.0))).is_ok())),
                 ways,
             ),
-            Column::Number { source, ops } if ops.is_empty() => {
+            Column::Number { source, ops, .. } if ops.is_empty() => {
                 let values: Vec<f32> = set.iter().map(|&c| c as f32).collect();
                 forest.member(at, (*source, Read::Floor), &values, ways)
             }
@@ -460,7 +461,7 @@ fn linear(
     let mut names = Vec::with_capacity(columns.len());
     for (at, column) in columns.iter().enumerate() {
         match column {
-            Column::Number { source, ops } if ops.is_empty() => names.push(graph.number(*source)?),
+            Column::Number { source, ops, .. } if ops.is_empty() => names.push(graph.number(*source)?),
             _ => return Err(format!("gblinear: the column {at} is computed, which is not supported here")),
         }
     }

@@ -172,7 +172,9 @@ impl Operator for Cast {
         let bound = if let Kind::Bool = row.kind { Some(2) } else { lower.bound(&row) };
         let row = match self.0 {
             DataType::Float => lower.view(&row, shape, Kind::Float),
-            DataType::Int64 | DataType::Int32 if !float => lower.view(&row, shape, Kind::Int),
+            DataType::Int64 | DataType::Int32 if !float || bound.is_some() || lower.is_whole(&row) => {
+                lower.view(&row, shape, Kind::Int)
+            }
             DataType::Int64 | DataType::Int32 => lower.map(&row, shape, Kind::Int, |from, to| {
                 to.iter_mut().zip(from).for_each(|(to, x)| *to = x.trunc());
             })?,

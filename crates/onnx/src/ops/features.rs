@@ -24,6 +24,8 @@ struct Rowwise {
     maps: Vec<Vec<Map>>,
     /// Integers stay integers (`Imputer`): what is replaced, by what of each column.
     whole: Option<(i64, Vec<i64>)>,
+    /// Below what all it makes lies, which is whole and never below 0.
+    bound: Option<usize>,
 }
 
 impl fmt::Debug for Rowwise {
@@ -70,6 +72,7 @@ impl Operator for Rowwise {
         };
         let f = Arc::clone(&self.f);
         let made = lower.map(&row, row.shape.clone(), kind, move |from, to| f(from, to))?;
+        lower.bind(&made, self.bound);
         if !self.maps.is_empty() {
             lower.derive(&row, &made, |column, origin| {
                 origin.maps.extend(&self.maps[column % self.maps.len()]);
@@ -123,7 +126,7 @@ pub(super) fn scaler(node: &Node<'_>) -> Result<Op> {
         }
     };
     let wide: Option<RowFn<f64>> = Some(Arc::new(wide));
-    Ok(Box::new(Rowwise { f: Arc::new(f), wide, width: offsets.or(scales), maps, whole: None }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), wide, width: offsets.or(scales), maps, whole: None, bound: None }))
 }
 
 pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
@@ -148,7 +151,7 @@ pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
         }
     };
     let whole = whole.then_some(exactly);
-    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width, maps, whole }))
+    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width, maps, whole, bound: None }))
 }
 
 pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
@@ -163,7 +166,14 @@ pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
         let divisor = if norm == 0.0 { 1.0 } else { norm };
         to.iter_mut().zip(from).for_each(|(to, x)| *to = x / divisor);
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width: None, maps: Vec::new(), whole: None }))
+    Ok(Box::new(Rowwise {
+        f: Arc::new(f),
+        wide: None,
+        width: None,
+        maps: Vec::new(),
+        whole: None,
+        bound: None,
+    }))
 }
 
 pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
@@ -171,7 +181,14 @@ pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
     let f = move |from: &[f32], to: &mut [f32]| {
         to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
     };
-    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width: None, maps: Vec::new(), whole: None }))
+    Ok(Box::new(Rowwise {
+        f: Arc::new(f),
+        wide: None,
+        width: None,
+        maps: Vec::new(),
+        whole: None,
+        bound: Some(2),
+    }))
 }
 
 /// Puts inputs side by side as floats, each cut or padded with zeros to its width.

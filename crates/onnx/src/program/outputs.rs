@@ -1,8 +1,10 @@
 //! Reads a graph's outputs as a prediction: a class with probabilities, or a value.
 
-use super::value::{Kind, Levels, Row, Shape};
+use super::origin::{Origin, Way};
+use super::value::{Dict, Kind, Levels, Row, Shape};
 use super::{Lower, Span};
 use crate::scores::Labels;
+use std::sync::Arc;
 
 /// Where the predictions of a block lie.
 #[derive(Debug)]
@@ -29,7 +31,7 @@ impl Ending {
         }
         let label = rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Int));
         if let (Some(row), Some(scores)) = (label, scores) {
-            return Ok(Self::counted(row, scores));
+            return Self::numbered(lower, row, scores, rows);
         }
         if let Some((scores, true)) = scored {
             return Self::largest(lower, scores);
@@ -57,6 +59,27 @@ impl Ending {
             to[0] = best as f32;
         })?;
         Ok(Self::counted(&label, shares))
+    }
+
+    /// A label that is a number: one of those that the places of classes were looked up as, or such a place itself.
+    fn numbered(lower: &mut Lower, label: &Row, scores: &Row, rows: &[Row]) -> Result<Self, String> {
+        let origins = lower.origins(label).unwrap_or_default();
+        if let [Origin { source, way: Way::Entry(table), maps }] = origins.as_slice()
+            && maps.is_empty()
+        {
+            let levels = Levels::Integer(table.iter().map(|&x| x as i64).collect());
+            let kind = Kind::Code(Arc::new(Dict { levels, open: false }));
+            let row = Row { place: lower.source(*source), shape: Shape::column(), kind, sole: false };
+            if lower.bound(&row).is_some_and(|bound| bound <= table.len()) {
+                return Self::classes(&row, Some(scores), rows);
+            }
+        }
+        match lower.bound(label) {
+            Some(bound) if bound <= scores.width() => Ok(Self::counted(label, scores)),
+            _ => {
+                Err("the label is a number of which nothing says that it is the place of a class".to_owned())
+            }
+        }
     }
 
     /// Classes 0, 1, … with a score each.

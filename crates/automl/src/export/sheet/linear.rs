@@ -2,6 +2,7 @@
 
 use super::{FLOAT, Sheet};
 use crate::Error;
+use crate::export::width::MANY;
 use crate::learners::{LinearModel, Number, REACH};
 use onnx::{Attr, Domain};
 
@@ -167,6 +168,3 @@ impl Sheet<'_> {
         parts.push(self.make("MatMul", "categories", &[&all, &ones], vec![]));
     }
 }
-
-/// Outputs from which a category is one-hot encoded in place of a lookup an output.
-const MANY: usize = 4;

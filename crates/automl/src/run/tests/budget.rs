@@ -1,5 +1,6 @@
 //! Budgets, interruptions, and what ends a search early.
 
+use super::labels::rarely;
 use super::*;
 use crate::journal::Keeper;
 use std::sync::Mutex;
@@ -217,104 +218,6 @@ fn the_score_asked_for_ends_the_search() {
     let outcome = search(&table, &Spec { exit_score: Some(0.8), ..quick(15) }).unwrap();
     assert!(outcome.work.trials < 15 && !outcome.work.truncated, "{}", outcome.work.trials);
     assert!(outcome.notes.iter().any(|note| note.contains("the score asked for")));
-}
-
-/// Three rows of four are of the first class whatever they say, so that balance wants other labels than accuracy.
-fn rarely(table: &mut Table) {
-    let Values::Texts { codes, .. } = &mut table.columns[5].values else { panic!("no texts") };
-    (0..codes.len()).filter(|r| r % 4 != 0).for_each(|r| codes[r] = 0);
-}
-
-#[test]
-fn a_test_table_is_measured_and_the_label_follows_the_threshold() {
-    let (mut train, mut test) = (table(600, Task::Binary), table(240, Task::Binary));
-    rarely(&mut train);
-    rarely(&mut test);
-    let spec = Spec { metric: Some("balanced_accuracy".into()), ..quick(6) };
-    let tables = Tables { training: &train, validation: None, test: Some(&test) };
-    let outcome = run(tables, &spec, &mut |_| ControlFlow::Continue(())).unwrap();
-    let measured = outcome.test.as_ref().unwrap();
-    assert!(measured["AUC_weighted"] > 0.5 && measured.contains_key("log_loss"));
-    let threshold = outcome.threshold.unwrap();
-    assert!(threshold < 0.45, "{threshold}");
-    let model = onnx::Model::from_bytes(&outcome.model).unwrap();
-    let batch = scored_rows(&model, &test);
-    let mut between = 0;
-    let (mut right, mut all) = ([0.0; 2], [0.0; 2]);
-    let Values::Texts { codes, .. } = &test.columns[5].values else { panic!("no texts") };
-    for (row, &truth) in codes.iter().enumerate() {
-        let p = batch.probabilities(row)[1];
-        assert_eq!(batch.class(row) == 1, p > threshold, "{p}");
-        between += usize::from(p > threshold && p < 0.5);
-        let truth = truth as usize;
-        all[truth] += 1.0;
-        right[truth] += f64::from(u8::from(batch.class(row) == truth));
-    }
-    assert!(between > 0);
-    // Measured by the labels that callers get, and drawn by them.
-    assert!((measured["balanced_accuracy"] - (right[0] / all[0] + right[1] / all[1]) / 2.0).abs() < 1e-12);
-    let matrix = outcome.plots.iter().find(|plot| plot.name == "confusion_matrix").unwrap();
-    let plots::Marks::Cells { rows, .. } = &matrix.marks else { panic!("no cells") };
-    let recall = |class: usize| rows[class][class] / rows[class].iter().sum::<f64>();
-    assert!((outcome.score - (recall(0) + recall(1)) / 2.0).abs() < 1e-9);
-    let strange = Table { columns: test.columns.iter().filter(|c| c.name != "y").cloned().collect() };
-    let tables = Tables { training: &train, validation: None, test: Some(&strange) };
-    assert!(matches!(run(tables, &spec, &mut |_| ControlFlow::Continue(())), Err(Error::Target { .. })));
-}
-
-#[test]
-fn labels_of_several_classes_are_weighted_where_the_metric_counts_classes_alike() {
-    let (mut train, mut test) = (table(900, Task::Multiclass), table(300, Task::Multiclass));
-    rarely(&mut train);
-    rarely(&mut test);
-    let spec = Spec { metric: Some("norm_macro_recall".into()), ..quick(4) };
-    let tables = Tables { training: &train, validation: None, test: Some(&test) };
-    let outcome = run(tables, &spec, &mut |_| ControlFlow::Continue(())).unwrap();
-    let weights = outcome.class_weights.as_ref().unwrap();
-    // "top" is the rarest class.
-    assert!(weights["top"] == 1.0 && weights.values().filter(|w| **w < 1.0).count() == 2, "{weights:?}");
-    assert!(report_html(&outcome).contains("times the weight of its class: high "));
-    let ensemble = outcome.trials.iter().find(|t| t.learner == ENSEMBLE).unwrap();
-    let best = outcome.trials.iter().filter(|t| t.learner != ENSEMBLE).map(|t| t.score).reduce(f64::max);
-    assert!(ensemble.score > best.unwrap());
-    // The file answers by the weights, and is measured by its answers.
-    let model = onnx::Model::from_bytes(&outcome.model).unwrap();
-    let batch = scored_rows(&model, &test);
-    let weights: Vec<f32> = weights.values().copied().collect();
-    let Values::Texts { codes, .. } = &test.columns[5].values else { panic!("no texts") };
-    let (mut right, mut all, mut moved) = ([0.0; 3], [0.0; 3], 0);
-    for (row, &truth) in codes.iter().enumerate() {
-        let p = batch.probabilities(row);
-        let largest = |of: &dyn Fn(usize) -> f32| (1..3).fold(0, |a, b| if of(b) > of(a) { b } else { a });
-        let label = largest(&|class| p[class] * weights[class]);
-        assert_eq!(batch.class(row), label, "{p:?}");
-        moved += usize::from(label != largest(&|class| p[class]));
-        all[truth as usize] += 1.0;
-        right[truth as usize] += f64::from(u8::from(label == truth as usize));
-    }
-    let recall = (0..3).map(|class| right[class] / all[class]).sum::<f64>() / 3.0;
-    assert!(moved > 0);
-    let measured = outcome.test.as_ref().unwrap()["norm_macro_recall"];
-    assert!((measured - (recall - 1.0 / 3.0) * 1.5).abs() < 1e-9);
-}
-
-/// A table's rows, scored.
-fn scored_rows(model: &onnx::Model, table: &Table) -> onnx::Batch {
-    let mut batch = model.batch();
-    for row in 0..table.rows() {
-        batch.push_row();
-        for (slot, column) in table.columns.iter().filter_map(|c| Some((model.slot(&c.name)?, c))) {
-            match &column.values {
-                Values::Numbers(v) => batch.set_number(slot, 0, v[row] as f32),
-                Values::Texts { codes, levels } if codes[row] != MISSING_CODE => {
-                    batch.set_text(model, slot, 0, &levels[codes[row] as usize]);
-                }
-                Values::Texts { .. } => {}
-            }
-        }
-    }
-    model.predict(&mut batch).unwrap();
-    batch
 }
 
 #[test]

@@ -310,3 +310,29 @@ fn symmetric_trees_suit_wide_tables_and_long_lists_of_categories() {
     let outcome = search(&long, &spec).unwrap();
     assert!(outcome.trials.iter().any(|t| t.learner.contains("target means")), "{:?}", outcome.trials);
 }
+
+#[test]
+fn a_table_of_thousands_of_columns_has_a_model_that_a_file_holds() {
+    let mut random = Random::new(3, 3);
+    let rows = 40;
+    let y: Vec<f64> = (0..rows).map(|row| f64::from(row % 2 == 0)).collect();
+    let mut columns: Vec<Column> = (0..4_500)
+        .map(|at| {
+            // Skewed, so that logarithms are taken; some with holes.
+            let cell = |row: usize| match (at + row) % 97 {
+                0 => f64::NAN,
+                _ => (random.between(0.0, 3.0) + y[row] * f64::from(at < 40)).exp(),
+            };
+            column(&format!("c{at}"), Kind::Float, Values::Numbers((0..rows).map(cell).collect()))
+        })
+        .collect();
+    columns.push(column("y", Kind::Integer, Values::Numbers(y)));
+    let spec = Spec {
+        allowed_learners: vec!["LogisticRegression".into(), "NeuralNetwork".into()],
+        validation_size: Some(0.4),
+        ..Spec::new("y", 6, 5)
+    };
+    let outcome = search(&Table { columns }, &spec).unwrap();
+    assert_eq!(outcome.work.trials, 6);
+    assert!(onnx::Model::from_bytes(&outcome.model).unwrap().predictable().is_ok());
+}

@@ -156,7 +156,7 @@ impl<'a> Tree<'a> {
         };
         match column {
             Column::Table { .. } => forest.table(graph, at, (column, &|v| Some(holds(v))), ways),
-            Column::Number { source, ops } if ops.is_empty() => {
+            Column::Number { source, ops, .. } if ops.is_empty() => {
                 let mut known = self.codes.borrow_mut();
                 let codes = known.entry(number as usize).or_insert_with(|| codes(words));
                 forest.member(at, (*source, Read::Trunc), codes, ways)

@@ -1,5 +1,7 @@
 //! Columns as a matrix of numbers, for models that add them up.
 
+use std::collections::HashMap;
+
 use super::super::Told;
 use super::super::columns::{Column, Level, Op, value};
 use super::super::graph::{Graph, Read};
@@ -26,7 +28,8 @@ impl Matrix {
         graph.look(columns.iter().map(size).sum())?;
         let mut order: Vec<usize> = (0..columns.len()).collect();
         order.sort_by_key(|&at| Part::of(&columns[at]));
-        let name = graph.once(format!("matrix {columns:?}"), |graph| {
+        let key = graph.key(columns);
+        let name = graph.once(key, |graph| {
             let mut parts = Vec::new();
             for places in order.chunk_by(|&a, &b| Part::of(&columns[a]) == Part::of(&columns[b])) {
                 let group: Vec<&Column> = places.iter().map(|&at| &columns[at]).collect();
@@ -114,7 +117,7 @@ fn plain(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
     let mut names = Vec::new();
     let mut steps = Vec::new();
     for column in columns {
-        let Column::Number { source, ops } = column else { continue };
+        let Column::Number { source, ops, .. } = column else { continue };
         names.push(graph.number(*source)?);
         steps.push(Affine::of(ops));
     }
@@ -127,7 +130,7 @@ fn made(graph: &mut Graph, columns: &[&Column]) -> String {
     let mut runs: Vec<(&str, Vec<i64>)> = Vec::new();
     let mut steps = Vec::new();
     for column in columns {
-        let Column::Made { of, at, ops } = column else { continue };
+        let Column::Made { of, at, ops, .. } = column else { continue };
         steps.push(Affine::of(ops));
         if let Some((name, places)) = runs.last_mut()
             && *name == of.as_str()
@@ -190,66 +193,77 @@ fn scaler(graph: &mut Graph, all: &str, offset: Vec<f32>, scale: Vec<f32>) -> St
     graph.node((Domain::Ml, "Scaler"), &[all], attrs)
 }
 
+/// Refuses a table that has no number for some values.
+fn numbered(graph: &Graph, source: usize, column: &Column) -> Told<()> {
+    let Column::Table { levels, other, missing, .. } = column else { return Ok(()) };
+    if other.is_nan() {
+        return Err(format!(
+            "the column '{}' has no number for unknown categories; let its encoder give them one \
+             (OrdinalEncoder: handle_unknown='use_encoded_value')",
+            graph.name(source)
+        ));
+    }
+    if levels.iter().map(|(_, v)| v).chain([missing]).any(|v| v.is_nan()) {
+        return Err(format!(
+            "the column '{}' has a missing value after its encoder, which is not supported here",
+            graph.name(source)
+        ));
+    }
+    Ok(())
+}
+
 /// Tables over one input: which level it has, one column a level, and from there the values.
 fn looked_up(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
     let source = columns[0].source();
-    let mut levels: Vec<&Level> = Vec::new();
-    let mut tables = Vec::new();
-    for column in columns {
+    let (mut levels, mut rows): (Vec<&Level>, HashMap<_, usize>) = (Vec::new(), HashMap::new());
+    // How far values are from those of any other category, by row and column, and the same of missing ones.
+    let (mut cells, mut gaps, mut others) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, column) in columns.iter().enumerate() {
+        numbered(graph, source, column)?;
         let Column::Table { levels: own, other, missing, .. } = column else { continue };
-        if other.is_nan() {
-            return Err(format!(
-                "the column '{}' has no number for unknown categories; let its encoder give them one \
-                 (OrdinalEncoder: handle_unknown='use_encoded_value')",
-                graph.name(source)
-            ));
+        // Levels that are like an unknown one need no place of their own.
+        for (level, value) in own.iter().filter(|(_, value)| value != other) {
+            let row = *rows.entry(level.key()).or_insert(levels.len());
+            if row == levels.len() {
+                levels.push(level);
+            }
+            cells.push((row, at, (value - other) as f32));
         }
-        if own.iter().map(|(_, v)| v).chain([missing]).any(|v| v.is_nan()) {
-            return Err(format!(
-                "the column '{}' has a missing value after its encoder, which is not supported here",
-                graph.name(source)
-            ));
+        if missing != other {
+            gaps.push((at, (missing - other) as f32));
         }
-        if levels.is_empty() {
-            levels = own.iter().map(|(level, _)| level).collect();
-        } else if !own.iter().map(|(level, _)| level).eq(levels.iter().copied()) {
-            return Err(format!("the column '{}' is encoded in two ways", graph.name(source)));
-        }
-        tables.push((own, *other, *missing));
+        others.push(*other as f32);
     }
-    // Levels that are like an unknown one need no place of their own.
-    let kept: Vec<usize> =
-        (0..levels.len()).filter(|&at| tables.iter().any(|(own, other, _)| own[at].1 != *other)).collect();
-    let with_missing = tables.iter().any(|&(_, other, missing)| other != missing);
-    let named: Vec<Level> = kept.iter().map(|&at| levels[at].clone()).collect();
-    let hot = one_hot(graph, source, (&named, with_missing))?;
-    let rows = kept.len() + usize::from(with_missing);
-    let cell = |row: usize, (own, other, missing): &(&Vec<(Level, f64)>, f64, f64)| {
-        kept.get(row).map_or(*missing, |&at| own[at].1) - other
-    };
-    let table: Vec<f32> = (0..rows).flat_map(|r| tables.iter().map(move |t| cell(r, t) as f32)).collect();
-    let width = tables.len();
-    let same = rows == width
-        && table.iter().enumerate().all(|(i, &v)| v == f32::from(u8::from(i % (width + 1) == 0)));
-    if same && tables.iter().all(|t| t.1 == 0.0) {
+    let with_missing = !gaps.is_empty();
+    let hot = one_hot(graph, source, (&levels, with_missing))?;
+    let (height, width) = (levels.len() + usize::from(with_missing), columns.len());
+    cells.extend(gaps.into_iter().map(|(at, value)| (levels.len(), at, value)));
+    let same = height == width && cells.len() == width && cells.iter().all(|&(r, c, v)| r == c && v == 1.0);
+    if same && others.iter().all(|&v| v == 0.0) {
         return Ok(hot);
     }
-    let table = graph.builder().floats("levels", &[rows as i64, width as i64], table);
-    let others = graph.row(tables.iter().map(|t| t.1 as f32).collect());
+    let count = height.saturating_mul(width);
+    graph.room_for(count.saturating_mul(size_of::<f32>()))?;
+    let mut table = vec![0.0; count];
+    for (row, at, value) in cells {
+        table[row * width + at] = value;
+    }
+    let table = graph.builder().floats("levels", &[height as i64, width as i64], table);
+    let others = graph.row(others);
     let values = graph.plain("MatMul", &[&hot, &table]);
     Ok(graph.plain("Add", &[&values, &others]))
 }
 
 /// 1 in the column of the level an input has, 0 elsewhere; the last one is for a missing value.
-fn one_hot(graph: &mut Graph, source: usize, (levels, with_missing): (&[Level], bool)) -> Told<String> {
+fn one_hot(graph: &mut Graph, source: usize, (levels, with_missing): (&[&Level], bool)) -> Told<String> {
     if levels.is_empty() && !with_missing {
         return Err(format!("the column '{}' has the same value for every input", graph.name(source)));
     }
-    let (read, numbers) = graph.levels(source, levels)?;
+    let (read, numbers) = graph.levels(source, levels.iter().copied())?;
     if read == Read::Code {
         let mut texts: Vec<String> = levels
             .iter()
-            .filter_map(|level| if let Level::Text(text) = level { Some(text.clone()) } else { None })
+            .filter_map(|level| if let Level::Text(text) = level { Some(text.to_string()) } else { None })
             .collect();
         texts.extend(with_missing.then(String::new));
         let width = texts.len() as i64;

@@ -49,7 +49,7 @@ pub(super) fn classifier(graph: &mut Graph, node: Node<'_>, columns: &[Column]) 
 fn same(graph: &mut Graph, columns: &[Column], values: Vec<f32>) -> Told<String> {
     let zero = match columns.first() {
         // What was filled, scaled or cut is a number.
-        Some(Column::Number { source, ops }) if ops.iter().any(|op| !matches!(op, Op::FillText(_))) => {
+        Some(Column::Number { source, ops, .. }) if ops.iter().any(|op| !matches!(op, Op::FillText(_))) => {
             graph.number(*source)?
         }
         Some(Column::Made { of, .. }) => picked(graph, of, vec![0]),

@@ -17,7 +17,7 @@ const ZERO: f32 = 10.0 * f64::EPSILON as f32;
 
 /// Columns of a value.
 fn made(of: &str, places: impl Iterator<Item = usize>) -> Vec<Column> {
-    places.map(|at| Column::Made { of: of.to_owned(), at, ops: Vec::new() }).collect()
+    places.map(|at| Column::made(of, at)).collect()
 }
 
 /// `Normalizer`: every row divided by its size.
@@ -102,7 +102,7 @@ pub(super) fn polynomial(graph: &mut Graph, node: Node<'_>, columns: &[Column]) 
     if node.find("include_bias")?.is_none() || node.flag("include_bias")? {
         let matrix = Matrix::write(graph, columns)?;
         // Some column within the bounds 1 and 1.
-        out.push(Column::Made { of: matrix.name, at: 0, ops: vec![Op::Fill(1.0), Op::Clip(1.0, 1.0)] });
+        out.push(Column::made(&matrix.name, 0).then(Op::Fill(1.0))?.then(Op::Clip(1.0, 1.0))?);
     }
     if low <= 1.0 && high >= 1.0 {
         out.extend_from_slice(columns);

@@ -1,11 +1,11 @@
 //! Transformers: every one takes columns and gives columns; see [`super::super::columns`].
 
 use super::super::Told;
-use super::super::columns::{Column, Level, Op, told_apart};
+use super::super::columns::{Column, Op};
 use super::super::graph::Graph;
 use super::super::skops::Node;
 use super::super::value::Value;
-use super::{mix, second, select, steps, unknown};
+use super::{encode, mix, second, select, steps, unknown};
 
 /// Most columns that transformers make.
 pub(super) const COLUMNS: usize = 100_000;
@@ -14,13 +14,9 @@ pub(super) const COLUMNS: usize = 100_000;
 pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
     graph.carry(columns.iter().map(size).sum())?;
     if node.is_scalar() {
-        return match node.text()?.as_str() {
-            "passthrough" => Ok(columns),
-            "drop" => Ok(Vec::new()),
-            other => Err(format!("the step '{other}' is unknown")),
-        };
+        return by_word(&node.scalar()?, columns);
     }
-    let class = node.class();
+    let (class, before) = (node.class(), columns.iter().any(Column::is_sparse));
     let done = match class {
         _ if !node.is_of("sklearn") => Err(unknown(node)),
         // A mean that is not subtracted stands in the file all the same.
@@ -49,9 +45,9 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
         | "SequentialFeatureSelector"
         | "VarianceThreshold" => select::select(node, columns),
         "FeatureUnion" => side_by_side(graph, node, &columns),
-        "SimpleImputer" => impute(node, &columns),
-        "OneHotEncoder" => one_hot(graph, node, &columns),
-        "OrdinalEncoder" => ordinal(graph, node, &columns),
+        "SimpleImputer" => impute(graph, node, &columns),
+        "OneHotEncoder" => encode::one_hot(graph, node, &columns),
+        "OrdinalEncoder" => encode::ordinal(graph, node, &columns),
         "ColumnTransformer" => by_column(graph, node, &columns),
         "FunctionTransformer" if passes(node)? => Ok(columns),
         "Pipeline" => {
@@ -60,6 +56,7 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
         }
         _ => Err(unknown(node)),
     };
+    let done = done.and_then(|made| marked(node, before, made));
     let done = done.map_err(|e| if e.starts_with(class) { e } else { format!("{class}: {e}") })?;
     if done.len() > COLUMNS {
         return Err(format!("{class}: it makes more than {COLUMNS} columns"));
@@ -67,14 +64,46 @@ pub(super) fn transform(graph: &mut Graph, node: Node<'_>, columns: Vec<Column>)
     Ok(done)
 }
 
+/// A step that is a word, or none.
+fn by_word(word: &Value, columns: Vec<Column>) -> Told<Vec<Column>> {
+    match word {
+        Value::Null => Ok(columns),
+        Value::Text(word) if word == "passthrough" => Ok(columns),
+        Value::Text(word) if word == "drop" => Ok(Vec::new()),
+        Value::Text(word) => Err(format!("the step '{word}' is unknown")),
+        other => Err(format!("{} stands where a transformer is expected", other.kind())),
+    }
+}
+
+/// What a transformer made, marked where scikit-learn keeps it as a sparse matrix; `before` says whether what it read
+/// is one. A matrix is sparse as a whole.
+fn marked(node: Node<'_>, before: bool, made: Vec<Column>) -> Told<Vec<Column>> {
+    let any = || made.iter().any(Column::is_sparse);
+    let sparse = match node.class() {
+        "OneHotEncoder" => {
+            // Until scikit-learn 1.1 the setting had another name.
+            let name = if node.find("sparse_output")?.is_some() { "sparse_output" } else { "sparse" };
+            switched(node, name)?
+        }
+        "KBinsDiscretizer" => node.word("encode", "onehot")? == "onehot",
+        // Whether enough of it was zero was found in training; dense ones make all of their parts dense.
+        "ColumnTransformer" => match node.find("sparse_output_")? {
+            Some(found) => found.number().map_err(|e| format!("sparse_output_: {e}"))? != 0.0,
+            None => any(),
+        },
+        "FeatureUnion" | "Pipeline" => any(),
+        "OrdinalEncoder" | "PCA" | "IncrementalPCA" | "TruncatedSVD" => false,
+        // Scalers, selectors and the like keep what they get.
+        _ => before,
+    };
+    Ok(made.into_iter().map(|column| column.within(sparse)).collect())
+}
+
 /// What a copy of a column counts.
 pub(super) fn size(column: &Column) -> usize {
-    let edges = |op: &Op| if let Op::Steps(edges) = op { edges.len() } else { 0 };
     match column {
-        Column::Table { levels, .. } => 1 + levels.len(),
-        Column::Number { ops, .. } | Column::Made { ops, .. } => {
-            1 + ops.len() + ops.iter().map(edges).sum::<usize>()
-        }
+        Column::Table { levels, .. } => 1 + levels.iter().map(|(level, _)| level.size()).sum::<usize>(),
+        Column::Number { ops, .. } | Column::Made { ops, .. } => 1 + ops.iter().map(Op::size).sum::<usize>(),
     }
 }
 
@@ -152,7 +181,7 @@ fn min_max(node: Node<'_>, columns: Vec<Column>) -> Told<Vec<Column>> {
 }
 
 /// The elements of an array of numbers, or of objects.
-fn values(node: Node<'_>) -> Told<Vec<Value>> {
+pub(super) fn values(node: Node<'_>) -> Told<Vec<Value>> {
     if node.is_object_array() || node.is_list() {
         return node
             .items()?
@@ -167,7 +196,7 @@ fn values(node: Node<'_>) -> Told<Vec<Value>> {
     Ok(array.numbers()?.into_iter().map(Value::Number).collect())
 }
 
-fn impute(node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
+fn impute(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
     if let Some(missing) = node.find("missing_values")? {
         let nan = missing.is_scalar() && matches!(missing.scalar()?, Value::Number(n) if n.is_nan());
         if !nan && missing.class() != "NAType" {
@@ -186,7 +215,11 @@ fn impute(node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
             // A column in which training saw no value is left out.
             Value::Number(n) if n.is_nan() => {}
             Value::Number(n) => out.push(column.then(Op::Fill(n))?),
-            Value::Text(text) => out.push(column.then(Op::FillText(text))?),
+            Value::Text(text) => {
+                // An indicator tells nothing of what it is of.
+                graph.texts(column.source(), false)?;
+                out.push(column.then(Op::FillText(text.into()))?);
+            }
             Value::Bool(truth) => out.push(column.then(Op::Fill(f64::from(u8::from(truth))))?),
             other => return Err(format!("statistics_: {} among them", other.kind())),
         }
@@ -204,187 +237,20 @@ fn impute(node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
 fn missing(column: &Column) -> Told<Column> {
     let flag = |v: f64| f64::from(u8::from(v.is_nan()));
     match column {
-        Column::Number { source, ops }
+        Column::Number { source, ops, .. }
             if ops.iter().all(|op| !matches!(op, Op::Fill(_) | Op::FillText(_))) =>
         {
-            Ok(Column::Table { source: *source, levels: Vec::new(), other: 0.0, missing: 1.0 })
+            Ok(Column::table(*source, Vec::new(), (0.0, 1.0)))
         }
         Column::Number { .. } => Err("an indicator of a column that was filled is not supported".to_owned()),
-        Column::Table { source, levels, other, missing } => {
+        Column::Table { source, levels, other, missing, .. } => {
             let levels = levels.iter().map(|(level, v)| (level.clone(), flag(*v))).collect();
-            Ok(Column::Table { source: *source, levels, other: flag(*other), missing: flag(*missing) })
+            Ok(Column::table(*source, levels, (flag(*other), flag(*missing))))
         }
         Column::Made { .. } => {
             Err("an indicator of a column that was computed from several is not supported".to_owned())
         }
     }
-}
-
-/// The categories of an encoder's column; a missing value is none of the levels.
-struct Categories {
-    levels: Vec<Option<Level>>,
-    /// The missing value is None, not NaN: imputers and codes for missing values pass it by.
-    none: bool,
-}
-
-impl Categories {
-    fn read(node: Node<'_>) -> Told<Self> {
-        let level = |value: Value| match value {
-            Value::Text(text) => Ok(Some(Level::Text(text))),
-            Value::Number(n) if n.is_nan() => Ok(None),
-            Value::Null => Ok(None),
-            Value::Number(n) => Ok(Some(Level::Number(n as f32))),
-            Value::Bool(truth) => Ok(Some(Level::Number(f32::from(u8::from(truth))))),
-            other => Err(format!("a category is {}", other.kind())),
-        };
-        let values = values(node)?;
-        let none = values.contains(&Value::Null);
-        let levels: Vec<Option<Level>> = values.into_iter().map(level).collect::<Told<_>>()?;
-        told_apart(levels.iter().flatten())?;
-        Ok(Self { levels, none })
-    }
-
-    /// What [`Categories::encode`] of a column counts: the levels it hands on, and some of those it compares.
-    fn effort(&self, column: &Column) -> usize {
-        const COMPARED: usize = 16;
-        let known = if let Column::Table { levels, .. } = column { levels.len() } else { 0 };
-        self.levels.len().max(known).saturating_add(known.saturating_mul(self.levels.len()) / COMPARED)
-    }
-
-    /// The column whose values are given one a category, with one for any other value.
-    fn encode(&self, column: &Column, values: &[f64], other: f64) -> Told<Column> {
-        let pairs = || self.levels.iter().zip(values);
-        let find = |wanted: Option<&Level>| {
-            pairs().find(|(level, _)| level.as_ref() == wanted).map_or(other, |(_, &value)| value)
-        };
-        let number = |v: f64| {
-            if v.is_nan() { find(None) } else { find(Some(&Level::Number(v as f32))) }
-        };
-        match column {
-            Column::Number { source, ops } => {
-                let mut missing = find(None);
-                for op in ops.iter().rev() {
-                    missing = match op {
-                        Op::Fill(v) => number(*v),
-                        Op::FillText(_) if self.none => missing,
-                        Op::FillText(text) => find(Some(&Level::Text(text.clone()))),
-                        _ => return Err("an encoder behind a scaler is not supported".to_owned()),
-                    };
-                }
-                let known = pairs().filter_map(|(level, &value)| Some((level.clone()?, value)));
-                Ok(Column::Table { source: *source, levels: known.collect(), other, missing })
-            }
-            Column::Table { source, levels, other, missing } => {
-                let levels = levels.iter().map(|(level, v)| (level.clone(), number(*v))).collect();
-                let (other, missing) = (number(*other), number(*missing));
-                Ok(Column::Table { source: *source, levels, other, missing })
-            }
-            Column::Made { .. } => {
-                Err("an encoder behind a transformer that computes columns from several is not supported"
-                    .to_owned())
-            }
-        }
-    }
-}
-
-/// What an encoder keeps of each column.
-struct Encoder<'a> {
-    categories: Vec<Node<'a>>,
-    /// Which code each category has when rare ones share one; empty when none do.
-    mappings: Vec<Option<Vec<f64>>>,
-}
-
-impl<'a> Encoder<'a> {
-    fn read(node: Node<'a>, columns: &[Column]) -> Told<Self> {
-        let categories = node.get("categories_")?.items()?;
-        if categories.len() != columns.len() {
-            return Err(format!("categories_: {} lists for {} columns", categories.len(), columns.len()));
-        }
-        let mut mappings = vec![None; columns.len()];
-        if let Some(found) = node.find("_default_to_infrequent_mappings")? {
-            for (to, from) in mappings.iter_mut().zip(found.items()?) {
-                *to = from.is_array().then(|| from.numbers()).transpose()?;
-            }
-        }
-        Ok(Self { categories, mappings })
-    }
-
-    /// The categories of a column with their codes, and the code of rare ones.
-    fn column(&self, at: usize) -> Told<(Categories, Vec<f64>, Option<f64>)> {
-        let categories = Categories::read(self.categories[at]).map_err(|e| format!("categories_: {e}"))?;
-        let plain: Vec<f64> = (0..categories.levels.len()).map(|code| code as f64).collect();
-        let Some(codes) = &self.mappings[at] else { return Ok((categories, plain, None)) };
-        let rare = codes.iter().copied().fold(0.0, f64::max);
-        let mut codes = codes.clone();
-        // Ordinal encoders leave a missing value out, which is the last category and has a code of its own.
-        let last_is_missing = categories.levels.last().is_some_and(Option::is_none) && !categories.none;
-        if last_is_missing && codes.len() + 1 == categories.levels.len() {
-            codes.push(f64::NAN);
-        }
-        if codes.len() != categories.levels.len() {
-            return Err("_default_to_infrequent_mappings: not as many codes as categories".to_owned());
-        }
-        Ok((categories, codes, Some(rare)))
-    }
-}
-
-fn one_hot(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
-    let encoder = Encoder::read(node, columns)?;
-    let unknown = node.word("handle_unknown", "error")?;
-    let mut dropped = vec![None; columns.len()];
-    let drops = match node.find("_drop_idx_after_grouping")? {
-        Some(drops) => Some(drops),
-        None => node.find("drop_idx_")?,
-    };
-    if let Some(drops) = drops {
-        for (to, from) in dropped.iter_mut().zip(values(drops)?) {
-            *to = from.as_number();
-        }
-    }
-    let mut out = Vec::new();
-    for (at, column) in columns.iter().enumerate() {
-        let (categories, codes, rare) = encoder.column(at)?;
-        let told = |e: String| format!("column '{}': {e}", graph.name(column.source()));
-        let last = codes.iter().copied().fold(-1.0, f64::max);
-        let other = rare.filter(|_| matches!(unknown.as_str(), "infrequent_if_exist" | "warn"));
-        // Each of as many columns as there are codes keeps all levels.
-        graph.carry(categories.effort(column).saturating_mul((last + 1.0) as usize))?;
-        let mut hot = 0.0;
-        while hot <= last {
-            if dropped[at] != Some(hot) {
-                let values: Vec<f64> = codes.iter().map(|&c| f64::from(u8::from(c == hot))).collect();
-                let other = f64::from(u8::from(other == Some(hot)));
-                out.push(categories.encode(column, &values, other).map_err(told)?);
-            }
-            if out.len() > COLUMNS {
-                return Err(format!("it makes more than {COLUMNS} columns"));
-            }
-            hot += 1.0;
-        }
-    }
-    Ok(out)
-}
-
-fn ordinal(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> Told<Vec<Column>> {
-    let encoder = Encoder::read(node, columns)?;
-    let absent = node.find("encoded_missing_value")?.map_or(Ok(f64::NAN), Node::number)?;
-    let unknown = match node.word("handle_unknown", "error")?.as_str() {
-        "use_encoded_value" => node.get("unknown_value")?.number()?,
-        _ => f64::NAN,
-    };
-    let mut out = Vec::with_capacity(columns.len());
-    for (at, column) in columns.iter().enumerate() {
-        let (categories, mut codes, _) = encoder.column(at)?;
-        for (code, level) in codes.iter_mut().zip(&categories.levels) {
-            if level.is_none() && !categories.none {
-                *code = absent;
-            }
-        }
-        let told = |e: String| format!("column '{}': {e}", graph.name(column.source()));
-        graph.carry(categories.effort(column))?;
-        out.push(categories.encode(column, &codes, unknown).map_err(told)?);
-    }
-    Ok(out)
 }
 
 /// `FeatureUnion`: what each of its transformers makes of all columns.

@@ -22,7 +22,7 @@ pub(super) fn stacked(graph: &mut Graph, node: Node<'_>, columns: &[Column]) -> 
         if answers.len() + places.len() > COLUMNS {
             return Err(format!("estimators_: they answer more than {COLUMNS} numbers"));
         }
-        answers.extend(places.map(|at| Column::Made { of: of.clone(), at, ops: Vec::new() }));
+        answers.extend(places.map(|at| Column::made(&of, at)));
     }
     if node.flag("passthrough")? {
         graph.carry(columns.iter().map(size).sum())?;

@@ -59,21 +59,19 @@ fn hot_bins(graph: &mut Graph, column: &Column, bins: usize, out: &mut Vec<Colum
     graph.carry(bins.saturating_mul(levels + 1))?;
     let hot = |bin: usize, v: f64| if v.is_nan() { v } else { f64::from(u8::from(v == bin as f64)) };
     match column {
-        Column::Table { source, levels, other, missing } => {
-            out.extend((0..bins).map(|bin| Column::Table {
-                source: *source,
-                levels: levels.iter().map(|(level, v)| (level.clone(), hot(bin, *v))).collect(),
-                other: hot(bin, *other),
-                missing: hot(bin, *missing),
+        Column::Table { source, levels, other, missing, .. } => {
+            out.extend((0..bins).map(|bin| {
+                let levels = levels.iter().map(|(level, v)| (level.clone(), hot(bin, *v))).collect();
+                Column::table(*source, levels, (hot(bin, *other), hot(bin, *missing)))
             }));
         }
-        Column::Number { source, ops } => {
+        Column::Number { source, ops, .. } => {
             let number = graph.number(*source)?;
             let Some((Op::Steps(edges), before)) = ops.split_last() else {
                 return Err("a column without bins is cut into bins".to_owned());
             };
             // A bin is above its own lower edge and not above the next one.
-            let mut lasts = lasts(before, edges);
+            let mut lasts = lasts(graph, before, edges)?;
             lasts.push(f32::INFINITY);
             let upper = above(graph, &number, lasts.clone());
             lasts.rotate_right(1);
@@ -83,7 +81,7 @@ fn hot_bins(graph: &mut Graph, column: &Column, bins: usize, out: &mut Vec<Colum
             let filled = value(ops, f64::NAN);
             let missing = (0..bins).map(|bin| hot(bin, filled) as f32).collect();
             let of = or_missing(graph, &number, missing, &all);
-            out.extend((0..bins).map(|at| Column::Made { of: of.clone(), at, ops: Vec::new() }));
+            out.extend((0..bins).map(|at| Column::made(&of, at)));
         }
         Column::Made { .. } => return Err("bins of a computed column are not supported".to_owned()),
     }
@@ -91,9 +89,10 @@ fn hot_bins(graph: &mut Graph, column: &Column, bins: usize, out: &mut Vec<Colum
 }
 
 /// The largest input below each edge of what steps make of it.
-fn lasts(before: &[Op], edges: &[f64]) -> Vec<f32> {
+fn lasts(graph: &Graph, before: &[Op], edges: &[f64]) -> Told<Vec<f32>> {
+    graph.look(edges.len().saturating_mul(1 + before.len()))?;
     let last = |edge: f64| Column::last(before, &|v| v < edge).unwrap_or(f32::NEG_INFINITY);
-    edges.iter().map(|&edge| last(edge)).collect()
+    Ok(edges.iter().map(|&edge| last(edge)).collect())
 }
 
 /// 1 where an input is above a number, 0 elsewhere, for each of the numbers.
@@ -113,7 +112,7 @@ fn or_missing(graph: &mut Graph, number: &str, missing: Vec<f32>, all: &str) -> 
 /// A column that has bins on its way, as a value `[N, 1]`. Whether an input lies above an edge is asked of the
 /// input itself, with the f32 that parts what the steps before the bins make of it.
 pub(super) fn stepped(graph: &mut Graph, column: &Column) -> Told<String> {
-    let Column::Number { source, ops } = column else {
+    let Column::Number { source, ops, .. } = column else {
         return Err("bins of a computed column are not supported".to_owned());
     };
     let number = graph.number(*source)?;
@@ -128,7 +127,8 @@ pub(super) fn stepped(graph: &mut Graph, column: &Column) -> Told<String> {
     let mut all = graph.row(vec![first as f32]);
     if !edges.is_empty() {
         // Above each edge the value changes by the difference of the bins on both sides.
-        let above = above(graph, &number, lasts(before, edges));
+        let lasts = lasts(graph, before, edges)?;
+        let above = above(graph, &number, lasts);
         let change = values.windows(2).map(|pair| (pair[1] - pair[0]) as f32).collect();
         let change = graph.builder().floats("bins", &[edges.len() as i64, 1], change);
         let above = graph.plain("MatMul", &[&above, &change]);

@@ -1,7 +1,9 @@
 //! Small `.skops` files by hand, beside what scikit-learn's own formulas say.
 
-use crate::import::{convert, npy, tests::archive};
+use crate::import::{Imported, convert, npy, tests::archive};
 use crate::model::Model;
+
+mod encoded;
 
 /// The objects of a file in the making, and its arrays.
 #[derive(Default)]
@@ -18,11 +20,14 @@ impl File {
         format!(r#""{name}":{node},"file":"{file}"}}"#)
     }
 
-    fn read(self, root: &str) -> Result<Model, String> {
+    fn made(self, root: &str) -> Result<Imported, String> {
         let mut members: Vec<(&str, &[u8])> = vec![("schema.json", root.as_bytes())];
         members.extend(self.0.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
-        let made = convert("m.skops", &archive(&members), &[]).map_err(|e| e.to_string())?;
-        Model::from_bytes(&made.bytes).map_err(|e| e.to_string())
+        convert("m.skops", &archive(&members), &[]).map_err(|e| e.to_string())
+    }
+
+    fn read(self, root: &str) -> Result<Model, String> {
+        Model::from_bytes(&self.made(root)?.bytes).map_err(|e| e.to_string())
     }
 }
 

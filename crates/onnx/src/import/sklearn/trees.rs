@@ -327,7 +327,7 @@ impl Predictor {
                 forest.less(graph, at, (column, &|v| v <= thresholds[at]), ways)?;
                 continue;
             }
-            let start = sets[at] as usize * 8;
+            let start = (sets[at] as usize).saturating_mul(8);
             let words = self.sets.get(start..start.saturating_add(8)).ok_or("bitset_idx is out of range")?;
             let test = |v: f64| {
                 let code = v as usize;

@@ -18,6 +18,15 @@ impl Lower {
         Some(self.trace(row))
     }
 
+    /// Whether every column is known to be a whole number: an entry of a table that holds nothing else.
+    pub fn is_whole(&mut self, row: &Row) -> bool {
+        let whole = |origin: &Origin| match &origin.way {
+            Way::Entry(table) => origin.maps.is_empty() && table.iter().all(|x| x.fract() == 0.0),
+            Way::Itself | Way::Hot(..) => false,
+        };
+        self.origins(row).is_some_and(|origins| origins.iter().all(whole))
+    }
+
     /// Asks for work of about this many numbers.
     pub fn spend(&mut self, numbers: usize) -> Option<()> {
         self.traced = self.traced.saturating_add(numbers);
