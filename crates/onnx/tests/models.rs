@@ -195,6 +195,78 @@ fn labels_that_are_numbers_are_the_classes_themselves() {
     }
 }
 
+/// Scores of two classes beside a label, and a number that is none.
+fn judged(make: impl Fn(&mut GraphBuilder)) -> Model {
+    let mut graph = GraphBuilder::new("judged");
+    graph.input("x", ElementType::Float, 2);
+    graph.input("id", ElementType::Int64, 1);
+    graph.output("same", ElementType::Int64, &[-1, 1]);
+    graph.output("label", ElementType::Int64, &[-1]);
+    graph.output("scores", ElementType::Float, &[-1, 2]);
+    graph.node(Domain::Onnx, "Identity", &["id"], &["same"], vec![]);
+    make(&mut graph);
+    Model::from_bytes(&graph.finish().unwrap()).unwrap()
+}
+
+fn softmax_and_largest(graph: &mut GraphBuilder) {
+    graph.node(Domain::Onnx, "Softmax", &["x"], &["scores"], vec![("axis", Attr::Int(1))]);
+    let attributes = vec![("axis", Attr::Int(1)), ("keepdims", Attr::Int(0))];
+    graph.node(Domain::Onnx, "ArgMax", &["scores"], &["place"], attributes);
+}
+
+#[test]
+fn labels_are_found_however_they_are_made() {
+    let looked_up = |classes: [i64; 2]| {
+        judged(move |graph| {
+            softmax_and_largest(graph);
+            let attributes = vec![
+                ("keys_int64s", Attr::Ints(vec![0, 1])),
+                ("values_int64s", Attr::Ints(classes.to_vec())),
+            ];
+            graph.node(Domain::Ml, "LabelEncoder", &["place"], &["label"], attributes);
+        })
+    };
+    let chosen = judged(|graph| {
+        softmax_and_largest(graph);
+        graph.ints("zero", &[1], vec![0]);
+        graph.ints("one", &[1], vec![1]);
+        graph.node(Domain::Onnx, "Equal", &["place", "one"], &["second"], vec![]);
+        graph.node(Domain::Onnx, "Where", &["second", "one", "zero"], &["label"], vec![]);
+    });
+    let classified = |classes: [i64; 2]| {
+        judged(move |graph| {
+            let attributes = vec![
+                ("classlabels_ints", Attr::Ints(classes.to_vec())),
+                ("coefficients", Attr::Floats(vec![1.0, 0.0, 0.0, 1.0])),
+                ("intercepts", Attr::Floats(vec![0.0, 0.0])),
+            ];
+            graph.node(Domain::Ml, "LinearClassifier", &["x"], &["found", "scores"], attributes);
+            graph.node(Domain::Onnx, "Cast", &["found"], &["float"], vec![("to", Attr::Int(1))]);
+            graph.node(Domain::Onnx, "Cast", &["float"], &["label"], vec![("to", Attr::Int(7))]);
+        })
+    };
+    let cases = [
+        (looked_up([0, 1]), [0, 1]),
+        (looked_up([10, 20]), [10, 20]),
+        (chosen, [0, 1]),
+        (classified([1, 2]), [1, 2]),
+        (classified([1, 0]), [1, 0]),
+        (classified([-1, 1]), [-1, 1]),
+    ];
+    for (model, classes) in cases {
+        assert_eq!(*model.output(), Output::Classes(Labels::Integer(classes.to_vec())));
+        let mut batch = model.batch();
+        for row in [[3.0, 1.0], [1.0, 3.0]] {
+            batch.push_row();
+            row.iter().enumerate().for_each(|(at, &x)| batch.set_number(0, at, x));
+            batch.set_number(1, 0, 7.0);
+        }
+        model.predict(&mut batch).unwrap();
+        assert_eq!([batch.class(0), batch.class(1)], [0, 1], "{classes:?}");
+        assert!(batch.probabilities(0)[0] > batch.probabilities(0)[1], "{classes:?}");
+    }
+}
+
 #[test]
 fn a_number_beside_scores_is_no_label() {
     let mut graph = GraphBuilder::new("id");

@@ -249,6 +249,11 @@ impl Graph {
         Ok(())
     }
 
+    /// Whether the empty text is a category of an input.
+    pub(super) fn has_empty(&self, source: usize) -> bool {
+        self.sources.get(source).is_some_and(|found| found.codes.contains_key(""))
+    }
+
     /// What of its input a table's levels are compared with, and the number of each level.
     pub(super) fn levels<'a>(
         &mut self,

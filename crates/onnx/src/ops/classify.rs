@@ -190,13 +190,16 @@ pub(super) fn label_tensor(labels: &Labels, classes: &[usize]) -> Tensor {
     Tensor { dims: vec![classes.len()], data }
 }
 
-/// The meaning of class numbers.
-pub(super) fn label_kind(labels: &Labels) -> Kind {
+/// The first output of a classifier: the place of the class, of which these are the labels.
+pub(super) fn label(lower: &mut Lower, labels: &Labels) -> Result<Row, String> {
     let levels = match labels {
         Labels::Text(v) => Levels::Text(v.clone()),
         Labels::Integer(v) => Levels::Integer(v.clone()),
     };
-    Kind::Code(Arc::new(Dict { levels, open: false }))
+    let kind = Kind::Code(Arc::new(Dict { levels, open: false }));
+    let label = lower.make(0, Shape::column(), kind)?;
+    lower.bind(&label, Some(labels.len()));
+    Ok(label)
 }
 
 impl Operator for Classifier {
@@ -220,7 +223,7 @@ impl Operator for Classifier {
         let row = lower.number(need_value(inputs, 0)?)?;
         self.linear.fits(row.shape.matrix_width()?)?;
         let sums = self.sums(lower, &row);
-        let label = lower.make(0, Shape::column(), label_kind(&self.labels))?;
+        let label = label(lower, &self.labels)?;
         let scores = lower.make(1, Shape::matrix(self.labels.len()), Kind::Float)?;
         lower.push(ClassifyStep {
             linear: Arc::clone(&self.linear),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::broadcast::{self, zip};
 use super::{Inputs, Op, Operator, need, need_value};
-use crate::program::{Dict, Kind, Levels, Lower, Row, Value};
+use crate::program::{Dict, EXACT, Kind, Levels, Lower, Row, Value};
 use crate::tensor::{Data, Tensor};
 
 #[derive(Debug, Clone, Copy)]
@@ -193,6 +193,20 @@ impl Operator for Not {
     }
 }
 
+/// Below what the numbers of a value lie, when they are whole and never below 0.
+fn below(lower: &Lower, value: &Value) -> Option<usize> {
+    match value {
+        Value::Row(row) => lower.bound(row),
+        Value::Const(tensor) => match &tensor.data {
+            Data::Int64(all) => all.iter().try_fold(1, |most: usize, &x| {
+                usize::try_from(x).ok().filter(|&x| x < EXACT as usize).map(|x| most.max(x + 1))
+            }),
+            _ => None,
+        },
+        Value::Words(_) => None,
+    }
+}
+
 impl Operator for Where {
     fn run(&self, inputs: &Inputs<'_>) -> Result<Vec<Tensor>, String> {
         fn select<T: Clone>(places: &[Vec<usize>; 3], hit: &[bool], a: &[T], b: &[T]) -> Vec<T> {
@@ -236,7 +250,11 @@ impl Operator for Where {
             },
         };
         let kind = if matches!(kind, Kind::Code(_)) { Kind::Int } else { kind };
+        let bounds = [a, b].map(|value| below(lower, value));
         let row = lower.zip3([hit, a, b], kind, |c, x, y| if c == 0.0 { y } else { x })?;
+        if let [Some(a), Some(b)] = bounds {
+            lower.bind(&row, Some(a.max(b)));
+        }
         Ok(vec![Value::Row(row)])
     }
 }

@@ -10,6 +10,8 @@ use crate::limits;
 use crate::program::{Dict, EXACT, Kind, Levels, Lower, Row, Shape, Value, Way, exact};
 use crate::tensor::{Data, Tensor};
 
+/// Places that are looked up at once at most.
+const PLACES: usize = 1 << 16;
 /// Why whole texts are not looked up here.
 const WHOLE: &str = "its keys are no texts";
 
@@ -253,6 +255,12 @@ impl LabelEncoder {
             }
             _ => (self.numbers(&all)?, self.kind()),
         };
+        if let Some(bound) = lower.bound(row).filter(|&bound| bound <= PLACES) {
+            // A place, as of a class: what it is looked up as can be told from it.
+            let table: Vec<f32> =
+                (0..bound).map(|x| table[keys.float(x as f32).unwrap_or(default)]).collect();
+            return lower.lookup(row, table, kind);
+        }
         lower.map(row, row.shape.clone(), kind, move |from, to| {
             for (to, &x) in to.iter_mut().zip(from) {
                 *to = table[keys.float(x).unwrap_or(default)];

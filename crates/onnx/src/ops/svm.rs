@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::classify::{label_kind, label_tensor};
+use super::classify::{label, label_tensor};
 use super::matmul::dot;
 use super::probability::{couple, platt};
 use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
@@ -341,8 +341,7 @@ impl Operator for Svm {
     fn lower(&self, lower: &mut Lower, inputs: &[Option<Value>]) -> Result<Vec<Value>, String> {
         let row = lower.number(need_value(inputs, 0)?)?;
         self.machine.support.fits(row.shape.matrix_width()?)?;
-        let label =
-            self.labels.as_ref().map(|l| lower.make(0, Shape::column(), label_kind(l))).transpose()?;
+        let label = self.labels.as_ref().map(|labels| label(lower, labels)).transpose()?;
         let shape = Shape::matrix(self.machine.width());
         let scores = lower.make(usize::from(label.is_some()), shape, Kind::Float)?;
         lower.scratch(0, self.machine.scratch());

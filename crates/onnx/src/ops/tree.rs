@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::classify::{label_kind, label_tensor};
+use super::classify::{label, label_tensor};
 use super::{Inputs, Op, Operator, float, matrix, need, need_value, numbers};
 use crate::attrs::Node;
 use crate::error::Result;
@@ -192,8 +192,7 @@ impl Operator for Trees {
         let used = forest.as_ref().unwrap_or(&self.ensemble.forest);
         let targets = used.targets();
         lower.scratch(used.scratch_words(), targets * BLOCK);
-        let label = self.labels.as_ref().map(|l| lower.make(0, Shape::column(), label_kind(l)));
-        let label = label.transpose()?;
+        let label = self.labels.as_ref().map(|labels| label(lower, labels)).transpose()?;
         let scores = lower.make(usize::from(label.is_some()), Shape::matrix(targets), Kind::Float)?;
         lower.push(TreeStep {
             ensemble: Arc::clone(&self.ensemble),

@@ -29,9 +29,10 @@ impl Ending {
         if let Some(row) = rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Code(_))) {
             return Self::classes(row, scores, rows);
         }
-        let label = rows.iter().find(|r| r.width() == 1 && matches!(r.kind, Kind::Int));
-        if let (Some(row), Some(scores)) = (label, scores) {
-            return Self::numbered(lower, row, scores, rows);
+        if let Some(scores) = scores
+            && let Some(ending) = Self::numbered(lower, scores, rows)?
+        {
+            return Ok(ending);
         }
         if let Some((scores, true)) = scored {
             return Self::largest(lower, scores);
@@ -61,8 +62,26 @@ impl Ending {
         Ok(Self::counted(&label, shares))
     }
 
-    /// A label that is a number: one of those that the places of classes were looked up as, or such a place itself.
-    fn numbered(lower: &mut Lower, label: &Row, scores: &Row, rows: &[Row]) -> Result<Self, String> {
+    /// A label that is a number, the first that can be one; none when there is no number beside the scores.
+    fn numbered(lower: &mut Lower, scores: &Row, rows: &[Row]) -> Result<Option<Self>, String> {
+        let mut numbers = rows.iter().filter(|r| r.width() == 1 && matches!(r.kind, Kind::Int)).peekable();
+        if numbers.peek().is_none() {
+            return Ok(None);
+        }
+        let found = numbers.find_map(|label| Self::of_number(lower, label, scores, rows));
+        found.unwrap_or_else(|| {
+            Err("the label is a number of which nothing says that it is the place of a class".to_owned())
+        })
+    }
+
+    /// With a label that is one of those that the places of classes were looked up as, or such a place itself; none when it
+    /// is neither.
+    fn of_number(
+        lower: &mut Lower,
+        label: &Row,
+        scores: &Row,
+        rows: &[Row],
+    ) -> Option<Result<Option<Self>, String>> {
         let origins = lower.origins(label).unwrap_or_default();
         if let [Origin { source, way: Way::Entry(table), maps }] = origins.as_slice()
             && maps.is_empty()
@@ -70,16 +89,11 @@ impl Ending {
             let levels = Levels::Integer(table.iter().map(|&x| x as i64).collect());
             let kind = Kind::Code(Arc::new(Dict { levels, open: false }));
             let row = Row { place: lower.source(*source), shape: Shape::column(), kind, sole: false };
-            if lower.bound(&row).is_some_and(|bound| bound <= table.len()) {
-                return Self::classes(&row, Some(scores), rows);
-            }
+            let place = lower.bound(&row).is_some_and(|bound| bound <= table.len());
+            return place.then(|| Self::classes(&row, Some(scores), rows).map(Some));
         }
-        match lower.bound(label) {
-            Some(bound) if bound <= scores.width() => Ok(Self::counted(label, scores)),
-            _ => {
-                Err("the label is a number of which nothing says that it is the place of a class".to_owned())
-            }
-        }
+        let place = lower.bound(label).is_some_and(|bound| bound <= scores.width());
+        place.then(|| Ok(Some(Self::counted(label, scores))))
     }
 
     /// Classes 0, 1, … with a score each.

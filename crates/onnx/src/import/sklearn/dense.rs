@@ -234,6 +234,10 @@ fn looked_up(graph: &mut Graph, columns: &[&Column]) -> Told<String> {
         }
         others.push(*other as f32);
     }
+    if !levels.is_empty() && graph.has_empty(source) {
+        // Where the empty text is a category, as which a missing one is sent, there is no missing value.
+        gaps.clear();
+    }
     let with_missing = !gaps.is_empty();
     let hot = one_hot(graph, source, (&levels, with_missing))?;
     let (height, width) = (levels.len() + usize::from(with_missing), columns.len());
