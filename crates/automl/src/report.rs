@@ -200,6 +200,9 @@ fn metrics(page: &mut String, outcome: &Outcome) {
     }
 }
 
+/// Bars drawn at most: the first are the most important.
+const BARS: usize = 60;
+
 /// Horizontal bars from zero with a whisker over the interval of 95 %.
 fn importance(page: &mut String, columns: &[Importance], metric: &str) {
     const LABEL: f64 = 220.0;
@@ -213,6 +216,10 @@ fn importance(page: &mut String, columns: &[Importance], metric: &str) {
             escape(metric)
         ),
     );
+    if columns.len() > BARS {
+        put(page, format_args!("<p>The first {BARS} of {} columns.</p>", columns.len()));
+    }
+    let columns = &columns[..columns.len().min(BARS)];
     let top = columns.iter().map(|c| c.high).fold(0.0, f64::max);
     let scale = if top > 0.0 { (WIDTH - LABEL - 80.0) / top } else { 0.0 };
     let height = STEP * columns.len() as f64;

@@ -78,6 +78,23 @@ pub fn table<R: IntoIterator<Item = String>>(header: &[&str], rows: impl IntoIte
     table.lines().map(|l| l.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
 }
 
+/// Inputs of a model listed at most.
+pub const INPUTS: usize = 100;
+
+/// A table of the first rows, and how many more there are.
+pub fn beginning<R: IntoIterator<Item = String>>(
+    header: &[&str],
+    rows: impl IntoIterator<Item = R>,
+    most: usize,
+) -> String {
+    let mut rows = rows.into_iter();
+    let shown = table(header, rows.by_ref().take(most));
+    match rows.count() {
+        0 => shown,
+        more => format!("{shown}\n … {more} more, which --json lists"),
+    }
+}
+
 /// A horizontal bar of up to `width` characters for a share between 0 and 1.
 pub fn bar(share: f64, width: usize) -> String {
     const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
@@ -157,6 +174,14 @@ pub fn note(message: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_tables_say_how_much_more_there_is() {
+        let rows = |count: usize| (0..count).map(|at| [at.to_string()]);
+        assert_eq!(beginning(&["n"], rows(3), 3), table(&["n"], rows(3)));
+        let shown = beginning(&["n"], rows(1_003), 3);
+        assert_eq!(shown.strip_prefix(&table(&["n"], rows(3))), Some("\n … 1000 more, which --json lists"));
+    }
 
     #[test]
     fn numbers_and_sizes_read_well() {

@@ -5,7 +5,7 @@ use crate::cli::data::{Register, reference};
 use crate::cli::{automl_file, progress};
 use crate::client::segment;
 use crate::session::Session;
-use crate::show::{bar, number, table};
+use crate::show::{bar, beginning, number, table};
 use clap::{Args, Subcommand};
 use definitions::jobs::About;
 use domain::{DataVersion, Fault, Job, JobStatus, Span, Trial};
@@ -265,6 +265,9 @@ pub fn metrics(job: &Job) -> String {
     table(&["metric", "value"], job.metrics.iter().map(|(name, &value)| [name.clone(), shown(value)]))
 }
 
+/// Features listed at most: the first are the most important.
+const FEATURES: usize = 30;
+
 /// Permutation importance with its interval, as bars.
 pub fn importance(job: &Job) -> String {
     let list = job.result["importance"].as_array().cloned().unwrap_or_default();
@@ -275,5 +278,5 @@ pub fn importance(job: &Job) -> String {
         let reach = i["high"].as_f64().unwrap_or(mean) - mean;
         [text(&i["column"]), format!("{mean:.4} ± {reach:.4}"), bar(share, 24)]
     });
-    table(&["feature", "importance, 95 %", ""], rows)
+    beginning(&["feature", "importance, 95 %", ""], rows, FEATURES)
 }

@@ -8,7 +8,7 @@ use crate::cli::model_report::report;
 use crate::cli::model_reproduce::reproduce;
 use crate::client::segment;
 use crate::session::Session;
-use crate::show::{number, size, table, time};
+use crate::show::{INPUTS, beginning, number, size, table, time};
 use clap::Subcommand;
 use domain::{Fault, Model as Registered, ModelKind, ModelVersion, Tags};
 use http::Method;
@@ -167,7 +167,7 @@ fn described(v: &ModelVersion, lineage: &Value) -> String {
     );
     let mut parts = vec![head];
     if v.native.is_some() {
-        parts.push(table(&["input", "type", "", "example", "seen"], inputs));
+        parts.push(beginning(&["input", "type", "", "example", "seen"], inputs, INPUTS));
         parts.push(format!("predicts {} ({}) {}", v.signature.output.name, task(v), classes.join(" | ")));
     }
     if !v.metrics.is_empty() {

@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+/// Columns whose importance is listed at most: the first are the most important.
+const COLUMNS: usize = 100;
+
 /// Writes the page of a version: lineage, signature, metrics, importance, plots, an example request.
 pub async fn report(session: &Session, model: &str, out: Option<PathBuf>) -> Result<(), Fault> {
     let (name, version) = reference(model);
@@ -84,7 +87,7 @@ impl Page<'_> {
         body += &section(
             "Importance of the columns: what the metric loses when one is shuffled",
             &["column", "mean", "from (95 %)", "to"],
-            columns.into_iter().flatten().map(|c| {
+            columns.into_iter().flatten().take(COLUMNS).map(|c| {
                 let text = |name: &str| c[name].as_f64().map(number).unwrap_or_default();
                 vec![
                     c["column"].as_str().unwrap_or_default().to_owned(),

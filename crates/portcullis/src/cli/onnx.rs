@@ -2,7 +2,7 @@
 
 use crate::cli::Global;
 use crate::config::Settings;
-use crate::show::{Printer, line, size, table};
+use crate::show::{INPUTS, Printer, beginning, line, size, table};
 use clap::Subcommand;
 use domain::{ErrorCode, Fault, Signature};
 use endpoint::{Call, Scratch, Servable};
@@ -90,7 +90,7 @@ fn check(out: Printer, global: &Global, file: &Path) -> Result<(), Fault> {
             "{}: ok, {}, engine {engine}\n{}\nanswers {} ({}) {}",
             file.display(),
             size(bytes),
-            table(&["input", "type", "example"], rows),
+            beginning(&["input", "type", "example"], rows, INPUTS),
             signature.output.name,
             signature.output.task,
             classes.join(" | ")

@@ -335,4 +335,10 @@ fn a_table_of_thousands_of_columns_has_a_model_that_a_file_holds() {
     let outcome = search(&Table { columns }, &spec).unwrap();
     assert_eq!(outcome.work.trials, 6);
     assert!(onnx::Model::from_bytes(&outcome.model).unwrap().predictable().is_ok());
+    // The page draws the first of them.
+    assert_eq!(outcome.importance.len(), 4_500);
+    let page = report_html(&outcome);
+    assert!(
+        page.contains("The first 60 of 4500 columns") && page.matches("text-anchor=\"end\"").count() < 500
+    );
 }
