@@ -35,6 +35,11 @@ impl fmt::Debug for Rowwise {
 }
 
 impl Rowwise {
+    /// A function of which no more is known.
+    fn new(f: RowFn<f32>) -> Self {
+        Self { f, wide: None, width: None, maps: Vec::new(), whole: None, bound: None }
+    }
+
     fn fits(&self, width: usize) -> Result<(), String> {
         match self.width {
             Some(expected) if expected != width => Err(format!("takes {expected} columns, got {width}")),
@@ -126,7 +131,8 @@ pub(super) fn scaler(node: &Node<'_>) -> Result<Op> {
         }
     };
     let wide: Option<RowFn<f64>> = Some(Arc::new(wide));
-    Ok(Box::new(Rowwise { f: Arc::new(f), wide, width: offsets.or(scales), maps, whole: None, bound: None }))
+    let width = offsets.or(scales);
+    Ok(Box::new(Rowwise { wide, width, maps, ..Rowwise::new(Arc::new(f)) }))
 }
 
 pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
@@ -151,7 +157,7 @@ pub(super) fn imputer(node: &Node<'_>) -> Result<Op> {
         }
     };
     let whole = whole.then_some(exactly);
-    Ok(Box::new(Rowwise { f: Arc::new(f), wide: None, width, maps, whole, bound: None }))
+    Ok(Box::new(Rowwise { width, maps, whole, ..Rowwise::new(Arc::new(f)) }))
 }
 
 pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
@@ -166,14 +172,7 @@ pub(super) fn normalizer(node: &Node<'_>) -> Result<Op> {
         let divisor = if norm == 0.0 { 1.0 } else { norm };
         to.iter_mut().zip(from).for_each(|(to, x)| *to = x / divisor);
     };
-    Ok(Box::new(Rowwise {
-        f: Arc::new(f),
-        wide: None,
-        width: None,
-        maps: Vec::new(),
-        whole: None,
-        bound: None,
-    }))
+    Ok(Box::new(Rowwise::new(Arc::new(f))))
 }
 
 pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
@@ -181,14 +180,7 @@ pub(super) fn binarizer(node: &Node<'_>) -> Result<Op> {
     let f = move |from: &[f32], to: &mut [f32]| {
         to.iter_mut().zip(from).for_each(|(to, &x)| *to = f32::from(u8::from(x > threshold)));
     };
-    Ok(Box::new(Rowwise {
-        f: Arc::new(f),
-        wide: None,
-        width: None,
-        maps: Vec::new(),
-        whole: None,
-        bound: Some(2),
-    }))
+    Ok(Box::new(Rowwise { bound: Some(2), ..Rowwise::new(Arc::new(f)) }))
 }
 
 /// Puts inputs side by side as floats, each cut or padded with zeros to its width.
