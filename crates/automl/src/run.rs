@@ -217,9 +217,11 @@ fn importance(
     let columns = search.shared.data.features.iter().filter(|f| f.is_input()).count();
     if importance.len() < columns {
         let left = columns - importance.len();
-        notes.push(format!(
-            "the importance of {left} of {columns} columns was not measured: the time was over"
-        ));
+        let why = match search.control.over() {
+            true => "the time was over".to_owned(),
+            false => format!("{} has no value when they are shuffled", search.goal.name),
+        };
+        notes.push(format!("the importance of {left} of {columns} columns was not measured: {why}"));
     }
     search.control.tell(Event::Importance { columns: importance.clone() });
     Ok(importance)

@@ -40,11 +40,14 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// Numbers a row that a linear model of so many outputs takes at most.
     pub(crate) fn linear(self, (logarithms, pieces): (bool, usize), outputs: usize) -> usize {
-        let parted = if pieces > 0 { PARTED + PART * pieces } else { 0 };
-        let log = if logarithms { LOGARITHM } else { 0 };
-        (STANDARD + INDICATOR + log + parted) * self.numbers
-            + categories(self.categories, self.codes, outputs)
+        number(logarithms, true, pieces) * self.numbers + categories(self.categories, self.codes, outputs)
     }
+}
+
+fn number(logarithm: bool, indicator: bool, pieces: usize) -> usize {
+    let where_so = |so: bool, numbers: usize| if so { numbers } else { 0 };
+    let parts = where_so(pieces > 0, PARTED + PART * pieces);
+    STANDARD + where_so(logarithm, LOGARITHM) + where_so(indicator, INDICATOR) + parts
 }
 
 fn categories(count: usize, codes: usize, outputs: usize) -> usize {
@@ -55,11 +58,7 @@ impl LinearModel {
     /// Numbers a row that the model takes.
     pub(crate) fn row_numbers(&self) -> usize {
         let outputs = self.intercept.len();
-        let of = |term: &Number| {
-            let parted = if term.pieces.is_empty() { 0 } else { PARTED + PART * term.pieces.len() };
-            let log = if term.log.is_some() { LOGARITHM } else { 0 };
-            STANDARD + log + parted + if term.indicator { INDICATOR } else { 0 }
-        };
+        let of = |term: &Number| number(term.log.is_some(), term.indicator, term.pieces.len());
         let codes =
             self.categories.iter().filter_map(|outputs| outputs.first()).map(|d| d.values.len()).sum();
         self.terms.iter().map(of).sum::<usize>()
